@@ -1,0 +1,111 @@
+"""What a head's weights say: does its OV circuit copy, and does it read another head's output?
+
+Copying: s = sum(eigenvalues) / sum(|eigenvalues|) of W_E W_V W_O W_U, in [-1, 1]; 1 means that every direction of the
+vocabulary is copied onto itself. K-composition of h1 with a later h2: |OV1 QK2^T|_F / (|OV1|_F |QK2|_F).
+A head in a later layer reads embeddings that earlier layers have changed, so copying is measured a second time
+with *effective* embeddings: each token's mean residual stream where the head reads it. Both on folded weights. For randomly oriented heads the root mean square of a composition score is exactly
+1/sqrt(d_model), whatever the heads' spectra.
+
+Source: Elhage et al. 2021, "Copying / primitive eigenvalue analysis" and "Composition"; methods.md 1.2, 2.3.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope.activations import run
+from nanoscope.model import GPT
+from nanoscope.results import Sweep
+from nanoscope.seeds import seed_for
+from nanoscope.weights import HeadWeights, head_weights
+
+
+def copying_scores(weights: HeadWeights) -> Sweep:
+    """Eigenvalue copying score of every head: `[layer, head]`. A head that writes nothing scores 0."""
+    return Sweep(_copying(weights, weights.W_V, weights.W_O), ("layer", "head"), "score")
+
+
+def effective_copying_scores(folded: GPT, tokens: Tensor) -> Sweep:
+    """Copying scores with each token's mean residual stream, over its occurrences in `tokens [batch, pos]`, in the
+    place of its embedding: `[layer, head]`. Tokens that never occur are left out. `folded` is a folded model."""
+    weights = head_weights(folded)
+    cache = run(folded, tokens, keep=["resid_pre"]).cache
+    present, where = tokens.flatten().unique(return_inverse=True)
+    rows = []
+    for layer in range(folded.config.n_layer):
+        stream = cache["resid_pre", layer].flatten(0, 1)
+        total = torch.zeros(len(present), stream.shape[1]).index_add(0, where, stream)
+        mean = total / torch.bincount(where)[:, None]
+        known = replace(weights, W_E=mean - mean.mean(0), W_U=weights.W_U[:, present])
+        rows.append(_copying(known, weights.W_V[layer : layer + 1], weights.W_O[layer : layer + 1])[0])
+    return Sweep(np.stack(rows), ("layer", "head"), "score")
+
+
+def copying_null(weights: HeadWeights, draws: int, *labels: object) -> Sweep:
+    """Copying scores of Gaussian heads between this model's own embedding and unembedding: `[draw]`."""
+    generator = torch.Generator().manual_seed(seed_for("copying", *labels))
+    width, d_head = weights.W_V.shape[-2:]
+    w_v = torch.randn(1, draws, width, d_head, generator=generator)
+    w_o = torch.randn(1, draws, d_head, width, generator=generator)
+    return Sweep(_copying(weights, w_v, w_o)[0], ("draw",), "score")
+
+
+def k_composition(w: HeadWeights) -> Sweep:
+    """K-composition of every earlier head with every later one: `[layer, head, later_layer, later_head]`, else 0."""
+    layers, heads = w.W_V.shape[:2]
+    scores = np.zeros((layers, heads, layers, heads))
+    for l1, h1, l2, h2 in np.ndindex(scores.shape):
+        if l1 < l2:
+            scores[l1, h1, l2, h2] = _composed(w.W_V[l1, h1], w.W_O[l1, h1], w.W_K[l2, h2], w.W_Q[l2, h2])
+    return Sweep(scores, ("layer", "head", "later_layer", "later_head"), "score")
+
+
+def k_composition_null(
+    w: HeadWeights, earlier: tuple[int, int], later: tuple[int, int], draws: int, *labels: object
+) -> Sweep:
+    """K-composition of two heads after random rotations between them, their spectra kept: `[draw]`.
+
+    Its root mean square tends to 1/sqrt(d_model) exactly.
+    """
+    generator = torch.Generator().manual_seed(seed_for("k-composition", *labels))
+    w_v, w_o, w_k, w_q = w.W_V[earlier], w.W_O[earlier], w.W_K[later], w.W_Q[later]
+    scores = []
+    for _ in range(draws):
+        rotated = _haar(w_k.shape[0], generator) @ w_k
+        scores.append(_composed(w_v, w_o, rotated, w_q))
+    return Sweep(np.array(scores), ("draw",), "score")
+
+
+def random_composition(d_model: int) -> float:
+    """Root mean square composition score of randomly oriented heads."""
+    return 1 / math.sqrt(d_model)
+
+
+def _copying(weights: HeadWeights, w_v: Tensor, w_o: Tensor) -> np.ndarray:
+    """The spectrum of W_E W_V W_O W_U, taken of the small matrix W_O W_U W_E W_V, whose non-zero part is the same."""
+    small = (w_o @ weights.W_U) @ (weights.W_E @ w_v)
+    values = torch.linalg.eigvals(small.double())
+    size = values.abs().sum(-1)
+    return torch.where(size > 0, values.real.sum(-1) / size.clamp_min(1e-300), 0.0).numpy()
+
+
+def _composed(w_v: Tensor, w_o: Tensor, w_k: Tensor, w_q: Tensor) -> float:
+    """|W_V W_O W_K W_Q^T| / (|W_V W_O| |W_K W_Q^T|), Frobenius; 0 where either head is empty."""
+    size = _product_norm(w_v, w_o) * _product_norm(w_k, w_q.T)
+    return float(_product_norm(w_v @ (w_o @ w_k), w_q.T) / size) if size > 0 else 0.0
+
+
+def _product_norm(left: Tensor, right: Tensor) -> Tensor:
+    """|left right|_F of a tall and a wide matrix, without making the large product."""
+    return ((left.T @ left) * (right @ right.T).T).sum().clamp_min(0).sqrt()
+
+
+def _haar(size: int, generator: torch.Generator) -> Tensor:
+    """A rotation drawn uniformly (QR of a Gaussian matrix, signs fixed; Mezzadri 2007)."""
+    q, r = torch.linalg.qr(torch.randn(size, size, generator=generator))
+    return q * r.diagonal().sign()

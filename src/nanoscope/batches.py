@@ -1,0 +1,80 @@
+"""What a model sees at iteration i: windows of text, or the echo control's windows with copied spans.
+
+A batch is a function of (seed, iteration, micro-step), so training can stop anywhere and go on with the same data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.seeds import seed_for
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+ECHO_SPAN = (12, 40)
+
+
+class Batches(Protocol):
+    """A source of windows, each one token longer than the context: inputs and, shifted by one, targets."""
+
+    def draw(self, *labels: object, size: int) -> Int[Tensor, "batch pos"]: ...
+
+
+@dataclass(frozen=True)
+class TextBatches:
+    """Windows at uniformly random offsets, as nanoGPT's `get_batch` draws them."""
+
+    tokens: Tensor = field(repr=False)
+    context: int
+
+    def __post_init__(self) -> None:
+        if len(self.tokens) <= self.context + 1:
+            raise NanoscopeError(
+                f"the text has {len(self.tokens)} tokens, too few for windows of {self.context + 1}; use a longer text"
+            )
+
+    def draw(self, *labels: object, size: int) -> Int[Tensor, "batch pos"]:
+        generator = torch.Generator().manual_seed(seed_for("text", *labels))
+        starts = torch.randint(len(self.tokens) - self.context, (size,), generator=generator)
+        return self.tokens[starts[:, None] + torch.arange(self.context + 1)]
+
+
+@dataclass(frozen=True)
+class EchoBatches:
+    """Windows of text in which a span becomes uniform random symbols, and a random later span their copy.
+
+    Nothing but an in-context copy predicts the second span, and no fixed distance does: the positive control for
+    induction heads. A span has 12 to 40 tokens, at most half a window. (Two such pairs in a window of 64 leave so
+    little room between them that a model solves them by position: tried, and no induction head formed.)
+    """
+
+    text: TextBatches
+    symbols: int
+
+    def draw(self, *labels: object, size: int) -> Int[Tensor, "batch pos"]:
+        windows = self.text.draw(*labels, size=size)
+        generator = torch.Generator().manual_seed(seed_for("echo", *labels))
+        for window in windows:
+            _echo(window, self.symbols, generator)
+        return windows
+
+
+def _echo(window: Tensor, symbols: int, generator: torch.Generator) -> None:
+    """Overwrite a span of the window, and a later place, by the same random symbols."""
+
+    def below(limit: int) -> int:
+        return int(torch.randint(limit, (), generator=generator))
+
+    shortest, longest = ECHO_SPAN[0], min(ECHO_SPAN[1], len(window) // 2)
+    length = shortest + below(longest - shortest + 1)
+    first = below(len(window) - 2 * length + 1)
+    second = first + length + below(len(window) - 2 * length - first + 1)
+    span = torch.randint(symbols, (length,), generator=generator)
+    window[first : first + length] = span
+    window[second : second + length] = span

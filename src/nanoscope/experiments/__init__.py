@@ -1,0 +1,21 @@
+"""The table of experiments: name -> (module, question). Nothing is imported until one is opened."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from nanoscope.errors import NanoscopeError
+
+if TYPE_CHECKING:
+    from nanoscope.experiments.experiment import Experiment
+
+EXPERIMENTS: dict[str, tuple[str, str]] = {
+    "induction": ("nanoscope.experiments.induction", "Do induction heads form, and do they do the work?"),
+    "emergence": ("nanoscope.experiments.emergence", "When in training do induction heads appear?"),
+}
+
+
+def open_experiment(name: str) -> "Experiment":
+    """The experiment of that name, with everything it declares."""
+    if name not in EXPERIMENTS:
+        raise NanoscopeError(f"there is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}")
+    return import_module(EXPERIMENTS[name][0]).EXPERIMENT

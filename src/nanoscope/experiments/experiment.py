@@ -1,0 +1,131 @@
+"""What an experiment is, and how one is run on a subject.
+
+An experiment is declared once: its question, its settings, what it measures, which claims it judges and which figures
+it draws. The command line, the study, the notebooks, the report and the tests all use that one declaration.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+import nanoscope
+from nanoscope.checkpoint import Checkpoint
+from nanoscope.checks import require_sound
+from nanoscope.corpora import Corpus
+from nanoscope.experiments.digest import source_digest
+from nanoscope.findings import Claim, Finding
+from nanoscope.results import Result, Sweep, load_result, save_result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Sweeps = dict[str, Sweep]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is analysed: a checkpoint, the text it is measured on, and what the report calls it."""
+
+    checkpoint: Checkpoint
+    corpus: Corpus
+    label: str
+    role: str = "model"
+    """"model", "control" or "planted": where the report puts it."""
+    history: Mapping[int, Path] = field(default_factory=dict)
+    """Earlier checkpoints of the same training, by step."""
+
+    @property
+    def start(self) -> int | None:
+        """The start symbol that every text must begin with, if the model was made with one."""
+        return self.checkpoint.vocabulary.start if self.checkpoint.vocabulary else None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question with all that it takes to answer it.
+
+    `measure(subject, params)` gives the numbers; `judge(sweeps, params)` gives the findings from the numbers alone.
+    """
+
+    name: str
+    question: str
+    version: int
+    params: type
+    measure: Callable[[Subject, Any], Sweeps]
+    judge: Callable[[Mapping[str, Sweep], Any], tuple[Finding, ...]]
+    claims: tuple[Claim, ...]
+    figures: Mapping[str, Callable[[Result], Figure]]
+
+
+def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder: Path) -> Result:
+    """Measure, judge and store; a result that is there already is read instead. Refuses a model that fails a check."""
+    identity = {
+        "version": experiment.version,
+        "params": asdict(params),
+        "checkpoint": subject.checkpoint.sha256,
+        "history": sorted(subject.history),
+        "corpus": subject.corpus.sha256,
+        "dtype": "float32",
+    }
+    wanted = Result(experiment.name, _plain(identity), describe(subject), {})
+    if (folder / wanted.key).exists():
+        return load_result(folder / wanted.key)
+    require_sound(subject.checkpoint.model)
+    began = time.monotonic()
+    sweeps = experiment.measure(subject, params)
+    result = Result(
+        experiment.name,
+        wanted.identity,
+        wanted.subject,
+        sweeps,
+        experiment.judge(sweeps, params),
+        {**provenance(experiment.name), "seconds": round(time.monotonic() - began, 2)},
+    )
+    return load_result(save_result(result, folder))
+
+
+def describe(subject: Subject) -> dict[str, Any]:
+    """What a report says of the model."""
+    model = subject.checkpoint.model
+    return _plain(
+        {
+            "label": subject.label,
+            "role": subject.role,
+            "parameters": model.parameter_count,
+            "config": asdict(model.config),
+            "training": dict(subject.checkpoint.training),
+            "corpus": subject.corpus.name,
+            "notes": list(subject.checkpoint.notes),
+        }
+    )
+
+
+def provenance(experiment: str) -> dict[str, Any]:
+    """How a result came to be: when, by which code and libraries, on what, by which command."""
+    return {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "source": source_digest(experiment),
+        "nanoscope": nanoscope.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "threads": torch.get_num_threads(),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Tuples become lists, as JSON would make them, so that a stored identity equals a fresh one."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

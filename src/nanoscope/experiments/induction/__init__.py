@@ -1,0 +1,28 @@
+"""Experiment 01: do induction heads form, where are they, and do they do the work?
+
+An induction head looks from a token to what followed its last occurrence and copies it (Elhage et al. 2021; Olsson et
+al. 2022). The same code measures the trained model, the positive control and the planted model whose answer is known.
+"""
+
+from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.induction.claims import CLAIMS
+from nanoscope.experiments.induction.judge import judge
+from nanoscope.experiments.induction.measure import Params, measure
+from nanoscope.plots import induction as plots
+
+EXPERIMENT = Experiment(
+    name="induction",
+    question="Do induction heads form, and do they do the work?",
+    version=1,
+    params=Params,
+    measure=measure,
+    judge=judge,
+    claims=CLAIMS,
+    figures={
+        "induction_patching_effects": plots.patching_effects,
+        "induction_logit_lens": plots.logit_lens,
+        "induction_attention": plots.attention,
+        "induction_head_scores": plots.head_scores,
+        "induction_behaviour": plots.behaviour,
+    },
+)

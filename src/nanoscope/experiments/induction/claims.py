@@ -1,0 +1,200 @@
+"""Experiment 01, the claims: what would count, written down before any run, and what is to be said under each verdict."""
+
+from nanoscope.experiments.induction.select import STRONG_ENOUGH
+from nanoscope.findings import Claim, Criterion
+
+_HEAD_NULL = "the best head of untrained models of this shape"
+
+CLAIMS = (
+    Claim(
+        id="induction.gain",
+        sentence="The model uses an earlier copy of a random sequence to predict its second copy.",
+        criterion=Criterion(">=", 0.1),
+        null_is="untrained models",
+        prose={
+            "supported": "A first copy of the same random characters raises the log-probability of the second by "
+            "**{value} nats** per character [{low}, {high}] over {n} sequences, against a first copy of other characters.",
+            "not supported": "A first copy of the same random characters changes the log-probability of the second by "
+            "only {value} nats per character [{low}, {high}] over {n} sequences: less than the {threshold} that would count.",
+            "undecided": "A first copy of the same random characters changes the log-probability of the second by {value} "
+            "nats per character [{low}, {high}] over {n} sequences, which decides nothing at a threshold of {threshold}.",
+        },
+    ),
+    Claim(
+        id="induction.accuracy",
+        sentence="It predicts the second copy more often right than without a first one.",
+        criterion=Criterion(">=", 0.05),
+        null_is="untrained models",
+        prose={
+            "supported": "It predicts **{clean}** of the second copy right, against {corrupt} when the first copy was of "
+            "other characters (bigram table: {bigram}, unigram: {unigram}).",
+            "not supported": "It predicts {clean} of the second copy right and {corrupt} when the first copy was of other "
+            "characters (bigram table: {bigram}, unigram: {unigram}): the copy gains less than {threshold}.",
+            "undecided": "It predicts {clean} of the second copy right and {corrupt} when the first copy was of other "
+            "characters; the difference of {value} [{low}, {high}] decides nothing at a threshold of {threshold}.",
+        },
+    ),
+    Claim(
+        id="induction.natural",
+        sentence="It uses an earlier copy of a passage of real text.",
+        criterion=Criterion(">=", 0.05),
+        null_is="untrained models, on random sequences",
+        prose={
+            "supported": "A passage of real text is predicted **{value} nats** per character better the second time "
+            "[{low}, {high}] than after another passage ({n} passages).",
+            "not supported": "A passage of real text is predicted {value} nats per character better the second time "
+            "[{low}, {high}] than after another passage ({n} passages): less than the {threshold} that would count.",
+            "undecided": "A passage of real text is predicted {value} nats per character better the second time [{low}, "
+            "{high}] than after another passage ({n} passages), which decides nothing at a threshold of {threshold}.",
+        },
+    ),
+    Claim(
+        id="induction.long_match",
+        sentence="In ordinary text it gains where the last five characters occurred before in the window.",
+        criterion=Criterion(">=", 0.05),
+        null_is="no more than elsewhere",
+        prose={
+            "supported": "Where the last five characters have occurred before in the window, its lead over a 5-gram table "
+            "is {value} nats larger [{low}, {high}] than where at most one has ({n} windows): it copies from context.",
+            "not supported": "Where the last five characters have occurred before in the window, its lead over a 5-gram "
+            "table is {value} nats larger [{low}, {high}] than where at most one has ({n} windows): no sign of copying.",
+            "undecided": "Where the last five characters have occurred before in the window, its lead over a 5-gram table "
+            "is {value} nats larger [{low}, {high}] than where at most one has ({n} windows), which decides nothing at "
+            "a threshold of {threshold}.",
+        },
+    ),
+    Claim(
+        id="induction.heads",
+        sentence="At least one attention head is an induction head.",
+        criterion=STRONG_ENOUGH,
+        null_is=_HEAD_NULL,
+        figure="induction_head_scores",
+        prose={
+            "supported": "**{head}** attends to what followed the current character's earlier occurrence: {value} above "
+            "uniform attention [{low}, {high}] at the worst of the block lengths {lengths}; p = {p} over all heads; the "
+            "best untrained head reaches {null}. Heads that pass: {count} ({all}).",
+            "not supported": "The best candidate, {head}, attends to what followed the current character's earlier "
+            "occurrence no more than {value} above uniform [{low}, {high}] at the worst of the block lengths {lengths} "
+            "(p = {p} over all heads; the best untrained head reaches {null}): below the {threshold} of an induction head.",
+            "undecided": "The best candidate, {head}, reaches {value} above uniform attention [{low}, {high}] at the worst "
+            "of the block lengths {lengths} (p = {p} over all heads), which decides nothing at a threshold of {threshold}.",
+        },
+    ),
+    Claim(
+        id="induction.absent",
+        sentence="No head does induction: even the best is equivalent to uniform attention.",
+        criterion=Criterion("within", 0.0, 0.05),
+        null_is=_HEAD_NULL,
+        prose={
+            "supported": "That is an absence, not a lack of evidence: the interval lies within 0.05 of uniform attention.",
+            "not supported": "Its attention is not equivalent to uniform attention (margin 0.05).",
+            "undecided": "Whether it is equivalent to uniform attention (margin 0.05) is not decided.",
+        },
+    ),
+    Claim(
+        id="induction.previous_token",
+        sentence="At least one head attends to the previous token, as an induction circuit needs.",
+        criterion=STRONG_ENOUGH,
+        null_is=_HEAD_NULL,
+        prose={
+            "supported": "**{head}** is a previous-token head ({value} above uniform attention [{low}, {high}]; the best "
+            "untrained head reaches {null}).",
+            "not supported": "The best previous-token head, {head}, reaches only {value} above uniform attention [{low}, "
+            "{high}] (the best untrained head: {null}).",
+            "undecided": "The best previous-token head, {head}, reaches {value} above uniform attention [{low}, {high}].",
+        },
+    ),
+    Claim(
+        id="induction.copying",
+        sentence="The candidate's OV circuit copies the token it attends to.",
+        criterion=Criterion(">=", 0.3),
+        null_is="97.5 % of Gaussian heads",
+        prose={
+            "supported": "{head}'s OV circuit copies: eigenvalue score {value} on the embeddings that reach it, {raw} on "
+            "the raw ones (Gaussian heads: below {null}).",
+            "not supported": "{head}'s OV circuit does not copy: eigenvalue score {value} on the embeddings that reach it, "
+            "{raw} on the raw ones (Gaussian heads: below {null}).",
+            "undecided": "{head}'s OV circuit has the eigenvalue score {value} ({raw} on raw embeddings).",
+        },
+    ),
+    Claim(
+        id="induction.k_composition",
+        sentence="The candidate's keys read the previous-token head's output.",
+        criterion=Criterion(">=", 1.0),
+        null_is="randomly rotated heads of the same spectra",
+        prose={
+            "supported": "{pair} compose through the keys: {score}, {value} times what {n} random rotations of the same "
+            "heads give [{low}, {high}].",
+            "not supported": "{pair} compose through the keys no more than random rotations of the same heads ({value} "
+            "times [{low}, {high}]).",
+            "undecided": "Whether {pair} compose through the keys is not decided ({score}; {value} times random rotations "
+            "[{low}, {high}]).",
+        },
+    ),
+    Claim(
+        id="induction.ablation",
+        sentence="The copying depends on the selected heads, more than on others of the same layers.",
+        criterion=Criterion(">=", 0.1),
+        null_is="layer-matched random heads",
+        prose={
+            "supported": "Without {heads} (mean ablation) the copy gains {alone} nats less; that is **{value} nats** more "
+            "[{low}, {high}] than without as many other heads of the same layers ({sets} sets: {null}). With the heads "
+            "zeroed, accuracy on the second copy falls from {intact} to {without}.",
+            "not supported": "Without {heads} (mean ablation) the copy gains {alone} nats less, only {value} more [{low}, "
+            "{high}] than without as many other heads of the same layers ({sets} sets). With the heads zeroed, accuracy "
+            "on the second copy goes from {intact} to {without}.",
+            "undecided": "Without {heads} (mean ablation) the copy gains {alone} nats less; against {sets} sets of other "
+            "heads of the same layers the difference of {value} nats [{low}, {high}] decides nothing.",
+        },
+    ),
+    Claim(
+        id="induction.localised",
+        sentence="The selected heads' outputs alone restore most of the difference between copy and no copy.",
+        criterion=Criterion(">=", 0.5),
+        null_is="the best other head",
+        figure="induction_patching_effects",
+        prose={
+            "supported": "Patched into the corrupt run, the clean outputs of {heads} alone restore **{value}** of the logit "
+            "difference [{low}, {high}] ({n} sequences; the best other head: {null}).",
+            "not supported": "Patched into the corrupt run, the clean outputs of {heads} restore only {value} of the logit "
+            "difference [{low}, {high}] ({n} sequences; the best other head: {null}).",
+            "undecided": "Patching does not decide what {heads} carry: {value} of the logit difference [{low}, {high}] "
+            "({n} sequences). The copy changes the logit difference by {difference} logits in all; where that is not ten "
+            "standard errors from 0, there is nothing to localise and shares are left undefined.",
+        },
+    ),
+    Claim(
+        id="induction.and_gate",
+        sentence="The previous-token head and the induction heads form an AND gate.",
+        criterion=Criterion(">=", 0.5),
+        null_is="needed and sufficient alike",
+        prose={
+            "supported": "The circuit is an AND gate. Corrupting either part destroys the behaviour ({previous}: {needed}, "
+            "{induction}: {induction_needed} of the difference), but restoring {previous} alone brings back {alone}: it "
+            "makes the later head look at the right place, which still holds the wrong token. Restored together they give "
+            "{both}.",
+            "not supported": "No AND gate shows: corrupting {previous} destroys {needed} of the difference and restoring it "
+            "alone brings back {alone}.",
+            "undecided": "Whether {previous} and {induction} form an AND gate is not decided (needed {needed}, alone "
+            "{alone}).",
+        },
+    ),
+    Claim(
+        id="induction.convergence",
+        sentence="The prediction of the copy settles in the second half of the layers.",
+        criterion=Criterion(">=", 0.5),
+        null_is="settled before the first layer",
+        figure="induction_logit_lens",
+        prose={
+            "supported": "Read through the logit lens, the prediction settles after {layer} of {depth} layers on average "
+            "({value} of the depth [{low}, {high}]); the right character's probability exceeds one half {half} and ends "
+            "at {final}.",
+            "not supported": "Read through the logit lens, the prediction settles early, after {layer} of {depth} layers on "
+            "average ({value} of the depth [{low}, {high}]); the right character's probability exceeds one half {half} "
+            "and ends at {final}.",
+            "undecided": "Read through the logit lens, the prediction settles about half way, after {layer} of {depth} "
+            "layers on average ({value} of the depth [{low}, {high}]); the right character's probability exceeds one half "
+            "{half} and ends at {final}.",
+        },
+    ),
+)

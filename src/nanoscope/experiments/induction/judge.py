@@ -1,0 +1,250 @@
+"""Experiment 01, from numbers to findings: each function gathers the evidence for one claim, from stored sweeps alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from nanoscope.experiments.induction.claims import CLAIMS
+from nanoscope.experiments.induction.measure import Params
+from nanoscope.experiments.induction.select import Selection, select
+from nanoscope.findings import Evidence, Finding, number
+from nanoscope.results import Sweep, head_name, head_names
+from nanoscope.stats import mean_interval, percentile_interval, resampled_means, statistic_interval
+
+Sweeps = Mapping[str, Sweep]
+Share = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""From mean metrics, clean `[resample]`, corrupt `[resample]` and sets `[resample, direction, set]`, to `[resample]`."""
+UNDEFINED = (math.nan, math.nan)
+LONG_MATCH = 5
+SHORT_MATCH = 1
+
+
+def judge(sweeps: Sweeps, params: Params) -> tuple[Finding, ...]:
+    """All findings of experiment 01, in the order of its claims."""
+    chosen = select(sweeps["scores_select"], sweeps["permutation_p"])
+    evidence = {
+        "induction.gain": _gain(sweeps, "behaviour"),
+        "induction.accuracy": _accuracy(sweeps),
+        "induction.natural": _gain(sweeps, "behaviour_natural"),
+        "induction.long_match": _long_match(sweeps),
+        "induction.heads": _best_head(sweeps, chosen.induction[0], "induction", chosen),
+        "induction.absent": _best_head(sweeps, chosen.induction[0], "induction", chosen),
+        "induction.previous_token": _best_head(sweeps, chosen.previous, "previous", chosen),
+        "induction.copying": _copying(sweeps, chosen),
+        "induction.k_composition": _k_composition(sweeps, chosen),
+        "induction.ablation": _ablation(sweeps, chosen),
+        "induction.localised": _localised(sweeps, chosen),
+        "induction.and_gate": _and_gate(sweeps, chosen),
+        "induction.convergence": _convergence(sweeps),
+    }
+    return tuple(claim.found(evidence[claim.id]) for claim in CLAIMS)
+
+
+def _gain(sweeps: Sweeps, task: str) -> Evidence:
+    """Log-probability gained by the copy, clean minus corrupt, nats."""
+    runs = sweeps[task].sel(measure="log_prob")
+    gain = runs.sel(run="clean").values - runs.sel(run="corrupt").values
+    untrained = float(sweeps["random_gain"].sel(measure="log_prob").values.mean())
+    return Evidence(float(gain.mean()), mean_interval(gain, task), len(gain), "sequences", untrained)
+
+
+def _accuracy(sweeps: Sweeps) -> Evidence:
+    runs = sweeps["behaviour"].sel(measure="accuracy")
+    clean, corrupt = runs.sel(run="clean").values, runs.sel(run="corrupt").values
+    tables = sweeps["behaviour_tables"].mean("example").values
+    facts = {
+        "clean": _percent(clean.mean()),
+        "corrupt": _percent(corrupt.mean()),
+        "unigram": _percent(tables[0]),
+        "bigram": _percent(tables[1]),
+    }
+    null = float(sweeps["random_gain"].sel(measure="accuracy").values.mean())
+    return Evidence(
+        float((clean - corrupt).mean()),
+        mean_interval(clean - corrupt, "accuracy"),
+        len(clean),
+        "sequences",
+        null,
+        facts,
+    )
+
+
+def _long_match(sweeps: Sweeps) -> Evidence:
+    """How much better than the longest n-gram table after long matches, beyond how much after short ones, nats."""
+    totals = sweeps["match_length"].values
+    per_window = np.moveaxis(totals, -1, 0)
+    return Evidence(
+        value=float(_advantage(per_window.mean(0)[None])[0]),
+        interval=statistic_interval(per_window, _advantage, "long match"),
+        n=len(per_window),
+        unit="windows",
+        null=0.0,
+    )
+
+
+def _advantage(sums: np.ndarray) -> np.ndarray:
+    """`[resample, source, match]` sums -> the model's advantage after long matches minus that after short ones."""
+    model, longest, count = sums[:, 0], sums[:, 2], sums[:, 4]
+
+    def advantage(matches: slice) -> np.ndarray:
+        return (longest - model)[:, matches].sum(1) / count[:, matches].sum(1)
+
+    return advantage(slice(LONG_MATCH, None)) - advantage(slice(0, SHORT_MATCH + 1))
+
+
+def _best_head(sweeps: Sweeps, head: tuple[int, int], score: str, chosen: Selection) -> Evidence:
+    """A chosen head's score on the other split, at the block length where it is lowest."""
+    report = sweeps["scores_report"]
+    per_example = report.sel(score=score).values[:, head[0], head[1]].T
+    interval = percentile_interval(resampled_means(per_example, score).min(axis=1))
+    random = float(sweeps["random_heads"].sel(score=score).values.max())
+    facts = {
+        "head": head_name(*head),
+        "p": number(float(sweeps["permutation_p"].values[head])),
+        "lengths": ", ".join(str(length) for length in report.labels("length")),
+        "all": head_names(sorted(chosen.induction)) if chosen.found else "none",
+        "count": str(len(chosen.induction) if chosen.found else 0),
+    }
+    value = float(per_example.mean(0).min())
+    return Evidence(value, interval, len(per_example) * per_example.shape[1], "sequences", random, facts)
+
+
+def _copying(sweeps: Sweeps, chosen: Selection) -> Evidence:
+    """The first induction head's eigenvalue copying score; a property of the weights, so the interval is a point."""
+    head = chosen.induction[0]
+    value = float(sweeps["copying_effective"].values[head])
+    null = float(np.percentile(sweeps["copying_null"].values, 97.5))
+    facts = {"head": head_name(*head), "raw": number(float(sweeps["copying"].values[head]))}
+    return Evidence(value, (value, value), 1, "head", null, facts)
+
+
+def _k_composition(sweeps: Sweeps, chosen: Selection) -> Evidence:
+    """K-composition of the two heads over what random rotations between them give: 1 is no composition."""
+    earlier, later = chosen.previous, chosen.induction[0]
+    null = sweeps["k_composition_null"].values
+    facts = {"pair": f"{head_name(*earlier)} -> {head_name(*later)}"}
+    score = float(sweeps["k_composition"].values[(*earlier, *later)])
+    size = float(np.sqrt((null**2).mean()))
+    if score == 0 or size == 0:
+        return Evidence(math.nan, UNDEFINED, len(null), "rotations", 1.0, {**facts, "score": number(score)})
+    low, high = np.percentile(null, (2.5, 97.5))
+    facts["score"] = number(score)
+    return Evidence(score / size, (score / float(high), score / float(low)), len(null), "rotations", 1.0, facts)
+
+
+def _ablation(sweeps: Sweeps, chosen: Selection) -> Evidence:
+    """Nats of copying gain lost without the chosen heads, beyond what is lost without layer-matched random ones."""
+    losses = sweeps["ablation_mean_loss"]
+    gain = losses.sel(run="corrupt").values - losses.sel(run="clean").values
+    lost = gain[0] - gain
+    accuracy = sweeps["ablation_zero_accuracy"].sel(run="clean").mean("example").values
+    facts = {
+        "heads": head_names(sorted(chosen.induction)),
+        "alone": number(float(lost[1].mean())),
+        "intact": _percent(accuracy[0]),
+        "without": _percent(accuracy[1]),
+        "sets": str(len(gain) - 3),
+    }
+    if len(gain) == 3:
+        return Evidence(math.nan, UNDEFINED, gain.shape[1], "sequences", math.nan, facts)
+    beyond = lost[1] - lost[3:].mean(0)
+    null = float(lost[3:].mean())
+    return Evidence(float(beyond.mean()), mean_interval(beyond, "ablation"), len(beyond), "sequences", null, facts)
+
+
+def _localised(sweeps: Sweeps, chosen: Selection) -> Evidence:
+    """Share of the clean-corrupt difference that the induction heads' clean outputs restore."""
+    restored = _share(sweeps, "denoise", 0)
+    facts = {"heads": head_names(sorted(chosen.induction)), "difference": number(_difference(sweeps))}
+    rest = _others_effect(sweeps, chosen)
+    return Evidence(restored[0], restored[1], _examples(sweeps), "sequences", rest, facts)
+
+
+def _and_gate(sweeps: Sweeps, chosen: Selection) -> Evidence:
+    """How much noising the previous-token head destroys, beyond what denoising it alone restores."""
+    noise, denoise = _share(sweeps, "noise", 1), _share(sweeps, "denoise", 1)
+    both, induction = _share(sweeps, "denoise", 2), _share(sweeps, "noise", 0)
+    facts = {
+        "previous": head_name(*chosen.previous),
+        "induction": head_names(sorted(chosen.induction)),
+        "needed": number(noise[0]),
+        "alone": number(denoise[0]),
+        "both": number(both[0]),
+        "induction_needed": number(induction[0]),
+    }
+    interval = _resampled_share(sweeps, _gate)
+    return Evidence(noise[0] - denoise[0], interval, _examples(sweeps), "sequences", 0.0, facts)
+
+
+def _gate(clean: np.ndarray, corrupt: np.ndarray, sets: np.ndarray) -> np.ndarray:
+    gap = clean - corrupt
+    return (clean - sets[:, 1, 1]) / gap - (sets[:, 0, 1] - corrupt) / gap
+
+
+def _convergence(sweeps: Sweeps) -> Evidence:
+    """Mean first layer from which on the lens's top token is the model's, as a share of the depth."""
+    lens = sweeps["lens"]
+    depth = len(lens.labels("layer")) - 1
+    settled = sweeps["lens_settled"].values / depth
+    answer = lens.sel(measure="answer").mean("example").values
+    halfway = np.flatnonzero(answer > 0.5)
+    facts = {
+        "layer": number(float(sweeps["lens_settled"].values.mean())),
+        "depth": str(depth),
+        "half": f"after {halfway[0]}" if len(halfway) else "after none",
+        "final": _percent(answer[-1]),
+    }
+    return Evidence(float(settled.mean()), mean_interval(settled, "lens"), len(settled), "sequences", 0.0, facts)
+
+
+# ---- shares of the clean-corrupt difference ------------------------------------------------------------------------
+
+
+def _share(sweeps: Sweeps, direction: str, which: int) -> tuple[float, tuple[float, float]]:
+    """Effect of patching one of the sets, with its interval; undefined where there is nothing to localise."""
+    d = 0 if direction == "denoise" else 1
+
+    def share(clean: np.ndarray, corrupt: np.ndarray, sets: np.ndarray) -> np.ndarray:
+        moved = sets[:, d, which] - corrupt if d == 0 else clean - sets[:, d, which]
+        return moved / (clean - corrupt)
+
+    clean, corrupt = sweeps["patch_plain"].values.mean(-1)
+    value = share(np.array([clean]), np.array([corrupt]), sweeps["patch_sets"].values.mean(-1)[None])[0]
+    informative = bool(sweeps["patch_informative"].values)
+    return (float(value) if informative else math.nan), _resampled_share(sweeps, share)
+
+
+def _resampled_share(sweeps: Sweeps, share: Share) -> tuple[float, float]:
+    if not sweeps["patch_informative"].values:
+        return UNDEFINED
+    plain, sets = sweeps["patch_plain"].values, sweeps["patch_sets"].values
+    together = np.concatenate([plain, sets.reshape(-1, sets.shape[-1])]).T
+    means = resampled_means(together, "patching")
+    return percentile_interval(share(means[:, 0], means[:, 1], means[:, 2:].reshape(-1, *sets.shape[:-1])))
+
+
+def _difference(sweeps: Sweeps) -> float:
+    clean, corrupt = sweeps["patch_plain"].values.mean(-1)
+    return float(clean - corrupt)
+
+
+def _others_effect(sweeps: Sweeps, chosen: Selection) -> float:
+    """The largest denoising effect among the heads that were not chosen."""
+    if not sweeps["patch_informative"].values:
+        return math.nan
+    _, corrupt = sweeps["patch_plain"].values.mean(-1)
+    effects = (sweeps["patch_heads"].values[0].mean(-1) - corrupt) / _difference(sweeps)
+    for head in chosen.induction:
+        effects[head] = -np.inf
+    return float(effects.max())
+
+
+def _examples(sweeps: Sweeps) -> int:
+    return sweeps["patch_plain"].values.shape[-1]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

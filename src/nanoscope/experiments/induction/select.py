@@ -1,0 +1,55 @@
+"""Experiment 01, which heads: chosen on one split, so that they can be reported on another without the winner's curse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nanoscope.findings import Criterion
+from nanoscope.results import Sweep
+from nanoscope.stats import max_t
+
+Head = tuple[int, int]
+
+STRONG_ENOUGH = Criterion(">=", 0.3)
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The heads that later analyses look at. `found` says whether any passed; without, the best one stands in."""
+
+    induction: tuple[Head, ...]
+    previous: Head
+    found: bool
+
+
+def lowest(scores: Sweep, score: str) -> np.ndarray:
+    """A score's mean over examples at the block length where it is lowest: `[layer, head]`."""
+    return scores.sel(score=score).mean("example").values.min(axis=0)
+
+
+def select(scores: Sweep, p_values: Sweep) -> Selection:
+    """Induction heads: at least 0.3 above uniform at every length, and significant over all heads; best first.
+
+    The previous-token head is the best one below the first induction head's layer, where it could feed it.
+    """
+    induction, previous = lowest(scores, "induction"), lowest(scores, "previous")
+    passing = (induction >= STRONG_ENOUGH.threshold) & (p_values.values <= SIGNIFICANT)
+    ranked = _ranked(np.where(passing, induction, -np.inf))
+    chosen = tuple(head for head in ranked if passing[head]) or (_ranked(induction)[0],)
+    below = previous[: chosen[0][0]] if chosen[0][0] > 0 else previous
+    return Selection(chosen, _ranked(below)[0], bool(passing.any()))
+
+
+def p_values(tests: list[tuple[np.ndarray, np.ndarray]]) -> Sweep:
+    """Family-wise p-value of each head (max-T over heads), the largest over block lengths: `[layer, head]`."""
+    shape = tests[0][0].shape
+    each = [max_t(observed.ravel(), null.reshape(len(null), -1)) for observed, null in tests]
+    return Sweep(np.max(each, axis=0).reshape(shape), ("layer", "head"), "p")
+
+
+def _ranked(values: np.ndarray) -> list[Head]:
+    order = np.argsort(-values, axis=None, kind="stable")
+    return [(int(layer), int(head)) for layer, head in zip(*np.unravel_index(order, values.shape), strict=True)]

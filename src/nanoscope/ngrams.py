@@ -1,0 +1,112 @@
+"""Interpolated n-gram models of a corpus: what a prediction from the last n-1 tokens alone can know.
+
+Witten-Bell smoothing (Witten & Bell 1991): P_n(x|h) = (c(h, x) + T(h) P_{n-1}(x|h')) / (c(h) + T(h)), with T(h) the
+number of different tokens seen after h, h' the shorter context, and P_0 uniform. An unseen context falls back entirely.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nanoscope.errors import NanoscopeError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+
+@dataclass(frozen=True)
+class _Order:
+    """The counts of one order, in sorted arrays: contexts with their totals and kinds, and (context, token) pairs."""
+
+    contexts: np.ndarray
+    totals: np.ndarray
+    kinds: np.ndarray
+    pairs: np.ndarray
+    counts: np.ndarray
+
+
+@dataclass(frozen=True)
+class NGrams:
+    """n-gram models of orders 1..n over one vocabulary."""
+
+    symbols: int
+    orders: tuple[_Order, ...] = field(repr=False)
+
+    @staticmethod
+    def fit(tokens: Int[np.ndarray, "pos"], symbols: int, n: int) -> NGrams:
+        """Count a text. `symbols ** n` must fit in 63 bits (65 symbols: up to order 10)."""
+        if symbols**n >= 2**63:
+            raise NanoscopeError(f"n-grams of order {n} over {symbols} symbols are too many; use a smaller n")
+        tokens = np.asarray(tokens, dtype=np.int64)
+        return NGrams(symbols, tuple(_count(tokens, symbols, order) for order in range(1, n + 1)))
+
+    def prob(self, tokens: Int[np.ndarray, "*any pos"]) -> Float[np.ndarray, "order *any pos"]:
+        """P_n(token | the tokens before it) for every order and position; early positions use what context they have."""
+        tokens = np.asarray(tokens, dtype=np.int64)
+        estimate = np.full(tokens.shape, 1 / self.symbols)
+        rows = []
+        for n, order in enumerate(self.orders, start=1):
+            contexts = _contexts(tokens, self.symbols, n - 1)
+            known = contexts >= 0
+            better = _interpolate(order, contexts, tokens, estimate, self.symbols)
+            estimate = np.where(known, better, estimate)
+            rows.append(estimate)
+        return np.stack(rows)
+
+    def distribution(self, tokens: Int[np.ndarray, "*any pos"]) -> Float[np.ndarray, "order *any pos vocab"]:
+        """P_n(. | these tokens up to and including each position) for the token that follows, for every order."""
+        tokens = np.asarray(tokens, dtype=np.int64)
+        candidates = np.arange(self.symbols)
+        estimate = np.full((*tokens.shape, self.symbols), 1 / self.symbols)
+        rows = []
+        for n, order in enumerate(self.orders, start=1):
+            contexts = _contexts_after(tokens, self.symbols, n - 1)[..., None]
+            better = _interpolate(order, contexts, candidates, estimate, self.symbols)
+            estimate = np.where(contexts >= 0, better, estimate)
+            rows.append(estimate)
+        return np.stack(rows)
+
+
+def _count(tokens: np.ndarray, symbols: int, n: int) -> _Order:
+    contexts = _contexts(tokens, symbols, n - 1)
+    pairs, counts = np.unique((contexts * symbols + tokens)[contexts >= 0], return_counts=True)
+    owners, first = np.unique(pairs // symbols, return_index=True)
+    kinds = np.diff([*first, len(pairs)])
+    return _Order(owners, np.add.reduceat(counts, first), kinds, pairs, counts)
+
+
+def _contexts(tokens: np.ndarray, symbols: int, length: int) -> np.ndarray:
+    """The `length` tokens before each position as one number, -1 where there are fewer."""
+    shifted = np.full(tokens.shape, -1, dtype=np.int64)
+    after = _contexts_after(tokens, symbols, length)
+    shifted[..., 1:] = after[..., :-1]
+    if length == 0:
+        shifted[...] = 0
+    return shifted
+
+
+def _contexts_after(tokens: np.ndarray, symbols: int, length: int) -> np.ndarray:
+    """The last `length` tokens up to and including each position as one number, -1 where there are fewer."""
+    code = np.zeros(tokens.shape, dtype=np.int64)
+    for back in range(length - 1, -1, -1):
+        code[..., back:] = code[..., back:] * symbols + tokens[..., : tokens.shape[-1] - back]
+    code[..., : max(0, length - 1)] = -1
+    return code
+
+
+def _interpolate(
+    order: _Order, contexts: np.ndarray, tokens: np.ndarray, shorter: np.ndarray, symbols: int
+) -> np.ndarray:
+    where, seen = _find(order.contexts, contexts)
+    totals, kinds = (np.where(seen, table[where], 0) for table in (order.totals, order.kinds))
+    place, counted = _find(order.pairs, contexts * symbols + tokens)
+    counts = np.where(counted, order.counts[place], 0)
+    return (counts + np.where(seen, kinds, 1) * shorter) / np.where(seen, totals + kinds, 1)
+
+
+def _find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    place = np.minimum(np.searchsorted(table, keys), len(table) - 1)
+    return place, table[place] == keys

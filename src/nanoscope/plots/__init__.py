@@ -1,0 +1,1 @@
+"""Figures: pure functions of results, and the only importer of matplotlib. They are drawn, not shown or saved here."""

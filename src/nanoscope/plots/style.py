@@ -1,0 +1,65 @@
+"""How every figure looks, and how one is written so that the same result gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nanoscope import store
+
+INK, SOFT, ACCENT, SECOND, THIRD = "#1f2933", "#9aa5b1", "#c2410c", "#1d4ed8", "#15803d"
+DIVERGING, SEQUENTIAL = "RdBu_r", "Blues"
+SETTINGS: dict[str, Any] = {
+    "font.size": 9,
+    "font.family": "DejaVu Sans",
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+}
+
+
+def new_figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure that belongs to nobody (no pyplot state) and its axes, row by row."""
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, **options)
+    return figure, list(axes.flat)
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write a figure atomically, without a date or a version in the file."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(SETTINGS):
+        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    store.write_bytes(path, buffer.getvalue())
+
+
+def heatmap(ax: Axes, values: Any, limit: float, diverging: bool = True) -> Any:
+    """An image with one cell per value; a diverging scale is centred on 0, and an all-zero image stays white."""
+    low = -limit if diverging else 0.0
+    cmap = DIVERGING if diverging else SEQUENTIAL
+    image = ax.imshow(values, aspect="auto", cmap=cmap, vmin=low, vmax=max(limit, 1e-9), interpolation="nearest")
+    for side in ax.spines.values():
+        side.set_visible(False)
+    ax.tick_params(length=0)
+    return image
+
+
+def visible_character(symbol: str) -> str:
+    """How a character is written beside an axis."""
+    return {"\n": "↵", " ": "␣", "<start>": "▸"}.get(symbol, symbol)

@@ -1,0 +1,160 @@
+"""Results: numbers over named axes, and the directory in which an experiment's numbers are kept.
+
+A `Result` is everything that was measured on one checkpoint by one experiment, with its provenance. On disk it is a
+directory named by the hash of what decides its numbers: `result.json` and `arrays.safetensors`, with the axes' names
+and labels in the header. Reports, figures and notebooks read results; none of them needs a model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from nanoscope import store
+from nanoscope.errors import NanoscopeError
+from nanoscope.findings import Finding
+
+if TYPE_CHECKING:
+    import xarray
+
+Label = str | int | float
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Values over labelled axes. `unit` says what one value is: "nats", "share", "logits", "effect"."""
+
+    values: np.ndarray
+    dims: tuple[str, ...]
+    unit: str
+    coords: Mapping[str, tuple[Label, ...]] = field(default_factory=dict)
+    """Labels of an axis; an axis without an entry is numbered from 0."""
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != len(self.dims):
+            raise NanoscopeError(f"{self.values.ndim} axes of values but {len(self.dims)} names: {self.dims}")
+        for dim, labels in self.coords.items():
+            if dim not in self.dims or len(labels) != self.values.shape[self.dims.index(dim)]:
+                raise NanoscopeError(f"the labels of {dim} do not fit values of shape {self.values.shape}")
+
+    def labels(self, dim: str) -> tuple[Label, ...]:
+        """The labels along one axis."""
+        return self.coords.get(dim) or tuple(range(self.values.shape[self.dims.index(dim)]))
+
+    def sel(self, **chosen: Label) -> Sweep:
+        """The part at one label of each named axis, which goes away."""
+        values, dims = self.values, self.dims
+        for dim, label in chosen.items():
+            if dim not in dims or label not in self.labels(dim):
+                raise NanoscopeError(f"there is no {dim} {label!r}; the axes are {self.dims}")
+            values = np.take(values, self.labels(dim).index(label), axis=dims.index(dim))
+            dims = tuple(d for d in dims if d != dim)
+        return Sweep(values, dims, self.unit, {d: c for d, c in self.coords.items() if d in dims})
+
+    def mean(self, *over: str) -> Sweep:
+        """The mean over some axes."""
+        values = self.values.mean(axis=tuple(self.dims.index(dim) for dim in over))
+        dims = tuple(d for d in self.dims if d not in over)
+        return Sweep(values, dims, self.unit, {d: c for d, c in self.coords.items() if d in dims})
+
+    def to_xarray(self) -> xarray.DataArray:
+        """The same values as an `xarray.DataArray`, for everything else one may want to do with them."""
+        import xarray  # noqa: PLC0415  half a second that only those who ask for it wait for
+
+        coords: dict[Hashable, Any] = {dim: list(self.labels(dim)) for dim in self.dims}
+        return xarray.DataArray(self.values, dims=self.dims, coords=coords, attrs={"unit": self.unit})
+
+
+@dataclass(frozen=True)
+class Result:
+    """One experiment's numbers on one checkpoint. `identity` decides them; `provenance` says how they came to be."""
+
+    experiment: str
+    identity: Mapping[str, Any]
+    """version, params, checkpoint, corpus, dtype: what the directory's name is the hash of."""
+    subject: Mapping[str, Any]
+    """What a reader wants to know of the model: label, parameters, config, training."""
+    sweeps: Mapping[str, Sweep]
+    findings: tuple[Finding, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The directory's name: the experiment and the head of the identity's hash."""
+        return f"{self.experiment}-{store.sha256(store.canonical_json(dict(self.identity)).encode())[:12]}"
+
+    def __getitem__(self, name: str) -> Sweep:
+        return self.sweeps[name]
+
+    def finding(self, id: str) -> Finding:
+        """One finding by its id."""
+        return next(finding for finding in self.findings if finding.id == id)
+
+
+def save_result(result: Result, folder: Path) -> Path:
+    """Write a result under `folder`, whole or not at all. What is already there under the same key is kept."""
+    path = folder / result.key
+    axes = {
+        name: json.dumps({"dims": sweep.dims, "unit": sweep.unit, "coords": dict(sweep.coords)}, sort_keys=True)
+        for name, sweep in result.sweeps.items()
+    }
+    arrays = {
+        name: np.ascontiguousarray(sweep.values).reshape(sweep.values.shape) for name, sweep in result.sweeps.items()
+    }
+    written = {
+        "experiment": result.experiment,
+        "key": result.key,
+        "identity": dict(result.identity),
+        "subject": dict(result.subject),
+        "findings": [{**finding.to_json(), "result": result.key} for finding in result.findings],
+        "provenance": dict(result.provenance),
+    }
+    with store.new_directory(path) as temporary:
+        (temporary / "arrays.safetensors").write_bytes(safetensors.numpy.save(arrays, metadata=axes))
+        (temporary / "result.json").write_text(json.dumps(written, indent=1) + "\n")
+    return path
+
+
+def load_result(path: Path) -> Result:
+    """Read a result back; NanoscopeError where it is incomplete or its name does not fit its content."""
+    try:
+        written = json.loads((path / "result.json").read_text())
+        with safetensors.safe_open(path / "arrays.safetensors", framework="numpy") as file:
+            axes = {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
+            sweeps = {name: _sweep(file.get_tensor(name), axes[name]) for name in file.keys()}  # noqa: SIM118
+        findings = tuple(Finding.from_json(value) for value in written["findings"])
+        result = Result(
+            written["experiment"], written["identity"], written["subject"], sweeps, findings, written["provenance"]
+        )
+    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        raise NanoscopeError(f"{path} is not a complete result ({error}); remove it and run again") from None
+    if result.key != path.name:
+        raise NanoscopeError(f"{path} has been changed: its content belongs to {result.key}; remove it and run again")
+    return result
+
+
+def load_results(folder: Path) -> tuple[Result, ...]:
+    """All results under a folder, in the order of their names."""
+    return tuple(load_result(path.parent) for path in sorted(folder.glob("*/result.json")))
+
+
+def head_name(layer: int, head: int) -> str:
+    """`L1H0`: how a head is written everywhere."""
+    return f"L{layer}H{head}"
+
+
+def head_names(heads: Iterable[tuple[int, int]]) -> str:
+    """Several heads, for a sentence."""
+    return ", ".join(head_name(*one) for one in heads)
+
+
+def _sweep(values: np.ndarray, axes: Mapping[str, Any]) -> Sweep:
+    coords = {dim: tuple(labels) for dim, labels in axes["coords"].items()}
+    return Sweep(values, tuple(axes["dims"]), axes["unit"], coords)
