@@ -21,7 +21,7 @@ RESAMPLES = 2000
 TAILS = (2.5, 97.5)
 
 
-def resampled_means(values: Float[np.ndarray, example *rest], *labels: object) -> Float[np.ndarray, resample *rest]:
+def resampled_means(values: Float[np.ndarray, "example *rest"], *labels: object) -> Float[np.ndarray, "resample *rest"]:
     """Means over examples drawn with replacement (Efron's bootstrap), one per resample."""
     rng = np.random.default_rng(seed_for("bootstrap", *labels))
     weights = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), RESAMPLES) / len(values)
@@ -40,7 +40,7 @@ def mean_interval(values: Float[np.ndarray, "example"], *labels: object) -> tupl
 
 
 def statistic_interval(
-    values: Float[np.ndarray, example *rest], statistic: Callable[[np.ndarray], np.ndarray], *labels: object
+    values: Float[np.ndarray, "example *rest"], statistic: Callable[[np.ndarray], np.ndarray], *labels: object
 ) -> tuple[float, float]:
     """Bootstrap interval of a function of means: `statistic` maps `[resample, *rest]` to `[resample]`."""
     return percentile_interval(statistic(resampled_means(np.asarray(values, dtype=np.float64), *labels)))

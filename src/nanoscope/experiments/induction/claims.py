@@ -197,4 +197,16 @@ CLAIMS = (
             "{half} and ends at {final}.",
         },
     ),
+    Claim(
+        id="induction.cost",
+        sentence="Patching every position and every head, both ways, costs less than a minute per layer.",
+        criterion=Criterion("<=", 60_000),
+        null_is="free",
+        kind="timing",
+        prose={
+            "supported": "{value} ms per layer ({cells} patched runs in {seconds} s, one thread).",
+            "not supported": "{value} ms per layer ({cells} patched runs in {seconds} s, one thread): slow.",
+            "undecided": "{value} ms per layer ({cells} patched runs in {seconds} s, one thread).",
+        },
+    ),
 )

@@ -39,6 +39,7 @@ def judge(sweeps: Sweeps, params: Params) -> tuple[Finding, ...]:
         "induction.localised": _localised(sweeps, chosen),
         "induction.and_gate": _and_gate(sweeps, chosen),
         "induction.convergence": _convergence(sweeps),
+        "induction.cost": _cost(sweeps),
     }
     return tuple(claim.found(evidence[claim.id]) for claim in CLAIMS)
 
@@ -198,6 +199,16 @@ def _convergence(sweeps: Sweeps) -> Evidence:
         "final": _percent(answer[-1]),
     }
     return Evidence(float(settled.mean()), mean_interval(settled, "lens"), len(settled), "sequences", 0.0, facts)
+
+
+def _cost(sweeps: Sweeps) -> Evidence:
+    """Milliseconds of patching per layer: every position of one query, and every head, in both directions."""
+    seconds = float(sweeps["seconds"].sel(stage="patching").values)
+    layers = len(sweeps["position_change"].labels("layer")) - 1
+    cells = sweeps["position_change"].values.size + sweeps["patch_heads"].values[..., 0].size
+    value = 1000 * seconds / layers
+    facts = {"cells": str(cells), "seconds": number(seconds)}
+    return Evidence(value, (value, value), cells, "patched runs", 0.0, facts)
 
 
 # ---- shares of the clean-corrupt difference ------------------------------------------------------------------------

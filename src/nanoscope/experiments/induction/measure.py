@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,16 +89,26 @@ def measure(subject: Subject, params: Params) -> Sweeps:
     setting = _setting(subject, params)
     attention = _attention(setting)
     chosen = select(attention["scores_select"], attention["permutation_p"])
-    return {
-        **_behaviour(setting),
-        **attention,
-        **_random_models(setting),
-        **_weights(setting, chosen),
-        **_patching(setting, chosen),
-        **_ablation(setting, chosen),
-        **_lens(setting),
-        **_patterns(setting, chosen, subject),
+    stages: dict[str, Callable[[], Sweeps]] = {
+        "behaviour": lambda: _behaviour(setting),
+        "untrained models": lambda: _random_models(setting),
+        "weights": lambda: _weights(setting, chosen),
+        "patching": lambda: _patching(setting, chosen),
+        "ablation": lambda: _ablation(setting, chosen),
+        "lens": lambda: _lens(setting),
+        "patterns": lambda: _patterns(setting, chosen, subject),
     }
+    return attention | _timed(stages)
+
+
+def _timed(stages: Mapping[str, Callable[[], Sweeps]]) -> Sweeps:
+    """The sweeps of all stages, and how long each stage took."""
+    sweeps, seconds = {}, []
+    for stage in stages.values():
+        began = time.perf_counter()
+        sweeps |= stage()
+        seconds.append(time.perf_counter() - began)
+    return {**sweeps, "seconds": Sweep(np.array(seconds), ("stage",), "s", {"stage": tuple(stages)})}
 
 
 def _setting(subject: Subject, params: Params) -> _Setting:

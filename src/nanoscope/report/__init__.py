@@ -1,0 +1,10 @@
+"""FINDINGS.md: rendered from stored results alone, the same bytes every time.
+
+No experiment knows of the report, and the report runs no model: it reads a study's results, draws their figures, and
+lays the findings' own sentences out in the order of the page that started the project.
+"""
+
+from nanoscope.report.contents import read_study
+from nanoscope.report.document import render, write
+
+__all__ = ["read_study", "render", "write"]

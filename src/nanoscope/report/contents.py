@@ -1,0 +1,70 @@
+"""What a study's folder holds: the results that a report is made of, and where its figures go."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.results import Result, load_result, load_results
+
+ROLES = ("model", "control", "planted")
+
+
+@dataclass(frozen=True)
+class Study:
+    """The results that a report is made of, model by model. `name` is the study's preset, if it was one."""
+
+    name: str | None
+    results: tuple[Result, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The models, the analysed ones first, then the controls, then the planted one."""
+        found = dict.fromkeys(str(result.subject["label"]) for result in self.results)
+        return tuple(sorted(found, key=lambda label: ROLES.index(self.role(label))))
+
+    @property
+    def main(self) -> str:
+        """The model that the report is about."""
+        return self.labels[0]
+
+    @property
+    def date(self) -> str:
+        """The newest result's."""
+        return max(str(result.provenance["date"]) for result in self.results)
+
+    def subject(self, label: str) -> dict[str, Any]:
+        return dict(next(result.subject for result in self.results if result.subject["label"] == label))
+
+    def role(self, label: str) -> str:
+        return str(self.subject(label)["role"])
+
+    def with_role(self, role: str) -> tuple[str, ...]:
+        return tuple(label for label in self.labels if self.role(label) == role)
+
+    def result(self, label: str, experiment: str) -> Result | None:
+        """One experiment's result on one model, if it was run."""
+        mine = [r for r in self.results if r.subject["label"] == label and r.experiment == experiment]
+        return mine[0] if mine else None
+
+
+def read_study(folder: Path) -> Study:
+    """The results that `study.json` lists, or, in a folder without one, all of them."""
+    listed = folder / "study.json"
+    if listed.exists():
+        content = json.loads(listed.read_text())
+        results = tuple(load_result(folder / "results" / key) for key in content["results"])
+        return Study(content["study"], results)
+    results = load_results(folder / "results")
+    if not results:
+        raise NanoscopeError(f"{folder} holds no results; make some with `make findings` or `nanoscope study quick`")
+    return Study(None, results)
+
+
+def figure_path(study: Study, label: str, figure: str) -> str:
+    """Where a figure lies, seen from the report: the main model's at the top, each other model's in its own folder."""
+    own = "" if label == study.main else label.removeprefix("the ").replace(",", "").replace(" ", "-") + "/"
+    return f"figures/{own}{figure}.png"

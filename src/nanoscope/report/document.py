@@ -1,0 +1,75 @@
+"""The report as a whole: the order of its sections, and the files that are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nanoscope import store
+from nanoscope.experiments import open_experiment
+from nanoscope.plots.style import save_png
+from nanoscope.report import finding_one, frame
+from nanoscope.report.contents import Study, figure_path, read_study
+from nanoscope.results import Result
+
+
+def render(study: Study) -> str:
+    """FINDINGS.md as text."""
+    sections = (
+        frame.head(study),
+        frame.models(study),
+        finding_one.section(study),
+        frame.later_findings(),
+        frame.methods(study),
+        frame.reproducibility(study),
+        frame.future(),
+        frame.figures(study),
+        frame.artifacts(study),
+        frame.references(),
+        frame.updates(study),
+    )
+    return "\n\n---\n\n".join(section.strip() for section in sections) + "\n"
+
+
+def write(folder: Path) -> Path:
+    """Render everything into a study's folder: figures, findings.json, the analysis file, and FINDINGS.md last."""
+    study = read_study(folder)
+    for result in study.results:
+        for figure, draw in open_experiment(result.experiment).figures.items():
+            save_png(draw(result), folder / figure_path(study, str(result.subject["label"]), figure))
+    findings = [
+        {"model": result.subject["label"], **finding.to_json(), "result": result.key}
+        for result in study.results
+        for finding in result.findings
+    ]
+    store.write_json(folder / "findings.json", findings)
+    store.write_json(folder / "induction_heads_analysis.json", _analysis(study))
+    store.write_bytes(folder / "FINDINGS.md", render(study).encode())
+    return folder / "FINDINGS.md"
+
+
+def _analysis(study: Study) -> dict[str, Any]:
+    """Experiment 01 in one file that any program can read: per model its findings and every head's scores."""
+    parts = {}
+    for label in study.labels:
+        result = study.result(label, "induction")
+        if result is not None:
+            parts[label] = {
+                "result": result.key,
+                "findings": [finding.to_json() for finding in result.findings],
+                "heads": _heads(result),
+            }
+    return parts
+
+
+def _heads(result: Result) -> list[dict[str, Any]]:
+    scores = result["scores_report"].mean("example")
+    lowest = scores.values.min(axis=0)
+    copying, p = result["copying_effective"].values, result["permutation_p"].values
+    rows = []
+    for layer in range(lowest.shape[1]):
+        for head in range(lowest.shape[2]):
+            named = {str(s): float(lowest[i, layer, head]) for i, s in enumerate(scores.labels("score"))}
+            weights = {"copying": float(copying[layer, head]), "p": float(p[layer, head])}
+            rows.append({"layer": layer, "head": head, **named, **weights})
+    return rows

@@ -1,0 +1,204 @@
+"""Finding 1 of the report, induction heads, laid out as the page that started the project has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nanoscope.findings import Finding, number
+from nanoscope.report.contents import Study, figure_path
+from nanoscope.results import Result
+
+METHOD = """### Methodology
+
+1. **Sequences.** Random characters, none twice, copied behind a random prefix, at several block lengths, so that neither
+   counting distance nor the language helps. Each clean text `[c][c]` has a corrupt twin `[c'][c]` with the same answers.
+2. **Behaviour**, beside the corrupt run, n-gram tables and untrained models.
+3. **Heads** are selected on one set of sequences and reported on another, at the block length where they score worst,
+   against uniform attention and a permutation test over all heads. An induction head must lie 0.3 above uniform.
+4. **Causes**: patching in both directions, ablation beside layer-matched random heads, the logit lens, and weights.
+5. The same code runs on the model, on a **positive control** that must have induction heads, and on a **planted model**
+   whose every answer is known. Each claim's criterion was fixed before the run; the text below is chosen by the verdicts."""
+
+
+def section(study: Study) -> str:
+    """The whole of finding 1."""
+    parts = [
+        "## Finding 1: Induction heads",
+        f"**Status**: {_status(study)}  \n**Notebook**: `experiments/01_induction_heads.ipynb`",
+        "### Hypothesis\n\nSmall character-level models learn induction heads, as larger models do (Olsson et al. 2022).",
+        METHOD,
+        "### Results",
+        *(_model(study, label) for label in study.labels),
+        _literature(study),
+        _interpretation(study),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _status(study: Study) -> str:
+    result = study.result(study.main, "induction")
+    return "not measured" if result is None else f"complete: *{result.finding('induction.heads').verdict}*"
+
+
+def _model(study: Study, label: str) -> str:
+    """One model's results, in the template's four parts."""
+    result = study.result(label, "induction")
+    if result is None:
+        return ""
+    title = {
+        "model": f"#### {_capital(label)}",
+        "control": f"#### Positive control: {label}",
+        "planted": f"#### Known answer: {label}",
+    }[study.role(label)]
+    accuracy = result.finding("induction.accuracy")
+    uniform = 100 / result.subject["config"]["vocab_size"]
+    capability = (
+        f"**Induction capability.** {_said(result, 'gain')} {_said(result, 'accuracy')} (One in "
+        f"{result.subject['config']['vocab_size']} symbols would be {uniform:.1f} %; the bigram table's "
+        f"{accuracy.evidence.facts['bigram']} and the corrupt run's {accuracy.evidence.facts['corrupt']} are the baselines "
+        f"that count.) {_said(result, 'natural')} {_said(result, 'long_match')}"
+    )
+    heads = f"**Attention heads.** {_said(result, 'heads')} {_said(result, 'absent')} {_said(result, 'previous_token')} "
+    heads += f"{_said(result, 'copying')} {_said(result, 'k_composition')}"
+    causes = f"**Localisation.** {_said(result, 'localised')} {_said(result, 'and_gate')} {_said(result, 'ablation')}"
+    lens = f"**Prediction formation.** {_said(result, 'convergence')}"
+    onset = _onset(study, label)
+    pictures = [_figure(study, label, name) for name in _pictures(study.role(label))]
+    return "\n\n".join(part for part in (title, capability, heads, causes, lens, onset, *pictures, _table(result)) if part)
+
+
+def _pictures(role: str) -> tuple[str, ...]:
+    everything = ("induction_behaviour", "induction_head_scores", "induction_attention")
+    causes = ("induction_patching_effects", "induction_logit_lens")
+    return {"model": everything + causes, "control": ("induction_attention", *causes), "planted": causes[:1]}[role]
+
+
+def _onset(study: Study, label: str) -> str:
+    result = study.result(label, "emergence")
+    if result is None:
+        return ""
+    said = " ".join(finding.text for finding in result.findings if finding.verdict != "undecided")
+    return f"**Emergence.** {said} ([evidence]({_link(result)}))\n\n{_figure(study, label, 'emergence_onset')}"
+
+
+def _table(result: Result) -> str:
+    """Every finding of one model, with its evidence."""
+    rows = [_row(finding) for finding in result.findings if finding.kind == "measurement"]
+    head = "| claim | criterion | value [95 % interval] | n | null | verdict |\n|---|---|---|---|---|---|"
+    return f"<details><summary>All claims with their evidence</summary>\n\n{head}\n" + "\n".join(rows) + "\n\n</details>"
+
+
+def _row(finding: Finding) -> str:
+    e = finding.evidence
+    interval = f"{number(e.value)} [{number(e.interval[0])}, {number(e.interval[1])}]"
+    null = f"{number(e.null)} ({finding.null_is})"
+    return f"| {finding.claim} | {finding.criterion} | {interval} | {e.n:,} {e.unit} | {null} | **{finding.verdict}** |"
+
+
+def _said(result: Result, claim: str) -> str:
+    """A finding's own sentence, with the way to its evidence."""
+    return f"{result.finding(f'induction.{claim}').text} ([evidence]({_link(result)}))"
+
+
+def _link(result: Result) -> str:
+    return f"results/{result.key}/result.json"
+
+
+def _figure(study: Study, label: str, figure: str) -> str:
+    return f"![{figure.replace('_', ' ')}, {label}]({figure_path(study, label, figure)})"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _literature(study: Study) -> str:
+    rows = [
+        "### Comparison to the literature",
+        "",
+        f"| | {' | '.join(study.labels)} | literature |",
+        "|---|" + "---|" * (len(study.labels) + 1),
+        _literature_row(study, "Emergence", _emergence, "1 to 3 billion tokens in small models (Olsson et al. 2022), "
+                        "which is 1,000 to 3,000 of *their* steps of about 1M tokens; no iteration number carries over"),
+        _literature_row(study, "Layer of the best candidate", _layer, "last layer in attention-only models, second to last "
+                        "in 5- and 6-layer models with MLPs, mid-depth in GPT-2"),
+        _literature_row(study, "Number of induction heads", _count, "often one in 2-layer attention-only models; five strong "
+                        "ones and a tail in GPT-2 small"),
+    ]  # fmt: skip
+    return "\n".join(rows)
+
+
+def _literature_row(study: Study, name: str, cell: Callable[[Study, str], str], literature: str) -> str:
+    return f"| {name} | {' | '.join(cell(study, label) for label in study.labels)} | {literature} |"
+
+
+def _emergence(study: Study, label: str) -> str:
+    result = study.result(label, "emergence")
+    if result is None:
+        return "not trained" if study.role(label) == "planted" else "`nanoscope run emergence`"
+    forms = result.finding("emergence.forms")
+    facts = forms.evidence.facts
+    if forms.verdict != "supported":
+        return f"none within {facts['steps']} iterations"
+    training = study.subject(label)["training"]
+    step = int(facts["to"].split()[-1].replace(",", ""))
+    tokens = step * training["batch_size"] * training["accumulation"] * study.subject(label)["config"]["block_size"]
+    return f"{facts['from']} to {step:,} ({tokens / 1e6:.1f}M tokens)"
+
+
+def _layer(study: Study, label: str) -> str:
+    result = study.result(label, "induction")
+    if result is None:
+        return "`nanoscope run induction`"
+    head = result.finding("induction.heads").evidence.facts["head"]
+    return f"{head} of {study.subject(label)['config']['n_layer']} layers"
+
+
+def _count(study: Study, label: str) -> str:
+    result = study.result(label, "induction")
+    return "`nanoscope run induction`" if result is None else result.finding("induction.heads").evidence.facts["count"]
+
+
+def _interpretation(study: Study) -> str:
+    """What may be said, by the verdicts on the model and on its positive control."""
+    model = study.result(study.main, "induction")
+    if model is None:
+        return ""
+    verdict = model.finding("induction.heads").verdict
+    controls = [r for r in (study.result(label, "induction") for label in study.with_role("control")) if r is not None]
+    seen = sum(r.finding("induction.heads").verdict == "supported" for r in controls)
+    instrument = (
+        f"The same instrument finds induction heads in {seen} of {len(controls)} positive controls"
+        if controls
+        else "No positive control was analysed here (`nanoscope study quick` trains one)"
+    )
+    planted = [r for r in (study.result(label, "induction") for label in study.with_role("planted")) if r is not None]
+    known = all(r.finding("induction.heads").verdict == "supported" for r in planted) if planted else False
+    instrument += ", and in the planted model where they must be." if known else "."
+    said = {
+        "supported": "Induction heads form in this model.",
+        "not supported": "No head of this model is an induction head.",
+        "undecided": "Whether this model has an induction head is not decided by this run.",
+    }[verdict]
+    return (
+        f"### Interpretation\n\n{said} {instrument} This concerns one training of one small model: whether it holds over "
+        "seeds is for `nanoscope study control` (the control) and `nanoscope study shakespeare` (the model) to say. "
+        f"{_worth(model)}\n\n"
+        "### Implications for AI safety\n\nModest ones. A mechanism can be looked for with a criterion fixed beforehand, "
+        "with a control that shows the instrument can see it, and its absence can be stated with a margin. That a "
+        "capability appears abruptly in a control says that a training curve need not announce it. Nothing here bears on "
+        "deception or on models of another size."
+    )
+
+
+def _worth(result: Result) -> str:
+    """What copying could buy on ordinary text: how often what followed the last match is right, by its length."""
+    sums = result["match_length"].values.sum(-1)
+    share, count = sums[3] / sums[4].clip(1), sums[4] / sums[4].sum()
+    long_share, long_count = sums[3, 5:].sum() / sums[4, 5:].sum().clip(1), count[5:].sum()
+    return (
+        f"In ordinary text, where the longest earlier match in the window is one character ({100 * count[1]:.0f} % of "
+        f"positions), what followed it is right {100 * share[1]:.0f} % of the time; where it is five or more "
+        f"({100 * long_count:.0f} %), {100 * long_share:.0f} %. So a character model has little to gain from looking up one "
+        "character, and an absence of induction is a fact about model and text, not about induction."
+    )

@@ -1,0 +1,295 @@
+"""The sections of the report around its findings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nanoscope.findings import number
+from nanoscope.report.contents import Study, figure_path
+from nanoscope.stats import share_interval
+
+REPORT_COMMANDS = {
+    None: "nanoscope run induction CHECKPOINT --out runs/mine && nanoscope report runs/mine",
+    "quick": "make findings",
+}
+
+
+def head(study: Study) -> str:
+    """Title and overview."""
+    return f"""# Mechanistic interpretability findings
+
+**Project**: nanoscope, a microscope for nanoGPT  
+**Date**: {study.date} (of the newest result)  
+**Made by**: `{_command(study)}`
+
+## Overview
+
+What a small GPT trained on characters has learned: measured, beside its null, with an interval, and judged by a criterion
+that was fixed before the run. Every number below is rendered from a stored result, and each sentence is chosen by its
+verdict: *supported* where the 95 % interval lies inside the criterion, *not supported* where it lies outside, *undecided*
+else. All of it is in [findings.json](findings.json)."""
+
+
+def models(study: Study) -> str:
+    """What was analysed, with measured sizes and losses."""
+    return "## Models analysed\n\n" + "\n\n".join(_model(study.subject(label)) for label in study.labels)
+
+
+def _model(subject: dict[str, Any]) -> str:
+    config, training = subject["config"], subject["training"]
+    shape = f"{config['n_layer']} layers, {config['n_head']} heads each, width {config['n_embd']}"
+    rows = [
+        ("Architecture", f"GPT, {shape}" + (", attention only" if config["attention_only"] else "")),
+        ("Context length", f"{config['block_size']} characters"),
+        ("Vocabulary", f"{config['vocab_size']} symbols"),
+        ("Parameters", f"{subject['parameters']:,}"),
+        *_training_rows(subject["corpus"], config, training),
+    ]
+    body = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    return f"### {subject['label'].removeprefix('the ').capitalize()}\n\n| | |\n|---|---|\n{body}"
+
+
+def _training_rows(corpus: str, config: dict[str, Any], training: dict[str, Any]) -> list[tuple[str, str]]:
+    if "planted" in training:
+        return [("Training", "none: its weights were written by hand, so that every answer is known")]
+    if "iterations" not in training:
+        return [("Training", "not recorded in the checkpoint"), ("Measured on", corpus)]
+    batch = training["batch_size"] * training["accumulation"]
+    kind = {"text": "windows of the text", "echo": "windows with a random span and its copy"}[training["data"]]
+    rows = [
+        ("Data", f"{corpus}: {kind}"),
+        ("Training", f"{training['iterations']:,} iterations of {batch} x {config['block_size']} tokens, seed {training['seed']}"),
+        ("Validation loss", f"{training['val_loss']:.4f} nats per character (the whole validation split)"),
+    ]
+    if training["data"] == "echo":
+        rows.append(("Loss on its own data", f"{training['val_loss_own_data']:.4f} nats per character"))
+    return rows
+
+
+def later_findings() -> str:
+    """Findings that no experiment of this version measures: each names what will."""
+    text = "No experiment of this version measures it. `{command}` will, in the version that adds it."
+    later = (
+        ("Finding 2: Attention head specialisation", "nanoscope run heads CHECKPOINT"),
+        ("Finding 3: Layer-wise prediction formation", "nanoscope run lenses CHECKPOINT"),
+        ("Finding 4: How circuits evolve, how small a model can be, what replicates", "nanoscope study shakespeare"),
+    )
+    parts = [f"## {title}\n\n{text.format(command=command)}" for title, command in later]
+    return "\n\n---\n\n".join(parts)
+
+
+def methods(study: Study) -> str:
+    """What the runs say about the tools themselves."""
+    return "\n\n".join(
+        [
+            "## Methodological insights",
+            "### Activation patching",
+            _patching(study),
+            "### Attention analysis",
+            _attention(study),
+            "### Logit lens",
+            _lens(study),
+            "### Challenges encountered",
+            _challenges(study),
+        ]
+    )
+
+
+def _patching(study: Study) -> str:
+    lines = []
+    for label in [*study.with_role("planted"), *study.with_role("control")]:
+        result = study.result(label, "induction")
+        if result is not None:
+            right = result.finding("induction.localised").verdict == "supported"
+            lines.append(f"- Identifies the right components in {label}: **{'yes' if right else 'no'}**. "
+                         f"{result.finding('induction.localised').text}")  # fmt: skip
+    main = study.result(study.main, "induction")
+    if main is not None:
+        lines.append(f"- Cost: {main.finding('induction.cost').text}")
+    lines.append("- Lesson: both directions are needed. Denoising alone would call the previous-token head useless, noising "
+                 "alone would not show that it is useless by itself; together they show an AND.")  # fmt: skip
+    return "\n".join(lines)
+
+
+def _attention(study: Study) -> str:
+    lines = [
+        "- Patterns are extracted reliably: **yes**. Explicit attention equals the fused kernel on every model analysed; a "
+        "model on which it does not is refused (`nanoscope check CHECKPOINT`).",
+        "- Categorisation accuracy: `nanoscope run heads CHECKPOINT` will measure it, in the version that adds it.",
+    ]
+    for label in study.labels:
+        result = study.result(label, "induction")
+        if result is not None:
+            uniform = result["uniform"].sel(score="induction").values
+            lines.append(f"- Uniform attention alone scores {number(uniform.min())} to {number(uniform.max())} on the "
+                         f"sequences for {label}: no raw score is printed without it.")  # fmt: skip
+    return "\n".join(lines)
+
+
+def _lens(study: Study) -> str:
+    lines = ["- At the last layer the lens is the model: **yes**, on every model analysed (a self-check)."]
+    for label in study.labels:
+        result = study.result(label, "induction")
+        if result is not None:
+            kl = result["lens"].sel(measure="kl").mean("example").values
+            steps = " -> ".join(number(float(x)) for x in kl)
+            lines.append(f"- {label}: KL(model || lens) by layer {steps} nats.")
+            left = float(result["attribution_unexplained"].values)
+            lines.append(f"- {label}: direct contributions leave {left:.1e} of the largest logit unexplained.")
+    return "\n".join(lines)
+
+
+def _challenges(study: Study) -> str:
+    items = [
+        "**A control that needs no induction head.** With two copied pairs in a window of 64, the control learned where "
+        "copies must lie and formed no induction head. *Solution*: one pair, at a random distance. *Impact*: the positive "
+        "control is one.",
+        "**A wrong answer that spoils patching.** With the corrupt run's own prediction as the wrong answer, its removal "
+        "counted as restored behaviour. *Solution*: the wrong answer is a symbol that stands nowhere in the text. *Impact*: "
+        "on the planted model every effect is its known value.",
+    ]
+    for label in study.with_role("control")[:1]:
+        result = study.result(label, "induction")
+        if result is not None:
+            facts, e = result.finding("induction.copying").evidence.facts, result.finding("induction.copying").evidence
+            items.append(f"**Raw weights that mislead.** In {label}, {facts['head']}'s eigenvalue copying score is "
+                         f"{facts['raw']} on the raw embeddings and {number(e.value)} on the embeddings that reach it. "
+                         "*Solution*: measure it where the head reads. *Impact*: weights and behaviour are compared on "
+                         "equal terms.")  # fmt: skip
+    return "\n".join(f"{i}. {item}" for i, item in enumerate(items, start=1))
+
+
+def reproducibility(study: Study) -> str:
+    """Over trainings, what replicated; and what limits all of it."""
+    return f"""## Reproducibility
+
+### Replication results
+
+{_replication(study, "control")}
+
+{_replication(study, "model")}
+
+### Limitations
+
+1. **Size.** These are small models; nothing here was checked on larger ones.
+2. **Data.** One corpus of Shakespeare's, by characters.
+3. **Examples.** {_examples(study)}
+4. **Tools.** The logit lens sees only what the unembedding reads; mean ablation leaves the distribution the model knows;
+   head indices mean nothing across trainings, so claims over seeds are about existence and effect."""
+
+
+def _replication(study: Study, role: str) -> str:
+    """Per training, then the share with its exact interval. The unit of a claim about training is a training."""
+    results = [(label, study.result(label, "induction")) for label in study.with_role(role)]
+    found = [(label, result.finding("induction.heads")) for label, result in results if result is not None]
+    if not found:
+        return f"No {role} was analysed here."
+    lines = [f"- {label}: {finding.verdict} ({number(finding.evidence.value)})" for label, finding in found]
+    supported = sum(finding.verdict == "supported" for _, finding in found)
+    low, high = share_interval(supported, len(found))
+    share = f"**Induction heads in {supported} of {len(found)} trainings** (share {100 * supported / len(found):.0f} %, "
+    share += f"95 % interval {100 * low:.0f} to {100 * high:.0f} %, Clopper and Pearson)."
+    more = {"control": "nanoscope study control", "model": "nanoscope study shakespeare"}[role]
+    enough = "" if len(found) > 2 else f" One or two trainings say nothing about trainings: `{more}` runs more."
+    title = {"control": "Positive control", "model": "Model"}[role]
+    return f"**{title}.**\n\n" + "\n".join(lines) + f"\n\n{share}{enough}"
+
+
+def _examples(study: Study) -> str:
+    counts = [
+        f"{label}: {result.identity['params']['sequences']} sequences per block length and split, "
+        f"{result.identity['params']['windows']} windows of text"
+        for label in study.labels
+        if (result := study.result(label, "induction")) is not None
+    ]
+    return "; ".join(counts) + "."
+
+
+def future() -> str:
+    """What comes next."""
+    return """## Future directions
+
+1. More seeds of the canonical model (`nanoscope study shakespeare`), and the same experiment on other texts (`--data FILE`).
+2. Head taxonomy, lenses and neurons; edge-level circuits; the course of training.
+3. Open questions: how circuits evolve during training, how small a model can be, what replicates across seeds, whether
+   circuit measurements predict a model's failures."""
+
+
+def figures(study: Study) -> str:
+    """Every figure and what it shows."""
+    shows = {
+        "induction_patching_effects": "where a copied sequence acts: layer by position and head by head, both directions",
+        "induction_logit_lens": "how the prediction of the copy forms over the layers",
+        "induction_attention": "the selected heads' attention on a repeated sequence",
+        "induction_head_scores": "every head's scores beside uniform attention and untrained models",
+        "induction_behaviour": "accuracy on copies beside its baselines; loss on text by longest match",
+        "emergence_onset": "the scores over training",
+    }
+    lines = [
+        f"- [{label}: {name}]({figure_path(study, label, name)}): {text}"
+        for label in study.labels
+        for name, text in shows.items()
+        if study.result(label, name.split("_", maxsplit=1)[0]) is not None
+    ]
+    return "## Visualisations\n\n" + "\n".join(lines)
+
+
+def artifacts(study: Study) -> str:
+    """Where everything lies, and the commands that make it again."""
+    return f"""## Code and data
+
+- **Results**: `results/`, one folder per experiment and model, named by the hash of what decides its numbers
+- **Findings**: [findings.json](findings.json); experiment 01 in one file: [induction_heads_analysis.json](induction_heads_analysis.json)
+- **Trained model**: `trained_models/shakespeare_char_model.pt` (nanoGPT's format; the first command makes it)
+- **Notebook**: `experiments/01_induction_heads.ipynb`
+
+### Reproduction
+
+```bash
+# 1. Train the canonical model
+bash scripts/train_for_interpretability.sh
+
+# 2. Run the analysis (here: the study that this page is of)
+{_command(study)}
+
+# 3. Render this page again from the stored results
+nanoscope report {_folder(study)}
+```"""
+
+
+def references() -> str:
+    """Corrected: who wrote what."""
+    return """## References
+
+1. Elhage et al. (2021). A Mathematical Framework for Transformer Circuits. Transformer Circuits Thread (Anthropic).
+2. Olsson et al. (2022). In-context Learning and Induction Heads. Transformer Circuits Thread (Anthropic); arXiv 2209.11895.
+3. Wang, Variengien, Conmy, Shlegeris, Steinhardt (2022). Interpretability in the Wild. Redwood Research and UC Berkeley;
+   arXiv 2211.00593, ICLR 2023.
+4. Olah et al. (2020). Zoom In: An Introduction to Circuits. Distill.
+5. Zhang, Nanda (2023). Towards Best Practices of Activation Patching. arXiv 2309.16042, ICLR 2024.
+6. Heimersheim, Nanda (2024). How to use and interpret activation patching. arXiv 2404.15255.
+7. nostalgebraist (2020). interpreting GPT: the logit lens. LessWrong.
+8. Meloux et al. (2025). arXiv 2510.00845 (the variance of circuit findings).
+
+Tools: [nanoGPT](https://github.com/karpathy/nanoGPT), [TransformerLens](https://github.com/TransformerLensOrg/TransformerLens),
+[ARENA](https://arena-ch1-transformers.streamlit.app/). With thanks to Andrej Karpathy for nanoGPT, to the authors above for
+the methods, and to TransformerLens for the field's vocabulary."""
+
+
+def updates(study: Study) -> str:
+    """The log: what was measured when, by the results' own dates."""
+    by_date: dict[str, list[str]] = {}
+    for result in study.results:
+        line = f"- {result.experiment} on {result.subject['label']}: "
+        line += ", ".join(f"{f.id.split('.')[1]} {f.verdict}" for f in result.findings if f.kind == "measurement")
+        by_date.setdefault(str(result.provenance["date"]), []).append(line)
+    parts = [f"### {date}\n\n" + "\n".join(lines) for date, lines in sorted(by_date.items(), reverse=True)]
+    return "## Updates log\n\n" + "\n\n".join(parts)
+
+
+def _command(study: Study) -> str:
+    return REPORT_COMMANDS.get(study.name) or f"nanoscope study {study.name}"
+
+
+def _folder(study: Study) -> str:
+    return f"runs/{study.name}" if study.name else "runs/mine"
