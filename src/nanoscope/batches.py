@@ -6,7 +6,7 @@ A batch is a function of (seed, iteration, micro-step), so training can stop any
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ECHO_SPAN = (12, 40)
 
 
+@runtime_checkable
 class Batches(Protocol):
     """A source of windows, each one token longer than the context: inputs and, shifted by one, targets."""
 

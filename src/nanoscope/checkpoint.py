@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
+import os
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -33,7 +34,9 @@ RENAMED = {"tok_emb.": "transformer.wte.", "pos_emb.": "transformer.wpe.", "bloc
     "ln_f.": "transformer.ln_f.",
     "head.": "lm_head.",
 }
-MASK_BUFFER = re.compile(r"\.attn\.(bias|masked_bias)$")
+STATE_KEYS = ("model", "model_state", "model_state_dict", "state_dict")
+MASK_BUFFER = re.compile(r"\.attn\.(bias|masked_bias|mask)$")
+LAYER = re.compile(r"transformer\.h\.(\d+)\.")
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def load(path: str | Path, device: str = "cpu") -> Checkpoint:
     The model comes back in evaluation mode and in 32-bit floats, its parameters frozen.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise NanoscopeError(f"there is no checkpoint at {path}; check the path")
     if path.is_dir() and not (path / DESCRIPTION).exists() and (path / "ckpt.pt").exists():
         path = path / "ckpt.pt"
@@ -82,7 +85,10 @@ def save(checkpoint: Checkpoint, path: str | Path) -> Checkpoint:
         "corpus": checkpoint.corpus,
         "training": dict(checkpoint.training),
     }
+    description = json.loads(json.dumps(description))
     description["sha256"] = _digest(weights, description)
+    if Path(path).exists() and load(path).sha256 != description["sha256"]:
+        raise NanoscopeError(f"{path} holds another checkpoint; choose another path or remove it")
     with store.new_directory(Path(path)) as folder:
         (folder / WEIGHTS).write_bytes(weights)
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
@@ -102,7 +108,7 @@ def export(checkpoint: Checkpoint, path: str | Path) -> None:
         "model_args": {name: getattr(config, name) for name in _NANOGPT_FIELDS},
         "iter_num": checkpoint.training.get("step", 0),
         "best_val_loss": checkpoint.training.get("val_loss"),
-        "config": {"dataset": checkpoint.corpus, **checkpoint.training},
+        "config": {**({"dataset": checkpoint.corpus} if checkpoint.corpus else {}), **checkpoint.training},
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -154,15 +160,11 @@ def _own_weights(model: GPT) -> Mapping[str, Tensor]:
 
 
 def _load_nanogpt(path: Path) -> Checkpoint:
-    raw = path.read_bytes()
     try:
-        content = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise NanoscopeError(f"{path} holds more than weights or is damaged, and was not opened: {reason}") from None
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise NanoscopeError(f"{path} is not a readable PyTorch checkpoint ({reason}); copy it again") from None
+        raw = path.read_bytes()
+    except OSError as error:
+        raise NanoscopeError(f"{path} cannot be read ({error.strerror}); check the path") from None
+    content = _unpickled(raw, path)
     state, notes = _nanogpt_state(content, path)
     config, assumed = _nanogpt_config(state, content, path)
     model = GPT(config)
@@ -171,26 +173,39 @@ def _load_nanogpt(path: Path) -> Checkpoint:
     training = {k: v for k, v in _plain(content.get("config")).items() if k != "dataset"}
     training |= {"step": content["iter_num"]} if isinstance(content.get("iter_num"), int) else {}
     corpus = _plain(content.get("config")).get("dataset")
+    corpus = corpus if isinstance(corpus, str) else None
     return Checkpoint(model, vocabulary, corpus, training, store.sha256(raw), (*notes, *assumed, *said))
+
+
+def _unpickled(raw: bytes, path: Path) -> Any:
+    """What torch's safe unpickler makes of the bytes: it fails in every way that damaged bytes can make it fail."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    except Exception as error:
+        if wanted := re.search(r"GLOBAL (\S+)", str(error)):
+            raise NanoscopeError(
+                f"{path} holds more than weights (it asks for {wanted[1]}) and was not opened; save only its "
+                "state_dict, as nanoGPT does"
+            ) from None
+        raise NanoscopeError(f"{path} is not a readable PyTorch checkpoint; copy it again") from None
 
 
 def _nanogpt_state(content: Any, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The weights under nanoGPT's names: wrappers' prefixes and mask buffers dropped, known renamings undone."""
-    candidates = (
-        [content[k] for k in ("model", "model_state_dict", "state_dict") if k in content] if _is_dict(content) else []
-    )
+    candidates = [content[key] for key in STATE_KEYS if key in content] if _is_dict(content) else []
     state = next(
         (c for c in [*candidates, content] if _is_dict(c) and c and all(_is_weight(v) for v in c.values())), None
     )
     if state is None:
         raise NanoscopeError(f"{path} holds no model weights (nanoGPT keeps them under 'model'); is it a checkpoint?")
-    state = {_unwrapped(key): value for key, value in state.items()}
+    state = {_unwrapped(str(key)): value for key, value in state.items()}
     notes: tuple[str, ...] = ()
     if "tok_emb.weight" in state:
         state = {_renamed(key): value for key, value in state.items()}
         notes = ("its parameters have other names than nanoGPT's (tok_emb, blocks, ...); they were renamed",)
     if "transformer.wte.weight" not in state:
-        raise NanoscopeError(f"{path} is not a nanoGPT: it has no transformer.wte.weight but {next(iter(state))}, ...")
+        raise NanoscopeError(f"{path} is not a nanoGPT: it has no transformer.wte.weight but {next(iter(state))!r}")
     return {key: value for key, value in state.items() if not _is_mask(key, value)}, notes
 
 
@@ -199,6 +214,9 @@ def _nanogpt_config(
 ) -> tuple[GPTConfig, tuple[str, ...]]:
     """The shape from the weights themselves; only what weights cannot show is taken from `model_args` or assumed."""
     said = _plain(content.get("model_args")) or _plain(content.get("config"))
+    for name in ("transformer.wte.weight", "transformer.wpe.weight"):
+        if name not in state or state[name].dim() != 2:
+            raise NanoscopeError(f"{path}: the weight {name} is missing or is no matrix; it cannot be opened")
     vocab, width = state["transformer.wte.weight"].shape
     heads = said.get("n_head") or said.get("n_heads")
     if not isinstance(heads, int):
@@ -207,20 +225,25 @@ def _nanogpt_config(
         )
     head = state.get("lm_head.weight", state["transformer.wte.weight"])
     config = GPTConfig(
-        n_layer=1 + max((int(key.split(".")[2]) for key in state if key.startswith("transformer.h.")), default=-1),
+        n_layer=len({layer[1] for key in state if (layer := LAYER.match(key))}),
         n_head=heads,
         n_embd=width,
         block_size=state["transformer.wpe.weight"].shape[0],
         vocab_size=vocab,
-        dropout=float(said.get("dropout") or 0.0),
+        dropout=dropout if isinstance(dropout := said.get("dropout"), float) else 0.0,
         bias=any(key.endswith("attn.c_attn.bias") for key in state),
         tied_head=torch.equal(head, state["transformer.wte.weight"]),
         head_bias="lm_head.bias" in state,
-        final_norm="transformer.ln_f.weight" in state,
+        final_norm=any(key.startswith("transformer.ln_f.") for key in state),
         attention_only=not any(".mlp." in key for key in state),
     )
-    notes = () if config.tied_head else ("the unembedding is not the embedding (untied head)",)
-    return config, (*notes, *(("its head has a bias",) if config.head_bias else ()))
+    unusual = {
+        "the unembedding is not the embedding (untied head)": not config.tied_head,
+        "its head has a bias": config.head_bias,
+        "it has no final norm": not config.final_norm,
+        "it has no MLPs": config.attention_only,
+    }
+    return config, tuple(note for note, holds in unusual.items() if holds)
 
 
 def _foreign_vocabulary(
@@ -237,7 +260,8 @@ def _foreign_vocabulary(
         return None, ("it came without a vocabulary: text can be neither read nor printed",)
     if len(vocabulary) > vocab_size:
         raise NanoscopeError(
-            f"the vocabulary beside {path} has {len(vocabulary)} symbols but the model {vocab_size}; it belongs to another"
+            f"the vocabulary beside {path} has {len(vocabulary)} symbols but the model {vocab_size}; "
+            "it belongs to another"
         )
     padding = vocab_size - len(vocabulary)
     return vocabulary, ((f"{padding} rows of the embedding are padding",) if padding else ())
@@ -270,9 +294,15 @@ def _is_weight(value: Any) -> bool:
 def _plain(value: Any) -> dict[str, Any]:
     """The plain values of a mapping; tensors and anything else stay behind."""
     items = value.items() if isinstance(value, Mapping) else ()
-    return {
-        k: v for k, v in items if isinstance(k, str) and isinstance(v, (bool, int, float, str, list, dict, type(None)))
-    }
+    return {k: v for k, v in items if isinstance(k, str) and _is_plain(v)}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, (str, int)) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return isinstance(value, (bool, int, float, str, type(None)))
 
 
 # ---- both ----------------------------------------------------------------------------------------------------------
@@ -287,7 +317,7 @@ def _fill(model: GPT, state: Mapping[str, Tensor], path: Path) -> None:
         given |= {} if tied is None else {"lm_head.weight": tied, "transformer.wte.weight": tied}
     for name in [*(expected.keys() - given.keys()), *(given.keys() - expected.keys())]:
         state_of = "is missing" if name in expected else "has no place in a nanoGPT"
-        raise NanoscopeError(f"{path}: the weight {name} {state_of}; it cannot be opened")
+        raise NanoscopeError(f"{path}: the weight {name!r} {state_of}; it cannot be opened")
     for name, value in expected.items():
         if value.shape != given[name].shape:
             shapes = f"{list(given[name].shape)}, where the model needs {list(value.shape)}"

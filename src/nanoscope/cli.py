@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _dispatch(arguments)
     except NanoscopeError as error:
-        print(f"nanoscope: {error}", file=sys.stderr)  # noqa: T201
+        print("nanoscope:", " ".join(str(error).splitlines()), file=sys.stderr)  # noqa: T201
         sys.exit(2)
     except KeyboardInterrupt:
         print("nanoscope: stopped; the same command goes on from here", file=sys.stderr)  # noqa: T201
@@ -215,7 +215,7 @@ def _run_on(
     from nanoscope.plots.style import save_png
     from nanoscope.train import checkpoints
 
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.set_num_threads(_threads(threads))
     checkpoint, corpus = load(path), _corpus(data)
     for note in checkpoint.notes:
         CONSOLE.print(f"note: {note}")
@@ -237,6 +237,8 @@ def _study(command: StudyCommand) -> None:
     from nanoscope import report
     from nanoscope.study import STUDIES, run_study
 
+    if command.workers < 0:
+        raise NanoscopeError(f"workers must be 0 (automatic) or more, not {command.workers}")
     folder = command.out or Path("runs") / command.preset
     corpus = _corpus(command.data)
     with _bars() as bars:
@@ -252,7 +254,7 @@ def _study(command: StudyCommand) -> None:
         page = report.write(folder)
         bars.update(writing, completed=1)
     for result in results:
-        _print_findings(result)
+        _print_findings(result, headlines=True)
     CONSOLE.print(f"\nread   {page}\nfigures {folder / 'figures'}\nnumbers {folder / 'findings.json'}")
 
 
@@ -323,7 +325,13 @@ def _recipe(command: Train) -> Recipe:
 def _machine(command: Train) -> Machine:
     from nanoscope.train import Machine
 
-    return Machine(_device(command.device), command.threads or os.cpu_count() or 1, command.compile)
+    return Machine(_device(command.device), _threads(command.threads), command.compile)
+
+
+def _threads(wanted: int) -> int:
+    if wanted < 0:
+        raise NanoscopeError(f"threads must be 0 (all cores) or more, not {wanted}")
+    return wanted or os.cpu_count() or 1
 
 
 def _device(wanted: str) -> str:
@@ -342,12 +350,15 @@ def _corpus(path: Path | None) -> Corpus:
     return open_corpus(path, lambda line: CONSOLE.print(line, style="dim"))
 
 
-def _print_findings(result: Result) -> None:
+def _print_findings(result: Result, headlines: bool = False) -> None:
+    """Verdicts and sentences; as headlines, only the claims that a figure shows."""
     colours = {"supported": "green", "not supported": "yellow", "undecided": "dim"}
-    table = Table(title=f"{result.experiment}: {result.subject['label']}", title_justify="left", show_header=False)
+    CONSOLE.print(f"\n[bold]{result.experiment}: {result.subject['label']}[/]")
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for finding in result.findings:
-        verdict = f"[{colours[finding.verdict]}]{finding.verdict}[/]"
-        table.add_row(verdict, finding.text.replace("**", "").replace("[", "\\["))
+        if finding.figure or not headlines:
+            text = finding.text.replace("**", "").replace("[", "\\[")
+            table.add_row(f"[{colours[finding.verdict]}]{finding.verdict}[/]", text)
     CONSOLE.print(table)
 
 

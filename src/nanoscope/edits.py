@@ -7,8 +7,8 @@ in itself: it can be stored, reused and combined, and it changes nothing until i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int
 
 
+@runtime_checkable
 class HasActivations(Protocol):
     """What the makers read: `cache[site]` is the activation, or the slice of it, at that site."""
 
@@ -76,8 +77,3 @@ def add(site: Site, vector: Tensor) -> Edit:
 def freeze(sites: Iterable[Site], source: HasActivations) -> tuple[Edit, ...]:
     """Hold several activations at the values of an earlier run, for instance every attention pattern."""
     return tuple(patch(site, source) for site in sites)
-
-
-def at(edit: Edit, **where: int) -> Edit:
-    """The same edit at another place: `at(zero(site), head=3)`."""
-    return replace(edit, site=replace(edit.site, **where))

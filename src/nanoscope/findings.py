@@ -159,5 +159,5 @@ def number(x: float, digits: int = 3) -> str:
         return "undefined"
     if abs(x) < 5e-5:
         return "0"
-    decimals = max(0, min(4, digits - 1 - math.floor(math.log10(abs(x)))))
-    return f"{x:,.{decimals}f}"
+    size = math.floor(math.log10(float(f"{abs(x):.{digits - 1}e}")))
+    return f"{x:,.{max(0, min(4, digits - 1 - size))}f}"

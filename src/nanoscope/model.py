@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +79,7 @@ class GPTConfig:
         return 1 / math.sqrt(width)
 
 
+@runtime_checkable
 class Tap(Protocol):
     """What `GPT.forward` shows its activations to. The value it returns is the one that the model goes on with."""
 

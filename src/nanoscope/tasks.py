@@ -207,7 +207,7 @@ def _lookup_row(
     rng: np.random.Generator, pool: np.ndarray, suffix: int, length: int, start: int | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     drawn = rng.choice(pool, suffix + 3, replace=False)
-    shared, (one, two), (right, wrong) = drawn[: suffix - 1], drawn[suffix - 1 : suffix + 1], drawn[suffix + 1 :]
+    shared, (one, two, right, wrong) = drawn[: suffix - 1], (int(symbol) for symbol in drawn[suffix - 1 :])
     filler = np.setdiff1d(pool, drawn)
     room = length - 3 * suffix - 2 - (start is not None)
     cut = np.sort(rng.integers(0, room + 1, 2))

@@ -44,19 +44,20 @@ class Vocabulary:
         return len(self.symbols)
 
     def encode(self, text: str) -> Int[Tensor, "pos"]:
-        """Token ids of a text's characters. A character outside the vocabulary is an error that says where it stands."""
+        """Token ids of a text's characters. A character outside the vocabulary is an error that says where."""
         try:
             return torch.tensor([self.ids[character] for character in text], dtype=torch.long)
         except KeyError as error:
             character = error.args[0]
             raise NanoscopeError(
-                f"character {character!r} (U+{ord(character):04X}) at position {text.index(character)} is not among the "
-                f"model's {len(self)} symbols; remove it or use a model trained with it"
+                f"character {character!r} (U+{ord(character):04X}) at position {text.index(character)} is not among "
+                f"the model's {len(self)} symbols; remove it or use a model trained with it"
             ) from None
 
     def decode(self, tokens: Int[Tensor, "pos"] | list[int]) -> str:
         """The text of some token ids; ids beyond the vocabulary (padding rows of the embedding) print as U+FFFD."""
-        return "".join(self.symbols[int(t)] if int(t) < len(self) else "\ufffd" for t in tokens)
+        size = len(self)
+        return "".join(self.symbols[t] if 0 <= t < size else "\ufffd" for t in map(int, tokens))
 
     def to_json(self) -> dict[str, Any]:
         return {"symbols": list(self.symbols), "start": self.start}
@@ -69,11 +70,16 @@ class Vocabulary:
 def from_itos(itos: Any, source: str) -> Vocabulary:
     """A vocabulary from nanoGPT's `itos` table (id -> character), checked to be one symbol for each of 0..n-1."""
     table = dict(enumerate(itos)) if isinstance(itos, (list, tuple)) else itos
-    if not isinstance(table, dict) or sorted(table, key=str) != sorted(range(len(table)), key=str):
+    if isinstance(table, dict) and all(isinstance(index, str) and index.isdecimal() for index in table):
+        table = {int(index): symbol for index, symbol in table.items()}  # as JSON keeps it
+    if not isinstance(table, dict) or set(table) != set(range(len(table))):
         raise NanoscopeError(f"{source} holds no table of symbols 0..n-1 (itos); give another vocabulary or remove it")
     symbols = tuple(table[index] for index in range(len(table)))
-    if not all(isinstance(symbol, str) for symbol in symbols):
-        raise NanoscopeError(f"{source}: the symbols in itos are not all text; give another vocabulary or remove it")
+    if not all(isinstance(symbol, str) for symbol in symbols) or len(set(symbols)) < len(symbols):
+        raise NanoscopeError(
+            f"{source}: the symbols in itos are not all text, or not all different; give another vocabulary or "
+            "remove it"
+        )
     return Vocabulary(symbols)
 
 
@@ -88,8 +94,8 @@ def read_meta(path: Path) -> Vocabulary | None:
         meta = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
     except NanoscopeError:
         raise
-    except Exception as error:
-        raise NanoscopeError(f"{path} is not a readable nanoGPT meta.pkl ({error}); remove it or restore it") from None
+    except Exception:
+        raise NanoscopeError(f"{path} is not a readable nanoGPT meta.pkl; remove it or restore it") from None
     return from_itos(meta["itos"], str(path)) if isinstance(meta, dict) and "itos" in meta else None
 
 
@@ -99,8 +105,13 @@ def write_meta(vocabulary: Vocabulary) -> bytes:
     return pickle.dumps({"vocab_size": len(vocabulary), "itos": itos, "stoi": vocabulary.ids}, protocol=4)
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Refuses every global, so nothing but dicts, lists, tuples, strings and numbers can come out."""
+class _PlainUnpickler(pickle._Unpickler):
+    """Refuses every global, so nothing but dicts, lists, tuples, strings and numbers can come out.
+
+    The unpickler written in Python, whose memo is a dict: the one in C lets ten bytes ask for 32 GB.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
-        raise NanoscopeError(f"meta.pkl asks for {module}.{name}, which a vocabulary never needs; it was not loaded")
+        raise NanoscopeError(
+            f"meta.pkl asks for {f'{module}.{name}'!r}, which a vocabulary never needs; it was not loaded"
+        )

@@ -228,6 +228,8 @@ def _loop(
     told = _told(recipe, machine, recipe.iterations) | {"val_loss": final_loss, "val_loss_own_data": own_loss}
     _save_step(model, vocabulary, corpus, recipe, machine, folder, recipe.iterations)
     save(Checkpoint(model, vocabulary, corpus.name, told), folder / "final")
+    for path in folder.glob("resume_*"):
+        _remove(path)
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:

@@ -44,7 +44,7 @@ def targets(sequences: Repeats) -> Targets:
     later = (query >= first + length) & (query < first + sequences.copies * length)
     back = query - key
     inside = later & (key >= first)
-    follows = inside & ((back + 1) % length == 0) & (back > 0)
+    follows = inside & (key > first) & ((back + 1) % length == 0) & (back > 0)
     same = inside & (back % length == 0) & (back > 0)
     last = inside & (back + 1 == length)
     before = ((back == 1) & (query > 0)).expand_as(later.expand(-1, -1, size))

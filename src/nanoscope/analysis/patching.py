@@ -55,9 +55,9 @@ class Patched:
     @property
     def effect(self) -> Sweep:
         """Share of the difference restored (denoise) or destroyed (noise): `[direction, *cell]`."""
-        means = self.patched.values.mean(-1)
-        restored, kept = means[0] - self.corrupt.mean(), means[1] - self.corrupt.mean()
-        values = np.stack([restored / self.difference, 1 - kept / self.difference])
+        restored = (self.patched.values[0] - self.corrupt).mean(-1)
+        destroyed = (self.clean - self.patched.values[1]).mean(-1)
+        values = np.stack([restored, destroyed]) / self.difference
         return Sweep(values, self.patched.dims[:-1], "share of the difference", _without_examples(self.patched))
 
 

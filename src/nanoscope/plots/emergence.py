@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from nanoscope.plots.style import ACCENT, SECOND, SOFT, THIRD, new_figure
+from nanoscope.plots.style import ACCENT, SECOND, SOFT, THIRD, new_figure, styled
 from nanoscope.results import Result
 
 
+@styled
 def onset(result: Result) -> Figure:
     """Head scores and copying over training."""
     followed, behaviour = result["followed"], result["behaviour"]

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, heatmap, new_figure, visible_character
+from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, heatmap, new_figure, styled, visible_character
 from nanoscope.results import Result, Sweep
 
 UNITS = {
@@ -16,6 +16,7 @@ UNITS = {
 DIRECTIONS = {"denoise": "clean into corrupt (is it enough?)", "noise": "corrupt into clean (is it needed?)"}
 
 
+@styled
 def patching_effects(result: Result) -> Figure:
     """Residual stream by layer and position, and heads, in both directions."""
     residual, heads = _scaled(result, "position"), _scaled(result, "patch")
@@ -67,6 +68,7 @@ def _label_heads(ax: Axes, values: np.ndarray) -> None:
                 color="white" if strong else INK)  # fmt: skip
 
 
+@styled
 def logit_lens(result: Result) -> Figure:
     """What the model would say after each layer, where the second copy is predicted."""
     lens = result["lens"]
@@ -96,6 +98,7 @@ def _band(ax: Axes, x: list[int], values: np.ndarray, colour: str, label: str) -
     ax.fill_between(x, mean - half, mean + half, color=colour, alpha=0.2, linewidth=0)
 
 
+@styled
 def attention(result: Result) -> Figure:
     """The attention patterns of the selected heads on one repeated sequence."""
     patterns = result["patterns"]
@@ -114,6 +117,7 @@ def attention(result: Result) -> Figure:
     return figure
 
 
+@styled
 def head_scores(result: Result) -> Figure:
     """Every head's scores beside uniform attention and untrained models."""
     report = result["scores_report"]
@@ -153,6 +157,7 @@ def _score_panel(ax: Axes, scores: Sweep, untrained: np.ndarray) -> None:
         ax.axvline(boundary * heads - 0.5, color=SOFT, linewidth=0.5)
 
 
+@styled
 def behaviour(result: Result) -> Figure:
     """Accuracy on copies beside its baselines, and loss on text by how much of it could be copied."""
     figure, axes = new_figure(9.5, 3.6, 1, 2)

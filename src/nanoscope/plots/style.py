@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nanoscope import store
+from nanoscope.results import Result
 
 INK, SOFT, ACCENT, SECOND, THIRD = "#1f2933", "#9aa5b1", "#c2410c", "#1d4ed8", "#15803d"
 DIVERGING, SEQUENTIAL = "RdBu_r", "Blues"
@@ -31,13 +34,21 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def new_figure(
-    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
-) -> tuple[Figure, list[Axes]]:
+def styled(draw: Callable[[Result], Figure]) -> Callable[[Result], Figure]:
+    """Draw under these settings rather than the user's own."""
+
+    @wraps(draw)
+    def drawn(result: Result) -> Figure:
+        with matplotlib.rc_context(SETTINGS):
+            return draw(result)
+
+    return drawn
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, list[Axes]]:
     """A figure that belongs to nobody (no pyplot state) and its axes, row by row."""
-    with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False, **options)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
     return figure, list(axes.flat)
 
 

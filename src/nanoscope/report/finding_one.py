@@ -50,21 +50,16 @@ def _model(study: Study, label: str) -> str:
         "control": f"#### Positive control: {label}",
         "planted": f"#### Known answer: {label}",
     }[study.role(label)]
-    accuracy = result.finding("induction.accuracy")
-    uniform = 100 / result.subject["config"]["vocab_size"]
-    capability = (
-        f"**Induction capability.** {_said(result, 'gain')} {_said(result, 'accuracy')} (One in "
-        f"{result.subject['config']['vocab_size']} symbols would be {uniform:.1f} %; the bigram table's "
-        f"{accuracy.evidence.facts['bigram']} and the corrupt run's {accuracy.evidence.facts['corrupt']} are the baselines "
-        f"that count.) {_said(result, 'natural')} {_said(result, 'long_match')}"
-    )
-    heads = f"**Attention heads.** {_said(result, 'heads')} {_said(result, 'absent')} {_said(result, 'previous_token')} "
-    heads += f"{_said(result, 'copying')} {_said(result, 'k_composition')}"
-    causes = f"**Localisation.** {_said(result, 'localised')} {_said(result, 'and_gate')} {_said(result, 'ablation')}"
-    lens = f"**Prediction formation.** {_said(result, 'convergence')}"
+    parts = {
+        "Induction capability": f"{_said(result, 'gain', 'accuracy')} {_chance(result)} {_said(result, 'natural', 'long_match')}",
+        "Layer localisation": f"{_said(result, 'localised')} {_key_layers(result)} {_said(result, 'and_gate', 'ablation')}",
+        "Attention heads": _said(result, "heads", "absent", "previous_token", "copying", "k_composition"),
+        "Prediction formation": _said(result, "convergence"),
+    }
+    paragraphs = [f"**{name}.** {text} ([evidence]({_link(result)}))" for name, text in parts.items()]
     onset = _onset(study, label)
     pictures = [_figure(study, label, name) for name in _pictures(study.role(label))]
-    return "\n\n".join(part for part in (title, capability, heads, causes, lens, onset, *pictures, _table(result)) if part)
+    return "\n\n".join(part for part in (title, *paragraphs, onset, *pictures, _table(result)) if part)
 
 
 def _pictures(role: str) -> tuple[str, ...]:
@@ -95,9 +90,39 @@ def _row(finding: Finding) -> str:
     return f"| {finding.claim} | {finding.criterion} | {interval} | {e.n:,} {e.unit} | {null} | **{finding.verdict}** |"
 
 
-def _said(result: Result, claim: str) -> str:
-    """A finding's own sentence, with the way to its evidence."""
-    return f"{result.finding(f'induction.{claim}').text} ([evidence]({_link(result)}))"
+def _said(result: Result, *claims: str) -> str:
+    """Findings' own sentences."""
+    return " ".join(result.finding(f"induction.{claim}").text for claim in claims)
+
+
+def _chance(result: Result) -> str:
+    """Why one in V is not the baseline."""
+    symbols, facts = result.subject["config"]["vocab_size"], result.finding("induction.accuracy").evidence.facts
+    return (
+        f"(One in {symbols} symbols would be {100 / symbols:.1f} %; the bigram table's {facts['bigram']} and the corrupt "
+        f"run's {facts['corrupt']} are the baselines that count.)"
+    )
+
+
+def _key_layers(result: Result) -> str:
+    """Where, before the output, a single patched position changes the answer most."""
+    change = result["position_change"]
+    inner = change.values[:, :-1]
+    clean, corrupt = result["position_plain"].values.mean(-1)
+    if not result["position_informative"].values:
+        return "No layer stands out: the copy makes too small a difference at the one query that was followed."
+    said = []
+    for d, verb in enumerate(("restores", "destroys")):
+        layer, place = divmod(int(inner[d].argmax()), inner.shape[2])
+        role = _role(result, int(change.labels("pos")[place]))
+        said.append(f"the stream into L{layer} at {role} {verb} {number(inner[d, layer, place] / (clean - corrupt))}")
+    return f"Of single places in the residual stream, {' and '.join(said)} of the difference at one query."
+
+
+def _role(result: Result, position: int) -> str:
+    roles = dict(zip(result["position_roles"].labels("role"), result["position_roles"].values, strict=True))
+    names = {"matched": "the matched token", "followed": "the token that followed it", "query": "the query"}
+    return next((text for role, text in names.items() if int(roles[role]) == position), f"position {position}")
 
 
 def _link(result: Result) -> str:

@@ -138,12 +138,12 @@ CLAIMS = (
         null_is="layer-matched random heads",
         prose={
             "supported": "Without {heads} (mean ablation) the copy gains {alone} nats less; that is **{value} nats** more "
-            "[{low}, {high}] than without as many other heads of the same layers ({sets} sets: {null}). With the heads "
+            "[{low}, {high}] than without as many other heads of the same layers ({sets}: {null}). With the heads "
             "zeroed, accuracy on the second copy falls from {intact} to {without}.",
             "not supported": "Without {heads} (mean ablation) the copy gains {alone} nats less, only {value} more [{low}, "
-            "{high}] than without as many other heads of the same layers ({sets} sets). With the heads zeroed, accuracy "
+            "{high}] than without as many other heads of the same layers ({sets}). With the heads zeroed, accuracy "
             "on the second copy goes from {intact} to {without}.",
-            "undecided": "Without {heads} (mean ablation) the copy gains {alone} nats less; against {sets} sets of other "
+            "undecided": "Without {heads} (mean ablation) the copy gains {alone} nats less; against {sets} of other "
             "heads of the same layers the difference of {value} nats [{low}, {high}] decides nothing.",
         },
     ),
@@ -158,9 +158,8 @@ CLAIMS = (
             "difference [{low}, {high}] ({n} sequences; the best other head: {null}).",
             "not supported": "Patched into the corrupt run, the clean outputs of {heads} restore only {value} of the logit "
             "difference [{low}, {high}] ({n} sequences; the best other head: {null}).",
-            "undecided": "Patching does not decide what {heads} carry: {value} of the logit difference [{low}, {high}] "
-            "({n} sequences). The copy changes the logit difference by {difference} logits in all; where that is not ten "
-            "standard errors from 0, there is nothing to localise and shares are left undefined.",
+            "undecided": "Patching does not decide what {heads} carry{share}. The copy changes the logit difference by "
+            "{difference} logits in all; where that is less than ten standard errors, there is nothing to localise.",
         },
     ),
     Claim(
@@ -175,8 +174,7 @@ CLAIMS = (
             "{both}.",
             "not supported": "No AND gate shows: corrupting {previous} destroys {needed} of the difference and restoring it "
             "alone brings back {alone}.",
-            "undecided": "Whether {previous} and {induction} form an AND gate is not decided (needed {needed}, alone "
-            "{alone}).",
+            "undecided": "Whether {previous} and {induction} form an AND gate is not decided.",
         },
     ),
     Claim(

@@ -147,7 +147,7 @@ def _ablation(sweeps: Sweeps, chosen: Selection) -> Evidence:
         "alone": number(float(lost[1].mean())),
         "intact": _percent(accuracy[0]),
         "without": _percent(accuracy[1]),
-        "sets": str(len(gain) - 3),
+        "sets": "1 set" if len(gain) == 4 else f"{len(gain) - 3} sets",
     }
     if len(gain) == 3:
         return Evidence(math.nan, UNDEFINED, gain.shape[1], "sequences", math.nan, facts)
@@ -159,7 +159,12 @@ def _ablation(sweeps: Sweeps, chosen: Selection) -> Evidence:
 def _localised(sweeps: Sweeps, chosen: Selection) -> Evidence:
     """Share of the clean-corrupt difference that the induction heads' clean outputs restore."""
     restored = _share(sweeps, "denoise", 0)
-    facts = {"heads": head_names(sorted(chosen.induction)), "difference": number(_difference(sweeps))}
+    low, high = restored[1]
+    facts = {
+        "heads": head_names(sorted(chosen.induction)),
+        "difference": number(_difference(sweeps)),
+        "share": "" if math.isnan(low) else f": {number(restored[0])} of the difference [{number(low)}, {number(high)}]",
+    }
     rest = _others_effect(sweeps, chosen)
     return Evidence(restored[0], restored[1], _examples(sweeps), "sequences", rest, facts)
 

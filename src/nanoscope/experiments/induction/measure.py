@@ -241,8 +241,8 @@ def _by_position(s: _Setting) -> Sweeps:
 
 def _mean_effect(patched: patching.Patched) -> Sweep:
     """The change of the mean metric in logits, `[direction, layer, pos]`: it stays defined where no share is."""
-    means = patched.patched.values.mean(-1)
-    change = np.stack([means[0] - patched.corrupt.mean(), patched.clean.mean() - means[1]])
+    values = patched.patched.values
+    change = np.stack([(values[0] - patched.corrupt).mean(-1), (patched.clean - values[1]).mean(-1)])
     coords = {dim: labels for dim, labels in patched.patched.coords.items() if dim != "example"}
     return Sweep(change, patched.patched.dims[:-1], "logits", coords)
 

@@ -1,0 +1,29 @@
+# make findings   install, train, analyse, and write runs/quick/FINDINGS.md
+# make test       install and run every check
+# make check      format, lint, types, tests, in an environment that exists
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: findings test check format env notebooks
+
+findings: env
+	@$(BIN)/nanoscope study quick
+
+test: env
+	@$(MAKE) --no-print-directory check
+
+check:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/pytest -n 2
+
+format:
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+notebooks: env
+	$(BIN)/python scripts/build_notebooks.py
+
+env:
+	@$(PYTHON) scripts/bootstrap.py

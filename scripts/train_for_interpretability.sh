@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Train the canonical model (or the preset named as the first argument) and leave it in nanoGPT's format:
+#   bash scripts/train_for_interpretability.sh [shakespeare | shakespeare-cpu | quick] [options of `nanoscope train`]
+# First prints how long it will take here. Stopped at any moment, the same command goes on.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+preset=${1:-shakespeare}
+[ $# -gt 0 ] && shift
+make --no-print-directory env
+.venv/bin/nanoscope train "$preset" --estimate "$@"
+.venv/bin/nanoscope train "$preset" --out "runs/train-$preset" "$@"
+.venv/bin/nanoscope export "runs/train-$preset/final" trained_models/shakespeare_char_model.pt
+echo "next: .venv/bin/nanoscope run induction trained_models/shakespeare_char_model.pt"

@@ -1,0 +1,76 @@
+"""Fixtures, and shape checks: under pytest every annotated array argument is checked by jaxtyping and beartype."""
+
+import os
+import typing
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+import beartype  # noqa: E402, F401
+import jaxtyping  # noqa: E402
+import matplotlib.figure  # noqa: E402, F401
+import pytest  # noqa: E402
+import scipy.stats  # noqa: E402, F401
+import torch  # noqa: E402
+import xarray  # noqa: E402, F401
+
+# The package imports shapes for type checkers only (it needs no jaxtyping at run time); here they are wanted.
+typing.TYPE_CHECKING = True
+CHECKED = ["model", "activations", "metrics", "tasks", "ngrams", "weights", "stats", "tokens", "batches"]
+jaxtyping.install_import_hook([f"nanoscope.{name}" for name in CHECKED], "beartype.beartype")
+
+from nanoscope.checkpoint import Checkpoint  # noqa: E402
+from nanoscope.corpora import Corpus, open_corpus  # noqa: E402
+from nanoscope.errors import NanoscopeError  # noqa: E402
+from nanoscope.model import GPT, GPTConfig  # noqa: E402
+from nanoscope.planted import planted_induction  # noqa: E402
+
+torch.set_num_threads(1)
+typing.TYPE_CHECKING = False
+
+SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+VARIANTS = {
+    "nanogpt": {},
+    "gpt2": {"bias": True, "activation": "gelu_tanh"},
+    "untied": {"tied_head": False, "head_bias": True, "activation": "relu"},
+    "attention_only": {"attention_only": True, "bias": True},
+    "rms": {"norm": "rms", "attention_scale": "d_model"},
+    "bare": {"norm": "none", "final_norm": False, "attention_scale": "none"},
+}
+
+
+def random_model(seed: int = 0, scale: float = 3.0, **changes: typing.Any) -> GPT:
+    """A small model whose weights are large enough that every part matters."""
+    torch.manual_seed(seed)
+    settings = {"n_layer": 3, "n_head": 2, "n_embd": 16, "block_size": 24, "vocab_size": 13}
+    model = GPT(GPTConfig(**(settings | changes))).eval().requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.add_(torch.randn_like(parameter) * 0.02 * scale)
+        if parameter.dim() == 2:
+            parameter.mul_(scale)
+    return model
+
+
+def random_tokens(model: GPT, batch: int = 4, length: int = 11, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(model.config.vocab_size, (batch, length), generator=generator)
+
+
+@pytest.fixture(scope="session")
+def shakespeare() -> Corpus:
+    if "NANOSCOPE_DATA" not in os.environ and (SHARED / "tinyshakespeare.txt").exists():
+        os.environ["NANOSCOPE_DATA"] = str(SHARED / "tinyshakespeare.txt")
+    try:
+        return open_corpus()
+    except NanoscopeError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def planted(shakespeare: Corpus) -> Checkpoint:
+    return planted_induction(shakespeare.vocabulary)
+
+
+@pytest.fixture(params=VARIANTS)
+def variant(request: pytest.FixtureRequest) -> GPT:
+    """One small random model of every kind that people bring."""
+    return random_model(**VARIANTS[request.param])

@@ -1,0 +1,83 @@
+"""Plain re-implementations, written from the definitions and as obviously as possible, to hold the package to."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from nanoscope.model import GPT
+
+
+def logits(model: GPT, tokens: Tensor) -> Tensor:
+    """A GPT's forward pass with loops over heads and no fused kernel, from its state dict alone."""
+    w, c = model.state_dict(), model.config
+    x = w["transformer.wte.weight"][tokens] + w["transformer.wpe.weight"][: tokens.shape[1]]
+    for layer in range(c.n_layer):
+        name = f"transformer.h.{layer}"
+        x = x + attention(_norm(x, w, f"{name}.ln_1", c), w, f"{name}.attn", c)
+        if not c.attention_only:
+            hidden = _linear(_norm(x, w, f"{name}.ln_2", c), w, f"{name}.mlp.c_fc")
+            x = x + _linear(_activate(hidden, c.activation), w, f"{name}.mlp.c_proj")
+    if c.final_norm:
+        x = _norm(x, w, "transformer.ln_f", c)
+    return _linear(x, w, "lm_head")
+
+
+def attention(x: Tensor, w: dict[str, Tensor], name: str, c) -> Tensor:
+    width = c.n_embd // c.n_head
+    q, k, v = _linear(x, w, f"{name}.c_attn").split(c.n_embd, dim=-1)
+    scale = {"d_head": math.sqrt(width), "d_model": math.sqrt(c.n_embd), "none": 1.0}[c.attention_scale]
+    outputs = []
+    for head in range(c.n_head):
+        part = slice(head * width, (head + 1) * width)
+        scores = q[..., part] @ k[..., part].transpose(-1, -2) / scale
+        future = torch.ones_like(scores).triu(1).bool()
+        weights = torch.exp(scores - scores.masked_fill(future, -torch.inf).amax(-1, keepdim=True)).masked_fill(future, 0)
+        outputs.append(weights / weights.sum(-1, keepdim=True) @ v[..., part])
+    return _linear(torch.cat(outputs, -1), w, f"{name}.c_proj")
+
+
+def _linear(x: Tensor, w: dict[str, Tensor], name: str) -> Tensor:
+    y = x @ w[f"{name}.weight"].T
+    return y + w[f"{name}.bias"] if f"{name}.bias" in w else y
+
+
+def _norm(x: Tensor, w: dict[str, Tensor], name: str, c) -> Tensor:
+    if c.norm == "none":
+        return x
+    centred = x - x.mean(-1, keepdim=True) if c.norm == "layer" else x
+    y = centred / torch.sqrt(centred.pow(2).mean(-1, keepdim=True) + c.norm_eps) * w[f"{name}.weight"]
+    return y + w[f"{name}.bias"] if f"{name}.bias" in w else y
+
+
+def _activate(x: Tensor, kind: str) -> Tensor:
+    if kind == "relu":
+        return x.clamp(min=0)
+    if kind == "gelu":
+        return x * 0.5 * (1 + torch.erf(x / math.sqrt(2)))
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+class NanoGPT(nn.Module):
+    """nanoGPT's training forward, with its dropout in its places, around the package's parameters."""
+
+    def __init__(self, model: GPT) -> None:
+        super().__init__()
+        self.gpt = model
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        c, t = self.gpt.config, self.gpt.transformer
+        drop = nn.Dropout(c.dropout).train(self.training)
+        x = drop(t["wte"](tokens) + t["wpe"](torch.arange(tokens.shape[1])))
+        for block in t["h"]:
+            y = nn.functional.layer_norm(x, (c.n_embd,), block.ln_1.weight, block.ln_1.bias, 1e-5)
+            q, k, v = block.attn.c_attn(y).split(c.n_embd, dim=2)
+            q, k, v = (a.view(*a.shape[:2], c.n_head, -1).transpose(1, 2) for a in (q, k, v))
+            y = nn.functional.scaled_dot_product_attention(
+                q, k, v, dropout_p=c.dropout if self.training else 0, is_causal=True
+            )
+            x = x + drop(block.attn.c_proj(y.transpose(1, 2).reshape(x.shape)))
+            y = nn.functional.layer_norm(x, (c.n_embd,), block.ln_2.weight, block.ln_2.bias, 1e-5)
+            x = x + drop(block.mlp.c_proj(nn.functional.gelu(block.mlp.c_fc(y))))
+        x = nn.functional.layer_norm(x, (c.n_embd,), t["ln_f"].weight, t["ln_f"].bias, 1e-5)
+        return self.gpt.lm_head(x)

@@ -1,0 +1,310 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from nanoscope import cli
+from nanoscope.checkpoint import Checkpoint, load, save
+from nanoscope.model import GPT, GPTConfig
+from nanoscope.tokens import Vocabulary
+
+NANOSCOPE = str(Path(sys.executable).with_name("nanoscope"))
+WORDS = "the quick brown fox jumps over the lazy dog, and the dog sleeps on.\n"
+TINY = ["--n-layer", "1", "--n-head", "2", "--n-embd", "16", "--block-size", "32", "--device", "cpu", "--threads", "1"]
+SHORT, LONG = ["--iterations", "4"], ["--iterations", "800"]
+HEAVY = ("torch", "numpy", "matplotlib", "xarray", "scipy", "safetensors")
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "words.txt"
+    path.write_text(WORDS * 60)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was made from the shell."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    done = subprocess.run(train(text, folder), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command line in this process: (exit code, stdout, stderr). Anything but SystemExit fails the test."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = 0
+        try:
+            cli.main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 0
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def train(text: Path, folder: Path, length: list[str] = SHORT, *more: str) -> list[str]:
+    return [NANOSCOPE, "train", "--data", str(text), "--out", str(folder), *length, *TINY, *more]
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file of a folder, with its bytes and its time of writing; but not the lock, which each run opens."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+def wait_for_iterations(folder: Path, count: int) -> None:
+    """Until a run that is going on has written so many lines of metrics."""
+    metrics, deadline = folder / "metrics.jsonl", time.monotonic() + 60
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) >= count):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def assert_one_line(answer: tuple[int, str, str]) -> str:
+    code, _, complaint = answer
+    assert code == 2
+    assert complaint.startswith("nanoscope: ")
+    assert complaint.endswith("\n")
+    assert complaint.count("\n") == 1
+    return complaint
+
+
+# ---- starting ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("import nanoscope", ""),
+        ("import nanoscope.cli", ""),
+        ("from nanoscope.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass", "study"),
+        ("from nanoscope.cli import main\ntry: main(['train', '--help'])\nexcept SystemExit: pass", "--block-size"),
+        ("from nanoscope.cli import main; main(['--version'])", "nanoscope "),
+    ],
+)
+def test_nothing_heavy_is_loaded_to_say_what_there_is(code: str, shown: str):
+    code = f"import sys\n{code}\nprint('loaded:', *({set(HEAVY)} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert shown in done.stdout
+    assert done.stdout.splitlines()[-1] == "loaded:"
+
+
+def test_the_names_of_the_package_load_torch_when_they_are_used():
+    """So that the test above can fail."""
+    code = "import sys, nanoscope\nnanoscope.GPTConfig\nprint('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
+
+
+# ---- bad input -----------------------------------------------------------------------------------------------------
+
+
+def test_bad_input_from_a_real_shell_is_one_line_and_code_2(tmp_path: Path):
+    (tmp_path / "ckpt.pt").write_bytes(b"no checkpoint")
+    done = subprocess.run([NANOSCOPE, "check", "ckpt.pt"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    line = "nanoscope: ckpt.pt is not a readable PyTorch checkpoint; copy it again\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
+
+
+@pytest.mark.parametrize("command", [("check",), ("export",), ("run", "induction")])
+@pytest.mark.parametrize("bad", ["missing", "random bytes", "cut short", "an empty folder", "a\nb"])
+def test_a_bad_checkpoint_is_one_line(call: Call, tmp_path: Path, trained: Path, command: tuple[str, ...], bad: str):
+    path = tmp_path / "checkpoint"
+    if bad == "random bytes":
+        path.write_bytes(bytes(range(256)))
+    elif bad == "cut short":
+        save(load(trained / "final"), path)
+        os.truncate(path / "model.safetensors", 100)
+    elif bad == "an empty folder":
+        path.mkdir()
+    elif bad == "a\nb":
+        path = tmp_path / bad
+    more = [tmp_path / "out.pt"] if command == ("export",) else []
+    line = assert_one_line(call(*command, path, *more))
+    assert " ".join(str(path).splitlines()) in line
+    assert not (tmp_path / "out.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "nonsense", "x"], "there is no experiment 'nonsense'; there are induction, emergence"),
+        (["report", "{tmp}"], "{tmp} "),
+        (["report", "{tmp}/missing"], "there is no folder {tmp}/missing"),
+        (
+            ["export", "{trained}/final", "{text}/below/ckpt.pt"],
+            "could not write {text}/below/ckpt.pt: Not a directory",
+        ),
+        (["export", "{trained}/final", "{tmp}"], "could not write {tmp}: Is a directory"),
+        (["train", "--data", "{tmp}/missing"], "cannot read {tmp}/missing: No such file"),
+        (["train", "--data", "{tmp}"], "cannot read {tmp}: Is a directory"),
+        (["train", "--data", "{text}", "--out", "{text}", *TINY], "could not write {text}: "),
+        (
+            ["train", "--data", "{text}", "--n-embd", "16", "--n-head", "3"],
+            "n_embd (16) must be a multiple of n_head (3)",
+        ),
+        (["train", "--data", "{text}", "--n-layer", "0"], "n_layer must be at least 1, not 0"),
+        (["train", "--data", "{text}", "--iterations", "0"], "iterations must be at least 1, not 0"),
+        (["train", "--data", "{text}", "--dropout", "1"], "dropout must lie in [0, 1), not 1.0"),
+        (["train", "--data", "{text}", "--learning-rate", "nan"], "learning rates must"),
+        (["train", "--data", "{text}", "--threads", "-1"], "threads must be 0 (all cores) or more"),
+        (
+            ["train", "--data", "{text}", "--out", "{tmp}/new", *TINY, "--block-size", "9999"],
+            "the text has 3672 tokens",
+        ),
+        (["study", "--data", "{text}", "--workers", "-1"], "workers must be 0 (automatic) or more"),
+    ],
+)
+def test_bad_input_is_one_line(call: Call, tmp_path: Path, text: Path, trained: Path, arguments: list[str], said: str):
+    names = {"tmp": tmp_path, "text": text, "trained": trained}
+    line = assert_one_line(call(*(argument.format(**names) for argument in arguments)))
+    assert line.startswith("nanoscope: " + said.format(**names))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_one_line(call: Call, text: Path):
+    assert "there is no device cuda" in assert_one_line(call("train", "--data", text, "--device", "cuda"))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train", "nonsense"], ["study", "nonsense"], ["train", "--nonsense", "3"], ["nonsense"]]
+)
+def test_usage_errors_end_with_code_2_and_name_what_was_wrong(call: Call, arguments: list[str]):
+    code, printed, complaint = call(*arguments)
+    assert (code, printed) == (2, "")
+    assert "nonsense" in complaint
+
+
+def test_a_text_of_other_characters_is_one_line(call: Call, tmp_path: Path, trained: Path):
+    (tmp_path / "other.txt").write_text(WORDS * 30 + "Ünknown")
+    arguments = ["--data", tmp_path / "other.txt", "--out", tmp_path / "out", "--threads", "1"]
+    line = assert_one_line(call("run", "induction", trained / "final", *arguments))
+    assert "character 'Ü' (U+00DC)" in line
+    assert not (tmp_path / "out" / "results").exists()
+
+
+def test_a_model_that_nanogpt_cannot_express_is_not_exported(call: Call, tmp_path: Path):
+    model = GPT(GPTConfig(1, 1, 4, 8, 3, attention_only=True))
+    save(Checkpoint(model, Vocabulary(("a", "b", "c"))), tmp_path / "ours")
+    line = assert_one_line(call("export", tmp_path / "ours", tmp_path / "ckpt.pt"))
+    assert "nanoGPT has no attention_only=True" in line
+    assert not (tmp_path / "ckpt.pt").exists()
+
+
+# ---- training ------------------------------------------------------------------------------------------------------
+
+
+def test_a_trained_checkpoint_passes_its_checks_and_is_exported_bit_for_bit(call: Call, tmp_path: Path, trained: Path):
+    code, table, complaint = call("check", trained / "final")
+    assert (code, complaint) == (0, "")
+    assert table.count("holds") == 9
+    code, printed, complaint = call("export", trained / "final", tmp_path / "ckpt.pt")
+    assert (code, complaint) == (0, "")
+    assert "wrote" in printed
+    ours, theirs = load(trained / "final"), load(tmp_path / "ckpt.pt")
+    assert ours.vocabulary == theirs.vocabulary == Vocabulary.of(WORDS)
+    assert all(torch.equal(value, theirs.model.state_dict()[name]) for name, value in ours.model.state_dict().items())
+
+
+def test_a_run_keeps_what_it_was_told_and_what_it_measured(trained: Path):
+    assert sorted(path.name for path in (trained / "checkpoints").iterdir()) == [
+        f"step_{step:08d}" for step in (0, 1, 2, 4)
+    ]
+    lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 1, 2, 3, 4]
+    final = load(trained / "final")
+    assert (final.corpus, final.training["step"], final.training["seed"]) == ("words", 4, 1)
+    last = load(trained / "checkpoints" / "step_00000004").model.state_dict()
+    assert all(torch.equal(value, last[name]) for name, value in final.model.state_dict().items())
+    first = load(trained / "checkpoints" / "step_00000000").model
+    assert not torch.equal(first.wte.weight, final.model.wte.weight)
+
+
+def test_the_same_command_again_changes_nothing(call: Call, text: Path, trained: Path):
+    before = contents(trained)
+    code, printed, complaint = call(*train(text, trained)[1:])
+    assert (code, complaint) == (0, "")
+    assert "validation loss" in printed
+    assert contents(trained) == before
+
+
+@pytest.mark.parametrize("change", ["--seed=2", "--iterations=5", "--learning-rate=0.01", "--data"])
+def test_a_folder_of_another_recipe_is_refused_and_left_alone(
+    call: Call, tmp_path: Path, text: Path, trained: Path, change: str
+):
+    before = contents(trained)
+    other = tmp_path / "other.txt"
+    other.write_text(WORDS * 61)
+    more = [change, str(other)] if change == "--data" else change.split("=")
+    line = assert_one_line(call(*train(text, trained)[1:], *more))
+    assert "holds a run with other settings" in line
+    assert contents(trained) == before
+
+
+@pytest.fixture(scope="module")
+def undisturbed(text: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """All checkpoints of a longer run."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    subprocess.run(train(text, folder, LONG), capture_output=True, check=True)
+    return checkpoints(folder)
+
+
+def checkpoints(folder: Path) -> dict[str, bytes]:
+    names = ("checkpoints/", "final/")
+    return {name: content for name, (content, _) in contents(folder).items() if name.startswith(names)}
+
+
+def start(text: Path, folder: Path) -> subprocess.Popen[str]:
+    """A longer run that is going on."""
+    command = train(text, folder, LONG)
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_iterations(folder, 20)
+    return running
+
+
+def test_a_second_run_in_the_same_folder_is_refused_and_the_first_finishes(
+    call: Call, tmp_path: Path, text: Path, undisturbed: dict[str, bytes]
+):
+    with start(text, tmp_path / "run") as first:
+        line = assert_one_line(call(*train(text, tmp_path / "run", LONG)[1:]))
+        assert first.poll() is None
+        _, complaint = first.communicate()
+    assert f"another run is writing {tmp_path / 'run'}" in line
+    assert (first.returncode, complaint) == (0, "")
+    assert checkpoints(tmp_path / "run") == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("by", "code", "complaint"),
+    [
+        (signal.SIGINT, 130, "nanoscope: stopped; the same command goes on from here\n"),
+        (signal.SIGKILL, -signal.SIGKILL, ""),
+    ],
+)
+def test_a_run_that_was_stopped_is_finished_by_the_same_command(
+    call: Call, tmp_path: Path, text: Path, undisturbed: dict[str, bytes], by: signal.Signals, code: int, complaint: str
+):
+    with start(text, tmp_path / "run") as stopped:
+        stopped.send_signal(by)
+        _, said = stopped.communicate()
+    assert (stopped.returncode, said) == (code, complaint)
+    assert not (tmp_path / "run" / "final").exists()
+    again, _, said = call(*train(text, tmp_path / "run", LONG)[1:])
+    assert (again, said) == (0, "")
+    assert checkpoints(tmp_path / "run") == undisturbed
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == list(range(801))
