@@ -5,24 +5,24 @@ import typing
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
-import beartype  # noqa: E402, F401
-import jaxtyping  # noqa: E402
-import matplotlib.figure  # noqa: E402, F401
-import pytest  # noqa: E402
-import scipy.stats  # noqa: E402, F401
-import torch  # noqa: E402
-import xarray  # noqa: E402, F401
+import beartype  # noqa: F401
+import jaxtyping
+import matplotlib.figure  # noqa: F401
+import pytest
+import scipy.stats  # noqa: F401
+import torch
+import xarray  # noqa: F401
 
 # The package imports shapes for type checkers only (it needs no jaxtyping at run time); here they are wanted.
 typing.TYPE_CHECKING = True
 CHECKED = ["model", "activations", "metrics", "tasks", "ngrams", "weights", "stats", "tokens", "batches"]
 jaxtyping.install_import_hook([f"nanoscope.{name}" for name in CHECKED], "beartype.beartype")
 
-from nanoscope.checkpoint import Checkpoint  # noqa: E402
-from nanoscope.corpora import Corpus, open_corpus  # noqa: E402
-from nanoscope.errors import NanoscopeError  # noqa: E402
-from nanoscope.model import GPT, GPTConfig  # noqa: E402
-from nanoscope.planted import planted_induction  # noqa: E402
+from nanoscope.checkpoint import Checkpoint
+from nanoscope.corpora import Corpus, open_corpus
+from nanoscope.errors import NanoscopeError
+from nanoscope.model import GPT, GPTConfig
+from nanoscope.planted import planted_induction
 
 torch.set_num_threads(1)
 typing.TYPE_CHECKING = False

@@ -32,7 +32,9 @@ def attention(x: Tensor, w: dict[str, Tensor], name: str, c) -> Tensor:
         part = slice(head * width, (head + 1) * width)
         scores = q[..., part] @ k[..., part].transpose(-1, -2) / scale
         future = torch.ones_like(scores).triu(1).bool()
-        weights = torch.exp(scores - scores.masked_fill(future, -torch.inf).amax(-1, keepdim=True)).masked_fill(future, 0)
+        weights = torch.exp(scores - scores.masked_fill(future, -torch.inf).amax(-1, keepdim=True)).masked_fill(
+            future, 0
+        )
         outputs.append(weights / weights.sum(-1, keepdim=True) @ v[..., part])
     return _linear(torch.cat(outputs, -1), w, f"{name}.c_proj")
 

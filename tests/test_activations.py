@@ -13,7 +13,9 @@ from nanoscope.sites import AXES, WHOLE_MODEL, Site
 
 def _sites(model: GPT) -> list[Site]:
     names = [n for n in AXES if not (model.config.attention_only and n in ("resid_mid", "pre", "post", "mlp_out"))]
-    return [Site(n, None if n in WHOLE_MODEL else layer) for n in names for layer in ([0] if n in WHOLE_MODEL else [0, 2])]
+    return [
+        Site(n, None if n in WHOLE_MODEL else layer) for n in names for layer in ([0] if n in WHOLE_MODEL else [0, 2])
+    ]
 
 
 def test_putting_back_what_is_there_changes_nothing(variant: GPT) -> None:
@@ -34,7 +36,10 @@ def test_patching_a_bottleneck_gives_the_other_run_exactly(variant: GPT) -> None
 def test_an_effect_begins_at_the_patched_position(variant: GPT) -> None:
     clean, corrupt = random_tokens(variant, seed=1), random_tokens(variant, seed=2)
     cache = run(variant, clean, keep=["resid_pre"]).cache
-    patched, plain = run(variant, corrupt, [patch(Site("resid_pre", 1, pos=6), cache)]).logits, run(variant, corrupt).logits
+    patched, plain = (
+        run(variant, corrupt, [patch(Site("resid_pre", 1, pos=6), cache)]).logits,
+        run(variant, corrupt).logits,
+    )
     assert torch.equal(patched[:, :6], plain[:, :6])
     assert (patched[:, 6:] != plain[:, 6:]).any()
 
@@ -69,7 +74,9 @@ def test_ablations_do_what_they_say() -> None:
     torch.testing.assert_close(z_after(mean(site, cache)), cache[site].mean(0, keepdim=True).expand(4, -1, -1))
     assert torch.equal(z_after(resample(site, cache, order)), cache[site][order])
     direction = torch.arange(8.0)
-    torch.testing.assert_close(z_after(add(Site("z", 1, head=0, pos=2), direction))[:, 2], cache[site][:, 2] + direction)
+    torch.testing.assert_close(
+        z_after(add(Site("z", 1, head=0, pos=2), direction))[:, 2], cache[site][:, 2] + direction
+    )
     assert torch.equal(z_after(add(Site("z", 1, head=0, pos=2), direction))[:, 3], cache[site][:, 3])
 
 

@@ -26,7 +26,9 @@ def _task(examples: int = 6, **options) -> tasks.Task:
 # ---- weights -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("changes", [{}, {"bias": True}, {"tied_head": False, "head_bias": True}, {"attention_only": True}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"bias": True}, {"tied_head": False, "head_bias": True}, {"attention_only": True}]
+)
 def test_folding_changes_no_probability(changes: dict) -> None:
     model = random_model(**changes)
     before = {name: value.clone() for name, value in model.state_dict().items()}

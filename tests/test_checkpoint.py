@@ -49,8 +49,8 @@ def assert_same_weights(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) 
 def make_checkpoint(**changes: Any) -> Checkpoint:
     """A checkpoint whose every weight is random, tiny, huge or a signed zero, and which knows where it comes from."""
     torch.manual_seed(1)
-    config = GPTConfig(**({"n_layer": LAYERS, "n_head": 3, "n_embd": WIDTH, "block_size": CONTEXT} | changes))
-    model = GPT(config).requires_grad_(False).eval()
+    shape: dict[str, Any] = {"n_layer": LAYERS, "n_head": 3, "n_embd": WIDTH, "block_size": CONTEXT}
+    model = GPT(GPTConfig(**(shape | changes))).requires_grad_(False).eval()
     for parameter in model.parameters():
         parameter.normal_()
         parameter.view(-1)[:4] = torch.tensor([-0.0, 1e-45, -3e38, 1 + 2**-23])

@@ -173,6 +173,11 @@ def test_sites_print_and_index_as_they_say() -> None:
     assert str(Site("resid_pre", 2)) == "L2.resid_pre"
     assert str(Site("embed", pos=3)) == "embed[3]"
     assert Site("pattern", 1, head=0, key=2).index == (slice(None), 0, slice(None), 2)
-    for bad in ({"name": "zz", "layer": 0}, {"name": "z"}, {"name": "embed", "layer": 0}, {"name": "z", "layer": 0, "key": 1}):
+    for bad in (
+        {"name": "zz", "layer": 0},
+        {"name": "z"},
+        {"name": "embed", "layer": 0},
+        {"name": "z", "layer": 0, "key": 1},
+    ):
         with pytest.raises(NanoscopeError):
             Site(**bad)

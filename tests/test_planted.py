@@ -29,7 +29,9 @@ def _permutations(model, examples: int = 8) -> torch.Tensor:
 
 @pytest.mark.parametrize("symbols", [16, 65])
 def test_attention_and_accuracy(symbols: int) -> None:
-    model = planted_induction(Vocabulary(tuple(map(chr, range(100, 100 + symbols)))), Planted(context=2 * symbols + 1)).model
+    model = planted_induction(
+        Vocabulary(tuple(map(chr, range(100, 100 + symbols)))), Planted(context=2 * symbols + 1)
+    ).model
     tokens = _permutations(model)
     logits, cache = run(model, tokens, keep=["pattern"])
     previous, induction = cache["pattern", 0][:, 0], cache["pattern", 1][:, 0]

@@ -109,7 +109,7 @@ def test_a_malicious_meta_file_is_refused_and_does_not_run(tmp_path: Path, proto
 
 def test_a_name_with_a_line_break_cannot_break_the_error_line(tmp_path: Path):
     content = b"\x80\x04\x8c\x05os\nxx\x8c\x06system\x93."
-    with pytest.raises(ModuleNotFoundError, match="os\nxx"):
+    with pytest.raises(ModuleNotFoundError, match="No module named 'os"):
         pickle.loads(content)
     assert "'os\\nxx.system'" in refusal(meta_file(tmp_path, content))
 

@@ -84,7 +84,9 @@ def test_steps_equal_a_plain_reimplementation_of_nanogpts_loop(bias: bool, corpu
         expected = 0.0
         for micro in range(2):
             window = batches.draw("train", 1, i, micro, size=4)
-            part = F.cross_entropy(theirs(window[:, :-1]).view(-1, len(corpus.vocabulary)), window[:, 1:].reshape(-1)) / 2
+            part = (
+                F.cross_entropy(theirs(window[:, :-1]).view(-1, len(corpus.vocabulary)), window[:, 1:].reshape(-1)) / 2
+            )
             part.backward()
             expected += part.item()
         torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
@@ -145,7 +147,9 @@ def test_a_run_leaves_what_it_promises(tmp_path: Path, corpus: Corpus) -> None:
     loss = evaluate(final.model, consecutive_windows(val, 16))
     assert final.training["val_loss"] == pytest.approx(loss, rel=1e-6)
     first = load(checkpoints(tmp_path / "run")[0])
-    assert evaluate(first.model, consecutive_windows(val, 16)) == pytest.approx(math.log(len(corpus.vocabulary)), rel=0.02)
+    assert evaluate(first.model, consecutive_windows(val, 16)) == pytest.approx(
+        math.log(len(corpus.vocabulary)), rel=0.02
+    )
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(tmp_path: Path, corpus: Corpus) -> None:
@@ -311,5 +315,7 @@ def test_the_echo_control_forms_induction_heads(tmp_path: Path, shakespeare: Cor
     assert result.finding("induction.absent").verdict == "not supported"
     heads = result.finding("induction.heads").evidence
     assert heads.interval[0] > 10 * abs(heads.null) + 0.3
-    onset = run_experiment(open_experiment("emergence"), subject, Emergence(sequences=12, lengths=2), tmp_path / "results")
+    onset = run_experiment(
+        open_experiment("emergence"), subject, Emergence(sequences=12, lengths=2), tmp_path / "results"
+    )
     assert {f.id: f.verdict for f in onset.findings} == dict.fromkeys((f.id for f in onset.findings), "supported")

@@ -41,6 +41,7 @@ class Check:
         return self.error <= self.limit  # an error of NaN is not
 
 
+@torch.no_grad()
 def self_checks(model: GPT) -> tuple[Check, ...]:
     """Try every identity on a few random texts of the model's own tokens."""
     task = _random_pair(model)

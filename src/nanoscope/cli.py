@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -150,8 +151,8 @@ def _train(command: Train) -> None:
 
         trained = train(recipe, corpus, folder, machine, show)
     loss = trained.training["val_loss"]
-    CONSOLE.print(f"validation loss {loss:.4f} nats per character; checkpoint: {folder / 'final'}")
-    CONSOLE.print(f"next: nanoscope run induction {folder / 'final'}")
+    _say(f"validation loss {loss:.4f} nats per character; checkpoint: {folder / 'final'}")
+    _say(f"next: nanoscope run induction {folder / 'final'}")
 
 
 def _estimate(command: Train, recipe: Recipe, machine: Machine, corpus: Corpus) -> None:
@@ -160,7 +161,9 @@ def _estimate(command: Train, recipe: Recipe, machine: Machine, corpus: Corpus) 
     seconds = seconds_per_iteration(recipe, corpus, machine)
     hours = seconds * recipe.iterations / 3600
     where = "the GPU" if machine.device != "cpu" else f"{machine.threads} CPU thread{'s' * (machine.threads > 1)}"
-    CONSOLE.print(f"{command.preset}: {recipe.iterations:,} iterations at {seconds:.2f} s on {where}: about {_duration(hours)}")
+    CONSOLE.print(
+        f"{command.preset}: {recipe.iterations:,} iterations at {seconds:.2f} s on {where}: about {_duration(hours)}"
+    )
     if hours > LONG_HOURS and command.preset == "shakespeare":
         smaller = replace(command, preset="shakespeare-cpu")
         light = _recipe(smaller)
@@ -218,7 +221,7 @@ def _run_on(
     torch.set_num_threads(_threads(threads))
     checkpoint, corpus = load(path), _corpus(data)
     for note in checkpoint.notes:
-        CONSOLE.print(f"note: {note}")
+        _say(f"note: {note}")
     role = "control" if checkpoint.training.get("data") == "echo" else "model"
     subject = Subject(checkpoint, corpus, label or f"the model {path}", role, checkpoints(path.parent))
     with store.only_writer(out), CONSOLE.status(f"{experiment.name}: {experiment.question}"):
@@ -227,10 +230,10 @@ def _run_on(
         for name, figure in drawn.items():
             save_png(experiment.figures[name](result), figure)
     _print_findings(result)
-    CONSOLE.print(f"result: {out / 'results' / result.key}")
+    _say(f"result: {out / 'results' / result.key}")
     for figure in drawn.values():
-        CONSOLE.print(f"figure: {figure}")
-    CONSOLE.print(f"report: nanoscope report {out}")
+        _say(f"figure: {figure}")
+    _say(f"report: nanoscope report {out}")
 
 
 def _study(command: StudyCommand) -> None:
@@ -255,7 +258,7 @@ def _study(command: StudyCommand) -> None:
         bars.update(writing, completed=1)
     for result in results:
         _print_findings(result, headlines=True)
-    CONSOLE.print(f"\nread   {page}\nfigures {folder / 'figures'}\nnumbers {folder / 'findings.json'}")
+    _say(f"\nread   {page}\nfigures {folder / 'figures'}\nnumbers {folder / 'findings.json'}")
 
 
 def _report(command: Report) -> None:
@@ -263,7 +266,7 @@ def _report(command: Report) -> None:
 
     if not command.folder.is_dir():
         raise NanoscopeError(f"there is no folder {command.folder}; give the folder of a study, such as runs/quick")
-    CONSOLE.print(f"read {report.write(command.folder)}")
+    _say(f"read {report.write(command.folder)}")
 
 
 def _check(command: Check) -> None:
@@ -272,14 +275,19 @@ def _check(command: Check) -> None:
 
     checkpoint = load(command.checkpoint)
     checks = self_checks(checkpoint.model)
-    table = Table(title=f"{command.checkpoint}: {checkpoint.model.parameter_count:,} parameters", title_justify="left")
+    table = Table(
+        title=f"{escape(str(command.checkpoint))}: {checkpoint.model.parameter_count:,} parameters",
+        title_justify="left",
+    )
     for column in ("identity", "error", "limit", ""):
         table.add_column(column)
     for check in checks:
-        table.add_row(check.name, f"{check.error:.1e}", f"{check.limit:.0e}", "holds" if check.passed else "[red]BROKEN")
+        table.add_row(
+            check.name, f"{check.error:.1e}", f"{check.limit:.0e}", "holds" if check.passed else "[red]BROKEN"
+        )
     CONSOLE.print(table)
     for note in checkpoint.notes:
-        CONSOLE.print(f"note: {note}")
+        _say(f"note: {note}")
     broken = [check.name for check in checks if not check.passed]
     if broken:
         raise NanoscopeError(f"{len(broken)} of {len(checks)} self-checks fail, so no analysis will run on this model")
@@ -289,7 +297,7 @@ def _export(command: Export) -> None:
     from nanoscope.checkpoint import export, load
 
     export(load(command.checkpoint), command.to)
-    CONSOLE.print(f"wrote {command.to}")
+    _say(f"wrote {command.to}")
 
 
 _COMMANDS: dict[type, Callable[[Any], None]] = {
@@ -347,13 +355,18 @@ def _device(wanted: str) -> str:
 def _corpus(path: Path | None) -> Corpus:
     from nanoscope.corpora import open_corpus
 
-    return open_corpus(path, lambda line: CONSOLE.print(line, style="dim"))
+    return open_corpus(path, lambda line: _say(line, style="dim"))
+
+
+def _say(line: str, style: str | None = None) -> None:
+    """Print a line as it is: a path is neither wrapped nor read as markup."""
+    CONSOLE.print(line, style=style, markup=False, soft_wrap=True)
 
 
 def _print_findings(result: Result, headlines: bool = False) -> None:
     """Verdicts and sentences; as headlines, only the claims that a figure shows."""
     colours = {"supported": "green", "not supported": "yellow", "undecided": "dim"}
-    CONSOLE.print(f"\n[bold]{result.experiment}: {result.subject['label']}[/]")
+    CONSOLE.print(f"\n[bold]{result.experiment}: {escape(str(result.subject['label']))}[/]")
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for finding in result.findings:
         if finding.figure or not headlines:

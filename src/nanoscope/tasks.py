@@ -266,7 +266,7 @@ def _other_block(rng: np.random.Generator, pool: np.ndarray, block: np.ndarray) 
 def _strangers(
     rng: np.random.Generator, pool: np.ndarray, block: np.ndarray, other: np.ndarray, before: np.ndarray
 ) -> np.ndarray:
-    """For each place of a block but the last, a symbol that stands nowhere in the texts, or what follows it in `other`."""
+    """For each place of a block but the last, a symbol absent from the texts, or what follows it in `other`."""
     absent = np.setdiff1d(pool, np.concatenate([block, other, before]))
     return rng.choice(absent, len(block) - 1) if len(absent) else other[1:]
 

@@ -74,7 +74,7 @@ def _centred(weight: Tensor) -> Tensor:
 
 
 def _fold_reader(new: nn.Linear, old: nn.Linear, norm: Norm) -> None:
-    """`norm` then `old` equals a plain norm then `new`: gain into the columns, bias through the matrix, rows centred."""
+    """`norm` then `old` equals a plain norm then `new`: gain into columns, bias through the matrix, rows centred."""
     assert norm.weight is not None
     gained = old.weight * norm.weight
     new.weight.copy_(_centred(gained))

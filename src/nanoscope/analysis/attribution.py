@@ -34,6 +34,7 @@ class Attribution:
     """Largest |sum of contributions - logit difference| over examples, relative to the largest logit."""
 
 
+@torch.no_grad()
 def logit_difference(model: GPT, task: Task) -> Attribution:
     """Direct contributions on the clean texts, averaged over each example's reads."""
     values, errors = [], []

@@ -1,12 +1,14 @@
 """What a head's weights say: does its OV circuit copy, and does it read another head's output?
 
 Copying: s = sum(eigenvalues) / sum(|eigenvalues|) of W_E W_V W_O W_U, in [-1, 1]; 1 means that every direction of the
-vocabulary is copied onto itself. K-composition of h1 with a later h2: |OV1 QK2^T|_F / (|OV1|_F |QK2|_F).
-A head in a later layer reads embeddings that earlier layers have changed, so copying is measured a second time
-with *effective* embeddings: each token's mean residual stream where the head reads it. Both on folded weights. For randomly oriented heads the root mean square of a composition score is exactly
-1/sqrt(d_model), whatever the heads' spectra.
+vocabulary is copied onto itself. A head in a later layer reads embeddings that earlier layers have changed, so copying
+is measured a second time with *effective* embeddings: each token's mean residual stream where the head reads it.
 
-Source: Elhage et al. 2021, "Copying / primitive eigenvalue analysis" and "Composition"; methods.md 1.2, 2.3.
+K-composition of h1 with a later h2: |OV1 QK2^T|_F / (|OV1|_F |QK2|_F). For randomly oriented heads its root mean square
+is exactly 1/sqrt(d_model), whatever the heads' spectra.
+
+Both are meant for folded weights. Source: Elhage et al. 2021, "Copying / primitive eigenvalue analysis" and
+"Composition"; methods.md 1.2, 2.3.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import torch
 from torch import Tensor
 
 from nanoscope.activations import run
+from nanoscope.errors import NanoscopeError
 from nanoscope.model import GPT
 from nanoscope.results import Sweep
 from nanoscope.seeds import seed_for
@@ -89,6 +92,8 @@ def random_composition(d_model: int) -> float:
 def _copying(weights: HeadWeights, w_v: Tensor, w_o: Tensor) -> np.ndarray:
     """The spectrum of W_E W_V W_O W_U, taken of the small matrix W_O W_U W_E W_V, whose non-zero part is the same."""
     small = (w_o @ weights.W_U) @ (weights.W_E @ w_v)
+    if not torch.isfinite(small).all():  # LAPACK may crash on it
+        raise NanoscopeError("the model's weights are too large to multiply in 32 bits; it cannot be analysed")
     values = torch.linalg.eigvals(small.double())
     size = values.abs().sum(-1)
     return torch.where(size > 0, values.real.sum(-1) / size.clamp_min(1e-300), 0.0).numpy()

@@ -24,11 +24,11 @@ def patching_effects(result: Result) -> Figure:
     figure, axes = new_figure(11, 0.42 * sum(rows) + 2.6, 2, 2, height_ratios=rows)
     for block, sweep in ((axes[:2], residual), (axes[2:], heads)):
         limit = max(float(np.abs(sweep.values).max()), 1.0 if sweep.unit == "share" else 1e-6)
+        images = [heatmap(ax, values, limit) for ax, values in zip(block, sweep.values, strict=True)]
         for ax, direction, values in zip(block, DIRECTIONS, sweep.values, strict=True):
-            image = heatmap(ax, values, limit)
             ax.set_title(f"{'Residual stream' if sweep is residual else 'Head outputs'}: {DIRECTIONS[direction]}")
             _label_positions(ax, sweep, result) if sweep is residual else _label_heads(ax, values)
-        figure.colorbar(image, ax=block, label=UNITS[sweep.unit])
+        figure.colorbar(images[0], ax=block, label=UNITS[sweep.unit])
     figure.suptitle(f"{_label(result)}: where a copied sequence acts", x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -106,13 +106,13 @@ def attention(result: Result) -> Figure:
     figure, axes = new_figure(4.4 * len(names) + 0.6, 4.6, 1, len(names))
     symbols = [visible_character(str(symbol)) for symbol in patterns.labels("key")]
     size = 4 if len(symbols) > 70 else 5.5
-    for ax, name, values in zip(axes, names, patterns.values, strict=True):
-        image = heatmap(ax, values, 1.0, diverging=False)
+    images = [heatmap(ax, values, 1.0, diverging=False) for ax, values in zip(axes, patterns.values, strict=True)]
+    for ax, name in zip(axes, names, strict=True):
         ax.set_title(f"{name}")
         ax.set_xticks(range(len(symbols)), symbols, fontsize=size)
         ax.set_yticks(range(len(symbols)), symbols, fontsize=size)
         ax.set(xlabel="key: attended to", ylabel="query: attending")
-    figure.colorbar(image, ax=axes, shrink=0.6, label="attention")
+    figure.colorbar(images[0], ax=axes, shrink=0.6, label="attention")
     figure.suptitle(f"{_label(result)}: attention on a repeated sequence", x=0.01, ha="left", fontweight="bold")
     return figure
 

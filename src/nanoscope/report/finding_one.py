@@ -51,7 +51,8 @@ def _model(study: Study, label: str) -> str:
         "planted": f"#### Known answer: {label}",
     }[study.role(label)]
     parts = {
-        "Induction capability": f"{_said(result, 'gain', 'accuracy')} {_chance(result)} {_said(result, 'natural', 'long_match')}",
+        "Induction capability": f"{_said(result, 'gain', 'accuracy')} {_chance(result)} "
+        + _said(result, "natural", "long_match"),
         "Layer localisation": f"{_said(result, 'localised')} {_key_layers(result)} {_said(result, 'and_gate', 'ablation')}",
         "Attention heads": _said(result, "heads", "absent", "previous_token", "copying", "k_composition"),
         "Prediction formation": _said(result, "convergence"),
@@ -80,7 +81,9 @@ def _table(result: Result) -> str:
     """Every finding of one model, with its evidence."""
     rows = [_row(finding) for finding in result.findings if finding.kind == "measurement"]
     head = "| claim | criterion | value [95 % interval] | n | null | verdict |\n|---|---|---|---|---|---|"
-    return f"<details><summary>All claims with their evidence</summary>\n\n{head}\n" + "\n".join(rows) + "\n\n</details>"
+    return (
+        f"<details><summary>All claims with their evidence</summary>\n\n{head}\n" + "\n".join(rows) + "\n\n</details>"
+    )
 
 
 def _row(finding: Finding) -> str:

@@ -58,7 +58,10 @@ def _training_rows(corpus: str, config: dict[str, Any], training: dict[str, Any]
     kind = {"text": "windows of the text", "echo": "windows with a random span and its copy"}[training["data"]]
     rows = [
         ("Data", f"{corpus}: {kind}"),
-        ("Training", f"{training['iterations']:,} iterations of {batch} x {config['block_size']} tokens, seed {training['seed']}"),
+        (
+            "Training",
+            f"{training['iterations']:,} iterations of {batch} x {config['block_size']} tokens, seed {training['seed']}",
+        ),
         ("Validation loss", f"{training['val_loss']:.4f} nats per character (the whole validation split)"),
     ]
     if training["data"] == "echo":
@@ -187,7 +190,9 @@ def _replication(study: Study, role: str) -> str:
     lines = [f"- {label}: {finding.verdict} ({number(finding.evidence.value)})" for label, finding in found]
     supported = sum(finding.verdict == "supported" for _, finding in found)
     low, high = share_interval(supported, len(found))
-    share = f"**Induction heads in {supported} of {len(found)} trainings** (share {100 * supported / len(found):.0f} %, "
+    share = (
+        f"**Induction heads in {supported} of {len(found)} trainings** (share {100 * supported / len(found):.0f} %, "
+    )
     share += f"95 % interval {100 * low:.0f} to {100 * high:.0f} %, Clopper and Pearson)."
     more = {"control": "nanoscope study control", "model": "nanoscope study shakespeare"}[role]
     enough = "" if len(found) > 2 else f" One or two trainings say nothing about trainings: `{more}` runs more."
@@ -239,7 +244,8 @@ def artifacts(study: Study) -> str:
     return f"""## Code and data
 
 - **Results**: `results/`, one folder per experiment and model, named by the hash of what decides its numbers
-- **Findings**: [findings.json](findings.json); experiment 01 in one file: [induction_heads_analysis.json](induction_heads_analysis.json)
+- **Findings**: [findings.json](findings.json); experiment 01 in one file:
+  [induction_heads_analysis.json](induction_heads_analysis.json)
 - **Trained model**: `trained_models/shakespeare_char_model.pt` (nanoGPT's format; the first command makes it)
 - **Notebook**: `experiments/01_induction_heads.ipynb`
 

@@ -91,7 +91,8 @@ def _advantage(sums: np.ndarray) -> np.ndarray:
     model, longest, count = sums[:, 0], sums[:, 2], sums[:, 4]
 
     def advantage(matches: slice) -> np.ndarray:
-        return (longest - model)[:, matches].sum(1) / count[:, matches].sum(1)
+        with np.errstate(invalid="ignore"):  # a resample without such matches decides nothing
+            return (longest - model)[:, matches].sum(1) / count[:, matches].sum(1)
 
     return advantage(slice(LONG_MATCH, None)) - advantage(slice(0, SHORT_MATCH + 1))
 
@@ -163,7 +164,9 @@ def _localised(sweeps: Sweeps, chosen: Selection) -> Evidence:
     facts = {
         "heads": head_names(sorted(chosen.induction)),
         "difference": number(_difference(sweeps)),
-        "share": "" if math.isnan(low) else f": {number(restored[0])} of the difference [{number(low)}, {number(high)}]",
+        "share": ""
+        if math.isnan(low)
+        else f": {number(restored[0])} of the difference [{number(low)}, {number(high)}]",
     }
     rest = _others_effect(sweeps, chosen)
     return Evidence(restored[0], restored[1], _examples(sweeps), "sequences", rest, facts)
