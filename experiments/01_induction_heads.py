@@ -1,0 +1,94 @@
+# %% [markdown]
+# # 01 · Induction heads
+#
+# Do small character-level GPTs learn to look up what followed the last time? This notebook looks at three models through
+# the same code: the one we ask about, a **positive control** that must have induction heads, and a **planted model** whose
+# circuit was written by hand. It reads the results of `make findings`, and makes them first where they are missing.
+
+# %%
+# %matplotlib inline
+from pathlib import Path
+
+import nanoscope as ns
+from nanoscope import metrics, study, tasks
+from nanoscope.analysis import heads, patching
+from nanoscope.plots import emergence, induction
+from nanoscope.report import read_study
+
+folder, corpus = Path("../runs/quick"), ns.open_corpus()
+results = study.run_study(study.STUDIES["quick"], corpus, folder)
+quick = read_study(folder)
+model, control, planted = (quick.result(label, "induction") for label in quick.labels)
+[(label, quick.subject(label)["parameters"]) for label in quick.labels]
+
+# %% [markdown]
+# ## The question, and what would count
+#
+# Each claim has a criterion that was written down before the run. The verdict is computed from the interval: *supported*
+# inside the criterion, *not supported* outside, *undecided* else.
+
+# %%
+for result in (model, control, planted):
+    print(f"{result.subject['label']:26}", {f.id.split(".")[1]: f.verdict for f in result.findings if f.kind == "measurement"})
+
+# %% [markdown]
+# ## Behaviour
+#
+# The second copy of a random sequence, beside the same text after another first copy, and beside n-gram tables.
+
+# %%
+induction.behaviour(model)
+
+# %%
+induction.behaviour(control)
+
+# %% [markdown]
+# ## Which heads?
+#
+# Selected on one set of sequences, reported on another, at the block length where a head scores worst.
+
+# %%
+induction.head_scores(model)
+
+# %%
+induction.attention(control)
+
+# %% [markdown]
+# ## Where does it act?
+#
+# Patching in both directions. In the planted model every number is known: both heads are needed (noise), only the second
+# is enough (denoise). The control shows the same AND gate, grown by training.
+
+# %%
+induction.patching_effects(planted)
+
+# %%
+induction.patching_effects(control)
+
+# %% [markdown]
+# ## How does the prediction form, and when did it appear?
+
+# %%
+induction.logit_lens(control)
+
+# %%
+emergence.onset(quick.result(quick.labels[1], "emergence"))
+
+# %% [markdown]
+# ## By hand
+#
+# The same measurements in a few lines, on the control's checkpoint: a task, the heads' scores, one sweep.
+
+# %%
+checkpoint = ns.load(folder / "models" / "control-1" / "final")
+symbols = tasks.alphabet(checkpoint.encode(corpus.train), len(checkpoint.vocabulary))
+scores = heads.attention_scores(checkpoint.model, tasks.repeats(symbols, 23, 64, 32, None, "notebook"))
+scores.sel(score="induction").mean("example").to_xarray().round(2)
+
+# %%
+task = tasks.repeated(symbols, 17, 32, "notebook")
+effect = patching.heads(checkpoint.model, task, metrics.logit_diff).effect
+effect.sel(direction="denoise").to_xarray().round(2)
+
+# %% [markdown]
+# The report of this study, with every number's evidence, is `runs/quick/FINDINGS.md`.

@@ -1,0 +1,39 @@
+"""Make the notebooks: from experiments/NN_name.py (py:percent) to executed experiments/NN_name.ipynb.
+
+The .py is the source; the .ipynb is what it shows. Cell ids and metadata are fixed, so that a second build of the same
+results gives the same file. Usage: `make notebooks` (or `python scripts/build_notebooks.py NAME ...`).
+"""
+
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).resolve().parent.parent / "experiments"
+
+
+def main() -> None:
+    names = sys.argv[1:] or [path.stem for path in sorted(FOLDER.glob("[0-9]*.py"))]
+    for name in names:
+        print(f"{name}: running")
+        notebook = jupytext.read(FOLDER / f"{name}.py")
+        NotebookClient(notebook, timeout=1800, record_timing=False, resources={"metadata": {"path": FOLDER}}).execute()
+        nbformat.write(_settled(notebook), FOLDER / f"{name}.ipynb")
+        print(f"{name}: {sum(cell.cell_type == 'code' for cell in notebook.cells)} code cells")
+
+
+def _settled(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Nothing that differs from one build to the next."""
+    notebook.metadata = nbformat.from_dict(
+        {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    )
+    for index, cell in enumerate(notebook.cells):
+        cell["id"] = f"c{index:03d}"
+        cell.metadata = nbformat.from_dict({})
+    return notebook
+
+
+if __name__ == "__main__":
+    main()
