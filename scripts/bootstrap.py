@@ -28,7 +28,7 @@ def main() -> None:
     if not PYTHON.exists():
         venv.create(VENV, with_pip=True)
     install_torch()
-    if not pip("install", "--quiet", "--constraint", str(ROOT / "constraints.txt"), "--editable", f"{ROOT}[dev]"):
+    if not pip("install", "-qq", "--constraint", str(ROOT / "constraints.txt"), "--editable", f"{ROOT}[dev]"):
         sys.exit("the installation failed; see pip's message above")
     STAMP.write_text(fingerprint())
 
@@ -48,18 +48,18 @@ def install_torch() -> None:
         return
     if not default_is_small:
         print("no CPU build of torch within reach: installing the default one, some gigabytes", flush=True)
-    if not pip("install", "--quiet", "--constraint", str(ROOT / "constraints.txt"), TORCH):
+    if not pip("install", "-qq", "--constraint", str(ROOT / "constraints.txt"), TORCH):
         sys.exit("torch could not be installed; see pip's message above")
 
 
 def local_cpu_build() -> bool:
     """From whatever places this machine's pip is configured with; a plain "no" takes seconds."""
-    return pip("install", "--quiet", "--retries", "0", "--no-deps", CPU_BUILD, quiet=True)
+    return pip("install", "-qq", "--retries", "0", "--no-deps", CPU_BUILD, quiet=True)
 
 
 def cpu_build_through_uv() -> bool:
     """uv knows where PyTorch keeps its CPU builds."""
-    if not pip("install", "--quiet", "uv", quiet=True):
+    if not pip("install", "-qq", "uv", quiet=True):
         return False
     command = [PYTHON, "-m", "uv", "pip", "install", "--quiet", "--python", PYTHON, "--torch-backend", "cpu", TORCH]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0

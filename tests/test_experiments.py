@@ -151,7 +151,9 @@ def test_the_planted_model_is_seen_through(studied: Path) -> None:
 
 
 def test_an_untrained_model_has_no_induction_head_and_nothing_to_localise(studied: Path) -> None:
-    (result,) = [r for r in load_results(studied / "results") if r.subject["role"] == "model" and r.experiment == "induction"]
+    (result,) = [
+        r for r in load_results(studied / "results") if r.subject["role"] == "model" and r.experiment == "induction"
+    ]
     verdicts = {f.id.split(".")[1]: f.verdict for f in result.findings}
     assert verdicts["heads"] == "not supported"
     assert verdicts["absent"] == "supported"

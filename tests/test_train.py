@@ -319,3 +319,19 @@ def test_the_echo_control_forms_induction_heads(tmp_path: Path, shakespeare: Cor
         open_experiment("emergence"), subject, Emergence(sequences=12, lengths=2), tmp_path / "results"
     )
     assert {f.id: f.verdict for f in onset.findings} == dict.fromkeys((f.id for f in onset.findings), "supported")
+
+
+def test_what_cannot_be_trained_claims_no_folder(tmp_path: Path, corpus: Corpus) -> None:
+    """So that the corrected command may use it."""
+    short = Corpus("short", TEXT[:300])
+    for recipe, message in (
+        (replace(TINY, model=replace(TINY.model, block_size=64)), "too few for windows"),
+        (replace(TINY, data="echo"), "no room for a span"),
+    ):
+        with pytest.raises(NanoscopeError, match=message):
+            train(recipe, short, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+    train(TINY, corpus, tmp_path / "run")
+    (tmp_path / "run" / "recipe.json").write_text("{")
+    with pytest.raises(NanoscopeError, match="is damaged; remove"):
+        train(TINY, corpus, tmp_path / "run")

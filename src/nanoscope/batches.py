@@ -58,6 +58,13 @@ class EchoBatches:
     text: TextBatches
     symbols: int
 
+    def __post_init__(self) -> None:
+        if self.text.context + 1 < 2 * ECHO_SPAN[0]:
+            raise NanoscopeError(
+                f"a context of {self.text.context} has no room for a span of {ECHO_SPAN[0]} tokens and its copy; "
+                f"use a block_size of at least {2 * ECHO_SPAN[0] - 1}"
+            )
+
     def draw(self, *labels: object, size: int) -> Int[Tensor, "batch pos"]:
         windows = self.text.draw(*labels, size=size)
         generator = torch.Generator().manual_seed(seed_for("echo", *labels))

@@ -123,7 +123,10 @@ def _model(preset: str, seed: int, params: Induction) -> Member:
 
 
 STUDIES = {
-    "quick": Study("quick", (_model("quick", 1, QUICK), _control(1, QUICK), _planted(PLANTED_PARAMS))),
+    "quick": Study(
+        "quick",
+        (_model("quick", 1, QUICK), _control(1, replace(QUICK, patch_examples=64)), _planted(PLANTED_PARAMS)),
+    ),
     "control": Study("control", tuple(_control(seed, Induction()) for seed in range(1, 9))),
     "shakespeare": Study(
         "shakespeare", (_model("shakespeare", 1, Induction()), _control(1, Induction()), _planted(PLANTED_PARAMS))

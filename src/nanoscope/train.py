@@ -185,36 +185,48 @@ def train(
     Returns the final checkpoint, whose `training` holds the recipe and the loss over the whole validation split.
     Raises NanoscopeError where the folder belongs to another recipe or another run is writing it.
     """
-    vocabulary = corpus.vocabulary
-    recipe = replace(recipe, model=replace(recipe.model, vocab_size=len(vocabulary)))
+    material = _Material.of(recipe, corpus)
+    recipe = replace(recipe, model=replace(recipe.model, vocab_size=len(material.vocabulary)))
     with store.only_writer(folder), _threads(machine.threads):
         store.remove_leftovers(folder)
+        store.remove_leftovers(folder / "checkpoints")
         _claim(folder, recipe, corpus, machine)
-        if (folder / "final").exists():
-            return load(folder / "final")
-        _loop(recipe, corpus, vocabulary, folder, machine, progress)
+        if not (folder / "final").exists():
+            _loop(recipe, material, folder, machine, progress)
         return load(folder / "final")
 
 
+@dataclass(frozen=True)
+class _Material:
+    """All that a training is made from; making it finds out whether the text suffices."""
+
+    corpus: Corpus
+    vocabulary: Vocabulary
+    val_tokens: Tensor
+    batches: Batches
+    val_windows: Tensor
+
+    @staticmethod
+    def of(recipe: Recipe, corpus: Corpus) -> _Material:
+        vocabulary = corpus.vocabulary
+        train_tokens, val_tokens = corpus.split(vocabulary)
+        batches = make_batches(recipe, train_tokens, len(vocabulary))
+        return _Material(
+            corpus, vocabulary, val_tokens, batches, validation_windows(recipe, val_tokens, len(vocabulary))
+        )
+
+
 def _loop(
-    recipe: Recipe,
-    corpus: Corpus,
-    vocabulary: Vocabulary,
-    folder: Path,
-    machine: Machine,
-    progress: Callable[[Moment], None],
+    recipe: Recipe, material: _Material, folder: Path, machine: Machine, progress: Callable[[Moment], None]
 ) -> None:
-    train_tokens, val_tokens = corpus.split(vocabulary)
-    batches = make_batches(recipe, train_tokens, len(vocabulary))
-    val_windows = validation_windows(recipe, val_tokens, len(vocabulary))
     model, optimizer, first = _start(recipe, folder, machine)
     runnable = torch.compile(model) if machine.compile else model
     metrics, pace, saved_at = _Metrics(folder, first), _Pace(recipe.iterations - first), time.monotonic()
     for iteration in range(first, recipe.iterations):
         if scheduled(recipe, iteration):
-            _save_step(model, vocabulary, corpus, recipe, machine, folder, iteration)
-        val_loss = evaluate(model, val_windows) if iteration % recipe.eval_every == 0 else None
-        loss = float(update(runnable, optimizer, batches, recipe, iteration))  # pyright: ignore[reportArgumentType]
+            _save_step(model, material, recipe, machine, folder, iteration)
+        val_loss = evaluate(model, material.val_windows) if iteration % recipe.eval_every == 0 else None
+        loss = float(update(runnable, optimizer, material.batches, recipe, iteration))  # pyright: ignore[reportArgumentType]
         if not math.isfinite(loss):
             raise NanoscopeError(f"the loss became {loss} at iteration {iteration}; lower the learning rate")
         metrics.add(iteration, loss, val_loss, learning_rate(recipe, iteration))
@@ -222,12 +234,12 @@ def _loop(
         if time.monotonic() - saved_at > RESUME_SECONDS:
             _save_resume(model, optimizer, folder, iteration + 1)
             saved_at = time.monotonic()
-    final_loss = evaluate(model, consecutive_windows(val_tokens, recipe.model.block_size))
-    own_loss = evaluate(model, val_windows)
-    metrics.add(recipe.iterations, None, own_loss, 0.0)
-    told = _told(recipe, machine, recipe.iterations) | {"val_loss": final_loss, "val_loss_own_data": own_loss}
-    _save_step(model, vocabulary, corpus, recipe, machine, folder, recipe.iterations)
-    save(Checkpoint(model, vocabulary, corpus.name, told), folder / "final")
+    whole = consecutive_windows(material.val_tokens, recipe.model.block_size)
+    losses = {"val_loss": evaluate(model, whole), "val_loss_own_data": evaluate(model, material.val_windows)}
+    metrics.add(recipe.iterations, None, losses["val_loss_own_data"], 0.0)
+    _save_step(model, material, recipe, machine, folder, recipe.iterations)
+    told = _told(recipe, machine, recipe.iterations) | losses
+    save(Checkpoint(model, material.vocabulary, material.corpus.name, told), folder / "final")
     for path in folder.glob("resume_*"):
         _remove(path)
 
@@ -292,12 +304,11 @@ def _remove(path: Path) -> None:
     path.rmdir()
 
 
-def _save_step(
-    model: GPT, vocabulary: Vocabulary, corpus: Corpus, recipe: Recipe, machine: Machine, folder: Path, step: int
-) -> None:
+def _save_step(model: GPT, material: _Material, recipe: Recipe, machine: Machine, folder: Path, step: int) -> None:
     path = folder / "checkpoints" / f"step_{step:08d}"
     if not path.exists():
-        save(Checkpoint(model, vocabulary, corpus.name, _told(recipe, machine, step)), path)
+        told = _told(recipe, machine, step)
+        save(Checkpoint(model, material.vocabulary, material.corpus.name, told), path)
 
 
 def _told(recipe: Recipe, machine: Machine, step: int) -> dict[str, Any]:
@@ -312,8 +323,10 @@ def _claim(folder: Path, recipe: Recipe, corpus: Corpus, machine: Machine) -> No
     path = folder / "recipe.json"
     if not path.exists():
         return store.write_json(path, mine)
-    other = json.loads(path.read_text())
-    theirs, ours = _flat(other), _flat(mine)
+    try:
+        theirs, ours = _flat(json.loads(path.read_text())), _flat(mine)
+    except (ValueError, AttributeError):
+        raise NanoscopeError(f"{path} is damaged; remove {folder} and train again") from None
     differing = sorted(key for key in theirs | ours if theirs.get(key) != ours.get(key))
     if differing:
         key = differing[0]

@@ -11,7 +11,7 @@ from nanoscope.results import Result, Sweep
 
 UNITS = {
     "share": "share of the\nclean-corrupt difference",
-    "logits": "change, logits\n(too small a difference\nfor shares)",
+    "logits": "change, logits (no shares:\nunder ten standard errors\nof the difference)",
 }
 DIRECTIONS = {"denoise": "clean into corrupt (is it enough?)", "noise": "corrupt into clean (is it needed?)"}
 
