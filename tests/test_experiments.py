@@ -23,9 +23,9 @@ from nanoscope.experiments.induction.measure import Params as Induction
 from nanoscope.experiments.induction.select import select
 from nanoscope.model import GPTConfig
 from nanoscope.plots.style import save_png
+from nanoscope.recipe import Recipe
 from nanoscope.results import Sweep, load_results
 from nanoscope.study import PLANTED_PARAMS, STUDIES, Member, Study, run_study
-from nanoscope.train import Recipe
 
 FEW = Induction(
     sequences=8,

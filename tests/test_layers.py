@@ -16,7 +16,7 @@ LAYERS = [
     ["findings"],
     ["results"],
     ["model", "tokens"],
-    ["corpora", "checkpoint", "batches"],
+    ["corpora", "checkpoint", "batches", "recipe"],
     ["train", "planted"],
     ["edits"],
     ["activations"],

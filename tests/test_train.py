@@ -23,20 +23,9 @@ from nanoscope.checkpoint import load
 from nanoscope.corpora import Corpus
 from nanoscope.errors import NanoscopeError
 from nanoscope.model import GPT, GPTConfig
+from nanoscope.recipe import Machine, Recipe, learning_rate, scheduled
 from nanoscope.seeds import seed_for
-from nanoscope.train import (
-    Machine,
-    Recipe,
-    checkpoints,
-    consecutive_windows,
-    evaluate,
-    learning_rate,
-    make_batches,
-    make_optimizer,
-    scheduled,
-    train,
-    update,
-)
+from nanoscope.train import checkpoints, consecutive_windows, evaluate, make_batches, make_optimizer, train, update
 
 TEXT = "the quick brown fox jumps over the lazy dog\n" * 60
 TINY = Recipe(
@@ -167,7 +156,8 @@ KILLED = """
     import nanoscope.train as training
     from nanoscope.corpora import Corpus
     from nanoscope.model import GPTConfig
-    from nanoscope.train import Recipe, train
+    from nanoscope.recipe import Recipe
+    from nanoscope.train import train
 
     training.RESUME_SECONDS = 0.02
     text = "the quick brown fox jumps over the lazy dog\\n" * 60

@@ -17,7 +17,7 @@ from torch import Tensor
 from nanoscope.edits import Edit
 from nanoscope.errors import NanoscopeError
 from nanoscope.model import GPT
-from nanoscope.sites import AXES, Site
+from nanoscope.sites import AXES, MLP_SITES, Site
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -161,5 +161,5 @@ def check_site(site: Site, model: GPT, length: int) -> None:
         chosen = getattr(site, axis)
         if chosen is not None and not 0 <= chosen < limit:
             raise NanoscopeError(f"{site}: there is no {axis} {chosen}; the model has 0..{limit - 1}")
-    if config.attention_only and site.name in ("resid_mid", "pre", "post", "mlp_out"):
+    if config.attention_only and site.name in MLP_SITES:
         raise NanoscopeError(f"{site}: the model has no MLPs")

@@ -22,8 +22,8 @@ from nanoscope.experiments import EXPERIMENTS
 
 if TYPE_CHECKING:
     from nanoscope.corpora import Corpus
+    from nanoscope.recipe import Machine, Recipe
     from nanoscope.results import Result
-    from nanoscope.train import Machine, Recipe
 
 CONSOLE = Console(highlight=False)
 LONG_HOURS = 2.0
@@ -331,7 +331,7 @@ def _recipe(command: Train) -> Recipe:
 
 
 def _machine(command: Train) -> Machine:
-    from nanoscope.train import Machine
+    from nanoscope.recipe import Machine
 
     return Machine(_device(command.device), _threads(command.threads), command.compile)
 

@@ -30,8 +30,9 @@ from nanoscope.experiments.induction.measure import QUICK
 from nanoscope.experiments.induction.measure import Params as Induction
 from nanoscope.model import GPTConfig
 from nanoscope.planted import planted_induction
+from nanoscope.recipe import Machine, Recipe
 from nanoscope.results import Result, load_result
-from nanoscope.train import Machine, Recipe, checkpoints, train
+from nanoscope.train import checkpoints, train
 
 POLL_SECONDS = 0.5
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import safetensors.torch
 import torch
@@ -27,53 +27,13 @@ from nanoscope.batches import Batches, EchoBatches, TextBatches
 from nanoscope.checkpoint import Checkpoint, load, save
 from nanoscope.corpora import Corpus
 from nanoscope.errors import NanoscopeError
-from nanoscope.model import GPT, GPTConfig
+from nanoscope.model import GPT
+from nanoscope.recipe import ONE_THREAD, Machine, Recipe, learning_rate, scheduled
 from nanoscope.seeds import seed_for
 from nanoscope.tokens import Vocabulary
 
 RESUME_SECONDS = 30.0
 EVAL_CHUNK = 64
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides which weights a training ends with (with nanoGPT's defaults for character models)."""
-
-    model: GPTConfig
-    iterations: int = 5000
-    batch_size: int = 64
-    accumulation: int = 1
-    """Micro-batches per iteration; the effective batch is batch_size x accumulation."""
-    seed: int = 1
-    data: Literal["text", "echo"] = "text"
-    learning_rate: float = 1e-3
-    min_learning_rate: float = 1e-4
-    warmup: int = 100
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = 0.1
-    grad_clip: float = 1.0
-    checkpoint_every: int = 100
-    dense_until: int = 512
-    """Checkpoints at 0, 1, 2, 4, ... up to here, then at every multiple of `checkpoint_every`."""
-    eval_every: int = 250
-    eval_windows: int = 64
-    precision: Literal["float32", "bfloat16"] = "float32"
-
-    def __post_init__(self) -> None:
-        for name in ("iterations", "batch_size", "accumulation", "checkpoint_every", "eval_every", "eval_windows"):
-            if getattr(self, name) < 1:
-                raise NanoscopeError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not 0 < self.min_learning_rate <= self.learning_rate:
-            raise NanoscopeError("learning rates must satisfy 0 < min_learning_rate <= learning_rate")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a training runs. The thread count changes the rounding, so it is recorded with the weights."""
-
-    device: str = "cpu"
-    threads: int = 1
-    compile: bool = False
 
 
 class Moment(NamedTuple):
@@ -84,21 +44,6 @@ class Moment(NamedTuple):
     loss: float
     val_loss: float | None
     seconds_left: float
-
-
-def learning_rate(recipe: Recipe, iteration: int) -> float:
-    """Linear warm-up, then a cosine down to the minimum at the last iteration (nanoGPT's `get_lr`)."""
-    if iteration < recipe.warmup:
-        return recipe.learning_rate * (iteration + 1) / (recipe.warmup + 1)
-    done = (iteration - recipe.warmup) / max(1, recipe.iterations - recipe.warmup)
-    span = recipe.learning_rate - recipe.min_learning_rate
-    return recipe.min_learning_rate + 0.5 * (1 + math.cos(math.pi * min(done, 1.0))) * span
-
-
-def scheduled(recipe: Recipe, step: int) -> bool:
-    """Is there a checkpoint after `step` updates?"""
-    early = step <= recipe.dense_until and step & (step - 1) == 0
-    return early or step == recipe.iterations or step % recipe.checkpoint_every == 0
 
 
 def make_optimizer(model: GPT, recipe: Recipe) -> torch.optim.AdamW:
@@ -177,7 +122,7 @@ def train(
     recipe: Recipe,
     corpus: Corpus,
     folder: Path,
-    machine: Machine = Machine(),
+    machine: Machine = ONE_THREAD,
     progress: Callable[[Moment], None] = lambda moment: None,
 ) -> Checkpoint:
     """Train as the recipe says, or go on where an earlier call in the same folder stopped.

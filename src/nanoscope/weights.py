@@ -60,13 +60,14 @@ def fold(model: GPT) -> GPT:
 
 
 def head_weights(model: GPT) -> HeadWeights:
-    """Each head's matrices, stacked over layers and heads (views of a folded model's, when it is one)."""
+    """Each head's matrices, stacked over layers and heads, on the CPU (of a folded model, for comparisons)."""
     heads, width = model.config.n_head, model.config.n_embd
-    reads = torch.stack([block.attn.c_attn.weight for block in model.blocks]).detach()
+    reads = torch.stack([block.attn.c_attn.weight for block in model.blocks]).detach().cpu()
     w_q, w_k, w_v = (part.unflatten(1, (heads, -1)).transpose(2, 3) for part in reads.split(width, dim=1))
-    writes = torch.stack([block.attn.c_proj.weight for block in model.blocks]).detach()
+    writes = torch.stack([block.attn.c_proj.weight for block in model.blocks]).detach().cpu()
     w_o = writes.unflatten(2, (heads, -1)).permute(0, 2, 3, 1)
-    return HeadWeights(w_q, w_k, w_v, w_o, model.wte.weight.detach(), model.lm_head.weight.detach().T)
+    embedding, unembedding = model.wte.weight.detach().cpu(), model.lm_head.weight.detach().cpu().T
+    return HeadWeights(w_q, w_k, w_v, w_o, embedding, unembedding)
 
 
 def _centred(weight: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def effective_copying_scores(folded: GPT, tokens: Tensor) -> Sweep:
     present, where = tokens.flatten().unique(return_inverse=True)
     rows = []
     for layer in range(folded.config.n_layer):
-        stream = cache["resid_pre", layer].flatten(0, 1)
+        stream = cache["resid_pre", layer].cpu().flatten(0, 1)
         total = torch.zeros(len(present), stream.shape[1]).index_add(0, where, stream)
         mean = total / torch.bincount(where)[:, None]
         known = replace(weights, W_E=mean - mean.mean(0), W_U=weights.W_U[:, present])

@@ -52,10 +52,10 @@ def _model(study: Study, label: str) -> str:
     }[study.role(label)]
     parts = {
         "Induction capability": f"{_said(result, 'gain', 'accuracy')} {_chance(result)} "
-        + _said(result, "natural", "long_match"),
+        + f"{_lookups(result)} {_said(result, 'natural', 'long_match')}",
         "Layer localisation": f"{_said(result, 'localised')} {_key_layers(result)} {_said(result, 'and_gate', 'ablation')}",
         "Attention heads": _said(result, "heads", "absent", "previous_token", "copying", "k_composition"),
-        "Prediction formation": _said(result, "convergence"),
+        "Prediction formation": f"{_said(result, 'convergence')} {_writers(result)}",
     }
     paragraphs = [f"**{name}.** {text} ([evidence]({_link(result)}))" for name, text in parts.items()]
     onset = _onset(study, label)
@@ -104,6 +104,27 @@ def _chance(result: Result) -> str:
     return (
         f"(One in {symbols} symbols would be {100 / symbols:.1f} %; the bigram table's {facts['bigram']} and the corrupt "
         f"run's {facts['corrupt']} are the baselines that count.)"
+    )
+
+
+def _lookups(result: Result) -> str:
+    """Accuracy where only the last one, two or three characters together decide what follows, and its n."""
+    accuracy = result["behaviour_lookup"].sel(measure="accuracy", run="clean")
+    shares = ", ".join(f"{100 * share:.1f} %" for share in accuracy.mean("example").values)
+    return (
+        f"Where only the last one, two or three characters together tell what followed before, it is right {shares} of the "
+        f"time ({accuracy.values.shape[1]} texts each)."
+    )
+
+
+def _writers(result: Result) -> str:
+    """Who writes the answer: the largest direct contributions."""
+    parts = result["attribution"].mean("example")
+    order = sorted(zip(parts.values, parts.labels("component"), strict=True), reverse=True)[:3]
+    named = ", ".join(f"{component} ({value:+.2f})" for value, component in order)
+    return (
+        f"Directly written into the right character's logit, beyond an absent character's: most by {named}, of "
+        f"{parts.values.sum():+.2f} in all."
     )
 
 

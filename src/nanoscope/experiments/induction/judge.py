@@ -203,7 +203,7 @@ def _convergence(sweeps: Sweeps) -> Evidence:
     facts = {
         "layer": number(float(sweeps["lens_settled"].values.mean())),
         "depth": str(depth),
-        "half": f"after {halfway[0]}" if len(halfway) else "after none",
+        "half": f"after {halfway[0]} layers" if len(halfway) else "after no layer",
         "final": _percent(answer[-1]),
     }
     return Evidence(float(settled.mean()), mean_interval(settled, "lens"), len(settled), "sequences", 0.0, facts)
