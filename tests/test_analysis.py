@@ -92,7 +92,7 @@ def test_effective_embeddings_of_the_first_layer_are_tokens_with_mean_positions(
     """Each token everywhere equally often: its mean stream is its embedding plus the mean position."""
     model = _model()
     tokens = torch.stack([torch.arange(40).roll(i) for i in range(40)])
-    effective = composition.effective_copying_scores(fold(model), tokens).values[0]
+    effective = composition.copying_scores(composition.as_read(fold(model), 0, tokens)).values[0]
     w = head_weights(fold(model))
     centred = w.W_E - w.W_E.mean(0)
     values = [torch.linalg.eigvals((centred @ w.W_V[0, h] @ w.W_O[0, h] @ w.W_U).double()) for h in range(2)]
@@ -155,6 +155,36 @@ def test_a_head_that_looks_back_a_fixed_distance_fails_at_other_lengths() -> Non
         scores[length] = heads.attention_scores(model, sequences).sel(score="induction_last").values.mean()
     assert scores[11] > 0.99
     assert scores[17] < 0.01
+
+
+@pytest.mark.parametrize("context", [24, 48])
+def test_experiment_one_takes_no_position_head_for_an_induction_head(context: int, shakespeare) -> None:
+    """Nor does it call such a model free of structure."""
+    from nanoscope.checkpoint import Checkpoint
+    from nanoscope.experiments import open_experiment
+    from nanoscope.experiments.experiment import Subject
+    from nanoscope.experiments.induction.measure import Params
+
+    few = Params(8, 4, 8, 24, 8, 30, 1, 2, 4)
+    model = _offset_head(context, tasks.lengths_that_fit(context, 56)[0] - 1)
+    subject = Subject(Checkpoint(model, shakespeare.vocabulary), shakespeare, "offset head")
+    experiment = open_experiment("induction")
+    verdicts = {f.id.split(".")[1]: f.verdict for f in experiment.judge(experiment.measure(subject, few), few)}
+    assert verdicts["heads"] == "not supported"
+    assert verdicts["absent"] == "not supported"
+    assert verdicts["and_gate"] == verdicts["k_composition"] == "undecided"
+
+
+def _offset_head(context: int, offset: int) -> GPT:
+    """Two layers of which the first has one head that looks back a fixed distance, by position alone."""
+    model = random_model(scale=1.0, n_layer=2, n_head=1, n_embd=2 * context, vocab_size=65, block_size=context)
+    model.wpe.weight.zero_()
+    model.wpe.weight[:, :context] = 40 * torch.eye(context)
+    w = model.blocks[0].attn.c_attn.weight.zero_()
+    size = 2 * context
+    w[torch.arange(context - offset), torch.arange(offset, context)] = 20
+    w[size + torch.arange(context), torch.arange(context)] = 20
+    return model
 
 
 def test_the_permutation_test_finds_a_planted_head_and_nothing_in_random_ones(planted) -> None:
@@ -273,6 +303,7 @@ def test_removing_no_head_changes_nothing_and_random_sets_match_layers() -> None
     for heads_drawn in drawn:
         assert [layer for layer, _ in heads_drawn] == [1, 1, 2]
         assert not set(heads_drawn) & set(chosen)
+    assert ablation.layer_matched(model, ((1, 0), (1, 1), (1, 2)), 6, "test") == [((1, 3),)]
     assert ablation.layer_matched(_model(n_head=1, n_embd=16), ((1, 0),), 5, "test") == []
 
 
@@ -287,7 +318,7 @@ def test_loss_by_match_length_adds_up_to_the_loss(shakespeare) -> None:
     train, val = shakespeare.split(shakespeare.vocabulary)
     model = random_model(vocab_size=65, block_size=64)
     windows = val[: 65 * 8].view(8, 65)
-    tables = NGrams.fit(train[:100_000].numpy(), 65, 3)
+    tables = NGrams.fit(train[:100_000].numpy(), 65, 7)
     totals = behaviour.by_match_length(model, windows, tables, None)
     logits = run(model, windows[:, :64]).logits
     losses = -metrics.chosen(metrics.log_probs(logits), windows[:, 1:])[:, 16:]

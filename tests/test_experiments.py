@@ -11,7 +11,7 @@ import pytest
 from conftest import random_model
 
 from nanoscope import report
-from nanoscope.checkpoint import Checkpoint
+from nanoscope.checkpoint import Checkpoint, load
 from nanoscope.corpora import Corpus
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments import EXPERIMENTS, open_experiment
@@ -19,12 +19,13 @@ from nanoscope.experiments.digest import source_digest
 from nanoscope.experiments.emergence.judge import crossing
 from nanoscope.experiments.emergence.measure import Params as Emergence
 from nanoscope.experiments.experiment import Subject, run_experiment
+from nanoscope.experiments.induction.judge import _gate
 from nanoscope.experiments.induction.measure import Params as Induction
 from nanoscope.experiments.induction.select import select
 from nanoscope.model import GPTConfig
 from nanoscope.plots.style import save_png
 from nanoscope.recipe import Recipe
-from nanoscope.results import Sweep, load_results
+from nanoscope.results import Sweep, load_results, save_result
 from nanoscope.study import PLANTED_PARAMS, STUDIES, Member, Study, run_study
 
 FEW = Induction(
@@ -197,9 +198,41 @@ def test_selection_takes_heads_that_pass_everywhere_and_says_when_none_does() ->
     sweep = Sweep(scores, ("length", "score", "layer", "head", "example"), "share", coords)
     p = Sweep(np.full((2, 2), 0.01), ("layer", "head"), "p")
     chosen = select(sweep, p)
-    assert (chosen.induction, chosen.previous, chosen.found) == (((1, 0),), (0, 1), True)
+    assert (chosen.induction, chosen.previous, chosen.found, chosen.fed) == (((1, 0),), (0, 1), True, True)
     none = select(sweep, Sweep(np.full((2, 2), 0.2), ("layer", "head"), "p"))
     assert (none.induction, none.found) == (((1, 0),), False)
+
+
+def test_an_and_gate_needs_all_its_parts() -> None:
+    """The value is the least of them: a circuit of which one part is not needed is none."""
+    clean, corrupt = np.array([1.0]), np.array([0.0])
+    whole = np.array([[[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]])  # [direction, set]: restored; left after corruption
+    assert _gate(clean, corrupt, whole).tolist() == [1.0]
+    for direction, which, value, expected in (
+        (1, 0, 0.95, 0.05),
+        (0, 2, 0.05, 0.05),
+        (0, 1, 0.8, 0.2),
+        (1, 1, 0.7, 0.3),
+    ):
+        part = whole.copy()
+        part[0, direction, which] = value
+        assert _gate(clean, corrupt, part) == pytest.approx([expected])
+
+
+def test_two_results_of_one_model_stop_a_report(studied: Path, tmp_path: Path) -> None:
+    shutil.copytree(studied / "results", tmp_path / "results")
+    (path,) = [r for r in load_results(tmp_path / "results") if r.subject["role"] == "planted"]
+    save_result(replace(path, identity={**path.identity, "version": 99}), tmp_path / "results")
+    with pytest.raises(NanoscopeError, match="two results of induction on the planted model"):
+        report.write(tmp_path)
+
+
+def test_an_intermediate_checkpoint_can_be_reported_on(studied: Path, tmp_path: Path, shakespeare: Corpus) -> None:
+    checkpoint = load(studied / "models" / "model" / "checkpoints" / "step_00000004")
+    subject = Subject(checkpoint, Corpus("excerpt", shakespeare.text[:120_000]), "an early model")
+    run_experiment(open_experiment("induction"), subject, FEW, tmp_path / "results")
+    report.write(tmp_path)
+    assert "4 of 12 iterations" in _page(tmp_path)
 
 
 def test_crossings_worked_by_hand() -> None:

@@ -34,6 +34,7 @@ CLAIM = Claim(
         (Criterion("within", 0.0, 0.05), (-0.06, 0.0), "undecided"),
         (Criterion(">=", 0.3), (math.nan, math.nan), "undecided"),
         (Criterion(">=", 0.3), (-math.inf, math.inf), "undecided"),
+        (Criterion(">=", 0.3), (math.nan, 0.1), "undecided"),
     ],
 )
 def test_a_verdict_follows_from_the_interval(criterion: Criterion, interval: tuple, verdict: str) -> None:
@@ -104,7 +105,7 @@ def test_numbers_are_written_for_readers() -> None:
         1.0: "1.00",
     }
     assert {x: number(x) for x in said} == said
-    assert number(math.nan) == "undefined"
+    assert number(math.nan) == number(-math.inf) == "undefined"
 
 
 def _result() -> Result:

@@ -106,7 +106,9 @@ def test_a_users_pair_is_read_at_its_end(shakespeare: Corpus) -> None:
 def test_lengths_fit_the_context() -> None:
     assert tasks.lengths_that_fit(64, 56) == (17, 23, 29)
     assert tasks.lengths_that_fit(128, 56) == (17, 23, 29, 37, 41, 53)
-    assert tasks.lengths_that_fit(32, 20) == (11,)
+    assert tasks.lengths_that_fit(32, 20) == (5, 7, 11)
+    assert tasks.lengths_that_fit(44, 56) == (5, 7, 11, 17)
+    assert tasks.lengths_that_fit(12, 56) == (5,)
     with pytest.raises(NanoscopeError, match="too small"):
         tasks.lengths_that_fit(11, 3)
 
@@ -126,3 +128,11 @@ def test_metrics_of_logits_worked_by_hand() -> None:
     assert metrics.kl(logits)(uniform, task)[0].item() == pytest.approx(expected, rel=1e-5)
     assert metrics.kl(logits)(logits, task).tolist() == [0.0, 0.0]
     assert metrics.normalised(3.0, clean=5.0, corrupt=1.0) == 0.5
+
+
+def test_an_alphabet_holds_only_symbols_that_occur() -> None:
+    """Even in a text too short for the usual minimum, and with rows of the embedding that are padding."""
+    text = torch.arange(27).repeat(40)
+    assert tasks.alphabet(text, 300).tolist() == list(range(27))
+    with pytest.raises(NanoscopeError, match="only 5 symbols occur often enough"):
+        tasks.alphabet(torch.arange(5).repeat(1000), 65)

@@ -242,6 +242,7 @@ def _nanogpt_config(
         "its head has a bias": config.head_bias,
         "it has no final norm": not config.final_norm,
         "it has no MLPs": config.attention_only,
+        "assumed, as in today's nanoGPT: layer norm, exact GELU, scores over the root of d_head": "bias" not in said,
     }
     return config, tuple(note for note, holds in unusual.items() if holds)
 

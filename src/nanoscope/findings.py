@@ -29,6 +29,8 @@ class Criterion:
 
     def verdict(self, low: float, high: float) -> Verdict:
         """Where an interval lies. An interval with a NaN in it decides nothing."""
+        if math.isnan(low) or math.isnan(high):
+            return "undecided"
         least, most = {
             ">=": (self.threshold, math.inf),
             "<=": (-math.inf, self.threshold),
@@ -145,8 +147,8 @@ class Finding:
 
 
 def _storable(x: float) -> float | None:
-    """JSON has no NaN: what is undefined is stored as null."""
-    return None if math.isnan(x) else x
+    """JSON has no NaN and no infinity: what is undefined is stored as null."""
+    return x if math.isfinite(x) else None
 
 
 def _restored(x: float | None) -> float:
@@ -155,7 +157,7 @@ def _restored(x: float | None) -> float:
 
 def number(x: float, digits: int = 3) -> str:
     """A measured number for a sentence: three significant digits, no more than four decimals, no scientific notation."""
-    if math.isnan(x):
+    if not math.isfinite(x):
         return "undefined"
     if abs(x) < 5e-5:
         return "0"

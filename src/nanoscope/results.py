@@ -142,7 +142,7 @@ def load_result(path: Path) -> Result:
 
 def load_results(folder: Path) -> tuple[Result, ...]:
     """All results under a folder, in the order of their names."""
-    return tuple(load_result(path.parent) for path in sorted(folder.glob("*/result.json")))
+    return tuple(load_result(path.parent) for path in sorted(folder.glob("[!.]*/result.json")))
 
 
 def head_name(layer: int, head: int) -> str:

@@ -152,6 +152,7 @@ def run_study(
     """Train and analyse; gives the results, stored under `folder`. What is already there is used, not made again."""
     with store.only_writer(folder):
         store.remove_leftovers(folder)
+        store.remove_leftovers(folder / "results")
         with _pool(workers or min(2, os.cpu_count() or 1)) as pool:
             trained = [member for member in study.members if member.recipe is not None]
             _watch(_submit_trainings(pool, trained, corpus, folder), folder, trained, progress)

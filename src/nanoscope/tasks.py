@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from jaxtyping import Int
 
 LENGTHS = (17, 23, 29, 37, 41, 53)
+SHORT_LENGTHS = (5, 7, 11)
 MIN_COUNT = 500
 PREFIX_ROOM = 6
+FEWEST_SYMBOLS = 8
 
 
 @dataclass(frozen=True)
@@ -76,17 +78,30 @@ class Repeats:
 
 
 def alphabet(tokens: Int[Tensor, "pos"], symbols: int, minimum: int = MIN_COUNT) -> Int[Tensor, "symbol"]:
-    """The tokens that occur at least `minimum` times in a text: the symbols a model has had a chance to learn."""
-    return torch.nonzero(torch.bincount(tokens, minlength=symbols)[:symbols] >= minimum).flatten()
+    """The tokens that occur at least `minimum` times in a text: the symbols a model has had a chance to learn.
+
+    In a short text the minimum is one in 2,000, and at least one occurrence. NanoscopeError below eight such tokens.
+    """
+    enough = max(1, min(minimum, len(tokens) // 2000))
+    found = torch.nonzero(torch.bincount(tokens, minlength=symbols)[:symbols] >= enough).flatten()
+    if len(found) < FEWEST_SYMBOLS:
+        raise NanoscopeError(
+            f"only {len(found)} symbols occur often enough in the text; at least {FEWEST_SYMBOLS} are needed"
+        )
+    return found
 
 
 def lengths_that_fit(context: int, symbols: int) -> tuple[int, ...]:
-    """Block lengths of which two copies and a random prefix fit the context, drawn without replacement."""
-    fitting = tuple(length for length in LENGTHS if 2 * length + PREFIX_ROOM <= context and length < symbols)
-    short = tuple(length for length in (5, 7, 11) if 2 * length + 2 <= context and length < symbols)
-    if not fitting and not short:
+    """Block lengths of which two copies and a random prefix fit the context, drawn without replacement.
+
+    At least two, wherever possible: a head that looks back a fixed distance is perfect at one length.
+    """
+    fitting = [length for length in LENGTHS if 2 * length + PREFIX_ROOM <= context and length < symbols]
+    short = [length for length in SHORT_LENGTHS if 2 * length + 2 <= context and length < symbols]
+    chosen = fitting if len(fitting) > 1 else short + fitting
+    if not chosen:
         raise NanoscopeError(f"a context of {context} tokens and {symbols} symbols is too small for repeated sequences")
-    return fitting or short[-1:]
+    return tuple(chosen)
 
 
 def repeats(

@@ -32,16 +32,24 @@ class HeadWeights:
     W_U: Float[Tensor, "d_model vocab"]
 
 
+def require_foldable(model: GPT) -> None:
+    """Raise NanoscopeError where norms cannot be folded into weights."""
+    if model.config.norm != "layer" or model.ln_f is None:
+        raise NanoscopeError(
+            "only models with layer norm everywhere can be analysed by their weights, and this is none"
+        )
+
+
 def fold(model: GPT) -> GPT:
     """A new model with the same log-probabilities whose layer norms only centre and scale.
 
     Needs layer norm with a final norm. The result is untied and has biases; the model passed in is left as it was.
     """
+    require_foldable(model)
     config = model.config
-    if config.norm != "layer" or model.ln_f is None:
-        raise NanoscopeError("weights can be folded only into models with layer norm everywhere")
     folded = GPT(replace(config, bias=True, tied_head=False, head_bias=True)).to(model.device)
     folded.eval().requires_grad_(False)
+    assert model.ln_f is not None
     with torch.no_grad():
         for name, parameter in folded.named_parameters():
             parameter.fill_(1.0 if ".ln_" in name and name.endswith("weight") else 0.0)

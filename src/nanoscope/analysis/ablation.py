@@ -48,23 +48,19 @@ def without_heads(
 
 
 def layer_matched(model: GPT, heads: Sequence[Head], count: int, *labels: object) -> list[tuple[Head, ...]]:
-    """Up to `count` different random sets with as many heads in each layer as `heads`, and none of them if possible.
-
-    A layer without enough other heads lends the chosen ones too; the set itself is never among them.
-    """
+    """Up to `count` different random sets of other heads, in each layer as many as `heads` has there (or as there are)."""
     rng = np.random.default_rng(seed_for("layer-matched", *labels))
     per_layer = {layer: sum(1 for at, _ in heads if at == layer) for layer, _ in heads}
     choices = [_others(model, layer, wanted, heads) for layer, wanted in sorted(per_layer.items())]
     found: set[tuple[Head, ...]] = set()
     for _ in range(POSSIBLE):
         drawn = tuple(head for options in choices for head in options[rng.integers(len(options))])
-        found |= {drawn} - {tuple(sorted(heads))}
+        found |= {drawn} - {()}
         if len(found) == count:
             break
     return sorted(found)
 
 
 def _others(model: GPT, layer: int, wanted: int, heads: Sequence[Head]) -> list[tuple[Head, ...]]:
-    every = [(layer, head) for head in range(model.config.n_head)]
-    rest = [head for head in every if head not in heads]
-    return list(combinations(rest if len(rest) >= wanted else every, wanted))
+    rest = [(layer, head) for head in range(model.config.n_head) if (layer, head) not in heads]
+    return list(combinations(rest, min(wanted, len(rest))))

@@ -33,20 +33,14 @@ def copying_scores(weights: HeadWeights) -> Sweep:
     return Sweep(_copying(weights, weights.W_V, weights.W_O), ("layer", "head"), "score")
 
 
-def effective_copying_scores(folded: GPT, tokens: Tensor) -> Sweep:
-    """Copying scores with each token's mean residual stream, over its occurrences in `tokens [batch, pos]`, in the
-    place of its embedding: `[layer, head]`. Tokens that never occur are left out. `folded` is a folded model."""
-    weights = head_weights(folded)
-    cache = run(folded, tokens, keep=["resid_pre"]).cache
+def as_read(folded: GPT, layer: int, tokens: Tensor) -> HeadWeights:
+    """A folded model's weights with each token's embedding replaced by what a layer reads at it: its mean residual stream
+    over its occurrences in `tokens [batch, pos]`, centred over tokens. Tokens that never occur are left out."""
+    stream = run(folded, tokens, keep=[("resid_pre", layer)]).cache["resid_pre", layer].cpu().flatten(0, 1)
     present, where = tokens.flatten().unique(return_inverse=True)
-    rows = []
-    for layer in range(folded.config.n_layer):
-        stream = cache["resid_pre", layer].cpu().flatten(0, 1)
-        total = torch.zeros(len(present), stream.shape[1]).index_add(0, where, stream)
-        mean = total / torch.bincount(where)[:, None]
-        known = replace(weights, W_E=mean - mean.mean(0), W_U=weights.W_U[:, present])
-        rows.append(_copying(known, weights.W_V[layer : layer + 1], weights.W_O[layer : layer + 1])[0])
-    return Sweep(np.stack(rows), ("layer", "head"), "score")
+    mean = torch.zeros(len(present), stream.shape[1]).index_add(0, where, stream) / torch.bincount(where)[:, None]
+    weights = head_weights(folded)
+    return replace(weights, W_E=mean - mean.mean(0), W_U=weights.W_U[:, present])
 
 
 def copying_null(weights: HeadWeights, draws: int, *labels: object) -> Sweep:
@@ -94,7 +88,10 @@ def _copying(weights: HeadWeights, w_v: Tensor, w_o: Tensor) -> np.ndarray:
     small = (w_o @ weights.W_U) @ (weights.W_E @ w_v)
     if not torch.isfinite(small).all():  # LAPACK may crash on it
         raise NanoscopeError("the model's weights are too large to multiply in 32 bits; it cannot be analysed")
-    values = torch.linalg.eigvals(small.double())
+    try:
+        values = torch.linalg.eigvals(small.double())
+    except RuntimeError:
+        raise NanoscopeError("the eigenvalues of a head's OV circuit did not converge; it cannot be analysed") from None
     size = values.abs().sum(-1)
     return torch.where(size > 0, values.real.sum(-1) / size.clamp_min(1e-300), 0.0).numpy()
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SCORES = ("induction", "induction_last", "duplicate", "previous")
 CHUNK = 16
+SHUFFLES = 64
 
 
 class Targets(NamedTuple):
@@ -86,9 +87,10 @@ def permutation_test(
 ) -> tuple[Float[np.ndarray, "layer head"], Float[np.ndarray, "permutation layer head"]]:
     """Induction attention when tokens are what they are, and when they are shuffled over each sequence's positions.
 
-    The patterns stay; only which keys "follow an earlier copy of the query's token" is asked again, so a head that
-    does not look at tokens scores alike under every shuffle. Both statistics are mean attention to those keys above
-    uniform attention, per query that has such a key.
+    The patterns stay; only which keys "follow an earlier copy of the query's token" is asked again. It shows that a
+    head attends to those keys more than to others; a fixed distance would do at one block length, so it takes several
+    lengths to tell tokens from positions. Both statistics are mean attention to those keys above uniform attention,
+    per query that has such a key.
     """
     rng = np.random.default_rng(seed_for("permutation", *labels))
     layers, heads = model.config.n_layer, model.config.n_head
@@ -99,10 +101,11 @@ def permutation_test(
         patterns = run(model, chunk, keep=["pattern"]).cache.layers("pattern").cpu()
         for b, tokens in enumerate(chunk):
             shuffles = torch.from_numpy(rng.permuted(np.tile(tokens.numpy(), (permutations, 1)), axis=1))
-            keys = _following_earlier(torch.cat([tokens[None], shuffles]))
             above = (patterns[:, b] - share).flatten(2)
-            total += torch.einsum("lhe,pe->plh", above, keys.flatten(1))
-            asked += (keys.sum(-1) > 0).sum(-1)
+            for rows in torch.arange(permutations + 1).split(SHUFFLES):
+                keys = _following_earlier(torch.cat([tokens[None], shuffles])[rows])
+                total[rows] += torch.einsum("lhe,pe->plh", above, keys.flatten(1))
+                asked[rows] += (keys.sum(-1) > 0).sum(-1)
     statistic = (total / asked[:, None, None]).double().numpy()
     return statistic[0], statistic[1:]
 

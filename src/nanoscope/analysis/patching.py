@@ -46,11 +46,12 @@ class Patched:
 
     @property
     def informative(self) -> bool:
-        """Is the difference large beside its standard error, and does any cell differ from any other?"""
+        """Is the difference large beside its standard error, and (of several cells) does any differ from any other?"""
         gap = self.clean - self.corrupt
         error = gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.inf
         cells = self.patched.values.mean(-1).reshape(len(DIRECTIONS), -1)
-        return bool(abs(gap.mean()) > NOTHING_TO_LOCALISE * error and (np.ptp(cells, axis=1) > 0).any())
+        varied = cells.shape[1] == 1 or (np.ptp(cells, axis=1) > 0).any()
+        return bool(abs(gap.mean()) > NOTHING_TO_LOCALISE * error and varied)
 
     @property
     def effect(self) -> Sweep:

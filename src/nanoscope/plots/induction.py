@@ -187,10 +187,13 @@ def _accuracy_bars(ax: Axes, result: Result) -> None:
 def _match_curves(ax: Axes, totals: Sweep) -> None:
     sums = totals.values.sum(-1)
     matches = [int(match) for match in totals.labels("match")]
-    enough = sums[4] >= 30
-    for row, colour, label in ((0, ACCENT, "model"), (1, SOFT, "bigram table"), (2, SECOND, "5-gram table")):
-        ax.plot(np.array(matches)[enough], (sums[row] / np.maximum(sums[4], 1))[enough], color=colour, marker="o",
-                markersize=3.5, label=label)  # fmt: skip
+    sources = totals.labels("source")
+    count = sums[sources.index("count")]
+    enough = count >= 30
+    for source, colour in (("model", ACCENT), ("bigram", SOFT), ("5-gram", SECOND)):
+        row = sources.index(source)
+        ax.plot(np.array(matches)[enough], (sums[row] / np.maximum(count, 1))[enough], color=colour, marker="o",
+                markersize=3.5, label=source if source == "model" else f"{source} table")  # fmt: skip
     ax.set_xticks(matches, [*map(str, matches[:-1]), f"{matches[-1]}+"])
     ax.set(xlabel="longest earlier match of what was just read, characters", ylabel="loss, nats", title="Real text")
     ax.legend(fontsize=8)

@@ -61,6 +61,15 @@ def read_study(folder: Path) -> Study:
     results = load_results(folder / "results")
     if not results:
         raise NanoscopeError(f"{folder} holds no results; make some with `make findings` or `nanoscope study quick`")
+    seen: dict[tuple[str, str], str] = {}
+    for result in results:
+        what = (str(result.subject["label"]), result.experiment)
+        if what in seen:
+            raise NanoscopeError(
+                f"{folder} holds two results of {what[1]} on {what[0]} ({seen[what]} and {result.key}); "
+                "remove one, or run each into a folder of its own"
+            )
+        seen[what] = result.key
     return Study(None, results)
 
 

@@ -16,7 +16,7 @@ METHOD = """### Methodology
 3. **Heads** are selected on one set of sequences and reported on another, at the block length where they score worst,
    against uniform attention and a permutation test over all heads. An induction head must lie 0.3 above uniform.
 4. **Causes**: patching in both directions, ablation beside layer-matched random heads, the logit lens, and weights.
-5. The same code runs on the model, on a **positive control** that must have induction heads, and on a **planted model**
+5. The same code runs on models, on **positive controls**, trained where only copying pays, and on a **planted model**
    whose every answer is known. Each claim's criterion was fixed before the run; the text below is chosen by the verdicts."""
 
 
@@ -209,45 +209,69 @@ def _count(study: Study, label: str) -> str:
 
 
 def _interpretation(study: Study) -> str:
-    """What may be said, by the verdicts on the model and on its positive control."""
-    model = study.result(study.main, "induction")
-    if model is None:
+    """What may be said, by the verdicts on the model and on its positive controls."""
+    main = study.result(study.main, "induction")
+    if main is None:
         return ""
-    verdict = model.finding("induction.heads").verdict
-    controls = [r for r in (study.result(label, "induction") for label in study.with_role("control")) if r is not None]
-    seen = sum(r.finding("induction.heads").verdict == "supported" for r in controls)
-    instrument = (
-        f"The same instrument finds induction heads in {seen} of {len(controls)} positive controls"
-        if controls
-        else "No positive control was analysed here (`nanoscope study quick` trains one)"
-    )
-    planted = [r for r in (study.result(label, "induction") for label in study.with_role("planted")) if r is not None]
-    known = all(r.finding("induction.heads").verdict == "supported" for r in planted) if planted else False
-    instrument += ", and in the planted model where they must be." if known else "."
     said = {
-        "supported": "Induction heads form in this model.",
-        "not supported": "No head of this model is an induction head.",
-        "undecided": "Whether this model has an induction head is not decided by this run.",
-    }[verdict]
+        "supported": f"Induction heads form in {study.main}.",
+        "not supported": f"No head of {study.main} is an induction head.",
+        "undecided": f"Whether {study.main} has an induction head is not decided by this run.",
+    }[main.finding("induction.heads").verdict]
+    parts = [said, _instrument(study), _seeds(study), _worth(main)]
     return (
-        f"### Interpretation\n\n{said} {instrument} This concerns one training of one small model: whether it holds over "
-        "seeds is for `nanoscope study control` (the control) and `nanoscope study shakespeare` (the model) to say. "
-        f"{_worth(model)}\n\n"
-        "### Implications for AI safety\n\nModest ones. A mechanism can be looked for with a criterion fixed beforehand, "
-        "with a control that shows the instrument can see it, and its absence can be stated with a margin. That a "
-        "capability appears abruptly in a control says that a training curve need not announce it. Nothing here bears on "
+        f"### Interpretation\n\n{' '.join(part for part in parts if part)}\n\n### Implications for AI safety\n\nModest "
+        "ones. A mechanism can be looked for with a criterion fixed beforehand and with controls that show whether the "
+        f"instrument can see it, and its absence can be stated with a margin. {_warning(study)}Nothing here bears on "
         "deception or on models of another size."
     )
 
 
+def _instrument(study: Study) -> str:
+    """Could the instrument have seen an induction head?"""
+    controls = [study.result(label, "induction") for label in study.with_role("control") if label != study.main]
+    verdicts = [result.finding("induction.heads").verdict for result in controls if result is not None]
+    planted = [study.result(label, "induction") for label in study.with_role("planted")]
+    known = [result.finding("induction.heads").verdict == "supported" for result in planted if result is not None]
+    if not verdicts and not known:
+        return (
+            "No positive control was analysed here (`nanoscope study quick` trains one), so an absence proves nothing."
+        )
+    seen = f"in {verdicts.count('supported')} of {len(verdicts)} positive controls" if verdicts else ""
+    must = "in the planted model, where they must be" if known and all(known) else ""
+    found = " and ".join(part for part in (seen, must) if part)
+    return (
+        f"The same instrument finds induction heads {found}." if found else "The instrument misses the planted model's."
+    )
+
+
+def _seeds(study: Study) -> str:
+    """How many trainings the finding rests on."""
+    count = len(study.with_role("model"))
+    if count > 2:
+        return ""
+    return "One or two trainings of a model say nothing about trainings in general."
+
+
 def _worth(result: Result) -> str:
     """What copying could buy on ordinary text: how often what followed the last match is right, by its length."""
-    sums = result["match_length"].values.sum(-1)
-    share, count = sums[3] / sums[4].clip(1), sums[4] / sums[4].sum()
-    long_share, long_count = sums[3, 5:].sum() / sums[4, 5:].sum().clip(1), count[5:].sum()
+    totals = result["match_length"]
+    sums = totals.values.sum(-1)
+    right, count = (sums[totals.labels("source").index(name)] for name in ("copy", "count"))
+    share = 100 * count / count.sum()
     return (
-        f"In ordinary text, where the longest earlier match in the window is one character ({100 * count[1]:.0f} % of "
-        f"positions), what followed it is right {100 * share[1]:.0f} % of the time; where it is five or more "
-        f"({100 * long_count:.0f} %), {100 * long_share:.0f} %. So a character model has little to gain from looking up one "
-        "character, and an absence of induction is a fact about model and text, not about induction."
+        f"In ordinary text ({result.subject['corpus']}), where the longest earlier match in the window is one character "
+        f"({share[1]:.0f} % of positions), what followed it is right {100 * right[1] / max(1, count[1]):.0f} % of the time; "
+        f"where it is five or more ({share[5:].sum():.0f} %), {100 * right[5:].sum() / max(1, count[5:].sum()):.0f} %. That is "
+        "what looking up is worth to a character model."
     )
+
+
+def _warning(study: Study) -> str:
+    """Said only where an abrupt onset was measured."""
+    results = [study.result(label, "emergence") for label in study.labels]
+    abrupt = [r for r in results if r is not None and r.finding("emergence.sharp").verdict == "supported"]
+    if not abrupt:
+        return ""
+    labels = ", ".join(str(result.subject["label"]) for result in abrupt)
+    return f"A capability can appear abruptly ({labels}), so an early look at a training does not settle what it will hold. "

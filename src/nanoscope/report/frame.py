@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nanoscope.corpora import SHAKESPEARE
 from nanoscope.findings import number
 from nanoscope.report.contents import Study, figure_path
 from nanoscope.stats import share_interval
@@ -52,19 +53,23 @@ def _model(subject: dict[str, Any]) -> str:
 def _training_rows(corpus: str, config: dict[str, Any], training: dict[str, Any]) -> list[tuple[str, str]]:
     if "planted" in training:
         return [("Training", "none: its weights were written by hand, so that every answer is known")]
-    if "iterations" not in training:
+    if "accumulation" not in training:
         return [("Training", "not recorded in the checkpoint"), ("Measured on", corpus)]
     batch = training["batch_size"] * training["accumulation"]
     kind = {"text": "windows of the text", "echo": "windows with a random span and its copy"}[training["data"]]
+    done = f"{training['step']:,} of {training['iterations']:,}" if training["step"] != training["iterations"] else ""
     rows = [
         ("Data", f"{corpus}: {kind}"),
         (
             "Training",
-            f"{training['iterations']:,} iterations of {batch} x {config['block_size']} tokens, seed {training['seed']}",
+            f"{done or format(training['iterations'], ',')} iterations of {batch} x {config['block_size']} tokens, "
+            f"seed {training['seed']}",
         ),
-        ("Validation loss", f"{training['val_loss']:.4f} nats per character (the whole validation split)"),
     ]
-    if training["data"] == "echo":
+    if "val_loss" in training:
+        loss = f"{training['val_loss']:.4f} nats per character (the whole validation split)"
+        rows.append(("Validation loss", loss))
+    if training["data"] == "echo" and "val_loss_own_data" in training:
         rows.append(("Loss on its own data", f"{training['val_loss_own_data']:.4f} nats per character"))
     return rows
 
@@ -109,9 +114,18 @@ def _patching(study: Study) -> str:
     main = study.result(study.main, "induction")
     if main is not None:
         lines.append(f"- Cost: {main.finding('induction.cost').text}")
-    lines.append("- Lesson: both directions are needed. Denoising alone would call the previous-token head useless, noising "
-                 "alone would not show that it is useless by itself; together they show an AND.")  # fmt: skip
+    if _gates(study):
+        lines.append("- Lesson: both directions are needed. Denoising alone would call the previous-token head useless, "
+                     "noising alone would not show that it is useless by itself; together they show the AND of "
+                     f"{_gates(study)}.")  # fmt: skip
     return "\n".join(lines)
+
+
+def _gates(study: Study) -> str:
+    """The models whose circuit is an AND gate, by its finding."""
+    results = [(label, study.result(label, "induction")) for label in study.labels]
+    found = [label for label, r in results if r is not None and r.finding("induction.and_gate").verdict == "supported"]
+    return ", ".join(found)
 
 
 def _attention(study: Study) -> str:
@@ -136,27 +150,33 @@ def _lens(study: Study) -> str:
         if result is not None:
             kl = result["lens"].sel(measure="kl").mean("example").values
             steps = " -> ".join(number(float(x)) for x in kl)
-            lines.append(f"- {label}: KL(model || lens) by layer {steps} nats.")
+            lines.append(f"- {_capital(label)}: KL(model || lens) by layer {steps} nats.")
             left = float(result["attribution_unexplained"].values)
-            lines.append(f"- {label}: direct contributions leave {left:.1e} of the largest logit unexplained.")
+            lines.append(
+                f"- {_capital(label)}: direct contributions leave {left:.1e} of the largest logit unexplained."
+            )
     return "\n".join(lines)
 
 
 def _challenges(study: Study) -> str:
     items = [
         "**A control that needs no induction head.** With two copied pairs in a window of 64, the control learned where "
-        "copies must lie and formed no induction head. *Solution*: one pair, at a random distance. *Impact*: the positive "
-        "control is one.",
+        "copies must lie and formed no induction head. *Solution*: one pair, at a random distance. *Impact*: a control that "
+        "only copying solves.",
         "**A wrong answer that spoils patching.** With the corrupt run's own prediction as the wrong answer, its removal "
-        "counted as restored behaviour. *Solution*: the wrong answer is a symbol that stands nowhere in the text. *Impact*: "
-        "on the planted model every effect is its known value.",
+        "counted as restored behaviour: on the planted model a head that restores nothing seemed to restore a third. "
+        "*Solution*: the wrong answer is a symbol that stands nowhere in the text. *Impact*: on the planted model the "
+        "effects are the known ones (a test).",
+        "**A distance that looks like induction.** A head that looks back a fixed distance scores 1 at one block length, and "
+        "a permutation test passes it. *Solution*: several lengths, the lowest counts; with one, no verdict. *Impact*: no "
+        "position head is taken for an induction head (a test).",
     ]
     for label in study.with_role("control")[:1]:
         result = study.result(label, "induction")
-        if result is not None:
-            facts, e = result.finding("induction.copying").evidence.facts, result.finding("induction.copying").evidence
-            items.append(f"**Raw weights that mislead.** In {label}, {facts['head']}'s eigenvalue copying score is "
-                         f"{facts['raw']} on the raw embeddings and {number(e.value)} on the embeddings that reach it. "
+        if result is not None and result.finding("induction.copying").verdict == "supported":
+            e = result.finding("induction.copying").evidence
+            items.append(f"**Raw weights are not what a head reads.** In {label}, {e.facts['head']}'s eigenvalue copying score "
+                         f"is {e.facts['raw']} on the raw embeddings and {number(e.value)} on the embeddings that reach it. "
                          "*Solution*: measure it where the head reads. *Impact*: weights and behaviour are compared on "
                          "equal terms.")  # fmt: skip
     return "\n".join(f"{i}. {item}" for i, item in enumerate(items, start=1))
@@ -175,7 +195,7 @@ def reproducibility(study: Study) -> str:
 ### Limitations
 
 1. **Size.** These are small models; nothing here was checked on larger ones.
-2. **Data.** One corpus of Shakespeare's, by characters.
+2. **Data.** One corpus, by characters: {study.subject(study.main)["corpus"]}.
 3. **Examples.** {_examples(study)}
 4. **Tools.** The logit lens sees only what the unembedding reads; mean ablation leaves the distribution the model knows;
    head indices mean nothing across trainings, so claims over seeds are about existence and effect."""
@@ -194,8 +214,11 @@ def _replication(study: Study, role: str) -> str:
         f"**Induction heads in {supported} of {len(found)} trainings** (share {100 * supported / len(found):.0f} %, "
     )
     share += f"95 % interval {100 * low:.0f} to {100 * high:.0f} %, Clopper and Pearson)."
-    more = {"control": "nanoscope study control", "model": "nanoscope study shakespeare"}[role]
-    enough = "" if len(found) > 2 else f" One or two trainings say nothing about trainings: `{more}` runs more."
+    more = {
+        "control": "`nanoscope study control` trains eight",
+        "model": "train more with `nanoscope train PRESET --seed N` and run the experiment on each",
+    }[role]
+    enough = "" if len(found) > 2 else f" One or two trainings say nothing about trainings: {more}."
     title = {"control": "Positive control", "model": "Model"}[role]
     return f"**{title}.**\n\n" + "\n".join(lines) + f"\n\n{share}{enough}"
 
@@ -214,7 +237,7 @@ def future() -> str:
     """What comes next."""
     return """## Future directions
 
-1. More seeds of the canonical model (`nanoscope study shakespeare`), and the same experiment on other texts (`--data FILE`).
+1. The canonical model (`nanoscope study shakespeare`), more seeds of it, and the same experiment on other texts (`--data`).
 2. Head taxonomy, lenses and neurons; edge-level circuits; the course of training.
 3. Open questions: how circuits evolve during training, how small a model can be, what replicates across seeds, whether
    circuit measurements predict a model's failures."""
@@ -293,8 +316,16 @@ def updates(study: Study) -> str:
     return "## Updates log\n\n" + "\n\n".join(parts)
 
 
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def _command(study: Study) -> str:
-    return REPORT_COMMANDS.get(study.name) or f"nanoscope study {study.name}"
+    command = REPORT_COMMANDS.get(study.name) or f"nanoscope study {study.name}"
+    corpus = study.subject(study.main)["corpus"]
+    if study.name is None or corpus == SHAKESPEARE:
+        return command
+    return f"nanoscope study {study.name} --data {corpus}.txt"
 
 
 def _folder(study: Study) -> str:

@@ -33,14 +33,14 @@ CLAIMS = (
     ),
     Claim(
         id="emergence.order",
-        sentence="The previous-token head is there first.",
+        sentence="The previous-token head below it is not later.",
         criterion=Criterion(">=", 1.0),
         null_is="at the same iteration",
         prose={
-            "supported": "The previous-token head {previous} is not later: the two reach half of their final scores at "
-            "{halves}.",
-            "not supported": "The previous-token head {previous} is later: the two reach half of their final scores at "
-            "{halves}.",
+            "supported": "The previous-token head {previous} below it is not later: the two reach half of their final scores "
+            "at {halves}.",
+            "not supported": "The previous-token head {previous} below it is later: the two reach half of their final scores "
+            "at {halves}.",
             "undecided": "Which of {previous} and {head} is first is not decided (half of the final scores at {halves}).",
         },
     ),

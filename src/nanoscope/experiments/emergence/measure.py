@@ -35,17 +35,19 @@ def measure(subject: Subject, params: Params) -> Sweeps:
         )
     train = subject.checkpoint.encode(subject.corpus.train)
     config = subject.checkpoint.model.config
-    symbols = tasks.alphabet(train, config.vocab_size, min(tasks.MIN_COUNT, len(train) // 2000))
+    symbols = tasks.alphabet(train, config.vocab_size)
     lengths = tasks.lengths_that_fit(config.block_size, len(symbols))[: params.lengths]
-    sequences = [
-        tasks.repeats(symbols, n, config.block_size, params.sequences, None, "emergence", params.seed) for n in lengths
-    ]
-    task = tasks.repeated(symbols, lengths[0], params.sequences, "emergence", params.seed)
+    select, report = (
+        [tasks.repeats(symbols, n, config.block_size, params.sequences, None, split, params.seed) for n in lengths]
+        for split in ("emergence select", "emergence")
+    )
+    prefix = min(4, config.block_size - 2 * lengths[0])
+    task = tasks.repeated(symbols, lengths[0], params.sequences, "emergence", params.seed, prefix=prefix)
     models = ((step, load(path).model) for step, path in sorted(subject.history.items()))
-    rows = [(step, _scores(model, sequences), behaviour.on_task(model, task).values) for step, model in models]
+    rows = [(step, _scores(model, report), behaviour.on_task(model, task).values) for step, model in models]
     steps = tuple(step for step, _, _ in rows)
     scores = np.stack([row for _, row, _ in rows])
-    best = [_best(scores[-1], s) for s in range(len(FOLLOWED))]
+    best = _best(_scores(subject.checkpoint.model, select).mean(-1).min(axis=1))
     followed = np.stack([scores[:, s, :, layer, head] for s, (layer, head) in enumerate(best)])
     names = tuple(f"L{layer}H{head}" for layer, head in best)
     every = scores.mean(-1).min(axis=2)
@@ -69,8 +71,13 @@ def _scores(model: GPT, sequences: list[tasks.Repeats]) -> np.ndarray:
     return np.stack(parts, axis=1)
 
 
-def _best(scores: np.ndarray, score: int) -> tuple[int, int]:
-    """The head with the highest final score at the length where it is lowest."""
-    lowest = scores[score].mean(-1).min(axis=0)
-    layer, head = np.unravel_index(lowest.argmax(), lowest.shape)
+def _best(lowest: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:
+    """From final scores `[score, layer, head]` on other sequences: the best induction head, and the best previous-token
+    head below it (of all layers, where it is in the first)."""
+    induction = _argmax(lowest[0])
+    return induction, _argmax(lowest[1][: induction[0]] if induction[0] > 0 else lowest[1])
+
+
+def _argmax(scores: np.ndarray) -> tuple[int, int]:
+    layer, head = np.unravel_index(scores.argmax(), scores.shape)
     return int(layer), int(head)

@@ -8,16 +8,19 @@ _HEAD_NULL = "the best head of untrained models of this shape"
 CLAIMS = (
     Claim(
         id="induction.gain",
-        sentence="The model uses an earlier copy of a random sequence to predict its second copy.",
+        sentence="The model uses the order of an earlier copy of a random sequence to predict its second copy.",
         criterion=Criterion(">=", 0.1),
         null_is="untrained models",
         prose={
             "supported": "A first copy of the same random characters raises the log-probability of the second by "
-            "**{value} nats** per character [{low}, {high}] over {n} sequences, against a first copy of other characters.",
-            "not supported": "A first copy of the same random characters changes the log-probability of the second by "
-            "only {value} nats per character [{low}, {high}] over {n} sequences: less than the {threshold} that would count.",
+            "**{value} nats** per character [{low}, {high}] over the same characters in another order, and by {fresh} over "
+            "other characters ({n} sequences).",
+            "not supported": "A first copy of the same random characters changes the log-probability of the second by {value} "
+            "nats per character [{low}, {high}] over the same characters in another order, and by {fresh} over other "
+            "characters ({n} sequences): less than the {threshold} that would count.",
             "undecided": "A first copy of the same random characters changes the log-probability of the second by {value} "
-            "nats per character [{low}, {high}] over {n} sequences, which decides nothing at a threshold of {threshold}.",
+            "nats per character [{low}, {high}] over the same characters in another order ({n} sequences), which decides "
+            "nothing at a threshold of {threshold}.",
         },
     ),
     Claim(
@@ -50,17 +53,19 @@ CLAIMS = (
     ),
     Claim(
         id="induction.long_match",
-        sentence="In ordinary text it gains where the last five characters occurred before in the window.",
+        sentence="In ordinary text its lead over a 5-gram table is larger where the last five characters occurred before.",
         criterion=Criterion(">=", 0.05),
-        null_is="no more than elsewhere",
+        null_is="a 7-gram table, which cannot copy",
         prose={
             "supported": "Where the last five characters have occurred before in the window, its lead over a 5-gram table "
-            "is {value} nats larger [{low}, {high}] than where at most one has ({n} windows): it copies from context.",
+            "is {value} nats larger [{low}, {high}] than where at most one has ({n} windows; a 7-gram table, which cannot "
+            "copy: {null}).",
             "not supported": "Where the last five characters have occurred before in the window, its lead over a 5-gram "
-            "table is {value} nats larger [{low}, {high}] than where at most one has ({n} windows): no sign of copying.",
+            "table is {value} nats larger [{low}, {high}] than where at most one has ({n} windows; a 7-gram table, which "
+            "cannot copy: {null}): less than the {threshold} that would count.",
             "undecided": "Where the last five characters have occurred before in the window, its lead over a 5-gram table "
-            "is {value} nats larger [{low}, {high}] than where at most one has ({n} windows), which decides nothing at "
-            "a threshold of {threshold}.",
+            "is {value} nats larger [{low}, {high}] than where at most one has ({n} windows; a 7-gram table, which cannot "
+            "copy: {null}), which decides nothing at a threshold of {threshold}.",
         },
     ),
     Claim(
@@ -77,18 +82,22 @@ CLAIMS = (
             "occurrence no more than {value} above uniform [{low}, {high}] at the worst of the block lengths {lengths} "
             "(p = {p} over all heads; the best untrained head reaches {null}): below the {threshold} of an induction head.",
             "undecided": "The best candidate, {head}, reaches {value} above uniform attention [{low}, {high}] at the worst "
-            "of the block lengths {lengths} (p = {p} over all heads), which decides nothing at a threshold of {threshold}.",
+            "of the block lengths {lengths} (p = {p} over all heads), which decides nothing at a threshold of {threshold}; "
+            "one block length alone could not tell tokens from distances.",
         },
     ),
     Claim(
         id="induction.absent",
-        sentence="No head does induction: even the best is equivalent to uniform attention.",
+        sentence="No head does induction at any block length: all are equivalent to uniform attention.",
         criterion=Criterion("within", 0.0, 0.05),
         null_is=_HEAD_NULL,
         prose={
-            "supported": "That is an absence, not a lack of evidence: the interval lies within 0.05 of uniform attention.",
-            "not supported": "Its attention is not equivalent to uniform attention (margin 0.05).",
-            "undecided": "Whether it is equivalent to uniform attention (margin 0.05) is not decided.",
+            "supported": "All heads lie within {value} of uniform attention at every block length [{low}, {high}], inside the "
+            "margin of 0.05 that was set for an absence.",
+            "not supported": "Not all heads are equivalent to uniform attention (the farthest is {value} away at one block "
+            "length [{low}, {high}], beyond the margin of 0.05).",
+            "undecided": "Whether all heads are equivalent to uniform attention is not decided (the farthest is {value} away "
+            "at one block length [{low}, {high}]; margin 0.05).",
         },
     ),
     Claim(
@@ -127,8 +136,8 @@ CLAIMS = (
             "heads give [{low}, {high}].",
             "not supported": "{pair} compose through the keys no more than random rotations of the same heads ({value} "
             "times [{low}, {high}]).",
-            "undecided": "Whether {pair} compose through the keys is not decided ({score}; {value} times random rotations "
-            "[{low}, {high}]).",
+            "undecided": "K-composition is not judged: there is no pair of a previous-token head and a later induction head, "
+            "or it lies within what random rotations give ({pair}: {score}).",
         },
     ),
     Claim(
@@ -138,13 +147,13 @@ CLAIMS = (
         null_is="layer-matched random heads",
         prose={
             "supported": "Without {heads} (mean ablation) the copy gains {alone} nats less; that is **{value} nats** more "
-            "[{low}, {high}] than without as many other heads of the same layers ({sets}: {null}). With the heads "
-            "zeroed, accuracy on the second copy falls from {intact} to {without}.",
-            "not supported": "Without {heads} (mean ablation) the copy gains {alone} nats less, only {value} more [{low}, "
-            "{high}] than without as many other heads of the same layers ({sets}). With the heads zeroed, accuracy "
-            "on the second copy goes from {intact} to {without}.",
-            "undecided": "Without {heads} (mean ablation) the copy gains {alone} nats less; against {sets} of other "
-            "heads of the same layers the difference of {value} nats [{low}, {high}] decides nothing.",
+            "[{low}, {high}] than without other heads of the same layers ({sets}, as many heads where there are: {null}). "
+            "With the heads zeroed, accuracy on the second copy goes from {intact} to {without}.",
+            "not supported": "Without {heads} (mean ablation) the copy gains {alone} nats less, {value} more [{low}, {high}] "
+            "than without other heads of the same layers ({sets}, as many heads where there are): less than the {threshold} "
+            "that would count. With the heads zeroed, accuracy on the second copy goes from {intact} to {without}.",
+            "undecided": "Without {heads} (mean ablation) the copy gains {alone} nats less; against other heads of the same "
+            "layers ({sets}) the difference of {value} nats [{low}, {high}] decides nothing.",
         },
     ),
     Claim(
@@ -166,15 +175,15 @@ CLAIMS = (
         id="induction.and_gate",
         sentence="The previous-token head and the induction heads form an AND gate.",
         criterion=Criterion(">=", 0.5),
-        null_is="needed and sufficient alike",
+        null_is="nothing destroyed, nothing restored",
         prose={
             "supported": "The circuit is an AND gate. Corrupting either part destroys the behaviour ({previous}: {needed}, "
-            "{induction}: {induction_needed} of the difference), but restoring {previous} alone brings back {alone}: it "
-            "makes the later head look at the right place, which still holds the wrong token. Restored together they give "
-            "{both}.",
-            "not supported": "No AND gate shows: corrupting {previous} destroys {needed} of the difference and restoring it "
-            "alone brings back {alone}.",
-            "undecided": "Whether {previous} and {induction} form an AND gate is not decided.",
+            "{induction}: {induction_needed} of the difference), restoring both brings it back ({both}), but restoring "
+            "{previous} alone only {alone}: alone, it can make the later heads look at the right place, which still holds "
+            "the wrong token.",
+            "not supported": "No AND gate shows: corrupting {previous} destroys {needed} and {induction} {induction_needed} of "
+            "the difference, restoring {previous} alone brings back {alone} and both {both}.",
+            "undecided": "An AND gate is not judged or not decided: it takes a previous-token head below the induction heads.",
         },
     ),
     Claim(
@@ -202,9 +211,9 @@ CLAIMS = (
         null_is="free",
         kind="timing",
         prose={
-            "supported": "{value} ms per layer ({cells} patched runs in {seconds} s, one thread).",
-            "not supported": "{value} ms per layer ({cells} patched runs in {seconds} s, one thread): slow.",
-            "undecided": "{value} ms per layer ({cells} patched runs in {seconds} s, one thread).",
+            "supported": "{value} ms per layer ({cells} patched runs in {seconds} s).",
+            "not supported": "{value} ms per layer ({cells} patched runs in {seconds} s): slow.",
+            "undecided": "{value} ms per layer ({cells} patched runs in {seconds} s).",
         },
     ),
 )

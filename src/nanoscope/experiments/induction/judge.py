@@ -26,13 +26,13 @@ def judge(sweeps: Sweeps, params: Params) -> tuple[Finding, ...]:
     """All findings of experiment 01, in the order of its claims."""
     chosen = select(sweeps["scores_select"], sweeps["permutation_p"])
     evidence = {
-        "induction.gain": _gain(sweeps, "behaviour"),
+        "induction.gain": _ordered_gain(sweeps),
         "induction.accuracy": _accuracy(sweeps),
         "induction.natural": _gain(sweeps, "behaviour_natural"),
         "induction.long_match": _long_match(sweeps),
         "induction.heads": _best_head(sweeps, chosen.induction[0], "induction", chosen),
-        "induction.absent": _best_head(sweeps, chosen.induction[0], "induction", chosen),
-        "induction.previous_token": _best_head(sweeps, chosen.previous, "previous", chosen),
+        "induction.absent": _every_head(sweeps),
+        "induction.previous_token": _best_head(sweeps, chosen.any_previous, "previous", chosen),
         "induction.copying": _copying(sweeps, chosen),
         "induction.k_composition": _k_composition(sweeps, chosen),
         "induction.ablation": _ablation(sweeps, chosen),
@@ -42,6 +42,17 @@ def judge(sweeps: Sweeps, params: Params) -> tuple[Finding, ...]:
         "induction.cost": _cost(sweeps),
     }
     return tuple(claim.found(evidence[claim.id]) for claim in CLAIMS)
+
+
+def _ordered_gain(sweeps: Sweeps) -> Evidence:
+    """Log-probability gained over a first copy of the same characters in another order, nats: no bag of symbols helps."""
+    clean = sweeps["behaviour"].sel(measure="log_prob", run="clean").values
+    shuffled = sweeps["behaviour_shuffled"].sel(measure="log_prob", run="corrupt").values
+    fresh = sweeps["behaviour"].sel(measure="log_prob", run="corrupt").values
+    gain = clean - shuffled
+    untrained = float(sweeps["random_gain"].sel(measure="log_prob").values.mean())
+    facts = {"fresh": number(float((clean - fresh).mean()))}
+    return Evidence(float(gain.mean()), mean_interval(gain, "gain"), len(gain), "sequences", untrained, facts)
 
 
 def _gain(sweeps: Sweeps, task: str) -> Evidence:
@@ -74,44 +85,59 @@ def _accuracy(sweeps: Sweeps) -> Evidence:
 
 
 def _long_match(sweeps: Sweeps) -> Evidence:
-    """How much better than the longest n-gram table after long matches, beyond how much after short ones, nats."""
-    totals = sweeps["match_length"].values
-    per_window = np.moveaxis(totals, -1, 0)
+    """How much better than a 5-gram table after long matches, beyond how much after short ones, nats; the null is what a
+    7-gram table, which cannot copy from the window, gains there."""
+    totals = sweeps["match_length"]
+    per_window = np.moveaxis(totals.values, -1, 0)
+    sources = totals.labels("source")
+
+    def advantage(source: str) -> Callable[[np.ndarray], np.ndarray]:
+        rows = [sources.index(name) for name in (source, "5-gram", "count")]
+        return lambda sums: _advantage(*(sums[:, row] for row in rows))
+
     return Evidence(
-        value=float(_advantage(per_window.mean(0)[None])[0]),
-        interval=statistic_interval(per_window, _advantage, "long match"),
+        value=float(advantage("model")(per_window.mean(0)[None])[0]),
+        interval=statistic_interval(per_window, advantage("model"), "long match"),
         n=len(per_window),
         unit="windows",
-        null=0.0,
+        null=float(advantage("7-gram")(per_window.mean(0)[None])[0]),
     )
 
 
-def _advantage(sums: np.ndarray) -> np.ndarray:
-    """`[resample, source, match]` sums -> the model's advantage after long matches minus that after short ones."""
-    model, longest, count = sums[:, 0], sums[:, 2], sums[:, 4]
+def _advantage(losses: np.ndarray, table: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """`[resample, match]` sums -> the lead over the table after long matches minus that after short ones."""
 
-    def advantage(matches: slice) -> np.ndarray:
+    def lead(matches: slice) -> np.ndarray:
         with np.errstate(invalid="ignore"):  # a resample without such matches decides nothing
-            return (longest - model)[:, matches].sum(1) / count[:, matches].sum(1)
+            return (table - losses)[:, matches].sum(1) / count[:, matches].sum(1)
 
-    return advantage(slice(LONG_MATCH, None)) - advantage(slice(0, SHORT_MATCH + 1))
+    return lead(slice(LONG_MATCH, None)) - lead(slice(0, SHORT_MATCH + 1))
 
 
 def _best_head(sweeps: Sweeps, head: tuple[int, int], score: str, chosen: Selection) -> Evidence:
     """A chosen head's score on the other split, at the block length where it is lowest."""
     report = sweeps["scores_report"]
     per_example = report.sel(score=score).values[:, head[0], head[1]].T
-    interval = percentile_interval(resampled_means(per_example, score).min(axis=1))
+    lengths = report.labels("length")
+    interval = percentile_interval(resampled_means(per_example, score).min(axis=1)) if len(lengths) > 1 else UNDEFINED
     random = float(sweeps["random_heads"].sel(score=score).values.max())
     facts = {
         "head": head_name(*head),
         "p": number(float(sweeps["permutation_p"].values[head])),
-        "lengths": ", ".join(str(length) for length in report.labels("length")),
+        "lengths": ", ".join(str(length) for length in lengths),
         "all": head_names(sorted(chosen.induction)) if chosen.found else "none",
         "count": str(len(chosen.induction) if chosen.found else 0),
     }
-    value = float(per_example.mean(0).min())
-    return Evidence(value, interval, len(per_example) * per_example.shape[1], "sequences", random, facts)
+    return Evidence(float(per_example.mean(0).min()), interval, len(per_example), "sequences per length", random, facts)
+
+
+def _every_head(sweeps: Sweeps) -> Evidence:
+    """The largest distance from uniform attention of any head at any block length."""
+    scores = np.moveaxis(sweeps["scores_report"].sel(score="induction").values, -1, 0)
+    flat = scores.reshape(len(scores), -1)
+    interval = percentile_interval(np.abs(resampled_means(flat, "every head")).max(axis=1))
+    random = float(np.abs(sweeps["random_heads"].sel(score="induction").values).max())
+    return Evidence(float(np.abs(flat.mean(0)).max()), interval, len(flat), "sequences per length", random)
 
 
 def _copying(sweeps: Sweeps, chosen: Selection) -> Evidence:
@@ -124,13 +150,17 @@ def _copying(sweeps: Sweeps, chosen: Selection) -> Evidence:
 
 
 def _k_composition(sweeps: Sweeps, chosen: Selection) -> Evidence:
-    """K-composition of the two heads over what random rotations between them give: 1 is no composition."""
+    """K-composition of the two heads over what random rotations between them give: 1 is no composition.
+
+    The ends of the interval are the score over the rotations' 97.5 and 2.5 percentiles. Undefined where there is no
+    pair of a previous-token head and a later induction head: many pairs compose more than chance for other reasons.
+    """
     earlier, later = chosen.previous, chosen.induction[0]
     null = sweeps["k_composition_null"].values
     facts = {"pair": f"{head_name(*earlier)} -> {head_name(*later)}"}
     score = float(sweeps["k_composition"].values[(*earlier, *later)])
     size = float(np.sqrt((null**2).mean()))
-    if score == 0 or size == 0:
+    if score == 0 or size == 0 or not (chosen.found and chosen.fed):
         return Evidence(math.nan, UNDEFINED, len(null), "rotations", 1.0, {**facts, "score": number(score)})
     low, high = np.percentile(null, (2.5, 97.5))
     facts["score"] = number(score)
@@ -173,24 +203,29 @@ def _localised(sweeps: Sweeps, chosen: Selection) -> Evidence:
 
 
 def _and_gate(sweeps: Sweeps, chosen: Selection) -> Evidence:
-    """How much noising the previous-token head destroys, beyond what denoising it alone restores."""
-    noise, denoise = _share(sweeps, "noise", 1), _share(sweeps, "denoise", 1)
-    both, induction = _share(sweeps, "denoise", 2), _share(sweeps, "noise", 0)
+    """The least of what an AND gate needs: noising either part destroys, restoring both restores, and restoring the
+    previous-token head alone falls short of what noising it destroys. Undefined without two such parts."""
     facts = {
         "previous": head_name(*chosen.previous),
         "induction": head_names(sorted(chosen.induction)),
-        "needed": number(noise[0]),
-        "alone": number(denoise[0]),
-        "both": number(both[0]),
-        "induction_needed": number(induction[0]),
+        "needed": number(_share(sweeps, "noise", 1)[0]),
+        "alone": number(_share(sweeps, "denoise", 1)[0]),
+        "both": number(_share(sweeps, "denoise", 2)[0]),
+        "induction_needed": number(_share(sweeps, "noise", 0)[0]),
     }
-    interval = _resampled_share(sweeps, _gate)
-    return Evidence(noise[0] - denoise[0], interval, _examples(sweeps), "sequences", 0.0, facts)
+    if not (chosen.found and chosen.fed and sweeps["patch_informative"].values):
+        return Evidence(math.nan, UNDEFINED, _examples(sweeps), "sequences", 0.0, facts)
+    plain, sets = sweeps["patch_plain"].values.mean(-1)[:, None], sweeps["patch_sets"].values.mean(-1)[None]
+    value = float(_gate(plain[0], plain[1], sets)[0])
+    return Evidence(value, _resampled_share(sweeps, _gate), _examples(sweeps), "sequences", 0.0, facts)
 
 
 def _gate(clean: np.ndarray, corrupt: np.ndarray, sets: np.ndarray) -> np.ndarray:
-    gap = clean - corrupt
-    return (clean - sets[:, 1, 1]) / gap - (sets[:, 0, 1] - corrupt) / gap
+    gap = (clean - corrupt)[:, None]
+    restored, destroyed = (sets[:, 0] - corrupt[:, None]) / gap, (clean[:, None] - sets[:, 1]) / gap
+    induction, previous, both = 0, 1, 2
+    parts = (destroyed[:, induction], destroyed[:, previous] - restored[:, previous], restored[:, both])
+    return np.min(parts, axis=0)
 
 
 def _convergence(sweeps: Sweeps) -> Evidence:
@@ -258,7 +293,7 @@ def _others_effect(sweeps: Sweeps, chosen: Selection) -> float:
     effects = (sweeps["patch_heads"].values[0].mean(-1) - corrupt) / _difference(sweeps)
     for head in chosen.induction:
         effects[head] = -np.inf
-    return float(effects.max())
+    return float(effects.max()) if np.isfinite(effects).any() else math.nan
 
 
 def _examples(sweeps: Sweeps) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nanoscope import metrics, tasks
 from nanoscope.analysis import ablation, attribution, behaviour, composition, heads, lens, patching
+from nanoscope.errors import NanoscopeError
 from nanoscope.experiments.experiment import Subject, Sweeps
 from nanoscope.experiments.induction.select import Head, Selection, p_values, select
 from nanoscope.model import GPT
@@ -20,9 +21,9 @@ from nanoscope.results import Sweep
 from nanoscope.seeds import seed_for
 from nanoscope.sites import Site
 from nanoscope.tasks import Task
-from nanoscope.weights import fold, head_weights
+from nanoscope.weights import fold, head_weights, require_foldable
 
-TABLES = 5
+TABLES = 7
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,13 @@ def _timed(stages: Mapping[str, Callable[[], Sweeps]]) -> Sweeps:
 
 def _setting(subject: Subject, params: Params) -> _Setting:
     checkpoint, corpus = subject.checkpoint, subject.corpus
+    require_foldable(checkpoint.model)
     train, val = checkpoint.encode(corpus.train), checkpoint.encode(corpus.val)
-    symbols = tasks.alphabet(train, checkpoint.model.config.vocab_size, min(tasks.MIN_COUNT, len(train) // 2000))
-    room = checkpoint.model.config.block_size - (subject.start is not None)
-    lengths = tasks.lengths_that_fit(room, len(symbols))
+    context = checkpoint.model.config.block_size
+    if len(val) < 2 * context:
+        raise NanoscopeError(f"the validation text has {len(val)} characters, too few for windows of {context}")
+    symbols = tasks.alphabet(train, checkpoint.model.config.vocab_size)
+    lengths = tasks.lengths_that_fit(context - (subject.start is not None), len(symbols))
     return _Setting(checkpoint.model, symbols, subject.start, lengths, train, val, params)
 
 
@@ -146,9 +150,9 @@ def _lookup(s: _Setting, suffix: int) -> Task:
 
 
 def _windows(s: _Setting) -> Tensor:
-    """Evenly spread windows of validation text, one token longer than the context."""
+    """Evenly spread windows of validation text, one token longer than the context, none overlapping another."""
     size = s.model.config.block_size + (s.start is None)
-    starts = torch.linspace(0, len(s.val) - size - 1, s.params.windows).long()
+    starts = torch.linspace(0, len(s.val) - size, min(s.params.windows, len(s.val) // size)).long()
     return s.val[starts[:, None] + torch.arange(size)]
 
 
@@ -196,16 +200,17 @@ def _mean_scores(s: _Setting, length: int) -> np.ndarray:
 
 def _weights(s: _Setting, chosen: Selection) -> Sweeps:
     """Copying and composition from the weights alone, beside their nulls."""
-    folded = fold(s.model)
+    folded, tokens = fold(s.model), s.repeats(s.block, "embedding").tokens
     weights, draws, seed = head_weights(folded), s.params.null_draws, s.params.seed
+    read = [composition.as_read(folded, layer, tokens) for layer in range(s.model.config.n_layer)]
+    effective = [composition.copying_scores(weights).values[layer] for layer, weights in enumerate(read)]
+    later = chosen.induction[0]
     return {
         "copying": composition.copying_scores(weights),
-        "copying_effective": composition.effective_copying_scores(folded, s.repeats(s.block, "embedding").tokens),
-        "copying_null": composition.copying_null(weights, draws, seed),
+        "copying_effective": Sweep(np.stack(effective), ("layer", "head"), "score"),
+        "copying_null": composition.copying_null(read[later[0]], draws, seed),
         "k_composition": composition.k_composition(weights),
-        "k_composition_null": composition.k_composition_null(
-            weights, chosen.previous, chosen.induction[0], draws, seed
-        ),
+        "k_composition_null": composition.k_composition_null(weights, chosen.previous, later, draws, seed),
     }
 
 

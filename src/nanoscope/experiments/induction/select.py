@@ -22,7 +22,12 @@ class Selection:
 
     induction: tuple[Head, ...]
     previous: Head
+    """The best previous-token head below the first induction head's layer, where it could feed it."""
+    any_previous: Head
+    """The best previous-token head of all layers."""
     found: bool
+    fed: bool
+    """Is `previous` a previous-token head, in an earlier layer than every induction head?"""
 
 
 def lowest(scores: Sweep, score: str) -> np.ndarray:
@@ -31,16 +36,15 @@ def lowest(scores: Sweep, score: str) -> np.ndarray:
 
 
 def select(scores: Sweep, p_values: Sweep) -> Selection:
-    """Induction heads: at least 0.3 above uniform at every length, and significant over all heads; best first.
-
-    The previous-token head is the best one below the first induction head's layer, where it could feed it.
-    """
+    """Induction heads: at least 0.3 above uniform at every length, and significant over all heads; best first."""
     induction, previous = lowest(scores, "induction"), lowest(scores, "previous")
     passing = (induction >= STRONG_ENOUGH.threshold) & (p_values.values <= SIGNIFICANT)
     ranked = _ranked(np.where(passing, induction, -np.inf))
     chosen = tuple(head for head in ranked if passing[head]) or (_ranked(induction)[0],)
     below = previous[: chosen[0][0]] if chosen[0][0] > 0 else previous
-    return Selection(chosen, _ranked(below)[0], bool(passing.any()))
+    feeder = _ranked(below)[0]
+    fed = feeder[0] < min(layer for layer, _ in chosen) and previous[feeder] >= STRONG_ENOUGH.threshold
+    return Selection(chosen, feeder, _ranked(previous)[0], bool(passing.any()), bool(fed))
 
 
 def p_values(tests: list[tuple[np.ndarray, np.ndarray]]) -> Sweep:
