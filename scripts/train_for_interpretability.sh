@@ -9,5 +9,9 @@ preset=${1:-shakespeare}
 make --no-print-directory env
 .venv/bin/nanoscope train "$preset" --estimate "$@"
 .venv/bin/nanoscope train "$preset" --out "runs/train-$preset" "$@"
-.venv/bin/nanoscope export "runs/train-$preset/final" trained_models/shakespeare_char_model.pt
-echo "next: .venv/bin/nanoscope run induction trained_models/shakespeare_char_model.pt"
+case $preset in
+    shakespeare*) model=trained_models/shakespeare_char_model.pt ;;
+    *) model=trained_models/${preset}_model.pt ;;
+esac
+.venv/bin/nanoscope export "runs/train-$preset/final" "$model"
+echo "in nanoGPT's format: $model"

@@ -91,7 +91,7 @@ def nanogpt_file(folder: Path, state: Mapping[str, Any], **others: Any) -> Path:
     content = {
         "model": dict(state),
         "optimizer": optimizer.state_dict(),
-        "model_args": MODEL_ARGS,
+        "model_args": MODEL_ARGS | {"bias": False, "vocab_size": 65},
         "iter_num": 250,
         "best_val_loss": torch.tensor(1.5),
         "config": {"dataset": "shakespeare_char", "learning_rate": 1e-3, "compile": True, "wandb_run_name": "gpt2"},

@@ -81,7 +81,11 @@ def test_the_report_has_the_templates_sections_in_its_order(studied: Path) -> No
     assert places == sorted(places)
     for blank in (r"TBD", r"\bNone\b", r"\bnan\b", r"[{}]"):
         assert not re.search(blank, page), blank
-    for command in ("nanoscope run heads CHECKPOINT", "nanoscope run lenses CHECKPOINT", "make findings"):
+    for command in (
+        "nanoscope run heads CHECKPOINT",
+        "nanoscope run lenses CHECKPOINT",
+        "nanoscope study quick --data excerpt.txt",
+    ):
         assert command in page
 
 
@@ -217,6 +221,11 @@ def test_an_and_gate_needs_all_its_parts() -> None:
         part = whole.copy()
         part[0, direction, which] = value
         assert _gate(clean, corrupt, part) == pytest.approx([expected])
+
+
+def test_a_folder_belongs_to_one_study(studied: Path, shakespeare: Corpus) -> None:
+    with pytest.raises(NanoscopeError, match="holds the study quick of excerpt; choose another folder"):
+        run_study(STUDIES["control"], Corpus("excerpt", shakespeare.text[:120_000]), studied)
 
 
 def test_two_results_of_one_model_stop_a_report(studied: Path, tmp_path: Path) -> None:

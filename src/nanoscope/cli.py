@@ -371,7 +371,10 @@ def _print_findings(result: Result, headlines: bool = False) -> None:
     for finding in result.findings:
         if finding.figure or not headlines:
             text = finding.text.replace("**", "").replace("[", "\\[")
-            table.add_row(f"[{colours[finding.verdict]}]{finding.verdict}[/]", text)
+            word, colour = (
+                (finding.kind, "dim") if finding.kind == "timing" else (finding.verdict, colours[finding.verdict])
+            )
+            table.add_row(f"[{colour}]{word}[/]", text)
     CONSOLE.print(table)
 
 

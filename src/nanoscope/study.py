@@ -153,6 +153,7 @@ def run_study(
     with store.only_writer(folder):
         store.remove_leftovers(folder)
         store.remove_leftovers(folder / "results")
+        _claim(study, corpus, folder)
         with _pool(workers or min(2, os.cpu_count() or 1)) as pool:
             trained = [member for member in study.members if member.recipe is not None]
             _watch(_submit_trainings(pool, trained, corpus, folder), folder, trained, progress)
@@ -162,6 +163,18 @@ def run_study(
             keys = [future.result() for future in running]
         store.write_json(folder / "study.json", {"study": study.name, "corpus": corpus.name, "results": keys})
     return tuple(load_result(folder / "results" / key) for key in keys)
+
+
+def _claim(study: Study, corpus: Corpus, folder: Path) -> None:
+    """Make sure that the folder is this study's, and write down that it is."""
+    path = folder / "study.json"
+    if not path.exists():
+        return store.write_json(path, {"study": study.name, "corpus": corpus.name, "results": []})
+    other = json.loads(path.read_text())
+    if (other.get("study"), other.get("corpus")) != (study.name, corpus.name):
+        raise NanoscopeError(
+            f"{folder} holds the study {other.get('study')} of {other.get('corpus')}; choose another folder with --out"
+        )
 
 
 def train_member(member: Member, corpus: Corpus, folder: Path) -> None:

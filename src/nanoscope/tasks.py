@@ -249,6 +249,37 @@ def pair(vocabulary: Vocabulary, clean: str, corrupt: str, answer: str | None = 
     return Task(*ids, positions=torch.tensor([[ids[0].shape[1] - 1]]))
 
 
+def natural_lookups(
+    windows: Int[Tensor, "window pos"], text: Int[Tensor, "pos"], match: int, *labels: object, start: int | None = None
+) -> Task | None:
+    """Control (v): real text where the last `match` tokens occurred before in the window; in the corrupt text that
+    earlier occurrence, with what followed it, is overwritten by text from elsewhere. One read per window, the last there
+    is beyond the first quarter; the answer is the text's own next token. None where no window has such a place."""
+    rng = np.random.default_rng(seed_for("lookups", match, *labels))
+    found = [(row, place) for row in windows.numpy() if (place := _last_lookup(row, match)) is not None]
+    if not found:
+        return None
+    clean = np.stack([row for row, _ in found])
+    corrupt = clean.copy()
+    for row, (_, (before, _)) in zip(corrupt, found, strict=True):
+        elsewhere = int(rng.integers(0, len(text) - match - 1))
+        row[before - match + 1 : before + 2] = text[elsewhere : elsewhere + match + 1].numpy()
+    reads = np.array([[at] for _, (_, at) in found])
+    answer = np.take_along_axis(clean, reads + 1, axis=1)
+    head = np.full((len(found), 0 if start is None else 1), start or 0)
+    whole, overwritten = (_tensor(np.concatenate([head, side], axis=1)) for side in (clean, corrupt))
+    return Task(whole, overwritten, _tensor(answer), _tensor(answer), _tensor(reads + head.shape[1]))
+
+
+def _last_lookup(row: np.ndarray, match: int) -> tuple[int, int] | None:
+    """The last position of a window whose last `match` tokens ended at an earlier position, apart from themselves."""
+    for at in range(len(row) - 2, max(match, len(row) // 4), -1):
+        for before in range(at - match - 1, match - 2, -1):
+            if (row[before - match + 1 : before + 1] == row[at - match + 1 : at + 1]).all():
+                return before, at
+    return None
+
+
 def longest_match(tokens: Int[Tensor, "pos"], limit: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """For each position, the longest suffix (up to `limit`) that occurred before within these tokens, and what
     followed its most recent earlier occurrence (-1 where there is no match): control (v), in-context copying.

@@ -23,7 +23,7 @@ def patching_effects(result: Result) -> Figure:
     rows = residual.values.shape[1], heads.values.shape[1]
     figure, axes = new_figure(11, 0.42 * sum(rows) + 2.6, 2, 2, height_ratios=rows)
     for block, sweep in ((axes[:2], residual), (axes[2:], heads)):
-        limit = max(float(np.abs(sweep.values).max()), 1.0 if sweep.unit == "share" else 1e-6)
+        limit = max(float(np.abs(sweep.values).max()), 1.0)
         images = [heatmap(ax, values, limit) for ax, values in zip(block, sweep.values, strict=True)]
         for ax, direction, values in zip(block, DIRECTIONS, sweep.values, strict=True):
             ax.set_title(f"{'Residual stream' if sweep is residual else 'Head outputs'}: {DIRECTIONS[direction]}")
@@ -83,8 +83,8 @@ def logit_lens(result: Result) -> Figure:
     _band(axes[1], layers, lens.sel(measure="kl").values, THIRD, "KL(model || lens)")
     settled = float(result["lens_settled"].values.mean())
     axes[1].axvline(settled, color=INK, linestyle=":", linewidth=1)
-    axes[1].annotate(f" settles: layer {settled:.1f}", (settled, axes[1].get_ylim()[1] * 0.92), fontsize=8)
-    axes[1].set(ylabel="nats", title="How far it is from the model's own output")
+    axes[1].annotate(f" settles after {settled:.1f} layers", (settled, axes[1].get_ylim()[1] * 0.92), fontsize=8)
+    axes[1].set(ylabel="KL, nats", title="How far it is from the model's own output")
     for ax in axes:
         ax.set_xticks(layers, ["embed", *(f"after L{layer - 1}" for layer in layers[1:])], fontsize=8)
     figure.suptitle(f"{_label(result)}: how the second copy's prediction forms", x=0.01, ha="left", fontweight="bold")
@@ -148,13 +148,13 @@ def _score_panel(ax: Axes, scores: Sweep, untrained: np.ndarray) -> None:
     ax.scatter(columns, flat.min(0), s=26, color=ACCENT, label="lowest over block lengths", zorder=3)
     ax.axhspan(0, max(float(untrained.max()), 0.002), color=SECOND, alpha=0.15, label="best head of untrained models")
     ax.axhline(0, color=INK, linewidth=0.6)
-    ax.axhline(0.3, color=INK, linewidth=0.6, linestyle=":")
+    ax.axhline(0.3, color=INK, linewidth=0.6, linestyle=":", label="counts as one from here on")
     ax.set_xticks(
         columns, [f"L{c // heads}H{c % heads}" for c in columns], rotation=90 if len(columns) > 18 else 0, fontsize=8
     )
-    ax.set(ylim=(-0.1, 1.05), ylabel="above uniform")
+    ax.set(ylim=(-0.1, 1.05), ylabel="attention above uniform")
     for boundary in range(1, layers):
-        ax.axvline(boundary * heads - 0.5, color=SOFT, linewidth=0.5)
+        ax.axvline(boundary * heads - 0.5, color=SOFT, linewidth=0.5, zorder=0)
 
 
 @styled
@@ -195,7 +195,11 @@ def _match_curves(ax: Axes, totals: Sweep) -> None:
         ax.plot(np.array(matches)[enough], (sums[row] / np.maximum(count, 1))[enough], color=colour, marker="o",
                 markersize=3.5, label=source if source == "model" else f"{source} table")  # fmt: skip
     ax.set_xticks(matches, [*map(str, matches[:-1]), f"{matches[-1]}+"])
-    ax.set(xlabel="longest earlier match of what was just read, characters", ylabel="loss, nats", title="Real text")
+    ax.set(
+        xlabel="longest earlier match of what was just read, characters",
+        ylabel="loss, nats per character",
+        title="Real text",
+    )
     ax.legend(fontsize=8)
 
 

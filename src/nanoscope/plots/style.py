@@ -29,7 +29,9 @@ SETTINGS: Any = {
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
-    "legend.frameon": False,
+    "legend.frameon": True,
+    "legend.edgecolor": "white",
+    "legend.framealpha": 0.9,
     "figure.facecolor": "white",
 }
 

@@ -57,6 +57,8 @@ def read_study(folder: Path) -> Study:
     if listed.exists():
         content = json.loads(listed.read_text())
         results = tuple(load_result(folder / "results" / key) for key in content["results"])
+        if not results:
+            raise NanoscopeError(f"the study in {folder} has not been finished; run the same `nanoscope study` again")
         return Study(content["study"], results)
     results = load_results(folder / "results")
     if not results:

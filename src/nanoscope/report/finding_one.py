@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from nanoscope.findings import Finding, number
 from nanoscope.report.contents import Study, figure_path
-from nanoscope.results import Result
+from nanoscope.results import Result, head_name
 
 METHOD = """### Methodology
 
@@ -140,12 +142,24 @@ def _key_layers(result: Result) -> str:
         layer, place = divmod(int(inner[d].argmax()), inner.shape[2])
         role = _role(result, int(change.labels("pos")[place]))
         said.append(f"the stream into L{layer} at {role} {verb} {number(inner[d, layer, place] / (clean - corrupt))}")
-    return f"Of single places in the residual stream, {' and '.join(said)} of the difference at one query."
+    needed = _most_needed(result)
+    return f"Of single places in the residual stream, {' and '.join(said)} of the difference at one query.{needed}"
+
+
+def _most_needed(result: Result) -> str:
+    """The heads whose noising destroys most, so that none that matters goes unnamed."""
+    if not result["patch_informative"].values:
+        return ""
+    clean, _ = result["patch_plain"].values
+    lost = (clean - result["patch_heads"].values[1]).mean(-1) / (clean - result["patch_plain"].values[1]).mean()
+    order = sorted(((float(x), head_name(*at)) for at, x in np.ndenumerate(lost)), reverse=True)[:4]
+    return " Head by head, noising destroys most at " + ", ".join(f"{name} ({number(x)})" for x, name in order) + "."
 
 
 def _role(result: Result, position: int) -> str:
     roles = dict(zip(result["position_roles"].labels("role"), result["position_roles"].values, strict=True))
-    names = {"matched": "the matched token", "followed": "the token that followed it", "query": "the query"}
+    names = {"matched": "the query token's earlier place", "followed": "the place after the query token's earlier one"}
+    names["query"] = "the query"
     return next((text for role, text in names.items() if int(roles[role]) == position), f"position {position}")
 
 

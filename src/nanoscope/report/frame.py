@@ -269,13 +269,13 @@ def artifacts(study: Study) -> str:
 - **Results**: `results/`, one folder per experiment and model, named by the hash of what decides its numbers
 - **Findings**: [findings.json](findings.json); experiment 01 in one file:
   [induction_heads_analysis.json](induction_heads_analysis.json)
-- **Trained model**: `trained_models/shakespeare_char_model.pt` (nanoGPT's format; the first command makes it)
+- **Canonical model**: `trained_models/shakespeare_char_model.pt` (nanoGPT's format; the first command makes it)
 - **Notebook**: `experiments/01_induction_heads.ipynb`
 
 ### Reproduction
 
 ```bash
-# 1. Train the canonical model
+# 1. Train the canonical model (for your own analyses; the page you read needs only the next step)
 bash scripts/train_for_interpretability.sh
 
 # 2. Run the analysis (here: the study that this page is of)

@@ -26,6 +26,10 @@ class Params:
     """How many block lengths, shortest first."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.sequences < 2 or self.lengths < 1:
+            raise NanoscopeError("--sequences must be at least 2 and --lengths at least 1")
+
 
 def measure(subject: Subject, params: Params) -> Sweeps:
     """Scores `[step, score, length, layer, head, example]` reduced to the heads that end best, and behaviour by step."""

@@ -39,33 +39,32 @@ CLAIMS = (
     ),
     Claim(
         id="induction.natural",
-        sentence="It uses an earlier copy of a passage of real text.",
+        sentence="It predicts a passage of real text better after a copy of it than after another passage.",
         criterion=Criterion(">=", 0.05),
         null_is="untrained models, on random sequences",
         prose={
             "supported": "A passage of real text is predicted **{value} nats** per character better the second time "
             "[{low}, {high}] than after another passage ({n} passages).",
-            "not supported": "A passage of real text is predicted {value} nats per character better the second time "
-            "[{low}, {high}] than after another passage ({n} passages): less than the {threshold} that would count.",
-            "undecided": "A passage of real text is predicted {value} nats per character better the second time [{low}, "
-            "{high}] than after another passage ({n} passages), which decides nothing at a threshold of {threshold}.",
+            "not supported": "After a copy of it rather than another passage, a passage of real text gains {value} nats per "
+            "character [{low}, {high}] ({n} passages): less than the {threshold} that would count.",
+            "undecided": "After a copy of it rather than another passage, a passage of real text gains {value} nats per "
+            "character [{low}, {high}] ({n} passages), which decides nothing at a threshold of {threshold}.",
         },
     ),
     Claim(
         id="induction.long_match",
-        sentence="In ordinary text its lead over a 5-gram table is larger where the last five characters occurred before.",
+        sentence="In ordinary text it uses an earlier occurrence of the last five characters.",
         criterion=Criterion(">=", 0.05),
-        null_is="a 7-gram table, which cannot copy",
+        null_is="an overwritten occurrence changes nothing",
         prose={
-            "supported": "Where the last five characters have occurred before in the window, its lead over a 5-gram table "
-            "is {value} nats larger [{low}, {high}] than where at most one has ({n} windows; a 7-gram table, which cannot "
-            "copy: {null}).",
-            "not supported": "Where the last five characters have occurred before in the window, its lead over a 5-gram "
-            "table is {value} nats larger [{low}, {high}] than where at most one has ({n} windows; a 7-gram table, which "
-            "cannot copy: {null}): less than the {threshold} that would count.",
-            "undecided": "Where the last five characters have occurred before in the window, its lead over a 5-gram table "
-            "is {value} nats larger [{low}, {high}] than where at most one has ({n} windows; a 7-gram table, which cannot "
-            "copy: {null}), which decides nothing at a threshold of {threshold}.",
+            "supported": "In ordinary text, where the last five characters occurred before in the window, overwriting that "
+            "occurrence costs **{value} nats** at the next character [{low}, {high}] ({n} places).",
+            "not supported": "In ordinary text, where the last five characters occurred before in the window, overwriting "
+            "that occurrence costs {value} nats at the next character [{low}, {high}] ({n} places): less than the "
+            "{threshold} that would count.",
+            "undecided": "In ordinary text, where the last five characters occurred before in the window, overwriting that "
+            "occurrence costs {value} nats at the next character [{low}, {high}] ({n} places), which decides nothing at a "
+            "threshold of {threshold}.",
         },
     ),
     Claim(
@@ -79,7 +78,7 @@ CLAIMS = (
             "uniform attention [{low}, {high}] at the worst of the block lengths {lengths}; p = {p} over all heads; the "
             "best untrained head reaches {null}. Heads that pass: {count} ({all}).",
             "not supported": "The best candidate, {head}, attends to what followed the current character's earlier "
-            "occurrence no more than {value} above uniform [{low}, {high}] at the worst of the block lengths {lengths} "
+            "occurrence {value} above uniform [{low}, {high}] at the worst of the block lengths {lengths} "
             "(p = {p} over all heads; the best untrained head reaches {null}): below the {threshold} of an induction head.",
             "undecided": "The best candidate, {head}, reaches {value} above uniform attention [{low}, {high}] at the worst "
             "of the block lengths {lengths} (p = {p} over all heads), which decides nothing at a threshold of {threshold}; "
@@ -123,7 +122,7 @@ CLAIMS = (
             "the raw ones (Gaussian heads: below {null}).",
             "not supported": "{head}'s OV circuit does not copy: eigenvalue score {value} on the embeddings that reach it, "
             "{raw} on the raw ones (Gaussian heads: below {null}).",
-            "undecided": "{head}'s OV circuit has the eigenvalue score {value} ({raw} on raw embeddings).",
+            "undecided": "Copying by weights is not judged: there is no induction head whose OV circuit it would be.",
         },
     ),
     Claim(
@@ -146,14 +145,14 @@ CLAIMS = (
         criterion=Criterion(">=", 0.1),
         null_is="layer-matched random heads",
         prose={
-            "supported": "Without {heads} (mean ablation) the copy gains {alone} nats less; that is **{value} nats** more "
+            "supported": "Without {heads} (mean ablation) the copy's gain falls by {alone} nats; that is **{value} nats** more "
             "[{low}, {high}] than without other heads of the same layers ({sets}, as many heads where there are: {null}). "
             "With the heads zeroed, accuracy on the second copy goes from {intact} to {without}.",
-            "not supported": "Without {heads} (mean ablation) the copy gains {alone} nats less, {value} more [{low}, {high}] "
-            "than without other heads of the same layers ({sets}, as many heads where there are): less than the {threshold} "
-            "that would count. With the heads zeroed, accuracy on the second copy goes from {intact} to {without}.",
-            "undecided": "Without {heads} (mean ablation) the copy gains {alone} nats less; against other heads of the same "
-            "layers ({sets}) the difference of {value} nats [{low}, {high}] decides nothing.",
+            "not supported": "Without {heads} (mean ablation) the copy's gain falls by {alone} nats, {value} more [{low}, "
+            "{high}] than without other heads of the same layers ({sets}, as many heads where there are): less than the "
+            "{threshold} that would count. With the heads zeroed, accuracy on the second copy goes from {intact} to {without}.",
+            "undecided": "Without {heads} (mean ablation) the copy's gain falls by {alone} nats; against other heads of the "
+            "same layers ({sets}) the difference of {value} nats [{low}, {high}] decides nothing.",
         },
     ),
     Claim(
@@ -167,7 +166,7 @@ CLAIMS = (
             "difference [{low}, {high}] ({n} sequences; the best other head: {null}).",
             "not supported": "Patched into the corrupt run, the clean outputs of {heads} restore only {value} of the logit "
             "difference [{low}, {high}] ({n} sequences; the best other head: {null}).",
-            "undecided": "Patching does not decide what {heads} carry{share}. The copy changes the logit difference by "
+            "undecided": "Patching does not decide the part of {heads}{share}. The copy changes the logit difference by "
             "{difference} logits in all; where that is less than ten standard errors, there is nothing to localise.",
         },
     ),
@@ -177,10 +176,10 @@ CLAIMS = (
         criterion=Criterion(">=", 0.5),
         null_is="nothing destroyed, nothing restored",
         prose={
-            "supported": "The circuit is an AND gate. Corrupting either part destroys the behaviour ({previous}: {needed}, "
-            "{induction}: {induction_needed} of the difference), restoring both brings it back ({both}), but restoring "
-            "{previous} alone only {alone}: alone, it can make the later heads look at the right place, which still holds "
-            "the wrong token.",
+            "supported": "The parts form an AND gate, in series. Corrupting either destroys the behaviour ({previous}: "
+            "{needed}, {induction}: {induction_needed} of the difference), so both are needed. Restoring {previous} alone "
+            "brings back {alone}: it can make the later heads look at the right place, which still holds the wrong token. "
+            "The later heads' clean outputs already carry its work, so they are enough; both together give {both}.",
             "not supported": "No AND gate shows: corrupting {previous} destroys {needed} and {induction} {induction_needed} of "
             "the difference, restoring {previous} alone brings back {alone} and both {both}.",
             "undecided": "An AND gate is not judged or not decided: it takes a previous-token head below the induction heads.",
@@ -199,9 +198,8 @@ CLAIMS = (
             "not supported": "Read through the logit lens, the prediction settles early, after {layer} of {depth} layers on "
             "average ({value} of the depth [{low}, {high}]); the right character's probability exceeds one half {half} "
             "and ends at {final}.",
-            "undecided": "Read through the logit lens, the prediction settles about half way, after {layer} of {depth} "
-            "layers on average ({value} of the depth [{low}, {high}]); the right character's probability exceeds one half "
-            "{half} and ends at {final}.",
+            "undecided": "When the copy's prediction settles is not judged, or not decided: it takes a copy that is predicted "
+            "(the lens's top character is the model's from {layer} of {depth} layers on; the right one ends at {final}).",
         },
     ),
     Claim(

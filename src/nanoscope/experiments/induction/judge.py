@@ -12,14 +12,13 @@ from nanoscope.experiments.induction.measure import Params
 from nanoscope.experiments.induction.select import Selection, select
 from nanoscope.findings import Evidence, Finding, number
 from nanoscope.results import Sweep, head_name, head_names
-from nanoscope.stats import mean_interval, percentile_interval, resampled_means, statistic_interval
+from nanoscope.stats import mean_interval, percentile_interval, resampled_means
 
 Sweeps = Mapping[str, Sweep]
 Share = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """From mean metrics, clean `[resample]`, corrupt `[resample]` and sets `[resample, direction, set]`, to `[resample]`."""
 UNDEFINED = (math.nan, math.nan)
-LONG_MATCH = 5
-SHORT_MATCH = 1
+FEWEST_PLACES = 10
 
 
 def judge(sweeps: Sweeps, params: Params) -> tuple[Finding, ...]:
@@ -85,33 +84,12 @@ def _accuracy(sweeps: Sweeps) -> Evidence:
 
 
 def _long_match(sweeps: Sweeps) -> Evidence:
-    """How much better than a 5-gram table after long matches, beyond how much after short ones, nats; the null is what a
-    7-gram table, which cannot copy from the window, gains there."""
-    totals = sweeps["match_length"]
-    per_window = np.moveaxis(totals.values, -1, 0)
-    sources = totals.labels("source")
-
-    def advantage(source: str) -> Callable[[np.ndarray], np.ndarray]:
-        rows = [sources.index(name) for name in (source, "5-gram", "count")]
-        return lambda sums: _advantage(*(sums[:, row] for row in rows))
-
-    return Evidence(
-        value=float(advantage("model")(per_window.mean(0)[None])[0]),
-        interval=statistic_interval(per_window, advantage("model"), "long match"),
-        n=len(per_window),
-        unit="windows",
-        null=float(advantage("7-gram")(per_window.mean(0)[None])[0]),
-    )
-
-
-def _advantage(losses: np.ndarray, table: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """`[resample, match]` sums -> the lead over the table after long matches minus that after short ones."""
-
-    def lead(matches: slice) -> np.ndarray:
-        with np.errstate(invalid="ignore"):  # a resample without such matches decides nothing
-            return (table - losses)[:, matches].sum(1) / count[:, matches].sum(1)
-
-    return lead(slice(LONG_MATCH, None)) - lead(slice(0, SHORT_MATCH + 1))
+    """Log-probability lost when the earlier occurrence of the last characters is overwritten, nats."""
+    runs = sweeps["behaviour_places"].sel(measure="log_prob")
+    gain = runs.sel(run="clean").values - runs.sel(run="corrupt").values
+    if len(gain) < FEWEST_PLACES:
+        return Evidence(math.nan, UNDEFINED, len(gain), "places", 0.0)
+    return Evidence(float(gain.mean()), mean_interval(gain, "places"), len(gain), "places", 0.0)
 
 
 def _best_head(sweeps: Sweeps, head: tuple[int, int], score: str, chosen: Selection) -> Evidence:
@@ -144,9 +122,10 @@ def _copying(sweeps: Sweeps, chosen: Selection) -> Evidence:
     """The first induction head's eigenvalue copying score; a property of the weights, so the interval is a point."""
     head = chosen.induction[0]
     value = float(sweeps["copying_effective"].values[head])
+    interval = (value, value) if chosen.found else UNDEFINED
     null = float(np.percentile(sweeps["copying_null"].values, 97.5))
     facts = {"head": head_name(*head), "raw": number(float(sweeps["copying"].values[head]))}
-    return Evidence(value, (value, value), 1, "head", null, facts)
+    return Evidence(value, interval, 1, "head", null, facts)
 
 
 def _k_composition(sweeps: Sweeps, chosen: Selection) -> Evidence:
@@ -241,7 +220,9 @@ def _convergence(sweeps: Sweeps) -> Evidence:
         "half": f"after {halfway[0]} layers" if len(halfway) else "after no layer",
         "final": _percent(answer[-1]),
     }
-    return Evidence(float(settled.mean()), mean_interval(settled, "lens"), len(settled), "sequences", 0.0, facts)
+    predicted = _accuracy(sweeps).interval[0] > 0
+    interval = mean_interval(settled, "lens") if predicted else UNDEFINED
+    return Evidence(float(settled.mean()), interval, len(settled), "sequences", 0.0, facts)
 
 
 def _cost(sweeps: Sweeps) -> Evidence:

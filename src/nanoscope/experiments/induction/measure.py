@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from nanoscope.tasks import Task
 from nanoscope.weights import fold, head_weights, require_foldable
 
 TABLES = 7
+LONG_MATCH = 5
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ class Params:
     random_sets: int = 20
     null_draws: int = 200
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in (f.name for f in fields(self) if f.name != "seed"):
+            least = 2 if name in ("sequences", "patch_examples", "natural_examples") else 1
+            if getattr(self, name) < least:
+                raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(self, name)}")
 
 
 QUICK = Params(
@@ -132,14 +139,28 @@ def _behaviour(s: _Setting) -> Sweeps:
     length = min(s.params.natural_length, (s.model.config.block_size - (s.start is not None)) // 2)
     natural = tasks.natural_copies(s.val, length, s.params.natural_examples, "behaviour", s.params.seed, start=s.start)
     lookups = [_lookup(s, k) for k in (1, 2, 3)]
+    places = tasks.natural_lookups(_windows(s), s.train, LONG_MATCH, s.params.seed, start=s.start)
     return {
         "behaviour": behaviour.on_task(s.model, paired),
         "behaviour_tables": behaviour.tables_on_task(tables, paired, known),
         "behaviour_shuffled": behaviour.on_task(s.model, tasks.shuffled(paired, s.block, s.params.seed)),
         "behaviour_natural": behaviour.on_task(s.model, natural),
         "behaviour_lookup": _stack([behaviour.on_task(s.model, task) for task in lookups], "suffix", (1, 2, 3)),
+        "behaviour_places": _nothing() if places is None else behaviour.on_task(s.model, _within(places, s)),
         "match_length": behaviour.by_match_length(s.model, _windows(s), tables, s.start),
     }
+
+
+def _within(task: Task, s: _Setting) -> Task:
+    """The task without the windows' last token, which is only ever an answer."""
+    size = s.model.config.block_size
+    return replace(task, clean=task.clean[:, :size], corrupt=task.corrupt[:, :size])
+
+
+def _nothing() -> Sweep:
+    """What is measured on a task without an example."""
+    coords = {"measure": ("accuracy", "log_prob"), "run": ("clean", "corrupt")}
+    return Sweep(np.empty((2, 2, 0)), ("measure", "run", "example"), "share; nats", coords)
 
 
 def _lookup(s: _Setting, suffix: int) -> Task:
