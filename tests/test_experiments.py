@@ -148,6 +148,7 @@ def test_the_planted_model_is_seen_through(studied: Path) -> None:
     (result,) = [r for r in load_results(studied / "results") if r.subject["role"] == "planted"]
     verdicts = {f.id.split(".")[1]: f.verdict for f in result.findings}
     assert verdicts.pop("absent") == "not supported"
+    assert verdicts.pop("long_match")  # real text has other matches of one character: no known answer
     assert set(verdicts.values()) == {"supported"}
     said = result.finding("induction.heads").evidence
     assert said.facts["head"] == "L1H0"

@@ -27,7 +27,7 @@ def patching_effects(result: Result) -> Figure:
         images = [heatmap(ax, values, limit) for ax, values in zip(block, sweep.values, strict=True)]
         for ax, direction, values in zip(block, DIRECTIONS, sweep.values, strict=True):
             ax.set_title(f"{'Residual stream' if sweep is residual else 'Head outputs'}: {DIRECTIONS[direction]}")
-            _label_positions(ax, sweep, result) if sweep is residual else _label_heads(ax, values)
+            _label_positions(ax, sweep, result) if sweep is residual else _label_heads(ax, values, limit)
         figure.colorbar(images[0], ax=block, label=UNITS[sweep.unit])
     figure.suptitle(f"{_label(result)}: where a copied sequence acts", x=0.01, ha="left", fontweight="bold")
     return figure
@@ -57,13 +57,12 @@ def _label_positions(ax: Axes, residual: Sweep, result: Result) -> None:
     ax.set_xlabel("position patched")
 
 
-def _label_heads(ax: Axes, values: np.ndarray) -> None:
+def _label_heads(ax: Axes, values: np.ndarray, limit: float) -> None:
     layers, heads = values.shape
     ax.set_yticks(range(layers), [f"L{layer}" for layer in range(layers)])
     ax.set_xticks(range(heads), [f"H{head}" for head in range(heads)])
-    limit = np.abs(values).max()
     for layer, head in np.ndindex(values.shape):
-        strong = abs(values[layer, head]) > 0.6 * limit and limit > 0
+        strong = abs(values[layer, head]) > 0.6 * limit
         ax.text(head, layer, f"{values[layer, head]:.2f}", ha="center", va="center", fontsize=8,
                 color="white" if strong else INK)  # fmt: skip
 
