@@ -2,7 +2,7 @@
 # # 01 · Induction heads
 #
 # Do small character-level GPTs learn to look up what followed the last time? This notebook looks at three models through
-# the same code: the one we ask about, a **positive control** that must have induction heads, and a **planted model** whose
+# the same code: the one we ask about, a **positive control** trained where only copying pays, and a **planted model** whose
 # circuit was written by hand. It reads the results of `make findings`, and makes them first where they are missing.
 
 # %%
@@ -35,26 +35,16 @@ for result in (model, control, planted):
     )
 
 # %% [markdown]
-# ## Behaviour
+# ## Behaviour, and which heads
 #
-# The second copy of a random sequence, beside the same text after another first copy, and beside n-gram tables.
+# The second copy of a random sequence, beside the same text after another first copy, and beside n-gram tables. Heads are
+# selected on one set of sequences and reported on another, at the block length where they score worst.
 
 # %%
-induction.behaviour(model)
+display(induction.behaviour(model), induction.behaviour(control))
 
 # %%
-induction.behaviour(control)
-
-# %% [markdown]
-# ## Which heads?
-#
-# Selected on one set of sequences, reported on another, at the block length where a head scores worst.
-
-# %%
-induction.head_scores(model)
-
-# %%
-induction.attention(control)
+display(induction.head_scores(model), induction.attention(control))
 
 # %% [markdown]
 # ## Where does it act?
@@ -63,24 +53,19 @@ induction.attention(control)
 # is enough (denoise). The control shows the same AND gate, grown by training.
 
 # %%
-induction.patching_effects(planted)
-
-# %%
-induction.patching_effects(control)
+display(induction.patching_effects(planted), induction.patching_effects(control))
 
 # %% [markdown]
 # ## How does the prediction form, and when did it appear?
 
 # %%
-induction.logit_lens(control)
-
-# %%
-emergence.onset(quick.result(quick.labels[1], "emergence"))
+display(induction.logit_lens(control), emergence.onset(quick.result(quick.labels[1], "emergence")))
 
 # %% [markdown]
 # ## By hand
 #
-# The same measurements in a few lines, on the control's checkpoint: a task, the heads' scores, one sweep.
+# The same measurements in a few lines, on the control's checkpoint: a task, the heads' scores, one sweep. The report of the
+# whole study, with every number's evidence, is `runs/quick/FINDINGS.md`.
 
 # %%
 checkpoint = ns.load(folder / "models" / "control-1" / "final")
@@ -92,6 +77,3 @@ scores.sel(score="induction").mean("example").to_xarray().round(2)
 task = tasks.repeated(symbols, 17, 32, "notebook")
 effect = patching.heads(checkpoint.model, task, metrics.logit_diff).effect
 effect.sel(direction="denoise").to_xarray().round(2)
-
-# %% [markdown]
-# The report of this study, with every number's evidence, is `runs/quick/FINDINGS.md`.
