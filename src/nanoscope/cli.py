@@ -250,6 +250,8 @@ def _study(command: StudyCommand) -> None:
         def show(progress: Any) -> None:
             if progress.stage not in tasks:
                 tasks[progress.stage] = bars.add_task(progress.stage, total=progress.total)
+                if not CONSOLE.is_terminal:  # a log shows no bars, so it gets a line per stage
+                    CONSOLE.print(progress.stage)
             bars.update(tasks[progress.stage], completed=progress.done, note=progress.note)
 
         results = run_study(STUDIES[command.preset], corpus, folder, command.workers or None, show)

@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, heatmap, new_figure, styled, visible_character
 from nanoscope.results import Result, Sweep
 
+READABLE = 70
+"""More positions than this are numbered, not lettered."""
 UNITS = {
     "share": "share of the\nclean-corrupt difference",
     "logits": "change, logits (no shares:\nunder ten standard errors\nof the difference)",
@@ -104,12 +106,12 @@ def attention(result: Result) -> Figure:
     names = patterns.labels("head")
     figure, axes = new_figure(4.4 * len(names) + 0.6, 4.6, 1, len(names))
     symbols = [visible_character(str(symbol)) for symbol in patterns.labels("key")]
-    size = 4 if len(symbols) > 70 else 5.5
+    places = range(len(symbols)) if len(symbols) <= READABLE else range(0, len(symbols), 8)
     images = [heatmap(ax, values, 1.0, diverging=False) for ax, values in zip(axes, patterns.values, strict=True)]
     for ax, name in zip(axes, names, strict=True):
         ax.set_title(f"{name}")
-        ax.set_xticks(range(len(symbols)), symbols, fontsize=size)
-        ax.set_yticks(range(len(symbols)), symbols, fontsize=size)
+        ax.set_xticks(places, [symbols[i] if len(symbols) <= READABLE else str(i) for i in places], fontsize=5.5)
+        ax.set_yticks(places, [symbols[i] if len(symbols) <= READABLE else str(i) for i in places], fontsize=5.5)
         ax.set(xlabel="key: attended to", ylabel="query: attending")
     figure.colorbar(images[0], ax=axes, shrink=0.6, label="attention")
     figure.suptitle(f"{_label(result)}: attention on a repeated sequence", x=0.01, ha="left", fontweight="bold")
