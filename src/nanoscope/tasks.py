@@ -250,7 +250,7 @@ def pair(vocabulary: Vocabulary, clean: str, corrupt: str, answer: str | None = 
 
 
 def natural_lookups(
-    windows: Int[Tensor, "window pos"], text: Int[Tensor, "pos"], match: int, *labels: object, start: int | None = None
+    windows: Int[Tensor, "window size"], text: Int[Tensor, "pos"], match: int, *labels: object, start: int | None = None
 ) -> Task | None:
     """Control (v): real text where the last `match` tokens occurred before in the window; in the corrupt text that
     earlier occurrence, with what followed it, is overwritten by text from elsewhere. One read per window, the last there
