@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CHUNK = 64
 MATCH_LIMIT = 8
-SOURCES = ("model", "bigram", "5-gram", "7-gram", "copy", "count")
+SOURCES = ("model", "bigram", "5-gram", "copy", "count")
 
 
 def on_task(model: GPT, task: Task) -> Sweep:
@@ -62,8 +62,8 @@ def read_logits(model: GPT, tokens: Int[Tensor, "example pos"], task: Task) -> T
 def by_match_length(model: GPT, windows: Int[Tensor, "example pos"], tables: NGrams, start: int | None) -> Sweep:
     """Next-token loss on text, by the longest earlier match of what has just been read.
 
-    Gives `[source, match, window]` sums and counts: source "model", "bigram", "5-gram", "7-gram", "copy" (positions
-    where what followed the match is right), "count". The tables need order 7. Positions in the first quarter
+    Gives `[source, match, window]` sums and counts: source "model", "bigram", "5-gram", "copy" (positions
+    where what followed the match is right), "count". The tables need order 5. Positions in the first quarter
     of a window are left out: too little text stands before them.
     """
     before = windows if start is None else torch.cat([torch.full((len(windows), 1), start), windows], dim=1)
@@ -76,7 +76,7 @@ def by_match_length(model: GPT, windows: Int[Tensor, "example pos"], tables: NGr
     for w in range(len(windows)):
         match, following = longest_match(torch.from_numpy(inputs[w]), MATCH_LIMIT)
         right = (following == targets[w]).astype(float)
-        per_position = (losses[w], *(tabled[order - 1][w] for order in (2, 5, 7)), right, np.ones_like(right))
+        per_position = (losses[w], *(tabled[order - 1][w] for order in (2, 5)), right, np.ones_like(right))
         for s, values in enumerate(per_position):
             totals[s, :, w] = np.bincount(match[quarter:], values[quarter:], minlength=MATCH_LIMIT + 1)
     coords = {"source": SOURCES, "match": tuple(range(MATCH_LIMIT + 1))}

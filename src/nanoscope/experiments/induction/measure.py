@@ -23,7 +23,7 @@ from nanoscope.sites import Site
 from nanoscope.tasks import Task
 from nanoscope.weights import fold, head_weights, require_foldable
 
-TABLES = 7
+TABLES = 5
 LONG_MATCH = 5
 
 
