@@ -209,7 +209,7 @@ def test_the_permutation_test_finds_a_planted_head_and_nothing_in_random_ones(pl
 def test_sweeps_equal_one_run_per_cell(variant: GPT) -> None:
     """Against the definition, with edits written by hand as replacements in a tap."""
     task = tasks.Task(*[random_tokens(variant, seed=s) for s in (1, 2)], *[torch.full((4, 1), n) for n in (3, 5, 9)])
-    swept = patching.heads(variant, task, metrics.logit_diff)
+    swept = patching.exact(variant, task, metrics.logit_diff, patching.heads(variant, task))
     clean = run(variant, task.clean, keep=["z"]).cache
 
     class Swap:
@@ -227,7 +227,7 @@ def test_sweeps_equal_one_run_per_cell(variant: GPT) -> None:
 
 def test_a_sweep_over_the_residual_stream_ends_in_certainties() -> None:
     model, task = _model(), _task(reads=[5])
-    effect = patching.residual_stream(model, task, metrics.logit_diff).effect
+    effect = patching.exact(model, task, metrics.logit_diff, patching.residual_stream(model, task)).effect
     read = int(task.positions[0, 0])
     last = effect.sel(layer=3)
     assert last.sel(pos=read).values == pytest.approx([1.0, 1.0], abs=1e-4)
@@ -240,14 +240,16 @@ def test_effects_do_not_depend_on_which_text_is_called_clean() -> None:
     """Exchanging clean and corrupt exchanges the directions."""
     model, task = _model(), _task()
     other = tasks.Task(task.corrupt, task.clean, task.answer, task.wrong, task.positions)
-    one, two = (patching.heads(model, t, metrics.logit_diff).effect.values for t in (task, other))
+    one, two = (
+        patching.exact(model, t, metrics.logit_diff, patching.heads(model, t)).effect.values for t in (task, other)
+    )
     assert one[0] == pytest.approx(two[1], abs=1e-4)
 
 
 def test_where_nothing_differs_a_sweep_says_so() -> None:
     task = _task()
     same = tasks.Task(task.clean, task.clean, task.answer, task.wrong, task.positions)
-    assert not patching.heads(_model(), same, metrics.logit_diff).informative
+    assert not patching.exact(_model(), same, metrics.logit_diff, patching.heads(_model(), same)).informative
 
 
 # ---- lens, attribution, ablation, behaviour ------------------------------------------------------------------------

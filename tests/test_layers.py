@@ -21,7 +21,8 @@ LAYERS = [
     ["edits"],
     ["activations"],
     ["tasks", "ngrams", "weights"],
-    ["metrics"],
+    ["metrics", "ranks"],
+    ["replay", "estimate"],
     ["analysis"],
     ["checks"],
     ["plots"],
@@ -31,7 +32,7 @@ LAYERS = [
     ["cli"],
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
-ON_A_BARE_GPU_MACHINE = ["model", "activations", "edits", "sites", "metrics", "tasks", "weights", "analysis"]
+ON_A_BARE_GPU_MACHINE = ["model", "activations", "edits", "sites", "metrics", "tasks", "weights", "replay", "analysis"]
 
 
 def _files() -> list[Path]:

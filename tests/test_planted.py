@@ -105,11 +105,11 @@ def test_ablating_either_head_destroys_everything(planted: Checkpoint) -> None:
 
 def test_patching_shows_the_and_gate(planted: Checkpoint) -> None:
     task = tasks.repeated(SYMBOLS[:56], 17, 16, "test", start=START)
-    effect = patching.heads(planted.model, task, metrics.logit_diff).effect
+    effect = patching.exact(planted.model, task, metrics.logit_diff, patching.heads(planted.model, task)).effect
     assert effect.sel(direction="noise").values == pytest.approx(np.array([[1, 0], [1, 0]]), abs=0.05)
     assert effect.sel(direction="denoise").values == pytest.approx(np.array([[0, 0], [1, 0]]), abs=0.05)
     both = [Site("z", layer, head=head) for layer, head in (PREVIOUS, INDUCTION)]
-    together = patching.sets(planted.model, task, metrics.logit_diff, [both]).effect
+    together = patching.exact(planted.model, task, metrics.logit_diff, patching.sets([both])).effect
     assert together.values == pytest.approx(1.0, abs=1e-5)
 
 
@@ -117,7 +117,9 @@ def test_patching_by_position_follows_the_circuit(planted: Checkpoint) -> None:
     """Into L0 both tokens matter, into L1 the place that followed, at the output the query: each an exact 0 or 1."""
     task = tasks.repeated(SYMBOLS[:56], 17, 6, "test", start=START, reads=[8])
     query = int(task.positions[0, 0])
-    effect = patching.residual_stream(planted.model, task, metrics.logit_diff).effect
+    effect = patching.exact(
+        planted.model, task, metrics.logit_diff, patching.residual_stream(planted.model, task)
+    ).effect
     noise, denoise = effect.sel(direction="noise"), effect.sel(direction="denoise")
     expected = {0: {query - 17, query - 16}, 1: {query - 16}, 2: {query}}
     for layer, places in expected.items():

@@ -38,15 +38,18 @@ class Edit:
     def apply(self, value: Tensor) -> Tensor:
         """The whole activation after the edit; the one passed in is left as it was."""
         index = self.site.index
-        to = self.to.to(value)
-        try:
-            slot = (value[index] + to if self.added else to).expand_as(value[index])
-        except RuntimeError:
-            have, need = list(self.to.shape), list(value[index].shape)
-            raise NanoscopeError(f"the edit of {self.site} has shape {have}, which does not fit {need}") from None
+        to = self.spread_over(value[index])
         changed = value.clone()
-        changed[index] = slot
+        changed[index] = value[index] + to if self.added else to
         return changed
+
+    def spread_over(self, slot: Tensor) -> Tensor:
+        """`to`, broadcast to the slice of an activation that it is for."""
+        try:
+            return self.to.to(slot).expand_as(slot)
+        except RuntimeError:
+            have, need = list(self.to.shape), list(slot.shape)
+            raise NanoscopeError(f"the edit of {self.site} has shape {have}, which does not fit {need}") from None
 
 
 def patch(site: Site, source: HasActivations) -> Edit:

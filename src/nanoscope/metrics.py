@@ -1,7 +1,8 @@
 """Metrics: from the logits where a task reads its answers to one number per example.
 
 Each takes `logits [example, read, vocab]` and the task, and averages over the reads of an example. All are in nats or
-shares; `logit_diff` is in logits.
+shares; `logit_diff` is in logits. A sweep measures many cells at once: it passes the examples several times over, one
+after another, and a task repeated as often.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def kl(reference: Float[Tensor, "example read vocab"]) -> Metric:
     """A metric: KL(reference || run), summed over the vocabulary, nats. `reference` are another run's read logits."""
 
     def divergence(logits: Tensor, task: Task) -> Tensor:
-        p = log_probs(reference)
+        p = log_probs(reference).repeat(len(logits) // len(reference), 1, 1)
         return (p.exp() * (p - log_probs(logits))).sum(-1).mean(-1)
 
     return divergence

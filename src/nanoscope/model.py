@@ -159,6 +159,22 @@ def qkv(x: Float[Tensor, "*any d_model"], attn: Attention) -> tuple[Tensor, Tens
     return q, k, v
 
 
+def queries(x: Float[Tensor, "*any d_model"], attn: Attention) -> Float[Tensor, "*any head d_head"]:
+    """The queries of `qkv` alone."""
+    width = x.shape[-1]
+    bias = None if attn.c_attn.bias is None else attn.c_attn.bias[:width]
+    return F.linear(x, attn.c_attn.weight[:width], bias).unflatten(-1, (attn.n_head, -1))
+
+
+def keys_values(x: Float[Tensor, "*any d_model"], attn: Attention) -> tuple[Tensor, Tensor]:
+    """The keys and values of `qkv` alone."""
+    width = x.shape[-1]
+    bias = None if attn.c_attn.bias is None else attn.c_attn.bias[width:]
+    both = F.linear(x, attn.c_attn.weight[width:], bias)
+    k, v = (part.unflatten(-1, (attn.n_head, -1)) for part in both.chunk(2, dim=-1))
+    return k, v
+
+
 def visible_causally(queries: int, keys: int, device: torch.device | None = None) -> Bool[Tensor, "query key"]:
     """Which key each query may see, when the queries are the last `queries` of `keys` positions."""
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
@@ -199,6 +215,42 @@ def attend(
         *heads_first, attn_mask=visible, dropout_p=dropout, is_causal=visible is None, scale=attn.scale
     )
     return z.transpose(1, 2)
+
+
+def attend_part(
+    q: Float[Tensor, "batch query head d_head"],
+    k: Float[Tensor, "batch key head d_head"],
+    v: Float[Tensor, "batch key head d_head"],
+    attn: Attention,
+    visible: Bool[Tensor, "query key"] | None = None,
+    causal: bool = False,
+) -> tuple[Float[Tensor, "batch query head d_head"], Float[Tensor, "batch query head"]]:
+    """Attention over some of the keys only: `z`, and the log-sum-exp of the scores, the part's weight in the whole.
+
+    Every query sees every key of the part unless `visible` says otherwise; `causal` is the lower triangle, and quicker.
+    A query must see one key at least.
+    """
+    if q.device.type == "cpu":  # the kernel behind scaled_dot_product_attention, which has both at hand
+        fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        heads_first = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+        z, mass = fused(*heads_first, 0.0, causal, attn_mask=_added(visible, q), scale=attn.scale)
+        return z.transpose(1, 2), mass.transpose(1, 2)
+    visible = visible_causally(q.shape[1], k.shape[1], q.device) if causal else visible
+    raw = scores(q, k, attn)
+    raw = raw if visible is None else raw.masked_fill(~visible, -math.inf)
+    return mix(raw.softmax(dim=-1), v), raw.logsumexp(dim=-1).transpose(1, 2)
+
+
+def _added(visible: Bool[Tensor, "query key"] | None, like: Tensor) -> Tensor | None:
+    """A mask to add to scores: 0 where visible."""
+    if visible is None:
+        return None
+    return torch.zeros(visible.shape, dtype=like.dtype, device=like.device).masked_fill_(~visible, -math.inf)
+
+
+def share_of_second(first: Float[Tensor, "*any"], second: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """Of attention over two parts of the keys, the second's share of the weight, from the log-sum-exps of both."""
+    return torch.sigmoid(second - first)
 
 
 def out(z: Float[Tensor, "*any head d_head"], attn: Attention) -> Float[Tensor, "*any d_model"]:

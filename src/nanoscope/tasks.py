@@ -57,6 +57,10 @@ class Task:
         """Some of the examples."""
         return Task(*(getattr(self, f.name)[examples] for f in fields(self)))
 
+    def repeated(self, times: int) -> Task:
+        """All examples several times over, one after another."""
+        return Task(*(getattr(self, f.name).repeat(times, 1) for f in fields(self)))
+
     @property
     def first_difference(self) -> int:
         """The first position at which any pair differs: before it, no patch can have an effect."""

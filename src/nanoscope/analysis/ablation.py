@@ -13,11 +13,11 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from nanoscope import metrics
 from nanoscope.activations import run
 from nanoscope.edits import mean, zero
 from nanoscope.metrics import Metric
 from nanoscope.model import GPT
+from nanoscope.replay import replay
 from nanoscope.results import Sweep, head_names
 from nanoscope.seeds import seed_for
 from nanoscope.sites import Site
@@ -36,15 +36,16 @@ def without_heads(
     `reference` are the tokens whose mean activations stand in, of the same length as the task's.
     """
     cache = run(model, reference, keep=["z"]).cache
-    values = np.empty((2, len(sets), len(task)))
-    for s, heads in enumerate(sets):
-        sites = [Site("z", layer, head=head) for layer, head in heads]
-        edits = [zero(site) if kind == "zero" else mean(site, cache) for site in sites]
-        for r, tokens in enumerate((task.clean, task.corrupt)):
-            logits = metrics.read(run(model, tokens, edits).logits, task)
-            values[r, s] = metric(logits, task).cpu()
+    sites = [[Site("z", layer, head=head) for layer, head in heads] for heads in sets]
+    cells = [[zero(site) if kind == "zero" else mean(site, cache) for site in cell] for cell in sites]
+    both = [
+        replay(
+            model, tokens, cells, task.positions, lambda logits: metric(logits, task.repeated(len(logits) // len(task)))
+        )
+        for tokens in (task.clean, task.corrupt)
+    ]
     coords = {"run": ("clean", "corrupt"), "set": tuple(head_names(heads) or "none" for heads in sets)}
-    return Sweep(values, ("run", "set", "example"), "metric", coords)
+    return Sweep(np.stack([one.values.numpy() for one in both]), ("run", "set", "example"), "metric", coords)
 
 
 def layer_matched(model: GPT, heads: Sequence[Head], count: int, *labels: object) -> list[tuple[Head, ...]]:

@@ -240,8 +240,8 @@ def _patching(s: _Setting, chosen: Selection) -> Sweeps:
     groups = [_sites(chosen.induction), _sites([chosen.previous]), _sites([*chosen.induction, chosen.previous])]
     names = ("induction heads", "previous-token head", "both")
     copy = s.paired("patching", examples=2 * s.params.patch_examples)
-    single = patching.heads(s.model, copy, metrics.logit_diff)
-    together = patching.sets(s.model, copy, metrics.logit_diff, groups)
+    single = patching.exact(s.model, copy, metrics.logit_diff, patching.heads(s.model, copy))
+    together = patching.exact(s.model, copy, metrics.logit_diff, patching.sets(groups))
     plain = np.stack([single.clean, single.corrupt])
     return {
         "patch_heads": single.patched,
@@ -255,7 +255,7 @@ def _patching(s: _Setting, chosen: Selection) -> Sweeps:
 def _by_position(s: _Setting) -> Sweeps:
     """Every layer and position, for one query in the middle of the second copy."""
     task = s.paired("position", examples=s.params.patch_examples, reads=[s.block // 2])
-    residual = patching.residual_stream(s.model, task, metrics.logit_diff)
+    residual = patching.exact(s.model, task, metrics.logit_diff, patching.residual_stream(s.model, task))
     plain = np.stack([residual.clean, residual.corrupt])
     return {
         "position_change": _mean_effect(residual),

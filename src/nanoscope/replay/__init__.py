@@ -1,0 +1,157 @@
+"""The replay engine: exact interventions on many cells at the price of what they change.
+
+A sweep is one base run and many small replays of it. A cell (a list of edits) is resumed at its first edited layer;
+only the positions that its edits have changed so far are computed, and earlier ones give their keys and values from
+the base run; of the last layer and the unembedding only what the metric reads. All cells of a pack share the same
+matrix products. The values are those of `run(model, tokens, cell)` to float tolerance, whatever the packing.
+
+    found = replay(model, tokens, cells, positions, measure)     # found.values [cell, example]
+    print(found.plan)
+
+Method: nanoscope's own (key-value caching, Pope et al. 2022, put to use for interventions); the joining of attention
+over parts of the keys is online softmax, Milakov & Gimelshein 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope.activations import Run, check_site, run
+from nanoscope.errors import NanoscopeError
+from nanoscope.model import GPT
+from nanoscope.replay.change import Cell, Placed, seeds, spread
+from nanoscope.replay.execute import Rows
+from nanoscope.replay.packing import Pack, Plan, make_plan, read_mask
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+__all__ = ["Cell", "Plan", "Replay", "base_run", "plan", "replay"]
+
+Measure = Callable[[Tensor], Tensor]
+Progress = Callable[[int, int], None]
+ALWAYS = ("resid_pre", "q", "k", "v")
+NEEDED_BESIDE = ((("pre", "post", "mlp_out"), ("resid_mid",)), (("embed", "pos_embed"), ("embed", "pos_embed")))
+"""What a sum needs of its other part, where one part is edited."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """`values [cell, example]`: the metric of every cell; `base [example]`: without any edit; and what was done."""
+
+    values: Tensor
+    base: Tensor
+    plan: Plan
+
+
+def replay(
+    model: GPT,
+    tokens: Int[Tensor, "example pos"],
+    cells: Sequence[Cell],
+    positions: Int[Tensor, "example read"],
+    measure: Callable[[Float[Tensor, "row read vocab"]], Float[Tensor, "row"]],
+    *,
+    budget: int | None = None,
+    progress: Progress = lambda done, total: None,
+    base: Run | None = None,
+) -> Replay:
+    """The metric of every cell, per example, exactly: what `run(model, tokens, cell)` would give, in double precision.
+
+    `positions` are where the logits are read, and `measure` makes one value of an example's reads. It is given all the
+    examples in order, of one cell after another, so its first axis is a multiple of their number.
+    `budget` bounds the activations' memory, in bytes (a quarter of what is free). `progress(done, total)` counts cells.
+    `base` is a run from `base_run`, where one is at hand.
+    Raises NanoscopeError for a site that the model does not have, or a budget in which no cell fits.
+    """
+    base = base_run(model, tokens, _named(cells)) if base is None else base
+    planned = plan(model, tokens, cells, positions, budget=budget, base=base)
+    with torch.inference_mode():
+        read = _read(base.logits, positions)
+        unedited = measure(read).double().cpu()
+        values = unedited.repeat(len(cells), 1)
+        done = planned.trivial
+        progress(done, len(cells))
+        for pack in planned.packs:
+            values[torch.from_numpy(pack.cells)] = (
+                measure(_pack_logits(model, base, planned, pack, positions, read))
+                .double()
+                .cpu()
+                .unflatten(0, (len(pack.cells), -1))
+            )
+            done += len(pack.cells)
+            progress(done, len(cells))
+    return Replay(values.clone(), unedited.clone(), planned)
+
+
+def plan(
+    model: GPT,
+    tokens: Int[Tensor, "example pos"],
+    cells: Sequence[Cell],
+    positions: Int[Tensor, "example read"],
+    *,
+    budget: int | None = None,
+    base: Run | None = None,
+) -> Plan:
+    """What `replay` with the same arguments would do; printing it explains it. Costs one run of the model."""
+    for cell in cells:
+        for edit in cell:
+            check_site(edit.site, model, tokens.shape[1])
+    base = base_run(model, tokens, _named(cells)) if base is None else base
+    with torch.inference_mode():
+        return make_plan(model, base.cache, cells, positions.cpu().numpy(), budget)
+
+
+def base_run(model: GPT, tokens: Int[Tensor, "example pos"], names: Iterable[str]) -> Run:
+    """A plain run with all that cells need which edit these activations: what they are replayed on."""
+    if model.training:
+        raise NanoscopeError("the model is in training mode, where dropout is random; call model.eval() first")
+    wanted = {*ALWAYS, *names}
+    for edited, beside in NEEDED_BESIDE:
+        wanted.update(beside if wanted.intersection(edited) else ())
+    return run(model, tokens, keep=wanted)
+
+
+def _named(cells: Sequence[Cell]) -> set[str]:
+    return {edit.site.name for cell in cells for edit in cell}
+
+
+def _read(logits: Float[Tensor, "example pos vocab"], positions: Tensor) -> Float[Tensor, "example read vocab"]:
+    return logits.take_along_dim(positions.to(logits.device)[..., None], dim=1)
+
+
+def _pack_logits(
+    model: GPT, base: Run, planned: Plan, pack: Pack, positions: Tensor, read: Tensor
+) -> Float[Tensor, "row read vocab"]:
+    """The logits that the metric reads, of all examples of a pack's cells: the base run's, where nothing changes."""
+    logits = read.repeat(len(pack.cells), 1, 1)
+    at = positions.cpu().numpy()
+    mask = read_mask(at, base.logits.shape[1])
+    cells = [planned.placed[cell] for cell in pack.cells]
+    for rows in pack.rows:
+        _replay_rows(model, base, cells, rows, (at, mask), logits)
+    return logits
+
+
+def _replay_rows(
+    model: GPT,
+    base: Run,
+    cells: Sequence[Sequence[Placed]],
+    rows: np.ndarray,
+    reads: tuple[np.ndarray, np.ndarray],
+    logits: Tensor,
+) -> None:
+    """Replay some rows and write their logits in their place."""
+    at, mask = reads
+    cell, example = np.divmod(rows, len(mask))
+    start = seeds(cells, len(mask), mask.shape[1], rows)
+    found, places = Rows(model, base.cache, cells, cell, example, spread(model.config, start, mask[example])).logits()
+    number = places.number[np.arange(len(rows))[:, None], at[example]]
+    row, read = np.nonzero(number >= 0)
+    where = torch.from_numpy(rows[row]), torch.from_numpy(read)
+    logits[where] = found[torch.from_numpy(number[row, read]).to(found.device)]

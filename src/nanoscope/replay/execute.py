@@ -1,0 +1,165 @@
+"""Run the rows of a pack: the model's block on the positions that changed, everything else read from the base run.
+
+The token-wise parts of the model run on flat activations (`flat.py`), as one long matrix for all rows; attention works
+by groups of rows (`attend.py`). The code follows `GPT.block` line by line: at each site an activation is moved to the
+places that have changed there, those that newly change beginning with the base run's values, and the edits are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope import model as arithmetic
+from nanoscope.activations import Cache
+from nanoscope.model import GPT, MLP, Block, Norm
+from nanoscope.replay.attend import Group, attend_explicitly, attend_group, groups
+from nanoscope.replay.change import Flow, LayerFlow, Mask, Placed
+from nanoscope.replay.flat import Flat, Places, writes
+
+HIDDEN_BYTES = 3 << 20
+"""Larger arrays come from the system anew each time, and the page faults cost as much as the arithmetic."""
+EXPLICIT = ("scores", "pattern")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some examples of some cells, and what is needed to replay them."""
+
+    model: GPT
+    base: Cache
+    cells: Sequence[Sequence[Placed]]
+    cell: np.ndarray
+    """Of each row, its place in `cells`."""
+    example: np.ndarray
+    flow: Flow
+    _known: dict[bytes, Places] = field(default_factory=dict)
+    _shapes: dict[bytes, tuple[Group, ...]] = field(default_factory=dict)
+
+    def logits(self) -> tuple[Tensor, Places]:
+        """The logits at the reads that change, `[token, vocab]`, and the places that they belong to."""
+        x = self._embedded()
+        for number, (layer, block) in enumerate(zip(self.flow.layers, self.model.blocks, strict=True)):
+            if layer.own.any() or layer.site["resid_post"].any():
+                x = self._block(x, number, layer, block)
+        ln_f = self.model.ln_f
+        final = x if ln_f is None else x.mapped(lambda value: arithmetic.norm(value, ln_f))
+        final = self._at("ln_final", None, final, self.flow.final)
+        return self.model.lm_head(final.values), final.places
+
+    # ---- the block, as in model.py -----------------------------------------------------------------------------------
+
+    def _embedded(self) -> Flat:
+        nothing = Flat(self.base["resid_pre", 0].flatten(0, 1)[:0], self._places(np.zeros_like(self.flow.embedded)))
+        token, position = (self._at(name, None, nothing, self.flow.embedded) for name in ("embed", "pos_embed"))
+        return token.plus(position)
+
+    def _block(self, x: Flat, layer: int, flow: LayerFlow, block: Block) -> Flat:
+        x = self._at("resid_pre", layer, x, flow.site["resid_pre"])
+        z = self._at("z", layer, self._heads(x, layer, flow, block), flow.site["z"])
+        attn_out = z.mapped(lambda value: arithmetic.out(value, block.attn))
+        attn_out = self._at("attn_out", layer, attn_out, flow.site["attn_out"])
+        x = x.moved(attn_out.places, lambda: self.base["resid_pre", layer]).plus(attn_out)
+        if block.mlp is not None and block.ln_2 is not None:
+            x = self._at("resid_mid", layer, x, flow.site["resid_mid"])
+            mlp_out = self._neurons(x, layer, flow, block.ln_2, block.mlp)
+            x = x.moved(mlp_out.places, lambda: self.base["resid_mid", layer]).plus(mlp_out)
+        return self._at("resid_post", layer, x, flow.site["resid_post"])
+
+    def _neurons(self, x: Flat, layer: int, flow: LayerFlow, ln_2: Norm, mlp: MLP) -> Flat:
+        if not (self._edits_of("pre", layer) or self._edits_of("post", layer)):
+            parts = x.values.split(_tokens_at_once(mlp))
+            out = x.mapped(lambda _: torch.cat([_through(part, ln_2, mlp) for part in parts]))
+        else:
+            pre = x.mapped(lambda value: arithmetic.mlp_pre(arithmetic.norm(value, ln_2), mlp))
+            pre = self._at("pre", layer, pre, flow.site["pre"])
+            post = pre.mapped(lambda value: arithmetic.mlp_post(value, mlp))
+            out = self._at("post", layer, post, flow.site["post"]).mapped(lambda value: arithmetic.mlp_out(value, mlp))
+        return self._at("mlp_out", layer, out, flow.site["mlp_out"])
+
+    def _heads(self, x: Flat, layer: int, flow: LayerFlow, block: Block) -> Flat:
+        attended, own = self._places(flow.attended), self._places(flow.own)
+        fresh = self._projected(x, flow, block)
+        q, k, v = (
+            self._at(name, layer, part, flow.site[name])
+            .moved(places, partial(self.base.__getitem__, (name, layer)))
+            .values
+            for name, part, places in zip("qkv", fresh, (attended, own, own), strict=True)
+        )
+        base = (self.base["q", layer], self.base["k", layer], self.base["v", layer])
+        explicit = [self._edits_of(name, layer) for name in EXPLICIT]
+        apart = np.isin(self.cell, [number for found in explicit for number in found])
+        z = q.new_empty(q.shape)  # contiguous, which a view of joint queries, keys and values is not
+        for group in self._groups(flow, apart):
+            if apart[group.rows.start]:
+                edits = [[part for found in explicit for part in found.get(cell, ())] for cell in self._cells_of(group)]
+                attend_explicitly(group, (q, k, v), base, block.attn, edits, z)
+            else:
+                attend_group(group, (q, k, v), base, block.attn, z)
+        return Flat(z, attended)
+
+    def _projected(self, x: Flat, flow: LayerFlow, block: Block) -> tuple[Flat, Flat, Flat]:
+        """Queries, keys and values of the changed residual stream; in the last layer only the queries that are read."""
+        normed = x.mapped(lambda value: arithmetic.norm(value, block.ln_1))
+        asked = self._places(flow.site["resid_pre"] & flow.attended)
+        if asked is x.places:
+            q, k, v = arithmetic.qkv(normed.values, block.attn)
+            return Flat(q, asked), Flat(k, asked), Flat(v, asked)
+        k, v = arithmetic.keys_values(normed.values, block.attn)
+        q = arithmetic.queries(normed.moved(asked, lambda: normed.values).values, block.attn)
+        return Flat(q, asked), Flat(k, x.places), Flat(v, x.places)
+
+    # ---- where things are, and what is put there ---------------------------------------------------------------------
+
+    def _places(self, mask: Mask) -> Places:
+        key = mask.tobytes()
+        if key not in self._known:
+            self._known[key] = Places(mask, self.example, self.model.device)
+        return self._known[key]
+
+    def _groups(self, flow: LayerFlow, apart: np.ndarray) -> tuple[Group, ...]:
+        key = flow.attended.tobytes() + flow.own.tobytes() + apart.tobytes()
+        if key not in self._shapes:
+            self._shapes[key] = tuple(groups(flow.attended, flow.own, self.example, apart))
+        return self._shapes[key]
+
+    def _cells_of(self, group: Group) -> np.ndarray:
+        return self.cell[group.rows].reshape(group.cells, -1)[:, 0]
+
+    def _at(self, name: str, layer: int | None, flat: Flat, mask: Mask) -> Flat:
+        """An activation at the places where it has changed, with the edits made."""
+        flat = flat.moved(self._places(mask), lambda: self.base[name, layer])
+        for write in writes(self._made_at(name, layer), flat.places):
+            write.onto(flat.values)
+        return flat
+
+    def _edits_of(self, name: str, layer: int | None) -> dict[int, list[Placed]]:
+        found: dict[int, list[Placed]] = {}
+        for number, cell in enumerate(self.cells):
+            for part in cell:
+                if part.edit.site.name == name and part.edit.site.layer == layer:
+                    found.setdefault(number, []).append(part)
+        return found
+
+    def _made_at(self, name: str, layer: int | None) -> Iterator[tuple[int, np.ndarray, np.ndarray, Placed]]:
+        for number, parts in self._edits_of(name, layer).items():
+            rows = np.flatnonzero(self.cell == number)
+            for turn, part in enumerate(parts):
+                yield turn, rows, self.example[rows], part
+
+
+def _tokens_at_once(mlp: MLP) -> int:
+    """How many tokens' neurons are made at once: on a CPU, as many as stay in its cache, and in the heap."""
+    weight = mlp.c_fc.weight
+    return max(64, HIDDEN_BYTES // (len(weight) * weight.element_size())) if weight.device.type == "cpu" else 1 << 30
+
+
+def _through(x: Tensor, ln_2: Norm, mlp: MLP) -> Tensor:
+    """The MLP from the residual stream to what it writes."""
+    post = arithmetic.mlp_post(arithmetic.mlp_pre(arithmetic.norm(x, ln_2), mlp), mlp)
+    return arithmetic.mlp_out(post, mlp)

@@ -1,0 +1,230 @@
+"""Which cells are run together, in what order, and what it costs: the plan of a sweep.
+
+Costs are counted from the positions that `change.spread` finds, not estimated: two operations for each multiplication
+and addition of the linear layers, of attention over the keys that a query may see, and of the unembedding at the
+reads that change. A cell whose reads cannot change costs nothing and is not run. The others are ordered by where their
+change begins, so that those with suffixes of one length meet, and packed until a pack would need more memory than the
+budget, or more tokens than are of use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from nanoscope.activations import Cache
+from nanoscope.errors import NanoscopeError
+from nanoscope.model import GPT, GPTConfig
+from nanoscope.replay.change import Cell, Flow, Mask, Placed, placed, seeds, spread
+
+SHARE_OF_FREE_MEMORY = 0.25
+USEFUL_TOKENS = {"cpu": 2048}
+"""More tokens at once make no matrix product faster, and leave the processor's cache (benchmarks/README.md)."""
+WIDTHS_PER_TOKEN = 22
+"""Floats that a token needs at the worst moment, in units of d_model; held to measured memory by a benchmark."""
+WIDTHS_PER_TOKEN_WITHOUT_MLP = 14
+COPIES_OF_LOGITS = 4
+"""The logits themselves, and what a metric makes of them (log-probabilities, probabilities)."""
+MASKS_AT_ONCE = 1 << 22
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Cells whose metric is measured together, and their rows `cell * examples + example` in the parts that are run."""
+
+    cells: np.ndarray
+    rows: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep will do. Printing it explains it."""
+
+    packs: tuple[Pack, ...] = field(repr=False)
+    placed: tuple[tuple[Placed, ...], ...] = field(repr=False)
+    cells: int
+    trivial: int
+    """Cells that cannot change what the metric reads: they have the base run's value, exactly."""
+    examples: int
+    needed_flops: float
+    plain_flops: float
+    """What one full forward per cell would take."""
+    peak_bytes: int
+    """Of activations, beside the weights and the cached runs."""
+    budget: int
+
+    @property
+    def forwards_saved(self) -> float:
+        """How many full forwards of all examples the work left out amounts to."""
+        return self.cells * (1 - self.needed_flops / self.plain_flops) if self.cells else 0.0
+
+    def explain(self) -> str:
+        """The plan in words."""
+        share = self.needed_flops / self.plain_flops if self.plain_flops else 0.0
+        runs = sum(len(pack.rows) for pack in self.packs)
+        return "\n".join(
+            [
+                f"{self.cells:,} cells of {self.examples} examples, {self.trivial:,} of them exactly without effect",
+                f"{runs:,} replays instead of {self.cells:,} forwards; work of {self.forwards_saved:,.1f} forwards saved",
+                f"{self.needed_flops / 1e9:,.2f} GFLOP needed, {self.plain_flops / 1e9:,.2f} in a plain loop ({share:.1%})",
+                f"at most {self.peak_bytes / 2**20:,.1f} MiB of activations at once (budget {self.budget / 2**20:,.0f} MiB)",
+            ]
+        )
+
+    __str__ = explain
+
+
+def make_plan(model: GPT, base: Cache, cells: Sequence[Cell], positions: np.ndarray, budget: int | None) -> Plan:
+    """Plan the cells on a base run; `positions [example, read]` are where the metric reads the logits."""
+    examples, length = base["resid_pre", 0].shape[:2]
+    budget = default_budget(model) if budget is None else budget
+    parts = tuple(tuple(placed(edit, base) for edit in cell) for cell in cells)
+    costs = _costs(model.config, parts, read_mask(positions, length))
+    item = model.wte.weight.element_size()
+    token = bytes_per_token(model.config, item)
+    logits = COPIES_OF_LOGITS * positions.size * model.config.vocab_size * item
+    packs, peak = _pack(costs, token, logits, budget, USEFUL_TOKENS.get(model.device.type))
+    return Plan(
+        packs=packs,
+        placed=parts,
+        cells=len(cells),
+        trivial=len(cells) - sum(len(pack.cells) for pack in packs),
+        examples=examples,
+        needed_flops=float(costs.flops.sum()),
+        plain_flops=float(len(cells) * examples * forward_flops(model.config, length)),
+        peak_bytes=peak,
+        budget=budget,
+    )
+
+
+def read_mask(positions: np.ndarray, length: int) -> Mask:
+    """`[example, pos]`: where the metric reads."""
+    mask = np.zeros((len(positions), length), dtype=bool)
+    np.put_along_axis(mask, positions, True, axis=1)
+    return mask
+
+
+def default_budget(model: GPT) -> int:
+    """A quarter of the memory that is free on the model's device, in bytes."""
+    if model.device.type == "cuda":
+        return int(SHARE_OF_FREE_MEMORY * torch.cuda.mem_get_info(model.device)[0])
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        free = 4 << 30  # a system that does not say: an ordinary laptop's
+    return int(SHARE_OF_FREE_MEMORY * free)
+
+
+def bytes_per_token(config: GPTConfig, item: int) -> int:
+    """Memory that one token of a pack takes at the worst moment."""
+    return item * config.n_embd * (WIDTHS_PER_TOKEN_WITHOUT_MLP if config.attention_only else WIDTHS_PER_TOKEN)
+
+
+def forward_flops(config: GPTConfig, length: int) -> int:
+    """Operations of one full forward of one text, logits at all positions."""
+    layer = _linear(config) * length + 2 * config.n_embd * length * (length + 1)
+    return config.n_layer * layer + 2 * config.n_embd * config.vocab_size * length
+
+
+def _linear(config: GPTConfig) -> int:
+    return 2 * config.n_embd**2 * (4 if config.attention_only else 12)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Per row `[cell, example]`: operations, the most tokens that it holds at once, where and in which layer it begins."""
+
+    flops: np.ndarray
+    tokens: np.ndarray
+    start: np.ndarray
+    entry: np.ndarray
+
+
+def _costs(config: GPTConfig, cells: Sequence[Sequence[Placed]], reads: Mask) -> Costs:
+    """Cost of every row, some cells at a time."""
+    examples, length = reads.shape
+    step = max(1, MASKS_AT_ONCE // reads.size)
+    found = []
+    for first in range(0, len(cells), step):
+        some = cells[first : first + step]
+        start = seeds(some, examples, length)
+        flow = spread(config, start, np.tile(reads, (len(some), 1)))
+        found.append([part.reshape(-1, examples) for part in _row_costs(config, flow)])
+    empty = [np.zeros((0, examples), dtype=int)] * 4
+    return Costs(*(np.concatenate(parts) for parts in zip(*(found or [empty]), strict=True)))
+
+
+def _row_costs(config: GPTConfig, flow: Flow) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Operations, most tokens, first position and first layer of each row; a row without a changed read costs 0."""
+    rows, length = flow.final.shape
+    flops, tokens = 2.0 * config.n_embd * config.vocab_size * flow.final.sum(1), flow.final.sum(1)
+    anywhere, entry = flow.embedded | flow.final, np.full(rows, config.n_layer)
+    square = 2 * config.n_embd**2
+    for number, layer in reversed(list(enumerate(flow.layers))):
+        site = layer.site
+        flops += square * (site["resid_pre"] & layer.attended).sum(1) + square * 2 * site["resid_pre"].sum(1)
+        flops += 4 * config.n_embd * (layer.attended @ np.arange(1, length + 1)) + square * site["z"].sum(1)
+        if not config.attention_only:
+            flops += square * 4 * (site["resid_mid"].sum(1) + site["post"].sum(1))
+        anywhere = anywhere | site["resid_post"] | layer.own
+        tokens = np.maximum(tokens, np.maximum(site["resid_post"].sum(1), layer.own.sum(1)))
+        entry = np.where(site["resid_post"].any(1) | layer.own.any(1), number, entry)
+    alive = flow.final.any(1)
+    return flops * alive, tokens * alive, np.where(alive, anywhere.argmax(1), length), entry
+
+
+def _pack(costs: Costs, token: int, logits: int, budget: int, useful: int | None) -> tuple[tuple[Pack, ...], int]:
+    """Cells in order of the layer and position where their change begins, cut at the budget or the useful size."""
+    running = np.flatnonzero(costs.tokens.any(1))
+    first = costs.start[running].min(1), costs.entry[running].min(1)
+    ordered = running[np.lexsort((running, first[0], first[1]))]
+    cap = _tokens_within(budget - logits, token, useful, int(costs.tokens.max(initial=1)), logits)
+    packs, peak, waiting, held = [], 0, [], 0
+    for cell in ordered:
+        size = int(costs.tokens[cell].sum())
+        room = min(cap, (budget - logits * (len(waiting) + 1)) // token)
+        if waiting and held + size > room:
+            packs.append(_pack_of(waiting, costs, cap))
+            waiting, held = [], 0
+        waiting, held = [*waiting, cell], held + size
+        peak = max(peak, min(held, cap) * token + logits * len(waiting))
+    return (*packs, *([_pack_of(waiting, costs, cap)] if waiting else [])), peak
+
+
+def _tokens_within(room: int, token: int, useful: int | None, longest: int, logits: int) -> int:
+    """How many tokens a replay may hold; NanoscopeError where not even one row fits the budget."""
+    if room < token * longest:
+        need = (token * longest + logits) / 2**20
+        raise NanoscopeError(
+            f"one example of one cell needs {need:,.1f} MiB; raise the budget, or pass fewer examples or shorter texts"
+        )
+    return room // token if useful is None else min(room // token, max(useful, longest))
+
+
+def _pack_of(cells: Sequence[int], costs: Costs, cap: int) -> Pack:
+    """The rows of some cells, ordered so that equal suffixes lie together, in parts of at most `cap` tokens."""
+    chosen = np.asarray(cells)
+    examples = costs.tokens.shape[1]
+    local, example = np.nonzero(costs.tokens[chosen])
+    cell = chosen[local]
+    order = np.lexsort((example, cell, costs.entry[cell, example], costs.start[cell, example]))
+    local, example, cell = local[order], example[order], cell[order]
+    ends = np.cumsum(costs.tokens[cell, example])
+    parts, begun = [], 0
+    for end in _cuts(ends, cap):
+        parts.append(local[begun:end] * examples + example[begun:end])
+        begun = end
+    return Pack(chosen, tuple(parts))
+
+
+def _cuts(ends: np.ndarray, cap: int) -> list[int]:
+    """Where to cut rows whose tokens sum up to `ends`, so that no part has more than `cap`."""
+    cuts, before = [], 0
+    while not cuts or cuts[-1] < len(ends):
+        cuts.append(max(int(np.searchsorted(ends, before + cap, side="right")), (cuts[-1] if cuts else 0) + 1))
+        before = int(ends[cuts[-1] - 1])
+    return cuts
