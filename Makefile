@@ -1,10 +1,11 @@
 # make findings   install, train, analyse, and write runs/quick/FINDINGS.md
 # make test       install and run every check
 # make check      format, lint, types, tests, in an environment that exists
+# make bench      ours and its peers side by side, and write benchmarks/RESULTS.md
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: findings test check format env notebooks
+.PHONY: findings test check format env notebooks bench
 
 findings: env
 	@$(BIN)/nanoscope study quick
@@ -21,6 +22,9 @@ check:
 format:
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: env
+	$(BIN)/python benchmarks/run.py
 
 notebooks: env
 	$(BIN)/python scripts/build_notebooks.py

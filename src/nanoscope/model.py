@@ -34,6 +34,12 @@ ACTIVATIONS = {
     "relu": F.relu,
 }
 
+ACTIVATIONS_IN_PLACE = {
+    "gelu": torch.ops.aten.gelu_,
+    "gelu_tanh": lambda x: torch.ops.aten.gelu_(x, approximate="tanh"),
+    "relu": torch.relu_,
+}
+
 
 @dataclass(frozen=True)
 class GPTConfig:
@@ -271,6 +277,27 @@ def mlp_post(pre: Float[Tensor, "*any neuron"], mlp: MLP) -> Float[Tensor, "*any
 def mlp_out(post: Float[Tensor, "*any neuron"], mlp: MLP) -> Float[Tensor, "*any d_model"]:
     """What the MLP writes to the residual stream."""
     return mlp.c_proj(post)
+
+
+def mlp_within(
+    x: Float[Tensor, "token d_model"], mlp: MLP, room: Float[Tensor, "some neuron"], out: Float[Tensor, "token d_model"]
+) -> None:
+    """`mlp_out(mlp_post(mlp_pre(x, mlp), mlp), mlp)` into `out`, as many tokens at a time as `room` has rows.
+
+    The neurons never leave `room`: it stays in the processor's cache, and nothing is allocated. Without gradients.
+    """
+    for part, written in zip(x.split(len(room)), out.split(len(room)), strict=True):
+        neurons = room[: len(part)]
+        _linear_into(part, mlp.c_fc, neurons)
+        ACTIVATIONS_IN_PLACE[mlp.activation](neurons)
+        _linear_into(neurons, mlp.c_proj, written)
+
+
+def _linear_into(x: Float[Tensor, "token input"], layer: nn.Linear, out: Float[Tensor, "token output"]) -> None:
+    if layer.bias is None:
+        torch.mm(x, layer.weight.T, out=out)
+    else:
+        torch.addmm(layer.bias, x, layer.weight.T, out=out)
 
 
 # ---- the first schedule: the forward pass --------------------------------------------------------------------------

@@ -18,16 +18,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from nanoscope.activations import Run, check_site, run
 from nanoscope.errors import NanoscopeError
 from nanoscope.model import GPT
-from nanoscope.replay.change import Cell, Placed, seeds, spread
-from nanoscope.replay.execute import Rows
-from nanoscope.replay.packing import Pack, Plan, make_plan, read_mask
+from nanoscope.replay.change import Cell
+from nanoscope.replay.execute import Ground, make_ground, replay_rows
+from nanoscope.replay.packing import Pack, Plan, make_plan
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -75,15 +74,12 @@ def replay(
         read = _read(base.logits, positions)
         unedited = measure(read).double().cpu()
         values = unedited.repeat(len(cells), 1)
+        ground = make_ground(model, base.cache, positions.cpu().numpy(), planned.most_tokens)
         done = planned.trivial
         progress(done, len(cells))
         for pack in planned.packs:
-            values[torch.from_numpy(pack.cells)] = (
-                measure(_pack_logits(model, base, planned, pack, positions, read))
-                .double()
-                .cpu()
-                .unflatten(0, (len(pack.cells), -1))
-            )
+            found = measure(_pack_logits(ground, planned, pack, read)).double().cpu()
+            values[torch.from_numpy(pack.cells)] = found.unflatten(0, (len(pack.cells), -1))
             done += len(pack.cells)
             progress(done, len(cells))
     return Replay(values.clone(), unedited.clone(), planned)
@@ -125,33 +121,10 @@ def _read(logits: Float[Tensor, "example pos vocab"], positions: Tensor) -> Floa
     return logits.take_along_dim(positions.to(logits.device)[..., None], dim=1)
 
 
-def _pack_logits(
-    model: GPT, base: Run, planned: Plan, pack: Pack, positions: Tensor, read: Tensor
-) -> Float[Tensor, "row read vocab"]:
+def _pack_logits(ground: Ground, planned: Plan, pack: Pack, read: Tensor) -> Float[Tensor, "row read vocab"]:
     """The logits that the metric reads, of all examples of a pack's cells: the base run's, where nothing changes."""
     logits = read.repeat(len(pack.cells), 1, 1)
-    at = positions.cpu().numpy()
-    mask = read_mask(at, base.logits.shape[1])
     cells = [planned.placed[cell] for cell in pack.cells]
     for rows in pack.rows:
-        _replay_rows(model, base, cells, rows, (at, mask), logits)
+        replay_rows(ground, cells, rows, logits)
     return logits
-
-
-def _replay_rows(
-    model: GPT,
-    base: Run,
-    cells: Sequence[Sequence[Placed]],
-    rows: np.ndarray,
-    reads: tuple[np.ndarray, np.ndarray],
-    logits: Tensor,
-) -> None:
-    """Replay some rows and write their logits in their place."""
-    at, mask = reads
-    cell, example = np.divmod(rows, len(mask))
-    start = seeds(cells, len(mask), mask.shape[1], rows)
-    found, places = Rows(model, base.cache, cells, cell, example, spread(model.config, start, mask[example])).logits()
-    number = places.number[np.arange(len(rows))[:, None], at[example]]
-    row, read = np.nonzero(number >= 0)
-    where = torch.from_numpy(rows[row]), torch.from_numpy(read)
-    logits[where] = found[torch.from_numpy(number[row, read]).to(found.device)]

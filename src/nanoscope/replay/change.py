@@ -86,6 +86,13 @@ def seeds(cells: Sequence[Sequence[Placed]], examples: int, length: int, rows: n
     return flat if rows is None else {key: mask[rows] for key, mask in flat.items()}
 
 
+def read_mask(positions: np.ndarray, length: int) -> Mask:
+    """`[example, pos]`: where the metric reads."""
+    mask = np.zeros((len(positions), length), dtype=bool)
+    np.put_along_axis(mask, positions, True, axis=1)
+    return mask
+
+
 @dataclass(frozen=True)
 class LayerFlow:
     """What one layer must compute. `site[name]`: where that activation differs and is needed."""

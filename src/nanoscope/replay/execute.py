@@ -19,20 +19,55 @@ from nanoscope import model as arithmetic
 from nanoscope.activations import Cache
 from nanoscope.model import GPT, MLP, Block, Norm
 from nanoscope.replay.attend import Group, attend_explicitly, attend_group, groups
-from nanoscope.replay.change import Flow, LayerFlow, Mask, Placed
+from nanoscope.replay.change import Flow, LayerFlow, Mask, Placed, read_mask, seeds, spread
 from nanoscope.replay.flat import Flat, Places, writes
 
-HIDDEN_BYTES = 3 << 20
-"""Larger arrays come from the system anew each time, and the page faults cost as much as the arithmetic."""
 EXPLICIT = ("scores", "pattern")
+
+
+ROOM_BYTES = 12 << 20
+"""Neurons computed at once on a CPU. Fewer make short products, more leave its cache (benchmarks/README.md)."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all replays of a sweep stand on."""
+
+    model: GPT
+    base: Cache
+    positions: np.ndarray
+    """`[example, read]`: where the logits are read."""
+    reads: Mask
+    """The same as a mask `[example, pos]`."""
+    room: Tensor
+    """`[some tokens, neuron]`: where the neurons of every layer are computed, allocated once."""
+
+
+def make_ground(model: GPT, base: Cache, positions: np.ndarray, most: int) -> Ground:
+    """Lay out a sweep whose replays have at most `most` tokens at once."""
+    width, like = 4 * model.config.n_embd, model.wte.weight
+    tokens = ROOM_BYTES // (width * like.element_size()) if model.device.type == "cpu" else most
+    room = like.new_empty(1 if model.config.attention_only else max(1, min(most, max(64, tokens))), width)
+    return Ground(model, base, positions, read_mask(positions, base["resid_pre", 0].shape[1]), room)
+
+
+def replay_rows(ground: Ground, cells: Sequence[Sequence[Placed]], rows: np.ndarray, logits: Tensor) -> None:
+    """Replay rows `cell * examples + example` and write their logits into `logits [row, read, vocab]`."""
+    examples, length = ground.reads.shape
+    cell, example = np.divmod(rows, examples)
+    flow = spread(ground.model.config, seeds(cells, examples, length, rows), ground.reads[example])
+    found, places = Rows(ground, cells, cell, example, flow).logits()
+    number = places.number[np.arange(len(rows))[:, None], ground.positions[example]]
+    row, read = np.nonzero(number >= 0)
+    where = torch.from_numpy(rows[row]), torch.from_numpy(read)
+    logits[where] = found[torch.from_numpy(number[row, read]).to(found.device)]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some examples of some cells, and what is needed to replay them."""
+    """Some examples of some cells, and what they must compute."""
 
-    model: GPT
-    base: Cache
+    ground: Ground
     cells: Sequence[Sequence[Placed]]
     cell: np.ndarray
     """Of each row, its place in `cells`."""
@@ -40,6 +75,14 @@ class Rows:
     flow: Flow
     _known: dict[bytes, Places] = field(default_factory=dict)
     _shapes: dict[bytes, tuple[Group, ...]] = field(default_factory=dict)
+
+    @property
+    def model(self) -> GPT:
+        return self.ground.model
+
+    @property
+    def base(self) -> Cache:
+        return self.ground.base
 
     def logits(self) -> tuple[Tensor, Places]:
         """The logits at the reads that change, `[token, vocab]`, and the places that they belong to."""
@@ -73,8 +116,8 @@ class Rows:
 
     def _neurons(self, x: Flat, layer: int, flow: LayerFlow, ln_2: Norm, mlp: MLP) -> Flat:
         if not (self._edits_of("pre", layer) or self._edits_of("post", layer)):
-            parts = x.values.split(_tokens_at_once(mlp))
-            out = x.mapped(lambda _: torch.cat([_through(part, ln_2, mlp) for part in parts]))
+            out = x.mapped(torch.empty_like)
+            arithmetic.mlp_within(arithmetic.norm(x.values, ln_2), mlp, self.ground.room, out.values)
         else:
             pre = x.mapped(lambda value: arithmetic.mlp_pre(arithmetic.norm(value, ln_2), mlp))
             pre = self._at("pre", layer, pre, flow.site["pre"])
@@ -151,15 +194,3 @@ class Rows:
             rows = np.flatnonzero(self.cell == number)
             for turn, part in enumerate(parts):
                 yield turn, rows, self.example[rows], part
-
-
-def _tokens_at_once(mlp: MLP) -> int:
-    """How many tokens' neurons are made at once: on a CPU, as many as stay in its cache, and in the heap."""
-    weight = mlp.c_fc.weight
-    return max(64, HIDDEN_BYTES // (len(weight) * weight.element_size())) if weight.device.type == "cpu" else 1 << 30
-
-
-def _through(x: Tensor, ln_2: Norm, mlp: MLP) -> Tensor:
-    """The MLP from the residual stream to what it writes."""
-    post = arithmetic.mlp_post(arithmetic.mlp_pre(arithmetic.norm(x, ln_2), mlp), mlp)
-    return arithmetic.mlp_out(post, mlp)

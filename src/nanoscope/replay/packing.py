@@ -19,10 +19,10 @@ import torch
 from nanoscope.activations import Cache
 from nanoscope.errors import NanoscopeError
 from nanoscope.model import GPT, GPTConfig
-from nanoscope.replay.change import Cell, Flow, Mask, Placed, placed, seeds, spread
+from nanoscope.replay.change import Cell, Flow, Mask, Placed, placed, read_mask, seeds, spread
 
 SHARE_OF_FREE_MEMORY = 0.25
-USEFUL_TOKENS = {"cpu": 2048}
+USEFUL_TOKENS_ON_CPU = 2048
 """More tokens at once make no matrix product faster, and leave the processor's cache (benchmarks/README.md)."""
 WIDTHS_PER_TOKEN = 22
 """Floats that a token needs at the worst moment, in units of d_model; held to measured memory by a benchmark."""
@@ -53,6 +53,8 @@ class Plan:
     needed_flops: float
     plain_flops: float
     """What one full forward per cell would take."""
+    most_tokens: int
+    """How many tokens a replay has at once, at most."""
     peak_bytes: int
     """Of activations, beside the weights and the cached runs."""
     budget: int
@@ -84,10 +86,8 @@ def make_plan(model: GPT, base: Cache, cells: Sequence[Cell], positions: np.ndar
     budget = default_budget(model) if budget is None else budget
     parts = tuple(tuple(placed(edit, base) for edit in cell) for cell in cells)
     costs = _costs(model.config, parts, read_mask(positions, length))
-    item = model.wte.weight.element_size()
-    token = bytes_per_token(model.config, item)
-    logits = COPIES_OF_LOGITS * positions.size * model.config.vocab_size * item
-    packs, peak = _pack(costs, token, logits, budget, USEFUL_TOKENS.get(model.device.type))
+    sizes = _Sizes.of(model, positions.size, budget, int(costs.tokens.max(initial=1)))
+    packs, held = _pack(costs, sizes)
     return Plan(
         packs=packs,
         placed=parts,
@@ -96,16 +96,10 @@ def make_plan(model: GPT, base: Cache, cells: Sequence[Cell], positions: np.ndar
         examples=examples,
         needed_flops=float(costs.flops.sum()),
         plain_flops=float(len(cells) * examples * forward_flops(model.config, length)),
-        peak_bytes=peak,
+        most_tokens=max((tokens for tokens, _ in held), default=0),
+        peak_bytes=max((sizes.bytes(*one) for one in held), default=0),
         budget=budget,
     )
-
-
-def read_mask(positions: np.ndarray, length: int) -> Mask:
-    """`[example, pos]`: where the metric reads."""
-    mask = np.zeros((len(positions), length), dtype=bool)
-    np.put_along_axis(mask, positions, True, axis=1)
-    return mask
 
 
 def default_budget(model: GPT) -> int:
@@ -177,37 +171,58 @@ def _row_costs(config: GPTConfig, flow: Flow) -> tuple[np.ndarray, np.ndarray, n
     return flops * alive, tokens * alive, np.where(alive, anywhere.argmax(1), length), entry
 
 
-def _pack(costs: Costs, token: int, logits: int, budget: int, useful: int | None) -> tuple[tuple[Pack, ...], int]:
-    """Cells in order of the layer and position where their change begins, cut at the budget or the useful size."""
+@dataclass(frozen=True)
+class _Sizes:
+    """What a token and a cell's logits take, and how much of both a pack may hold."""
+
+    token: int
+    logits: int
+    tokens: int
+    budget: int
+    useful_logits: float
+
+    @staticmethod
+    def of(model: GPT, reads: int, budget: int, longest: int) -> _Sizes:
+        """NanoscopeError where not even one row fits the budget."""
+        item = model.wte.weight.element_size()
+        token = bytes_per_token(model.config, item)
+        logits = COPIES_OF_LOGITS * reads * model.config.vocab_size * item
+        if budget < token * longest + logits:
+            need = (token * longest + logits) / 2**20
+            raise NanoscopeError(
+                f"one example of one cell needs {need:,.1f} MiB; raise the budget, or pass fewer examples or shorter texts"
+            )
+        most, on_cpu = (budget - logits) // token, model.device.type == "cpu"
+        useful = max(USEFUL_TOKENS_ON_CPU, longest) if on_cpu else most
+        return _Sizes(token, logits, min(most, useful), budget, USEFUL_TOKENS_ON_CPU * token if on_cpu else budget)
+
+    def bytes(self, tokens: int, cells: int) -> int:
+        """Memory of a pack: of its largest part's tokens, and of all its cells' logits."""
+        return tokens * self.token + cells * self.logits
+
+    def hold(self, tokens: int, cells: int) -> bool:
+        """May a pack of several cells be as large?"""
+        small = tokens <= self.tokens and cells * self.logits <= self.useful_logits
+        return small and self.bytes(tokens, cells) <= self.budget
+
+
+def _pack(costs: Costs, sizes: _Sizes) -> tuple[tuple[Pack, ...], list[tuple[int, int]]]:
+    """Cells in order of the layer and position where their change begins, and of each pack `(most tokens, cells)`."""
     running = np.flatnonzero(costs.tokens.any(1))
     first = costs.start[running].min(1), costs.entry[running].min(1)
     ordered = running[np.lexsort((running, first[0], first[1]))]
-    cap = _tokens_within(budget - logits, token, useful, int(costs.tokens.max(initial=1)), logits)
-    packs, peak, waiting, held = [], 0, [], 0
-    for cell in ordered:
-        size = int(costs.tokens[cell].sum())
-        room = min(cap, (budget - logits * (len(waiting) + 1)) // token)
-        if waiting and held + size > room:
-            packs.append(_pack_of(waiting, costs, cap))
-            waiting, held = [], 0
-        waiting, held = [*waiting, cell], held + size
-        peak = max(peak, min(held, cap) * token + logits * len(waiting))
-    return (*packs, *([_pack_of(waiting, costs, cap)] if waiting else [])), peak
+    cuts, tokens = [0], 0
+    for n, size in enumerate(costs.tokens[ordered].sum(1)):
+        if n > cuts[-1] and not sizes.hold(tokens + size, n + 1 - cuts[-1]):
+            cuts, tokens = [*cuts, n], 0
+        tokens += int(size)
+    groups = np.split(ordered, cuts[1:]) if len(ordered) else []
+    packs = tuple(_pack_of(group, costs, sizes.tokens) for group in groups)
+    return packs, [(min(sizes.tokens, int(costs.tokens[pack.cells].sum())), len(pack.cells)) for pack in packs]
 
 
-def _tokens_within(room: int, token: int, useful: int | None, longest: int, logits: int) -> int:
-    """How many tokens a replay may hold; NanoscopeError where not even one row fits the budget."""
-    if room < token * longest:
-        need = (token * longest + logits) / 2**20
-        raise NanoscopeError(
-            f"one example of one cell needs {need:,.1f} MiB; raise the budget, or pass fewer examples or shorter texts"
-        )
-    return room // token if useful is None else min(room // token, max(useful, longest))
-
-
-def _pack_of(cells: Sequence[int], costs: Costs, cap: int) -> Pack:
+def _pack_of(chosen: np.ndarray, costs: Costs, cap: int) -> Pack:
     """The rows of some cells, ordered so that equal suffixes lie together, in parts of at most `cap` tokens."""
-    chosen = np.asarray(cells)
     examples = costs.tokens.shape[1]
     local, example = np.nonzero(costs.tokens[chosen])
     cell = chosen[local]
