@@ -303,3 +303,78 @@ def test_a_run_that_was_stopped_is_finished_by_the_same_command(
     assert checkpoints(tmp_path / "run") == undisturbed
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(501))
+
+
+# ---- patching two texts of one's own ----------------------------------------------------------------------------------
+
+
+def patched(call: Call, trained: Path, tmp_path: Path, *options: object) -> tuple[int, str, str]:
+    pair = ("the quick brown fox", "the quick brown dog")
+    return call("patch", trained / "final", *pair, "--threads", 1, "--out", tmp_path / "p.png", *options)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "rows"),
+    [
+        ("residual", "pos"),
+        ("heads-by-position", "head"),
+        ("mlps", "layer"),
+        ("neurons", "neuron"),
+        ("pattern", "query"),
+        ("keys", "head"),
+    ],
+)
+def test_patching_shows_a_table_a_plan_and_a_figure(
+    call: Call, trained: Path, tmp_path: Path, sweep: str, rows: str
+) -> None:
+    code, printed, complaint = patched(call, trained, tmp_path, "--sweep", sweep, "--layer", 0, "--head", 1)
+    assert (code, complaint) == (0, "")
+    for words in (rows, "GFLOP needed", "cpu float32", "clean", "figure: "):
+        assert words in printed
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_screened_patching_says_what_is_exact(call: Call, trained: Path, tmp_path: Path) -> None:
+    _, printed, _ = patched(call, trained, tmp_path, "--sweep", "residual", "--method", "screened", "--share", 0.3)
+    assert "estimated" in printed
+    assert "exact" in printed
+    assert "rank correlation" in printed
+    _, printed, _ = patched(call, trained, tmp_path, "--method", "attribution")
+    assert "none of it exactly" in printed
+
+
+def test_a_plan_alone_runs_nothing(call: Call, trained: Path, tmp_path: Path) -> None:
+    code, printed, _ = patched(call, trained, tmp_path, "--plan", "--sweep", "heads-by-position")
+    assert code == 0
+    assert "cells of 1 examples" in printed
+    assert not (tmp_path / "p.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--sweep", "neurons"], "give --layer"),
+        (["--sweep", "pattern", "--layer", 0, "--head", 9], "there is no head 9"),
+        (["--budget", 0.0001], "raise the budget"),
+        (["--share", 2, "--method", "screened"], r"must lie in (0, 1]"),
+        (["--precision", "tf32", "--device", "cpu"], "tf32 exists on GPUs only"),
+        (["--answer", "a", "--wrong", "a"], "both 'a'"),
+        (["--device", "cuda"], "no device cuda"),
+    ],
+)
+def test_patching_that_cannot_be_meant(
+    call: Call, trained: Path, tmp_path: Path, options: list[object], words: str
+) -> None:
+    if torch.cuda.is_available() and "cuda" in options:
+        pytest.skip("there is one")
+    answer = patched(call, trained, tmp_path, *options)
+    assert words in assert_one_line(answer)
+    assert not (tmp_path / "p.png").exists()
+
+
+def test_texts_that_cannot_be_compared(call: Call, trained: Path) -> None:
+    final = trained / "final"
+    assert "same number of tokens" in assert_one_line(call("patch", final, "the fox", "the dogs"))
+    assert "€" in assert_one_line(call("patch", final, "the fo€", "the dog"))
+    assert "do not fit" in assert_one_line(call("patch", final, "a" * 40 + "b", "b" * 40 + "c"))
+    assert "no checkpoint" in assert_one_line(call("patch", final / "none", "ab", "ba"))

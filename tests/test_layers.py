@@ -21,7 +21,7 @@ LAYERS = [
     ["edits"],
     ["activations"],
     ["tasks", "ngrams", "weights"],
-    ["metrics", "ranks"],
+    ["metrics", "ranks", "precision"],
     ["replay", "estimate"],
     ["analysis"],
     ["checks"],
@@ -32,7 +32,18 @@ LAYERS = [
     ["cli"],
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
-ON_A_BARE_GPU_MACHINE = ["model", "activations", "edits", "sites", "metrics", "tasks", "weights", "replay", "analysis"]
+ON_A_BARE_GPU_MACHINE = [
+    "model",
+    "activations",
+    "edits",
+    "sites",
+    "metrics",
+    "tasks",
+    "weights",
+    "replay",
+    "precision",
+    "analysis",
+]
 
 
 def _files() -> list[Path]:

@@ -183,6 +183,17 @@ def test_edits_of_one_activation_are_made_in_their_order() -> None:
     assert (found[0] != found[1]).all()
 
 
+def test_many_reads_and_few_take_different_ways_to_the_same_values(variant: GPT) -> None:
+    """Few queries of the last layer meet the residual stream itself, many meet keys and values."""
+    corrupt, cells, _ = _sweep(variant, first=0)
+    many = torch.arange(11).repeat(3, 1)
+    measure = lambda logits: logits[:, -1, 3]  # noqa: E731
+    few = replay(variant, corrupt, cells, many[:, -1:], measure)
+    all_reads = replay(variant, corrupt, cells, many, measure)
+    _assert_equal(few.values, all_reads.values)
+    assert few.plan.needed_flops < all_reads.plan.needed_flops
+
+
 def test_resetting_an_activation_undoes_what_came_before() -> None:
     """An edit to the base run's own value is no change, and yet it is an intervention where an earlier one changed it."""
     model = random_model()
@@ -201,10 +212,10 @@ def test_the_work_is_counted_exactly() -> None:
     n, square = length - p, 2 * 16 * 16
     seen = sum(range(p + 1, length + 1))
     entered = 3 * square + 4 * d * seen + 9 * square * n
-    between = 0
-    last = 2 * square * n + square + 4 * d * length + 9 * square + 2 * d * vocabulary
+    query = square + 2 * square + 4 * d * (p + model.config.n_head * n)  # its wide query, and the mixed stream's value
+    last = query + 9 * square + 2 * d * vocabulary
     cell = [cells[length + p]]
-    assert plan(model, tokens, cell, positions).needed_flops == 3 * (entered + between + last)
+    assert plan(model, tokens, cell, positions).needed_flops == 3 * (entered + last)
     whole = [[patch(Site("resid_pre", 0), run(model, (tokens + 1) % vocabulary, keep=["resid_pre"]).cache)]]
     everywhere = torch.arange(length).repeat(3, 1)
     all_of_it = plan(model, tokens, whole, everywhere)

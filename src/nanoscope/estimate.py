@@ -19,6 +19,7 @@ from torch import Tensor
 from nanoscope import model as arithmetic
 from nanoscope.activations import Gradients, Key, check_site, gradients
 from nanoscope.edits import Edit
+from nanoscope.metrics import read_at
 from nanoscope.model import GPT
 from nanoscope.sites import AXES, Site
 
@@ -49,7 +50,7 @@ def estimate(
     found = gradients(
         model,
         tokens,
-        lambda logits: measure(logits.take_along_dim(positions.to(logits.device)[..., None], dim=1)),
+        lambda logits: measure(read_at(logits, positions)),
         [*named, *(("q", "k", "scores", "pattern") if fixed else ())],
     )
     with torch.inference_mode():
@@ -65,7 +66,7 @@ def _first_order(model: GPT, found: Gradients, cell: Sequence[Edit], fixed: set[
             total = total + _through_pattern(model, found, site, to)
         else:
             step = (to - found.cache[site]) * found.gradients[site]
-            total = total + step.flatten(1).sum(dim=1)
+            total = total + step.reshape(len(total), -1).sum(dim=1)
     return total.float().cpu()
 
 

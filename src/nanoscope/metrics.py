@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from nanoscope.tasks import Task
@@ -21,8 +22,16 @@ Metric = Callable[[Tensor, Task], Tensor]
 
 
 def read(logits: Float[Tensor, "example pos vocab"], task: Task) -> Float[Tensor, "example read vocab"]:
-    """The logits at the positions where the task reads its answers."""
-    return logits.gather(1, task.positions.to(logits.device)[..., None].expand(-1, -1, logits.shape[-1]))
+    """The logits at the positions where the task reads its answers, in single precision at least."""
+    return read_at(logits, task.positions)
+
+
+def read_at(
+    logits: Float[Tensor, "example pos vocab"], positions: Int[Tensor, "example read"]
+) -> Float[Tensor, "example read vocab"]:
+    """The logits at some positions of each example, in single precision at least."""
+    found = logits.take_along_dim(positions.to(logits.device)[..., None], dim=1)
+    return found.to(torch.promote_types(found.dtype, torch.float32))
 
 
 def chosen(values: Float[Tensor, "*any vocab"], tokens: Int[Tensor, "*any"]) -> Float[Tensor, "*any"]:

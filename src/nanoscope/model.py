@@ -159,26 +159,14 @@ def norm_frozen(
     return (part - part.mean(-1, keepdim=True)) / scale * gain
 
 
-def qkv(x: Float[Tensor, "*any d_model"], attn: Attention) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries, keys and values of every head, each `[*any, head, d_head]`, from the normalised residual stream."""
-    q, k, v = (part.unflatten(-1, (attn.n_head, -1)) for part in attn.c_attn(x).chunk(3, dim=-1))
-    return q, k, v
+def qkv(x: Float[Tensor, "*any d_model"], attn: Attention, first: int = 0, end: int = 3) -> tuple[Tensor, ...]:
+    """Queries, keys and values of every head, each `[*any, head, d_head]`, from the normalised residual stream.
 
-
-def queries(x: Float[Tensor, "*any d_model"], attn: Attention) -> Float[Tensor, "*any head d_head"]:
-    """The queries of `qkv` alone."""
-    width = x.shape[-1]
-    bias = None if attn.c_attn.bias is None else attn.c_attn.bias[:width]
-    return F.linear(x, attn.c_attn.weight[:width], bias).unflatten(-1, (attn.n_head, -1))
-
-
-def keys_values(x: Float[Tensor, "*any d_model"], attn: Attention) -> tuple[Tensor, Tensor]:
-    """The keys and values of `qkv` alone."""
-    width = x.shape[-1]
-    bias = None if attn.c_attn.bias is None else attn.c_attn.bias[width:]
-    both = F.linear(x, attn.c_attn.weight[width:], bias)
-    k, v = (part.unflatten(-1, (attn.n_head, -1)) for part in both.chunk(2, dim=-1))
-    return k, v
+    Of the three only those from `first` up to `end`.
+    """
+    some = slice(first * x.shape[-1], end * x.shape[-1])
+    bias = None if attn.c_attn.bias is None else attn.c_attn.bias[some]
+    return F.linear(x, attn.c_attn.weight[some], bias).unflatten(-1, (end - first, attn.n_head, -1)).unbind(-3)
 
 
 def visible_causally(queries: int, keys: int, device: torch.device | None = None) -> Bool[Tensor, "query key"]:
@@ -239,7 +227,8 @@ def attend_part(
     if q.device.type == "cpu":  # the kernel behind scaled_dot_product_attention, which has both at hand
         fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
         heads_first = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
-        z, mass = fused(*heads_first, 0.0, causal, attn_mask=_added(visible, q), scale=attn.scale)
+        added = None if visible is None else torch.where(visible, 0.0, -math.inf).to(q)
+        z, mass = fused(*heads_first, 0.0, causal, attn_mask=added, scale=attn.scale)
         return z.transpose(1, 2), mass.transpose(1, 2)
     visible = visible_causally(q.shape[1], k.shape[1], q.device) if causal else visible
     raw = scores(q, k, attn)
@@ -247,11 +236,28 @@ def attend_part(
     return mix(raw.softmax(dim=-1), v), raw.logsumexp(dim=-1).transpose(1, 2)
 
 
-def _added(visible: Bool[Tensor, "query key"] | None, like: Tensor) -> Tensor | None:
-    """A mask to add to scores: 0 where visible."""
-    if visible is None:
-        return None
-    return torch.zeros(visible.shape, dtype=like.dtype, device=like.device).masked_fill_(~visible, -math.inf)
+def attend_through(
+    q: Float[Tensor, "batch query head d_head"],
+    x: Float[Tensor, "batch key d_model"],
+    attn: Attention,
+    visible: Bool[Tensor, "query key"] | None = None,
+) -> tuple[Float[Tensor, "batch query head d_head"], Float[Tensor, "batch query head"]]:
+    """`attend_part` over the keys and values of `x`, the normalised residual stream, without ever making them.
+
+    A key meets a query as (x W_k) . q = x . (W_k q), and values are mixed as sum(a x) W_v: for few queries and many keys
+    far less work (the weight absorption of DeepSeek-AI 2024).
+    """
+    width, heads = x.shape[-1], attn.n_head
+    _, w_k, w_v = attn.c_attn.weight.unflatten(0, (3, heads, -1))
+    b_k, b_v = (None, None) if attn.c_attn.bias is None else attn.c_attn.bias[width:].unflatten(0, (2, heads, -1))
+    wide = torch.einsum("bqhk,hkd->bhqd", q, w_k)
+    raw = (wide.flatten(1, 2) @ x.mT).unflatten(1, (heads, -1))
+    raw = raw if b_k is None else raw + torch.einsum("bqhk,hk->bhq", q, b_k)[..., None]
+    raw = raw * attn.scale
+    raw = raw if visible is None else raw.masked_fill(~visible, -math.inf)
+    mixed = (raw.softmax(dim=-1).flatten(1, 2) @ x).unflatten(1, (heads, -1))
+    z = torch.einsum("bhqd,hkd->bqhk", mixed, w_v)
+    return (z if b_v is None else z + b_v), raw.logsumexp(dim=-1).transpose(1, 2)
 
 
 def share_of_second(first: Float[Tensor, "*any"], second: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:

@@ -15,7 +15,7 @@ Source: Zhang & Nanda 2023; Heimersheim & Nanda 2024; Nanda 2023 and Kramar et a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
@@ -24,12 +24,13 @@ import torch
 from torch import Tensor
 
 from nanoscope import metrics, ranks
-from nanoscope.activations import Cache, Run
+from nanoscope.activations import Cache, Run, check_site
 from nanoscope.edits import Edit, patch
 from nanoscope.errors import NanoscopeError
 from nanoscope.estimate import estimate
 from nanoscope.metrics import Metric
 from nanoscope.model import GPT
+from nanoscope.precision import arithmetic_of
 from nanoscope.replay import Cell, Plan, Progress, base_run, replay
 from nanoscope.replay import plan as plan_of
 from nanoscope.results import Label, Sweep
@@ -155,6 +156,8 @@ class Patched:
     """`[direction, *cell]`: which values of `patched` are exact and which estimates. None: all are exact."""
     plans: tuple[Plan, ...] = ()
     """What was replayed, one for each direction."""
+    arithmetic: str = "cpu float32"
+    """Device and precision of the numbers."""
 
     @property
     def difference(self) -> float:
@@ -225,7 +228,7 @@ def exact(
         for n, side in enumerate(sides)
     ]  # fmt: skip
     values = torch.stack([one.values for one in found])
-    return _patched(task, metric, cells, directions, runs, values, plans=tuple(one.plan for one in found))
+    return _patched(model, task, metric, cells, directions, runs, values, plans=tuple(one.plan for one in found))
 
 
 def attributed(
@@ -245,9 +248,9 @@ def attributed(
     estimates = torch.stack(
         [estimate(model, s.tokens, s.edits(runs), task.positions, measure, qk_fix=qk_fix) for s in sides]
     )
-    found = _patched(task, metric, cells, directions, runs, estimates)
+    found = _patched(model, task, metric, cells, directions, runs, estimates)
     none = np.zeros(found.patched.values.shape[:-1], dtype=bool)
-    return Patched(found.clean, found.corrupt, found.patched, estimate=found.patched, is_exact=none)
+    return replace(found, estimate=found.patched, is_exact=none)
 
 
 def screened(
@@ -283,7 +286,7 @@ def screened(
         plans.append(found.plan)
     sweep = Sweep(mixed.reshape(guessed.patched.values.shape), guessed.patched.dims, "metric", guessed.patched.coords)
     shape = sweep.values.shape[:-1]
-    return Patched(guessed.clean, guessed.corrupt, sweep, guessed.patched, chosen.reshape(shape), tuple(plans))
+    return replace(guessed, patched=sweep, is_exact=chosen.reshape(shape), plans=tuple(plans))
 
 
 def plan(
@@ -317,6 +320,9 @@ class _Side:
 
 
 def _runs(model: GPT, task: Task, cells: Grid) -> tuple[Run, Run]:
+    for cell in cells.cells:
+        for site in cell:
+            check_site(site, model, task.clean.shape[1])
     return base_run(model, task.clean, cells.names), base_run(model, task.corrupt, cells.names)
 
 
@@ -325,6 +331,7 @@ def _measure(task: Task, metric: Metric) -> Callable[[Tensor], Tensor]:
 
 
 def _patched(
+    model: GPT,
     task: Task,
     metric: Metric,
     cells: Grid,
@@ -336,4 +343,5 @@ def _patched(
     shape = (len(directions), *(len(labels) for labels in cells.axes.values()), len(task))
     dims, coords = ("direction", *cells.axes, "example"), {"direction": tuple(directions), **cells.axes}
     clean, corrupt = (metric(metrics.read(run.logits, task), task).double().cpu().numpy() for run in runs)
-    return Patched(clean, corrupt, Sweep(found.numpy().reshape(shape), dims, "metric", coords), plans=plans)
+    sweep = Sweep(found.numpy().reshape(shape), dims, "metric", coords)
+    return Patched(clean, corrupt, sweep, plans=plans, arithmetic=arithmetic_of(model))

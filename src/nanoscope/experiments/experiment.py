@@ -74,7 +74,7 @@ def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder
         "checkpoint": subject.checkpoint.sha256,
         "history": sorted(subject.history),
         "corpus": subject.corpus.sha256,
-        "dtype": "float32",
+        "dtype": str(subject.checkpoint.model.wte.weight.dtype).removeprefix("torch."),
     }
     wanted = Result(experiment.name, _plain(identity), describe(subject), {})
     if (folder / wanted.key).exists():

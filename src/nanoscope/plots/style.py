@@ -6,16 +6,17 @@ import io
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nanoscope import store
-from nanoscope.results import Result
 
 INK, SOFT, ACCENT, SECOND, THIRD = "#1f2933", "#9aa5b1", "#c2410c", "#1d4ed8", "#15803d"
+Shown = ParamSpec("Shown")
+"""What a figure is drawn from: a result, or parts of one."""
 DIVERGING, SEQUENTIAL = "RdBu_r", "Blues"
 SETTINGS: Any = {
     "font.size": 9,
@@ -36,13 +37,13 @@ SETTINGS: Any = {
 }
 
 
-def styled(draw: Callable[[Result], Figure]) -> Callable[[Result], Figure]:
+def styled(draw: Callable[Shown, Figure]) -> Callable[Shown, Figure]:
     """Draw under these settings rather than the user's own."""
 
     @wraps(draw)
-    def drawn(result: Result) -> Figure:
+    def drawn(*args: Shown.args, **kwargs: Shown.kwargs) -> Figure:
         with matplotlib.rc_context(SETTINGS):
-            return draw(result)
+            return draw(*args, **kwargs)
 
     return drawn
 

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from nanoscope.activations import Run, check_site, run
 from nanoscope.errors import NanoscopeError
+from nanoscope.metrics import read_at
 from nanoscope.model import GPT
 from nanoscope.replay.change import Cell
 from nanoscope.replay.execute import Ground, make_ground, replay_rows
@@ -71,7 +72,7 @@ def replay(
     base = base_run(model, tokens, _named(cells)) if base is None else base
     planned = plan(model, tokens, cells, positions, budget=budget, base=base)
     with torch.inference_mode():
-        read = _read(base.logits, positions)
+        read = read_at(base.logits, positions)
         unedited = measure(read).double().cpu()
         values = unedited.repeat(len(cells), 1)
         ground = make_ground(model, base.cache, positions.cpu().numpy(), planned.most_tokens)
@@ -115,10 +116,6 @@ def base_run(model: GPT, tokens: Int[Tensor, "example pos"], names: Iterable[str
 
 def _named(cells: Sequence[Cell]) -> set[str]:
     return {edit.site.name for cell in cells for edit in cell}
-
-
-def _read(logits: Float[Tensor, "example pos vocab"], positions: Tensor) -> Float[Tensor, "example read vocab"]:
-    return logits.take_along_dim(positions.to(logits.device)[..., None], dim=1)
 
 
 def _pack_logits(ground: Ground, planned: Plan, pack: Pack, read: Tensor) -> Float[Tensor, "row read vocab"]:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from nanoscope import model as arithmetic
 from nanoscope.model import Attention
-from nanoscope.replay.change import Mask, Placed
+from nanoscope.replay.change import LayerFlow, Placed
 
 Grids = tuple[Tensor, Tensor, Tensor]
 """Queries, keys and values."""
@@ -39,12 +39,14 @@ class Group:
     """How many keys each row holds itself."""
     at_queries: slice
     at_keys: slice
-    """Where the rows' tokens lie in the flat queries, keys and values."""
+    """Where the rows' tokens lie in the flat queries, and in the flat keys and values."""
+    absorbed: bool
+    """The keys and values are never made; `at_keys` is where their tokens lie in the flat residual stream."""
 
     @cached_property
     def causal(self) -> bool:
         """Are the queries the very positions of the own keys?"""
-        return len(self.queries) == self.keys and self.keys > 1
+        return len(self.queries) == self.keys and self.keys > 1 and not self.absorbed
 
     @cached_property
     def visible(self) -> Tensor | None:
@@ -54,25 +56,31 @@ class Group:
         return None if self.causal or seen.all() else torch.from_numpy(seen)
 
 
-def groups(attended: Mask, own: Mask, examples: np.ndarray, apart: np.ndarray) -> Iterator[Group]:
+def groups(flow: LayerFlow, examples: np.ndarray, apart: np.ndarray) -> Iterator[Group]:
     """Split rows, in their order, into groups; rows marked in `apart` are never with ones that are not."""
-    begin_queries, begin_keys = (np.concatenate([[0], np.cumsum(mask.sum(1))]) for mask in (attended, own))
-    active = np.flatnonzero(attended.any(1))
-    shape = np.concatenate([attended, own, apart[:, None]], axis=1)[active]
+    held = flow.own & ~flow.absorbed[:, None]
+    begin_queries, begin_keys, begin_residual = (
+        np.concatenate([[0], np.cumsum(mask.sum(1))]) for mask in (flow.attended, held, flow.site["resid_pre"])
+    )
+    active = np.flatnonzero(flow.attended.any(1))
+    kinds = np.stack([apart, flow.absorbed], axis=1)
+    shape = np.concatenate([flow.attended, flow.own, kinds], axis=1)[active]
     changes = np.flatnonzero((shape[1:] != shape[:-1]).any(1) | (np.diff(active) > 1)) + 1
     for block in np.split(active, changes) if len(active) else ():
         first, end = int(block[0]), int(block[-1]) + 1
         for rows, cells in _rectangles(examples[first:end], first):
             here = rows.start
+            begin = begin_residual if flow.absorbed[here] else begin_keys
             yield Group(
                 rows=rows,
                 cells=cells,
                 examples=_sliced(examples[rows][: (rows.stop - rows.start) // cells]),
-                start=int(own[here].argmax()),
-                queries=np.flatnonzero(attended[here]),
-                keys=int(own[here].sum()),
+                start=int(flow.own[here].argmax()),
+                queries=np.flatnonzero(flow.attended[here]),
+                keys=int(flow.own[here].sum()),
                 at_queries=slice(int(begin_queries[here]), int(begin_queries[rows.stop])),
-                at_keys=slice(int(begin_keys[here]), int(begin_keys[rows.stop])),
+                at_keys=slice(int(begin[here]), int(begin[rows.stop])),
+                absorbed=bool(flow.absorbed[here]),
             )
 
 
@@ -95,13 +103,19 @@ def _sliced(examples: np.ndarray) -> slice | Tensor:
     return slice(first, end) if end - first == len(examples) else torch.from_numpy(examples)
 
 
-def attend_group(group: Group, own: Grids, base: Grids, attn: Attention, z: Tensor) -> None:
-    """Fill `z [token, head, d_head]` at a group's queries: the shared past, then the own keys, joined."""
-    q, k, v = _own(group, own)
+def attend_group(group: Group, own: Grids, residual: Tensor, base: Grids, attn: Attention, z: Tensor) -> None:
+    """Fill `z [token, head, d_head]` at a group's queries: the shared past, then the own keys, joined.
+
+    `residual [token, d_model]` is the normalised residual stream at the places that changed.
+    """
+    q = _rows(group, own[0], group.at_queries)
     rows = z[group.at_queries].unflatten(0, q.shape[:2])
-    here = arithmetic.attend_part(
-        q, k, v, attn, None if group.visible is None else group.visible.to(q.device), group.causal
-    )
+    visible = None if group.visible is None else group.visible.to(q.device)
+    if group.absorbed:
+        here = arithmetic.attend_through(q, _rows(group, residual, group.at_keys), attn, visible)
+    else:
+        k, v = (_rows(group, part, group.at_keys) for part in own[1:])
+        here = arithmetic.attend_part(q, k, v, attn, visible, group.causal)
     if group.start == 0:
         rows.copy_(here[0])
         return
@@ -119,7 +133,7 @@ def attend_explicitly(
     group: Group, own: Grids, base: Grids, attn: Attention, edits: Sequence[Sequence[Placed]], z: Tensor
 ) -> None:
     """The same with the scores and patterns laid open, and edited; `edits` has one entry for each of the cells."""
-    q, k, v = _own(group, own)
+    q, k, v = (_rows(group, part, at) for part, at in zip(own, (group.at_queries, *[group.at_keys] * 2), strict=True))
     past = [part[group.examples, : group.start].repeat(group.cells, 1, 1, 1) for part in base[1:]]
     k, v = torch.cat([past[0], k], dim=1), torch.cat([past[1], v], dim=1)
     visible = torch.from_numpy(group.queries[:, None] >= np.arange(k.shape[1])).to(q.device)
@@ -128,14 +142,9 @@ def attend_explicitly(
     z[group.at_queries] = arithmetic.mix(pattern, v).flatten(0, 1)
 
 
-def _own(group: Group, own: Grids) -> Grids:
-    """The rows' own queries, keys and values, `[row, query or key, head, d_head]`."""
-    rows = group.rows.stop - group.rows.start
-    q, k, v = (
-        part[where].unflatten(0, (rows, -1))
-        for part, where in zip(own, (group.at_queries, group.at_keys, group.at_keys), strict=True)
-    )
-    return q, k, v
+def _rows(group: Group, flat: Tensor, tokens: slice) -> Tensor:
+    """A group's part of a flat activation, row by row."""
+    return flat[tokens].unflatten(0, (group.rows.stop - group.rows.start, -1))
 
 
 def _edited(name: str, value: Tensor, group: Group, edits: Sequence[Sequence[Placed]]) -> Tensor:

@@ -70,20 +70,34 @@ def _causal(site: Site, differs: Bool[Tensor, "example query head key"]) -> Bool
     return differs & ~hidden
 
 
-Seeds = Mapping[Key, Mask]
-"""Where the edits themselves change each activation."""
+LAID_OPEN = ("k", "v", "scores", "pattern")
+"""Sites of attention that must be there to be edited."""
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Where the edits themselves change each activation, and the rows whose attention is laid open in a layer."""
+
+    changed: Mapping[Key, Mask]
+    laid_open: Mapping[int, np.ndarray]
 
 
 def seeds(cells: Sequence[Sequence[Placed]], examples: int, length: int, rows: np.ndarray | None = None) -> Seeds:
     """The changes of every example of some cells, row `cell * examples + example`, or of some of those rows."""
     found: dict[Key, Mask] = {}
+    laid_open: dict[int, np.ndarray] = {}
     for number, cell in enumerate(cells):
         for part in cell:
-            key = (part.edit.site.name, part.edit.site.layer)
-            mask = found.setdefault(key, np.zeros((len(cells), examples, length), dtype=bool))
+            name, layer = part.edit.site.name, part.edit.site.layer
+            mask = found.setdefault((name, layer), np.zeros((len(cells), examples, length), dtype=bool))
             mask[number, :, part.covered] |= part.changed
-    flat = {key: mask.reshape(-1, length) for key, mask in found.items()}
-    return flat if rows is None else {key: mask[rows] for key, mask in flat.items()}
+            if layer is not None and name in LAID_OPEN:
+                laid_open.setdefault(layer, np.zeros((len(cells), examples), dtype=bool))[number] = True
+    chosen = slice(None) if rows is None else rows
+    return Seeds(
+        {key: mask.reshape(-1, length)[chosen] for key, mask in found.items()},
+        {layer: mask.ravel()[chosen] for layer, mask in laid_open.items()},
+    )
 
 
 def read_mask(positions: np.ndarray, length: int) -> Mask:
@@ -102,6 +116,8 @@ class LayerFlow:
     """Queries whose attention must be done again."""
     own: Mask
     """Keys and values that each row holds itself; the ones before are the base run's."""
+    absorbed: np.ndarray
+    """Rows of the last layer whose own keys and values are never made: few queries meet the residual stream itself."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +133,14 @@ def spread(config: GPTConfig, start: Seeds, reads: Mask) -> Flow:
     """Follow the changes through the model, as far as the reads `[row, pos]` can see them."""
     seen = np.logical_or.accumulate(reads[:, ::-1], axis=1)[:, ::-1]
     nothing = np.zeros_like(reads)
-    embedded = changed = (start.get(("embed", None), nothing) | start.get(("pos_embed", None), nothing)) & seen
+    embedded, positions = (start.changed.get((name, None), nothing) for name in ("embed", "pos_embed"))
+    embedded = changed = (embedded | positions) & seen
     layers = []
     for layer in range(config.n_layer):
         needed = reads if layer == config.n_layer - 1 else seen
         layers.append(_spread_layer(config, layer, changed, start, (seen, needed)))
         changed = layers[-1].site["resid_post"]
-    final = start.get(("ln_final", None), nothing)
+    final = start.changed.get(("ln_final", None), nothing)
     return Flow(embedded, tuple(layers), (changed | final) & reads)
 
 
@@ -132,12 +149,12 @@ def _spread_layer(config: GPTConfig, layer: int, changed: Mask, start: Seeds, vi
 
     def grown(mask: Mask, *names: str) -> Mask:
         for name in names:
-            seed = start.get((name, layer))
+            seed = start.changed.get((name, layer))
             mask = mask if seed is None else mask | (seed & needed)
         return mask
 
     def grown_for_keys(mask: Mask, name: str) -> Mask:
-        seed = start.get((name, layer))
+        seed = start.changed.get((name, layer))
         return mask if seed is None else mask | (seed & seen)
 
     site = {"resid_pre": grown_for_keys(changed & seen, "resid_pre")}
@@ -151,7 +168,20 @@ def _spread_layer(config: GPTConfig, layer: int, changed: Mask, start: Seeds, vi
     for name in () if config.attention_only else ("resid_mid", "pre", "post", "mlp_out"):
         mask = site[name] = grown(mask, name)
     site["resid_post"] = grown(mask, "resid_post")
-    return LayerFlow(site, attended, _own(keys, attended))
+    own = _own(keys, attended)
+    absorbed = _absorbed(config, layer, start, (site["resid_pre"], attended, own))
+    site["k"], site["v"] = (site[name] & ~absorbed[:, None] for name in "kv")
+    return LayerFlow(site, attended, own, absorbed)
+
+
+def _absorbed(config: GPTConfig, layer: int, start: Seeds, masks: tuple[Mask, Mask, Mask]) -> np.ndarray:
+    """Rows for which `n_head` wide queries cost less than the own keys and values would (see `attend_through`)."""
+    changed, attended, own = masks
+    queries, keys = attended.sum(1), own.sum(1)
+    cheap = (4 * queries <= config.d_head) & (2 * queries < keys)
+    all_new = (changed == own).all(1)
+    open_rows = start.laid_open.get(layer, np.zeros(len(own), dtype=bool))
+    return cheap & all_new & ~open_rows & (layer == config.n_layer - 1)
 
 
 def _own(keys: Mask, attended: Mask) -> Mask:

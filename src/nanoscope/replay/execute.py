@@ -60,7 +60,7 @@ def replay_rows(ground: Ground, cells: Sequence[Sequence[Placed]], rows: np.ndar
     number = places.number[np.arange(len(rows))[:, None], ground.positions[example]]
     row, read = np.nonzero(number >= 0)
     where = torch.from_numpy(rows[row]), torch.from_numpy(read)
-    logits[where] = found[torch.from_numpy(number[row, read]).to(found.device)]
+    logits[where] = found[torch.from_numpy(number[row, read]).to(found.device)].to(logits)
 
 
 @dataclass(frozen=True)
@@ -126,13 +126,14 @@ class Rows:
         return self._at("mlp_out", layer, out, flow.site["mlp_out"])
 
     def _heads(self, x: Flat, layer: int, flow: LayerFlow, block: Block) -> Flat:
-        attended, own = self._places(flow.attended), self._places(flow.own)
-        fresh = self._projected(x, flow, block)
+        normed = x.mapped(lambda value: arithmetic.norm(value, block.ln_1))
+        attended, held = self._places(flow.attended), self._places(flow.own & ~flow.absorbed[:, None])
+        fresh = self._projected(normed, flow, block)
         q, k, v = (
             self._at(name, layer, part, flow.site[name])
             .moved(places, partial(self.base.__getitem__, (name, layer)))
             .values
-            for name, part, places in zip("qkv", fresh, (attended, own, own), strict=True)
+            for name, part, places in zip("qkv", fresh, (attended, held, held), strict=True)
         )
         base = (self.base["q", layer], self.base["k", layer], self.base["v", layer])
         explicit = [self._edits_of(name, layer) for name in EXPLICIT]
@@ -143,19 +144,19 @@ class Rows:
                 edits = [[part for found in explicit for part in found.get(cell, ())] for cell in self._cells_of(group)]
                 attend_explicitly(group, (q, k, v), base, block.attn, edits, z)
             else:
-                attend_group(group, (q, k, v), base, block.attn, z)
+                attend_group(group, (q, k, v), normed.values, base, block.attn, z)
         return Flat(z, attended)
 
     def _projected(self, x: Flat, flow: LayerFlow, block: Block) -> tuple[Flat, Flat, Flat]:
-        """Queries, keys and values of the changed residual stream; in the last layer only the queries that are read."""
-        normed = x.mapped(lambda value: arithmetic.norm(value, block.ln_1))
+        """Queries, keys and values of the changed residual stream; in the last layer only those that are needed."""
         asked = self._places(flow.site["resid_pre"] & flow.attended)
-        if asked is x.places:
-            q, k, v = arithmetic.qkv(normed.values, block.attn)
-            return Flat(q, asked), Flat(k, asked), Flat(v, asked)
-        k, v = arithmetic.keys_values(normed.values, block.attn)
-        q = arithmetic.queries(normed.moved(asked, lambda: normed.values).values, block.attn)
-        return Flat(q, asked), Flat(k, x.places), Flat(v, x.places)
+        made = self._places(flow.site["resid_pre"] & ~flow.absorbed[:, None])
+        if asked is made:
+            q, k, v = arithmetic.qkv(x.moved(made, lambda: x.values).values, block.attn)
+            return Flat(q, asked), Flat(k, made), Flat(v, made)
+        k, v = arithmetic.qkv(x.moved(made, lambda: x.values).values, block.attn, first=1)
+        (q,) = arithmetic.qkv(x.moved(asked, lambda: x.values).values, block.attn, end=1)
+        return Flat(q, asked), Flat(k, made), Flat(v, made)
 
     # ---- where things are, and what is put there ---------------------------------------------------------------------
 
@@ -166,9 +167,11 @@ class Rows:
         return self._known[key]
 
     def _groups(self, flow: LayerFlow, apart: np.ndarray) -> tuple[Group, ...]:
-        key = flow.attended.tobytes() + flow.own.tobytes() + apart.tobytes()
+        key = b"".join(
+            part.tobytes() for part in (flow.attended, flow.own, flow.absorbed, apart, flow.site["resid_pre"])
+        )
         if key not in self._shapes:
-            self._shapes[key] = tuple(groups(flow.attended, flow.own, self.example, apart))
+            self._shapes[key] = tuple(groups(flow, self.example, apart))
         return self._shapes[key]
 
     def _cells_of(self, group: Group) -> np.ndarray:

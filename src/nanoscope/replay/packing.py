@@ -19,10 +19,10 @@ import torch
 from nanoscope.activations import Cache
 from nanoscope.errors import NanoscopeError
 from nanoscope.model import GPT, GPTConfig
-from nanoscope.replay.change import Cell, Flow, Mask, Placed, placed, read_mask, seeds, spread
+from nanoscope.replay.change import Cell, Flow, LayerFlow, Mask, Placed, placed, read_mask, seeds, spread
 
 SHARE_OF_FREE_MEMORY = 0.25
-USEFUL_TOKENS_ON_CPU = 2048
+USEFUL_TOKENS_ON_CPU = 4096
 """More tokens at once make no matrix product faster, and leave the processor's cache (benchmarks/README.md)."""
 WIDTHS_PER_TOKEN = 22
 """Floats that a token needs at the worst moment, in units of d_model; held to measured memory by a benchmark."""
@@ -160,8 +160,10 @@ def _row_costs(config: GPTConfig, flow: Flow) -> tuple[np.ndarray, np.ndarray, n
     square = 2 * config.n_embd**2
     for number, layer in reversed(list(enumerate(flow.layers))):
         site = layer.site
-        flops += square * (site["resid_pre"] & layer.attended).sum(1) + square * 2 * site["resid_pre"].sum(1)
-        flops += 4 * config.n_embd * (layer.attended @ np.arange(1, length + 1)) + square * site["z"].sum(1)
+        made = site["resid_pre"] & ~layer.absorbed[:, None]
+        flops += square * (site["resid_pre"] & layer.attended).sum(1) + square * 2 * made.sum(1)
+        flops += np.where(layer.absorbed, _through_residual(config, layer), _attention(config, layer))
+        flops += square * site["z"].sum(1)
         if not config.attention_only:
             flops += square * 4 * (site["resid_mid"].sum(1) + site["post"].sum(1))
         anywhere = anywhere | site["resid_post"] | layer.own
@@ -190,7 +192,7 @@ class _Sizes:
         if budget < token * longest + logits:
             need = (token * longest + logits) / 2**20
             raise NanoscopeError(
-                f"one example of one cell needs {need:,.1f} MiB; raise the budget, or pass fewer examples or shorter texts"
+                f"one example of one cell needs {need:.3g} MiB; raise the budget, or pass fewer examples or shorter texts"
             )
         most, on_cpu = (budget - logits) // token, model.device.type == "cpu"
         useful = max(USEFUL_TOKENS_ON_CPU, longest) if on_cpu else most
@@ -204,6 +206,17 @@ class _Sizes:
         """May a pack of several cells be as large?"""
         small = tokens <= self.tokens and cells * self.logits <= self.useful_logits
         return small and self.bytes(tokens, cells) <= self.budget
+
+
+def _attention(config: GPTConfig, layer: LayerFlow) -> np.ndarray:
+    """Scores and mixing over all the keys that each query sees."""
+    return 4 * config.n_embd * (layer.attended @ np.arange(1, layer.attended.shape[1] + 1))
+
+
+def _through_residual(config: GPTConfig, layer: LayerFlow) -> np.ndarray:
+    """The same over the past, and over the residual stream in place of the own keys and values."""
+    queries, past, own = layer.attended.sum(1), layer.own.argmax(1), layer.own.sum(1)
+    return queries * (4 * config.n_embd * (past + config.n_head * own) + 4 * config.n_embd**2)
 
 
 def _pack(costs: Costs, sizes: _Sizes) -> tuple[tuple[Pack, ...], list[tuple[int, int]]]:

@@ -1,0 +1,235 @@
+"""The command line. Each command imports what it needs when it runs, so `nanoscope --help` loads no torch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.markup import escape
+from rich.table import Table
+
+from nanoscope import __version__
+from nanoscope.cli.console import CONSOLE, bars, open_text, print_findings, say, thread_count
+from nanoscope.cli.patch import Patch, run_patch
+from nanoscope.cli.training import Preset, Train, run_train
+from nanoscope.errors import NanoscopeError
+from nanoscope.experiments import EXPERIMENTS
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run an experiment on a checkpoint: `nanoscope run induction CKPT`; `nanoscope run NAME --help` lists its settings."""
+
+    experiment: tyro.conf.Positional[str]
+    checkpoint: tyro.conf.Positional[Path]
+
+
+@dataclass(frozen=True)
+class StudyCommand:
+    """Train and analyse all models of a preset, and write FINDINGS.md. A study that was stopped goes on."""
+
+    preset: tyro.conf.Positional[Preset] = "quick"
+    out: Path | None = None
+    """Folder of the study [runs/PRESET]."""
+    data: Path | None = None
+    """Any text file; without it, tiny Shakespeare."""
+    workers: int = 0
+    """Processes, one thread each; 0 takes two, or one on a single core."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Render FINDINGS.md, its figures and findings.json again, from stored results alone."""
+
+    folder: tyro.conf.Positional[Path]
+
+
+@dataclass(frozen=True)
+class Check:
+    """Try the identities that must hold on any model, and print the table."""
+
+    checkpoint: tyro.conf.Positional[Path]
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a checkpoint in nanoGPT's format (ckpt.pt, with meta.pkl beside it)."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    to: tyro.conf.Positional[Path]
+
+
+Command = (
+    Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Patch, tyro.conf.subcommand("patch")]
+    | Annotated[StudyCommand, tyro.conf.subcommand("study")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Check, tyro.conf.subcommand("check")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point. Bad input ends in one line on standard error and exit code 2."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        _dispatch(arguments)
+    except NanoscopeError as error:
+        print("nanoscope:", " ".join(str(error).splitlines()), file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("nanoscope: stopped; the same command goes on from here", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if arguments == ["--version"]:
+        return CONSOLE.print(f"nanoscope {__version__}")
+    if len(arguments) > 1 and arguments[0] == "run" and not arguments[1].startswith("-"):
+        return _run(arguments[1], arguments[2:])
+    description = "A microscope for nanoGPT. Experiments: " + ", ".join(EXPERIMENTS)
+    command: Any = tyro.cli(Command, prog="nanoscope", description=description, args=arguments)
+    return _COMMANDS[type(command)](command)
+
+
+def _run(name: str, arguments: list[str]) -> None:
+    """Two steps, because an experiment's settings are known only once it is opened."""
+    from nanoscope.experiments import open_experiment
+
+    experiment = open_experiment(name)
+
+    def run(
+        checkpoint: tyro.conf.Positional[Path],
+        settings: Any,
+        data: Path | None = None,
+        out: Path = Path("runs/mine"),
+        label: str | None = None,
+        threads: int = 0,
+    ) -> None:
+        """Run the experiment on a checkpoint, and draw its figures.
+
+        Args:
+            checkpoint: ours or nanoGPT's.
+            settings: how much is measured.
+            data: text to measure on; without it, tiny Shakespeare.
+            out: folder for results and figures.
+            label: what the report calls the model.
+            threads: CPU threads; 0 takes all cores.
+        """
+        _run_on(experiment, checkpoint, settings, data, out, label, threads)
+
+    run.__annotations__["settings"] = Annotated[experiment.params, tyro.conf.arg(name="")]
+    run.__annotations__ |= {"data": Path | None, "label": str | None}
+    run.__annotations__ |= {"checkpoint": tyro.conf.Positional[Path], "out": Path, "threads": int}
+    run.__defaults__ = (experiment.params(), None, Path("runs/mine"), None, 0)
+    tyro.cli(run, prog=f"nanoscope run {name}", description=experiment.question, args=arguments)
+
+
+def _run_on(
+    experiment: Any, path: Path, settings: Any, data: Path | None, out: Path, label: str | None, threads: int
+) -> None:
+    import torch
+
+    from nanoscope import store
+    from nanoscope.checkpoint import load
+    from nanoscope.experiments.experiment import Subject, run_experiment
+    from nanoscope.plots.style import save_png
+    from nanoscope.train import checkpoints
+
+    torch.set_num_threads(thread_count(threads))
+    checkpoint, corpus = load(path), open_text(data)
+    for note in checkpoint.notes:
+        say(f"note: {note}")
+    role = "control" if checkpoint.training.get("data") == "echo" else "model"
+    subject = Subject(checkpoint, corpus, label or f"the model {path}", role, checkpoints(path.parent))
+    with store.only_writer(out), CONSOLE.status(f"{experiment.name}: {experiment.question}"):
+        result = run_experiment(experiment, subject, settings, out / "results")
+        drawn = {name: out / "figures" / f"{name}-{result.key[-12:]}.png" for name in experiment.figures}
+        for name, figure in drawn.items():
+            save_png(experiment.figures[name](result), figure)
+    print_findings(result)
+    say(f"result: {out / 'results' / result.key}")
+    for figure in drawn.values():
+        say(f"figure: {figure}")
+    say(f"report: nanoscope report {out}")
+
+
+def _study(command: StudyCommand) -> None:
+    from nanoscope import report
+    from nanoscope.study import STUDIES, run_study
+
+    if command.workers < 0:
+        raise NanoscopeError(f"workers must be 0 (automatic) or more, not {command.workers}")
+    folder = command.out or Path("runs") / command.preset
+    corpus = open_text(command.data)
+    with bars() as shown:
+        tasks: dict[str, Any] = {}
+
+        def show(progress: Any) -> None:
+            if progress.stage not in tasks:
+                tasks[progress.stage] = shown.add_task(progress.stage, total=progress.total)
+                if not CONSOLE.is_terminal:  # a log shows no bars, so it gets a line per stage
+                    CONSOLE.print(progress.stage)
+            shown.update(tasks[progress.stage], completed=progress.done, note=progress.note)
+
+        results = run_study(STUDIES[command.preset], corpus, folder, command.workers or None, show)
+        writing = shown.add_task("drawing and writing", total=1)
+        page = report.write(folder)
+        shown.update(writing, completed=1)
+    for result in results:
+        print_findings(result, headlines=True)
+    say(f"\nread   {page}\nfigures {folder / 'figures'}\nnumbers {folder / 'findings.json'}")
+
+
+def _report(command: Report) -> None:
+    from nanoscope import report
+
+    if not command.folder.is_dir():
+        raise NanoscopeError(f"there is no folder {command.folder}; give the folder of a study, such as runs/quick")
+    say(f"read {report.write(command.folder)}")
+
+
+def _check(command: Check) -> None:
+    from nanoscope.checkpoint import load
+    from nanoscope.checks import self_checks
+
+    checkpoint = load(command.checkpoint)
+    checks = self_checks(checkpoint.model)
+    table = Table(
+        title=f"{escape(str(command.checkpoint))}: {checkpoint.model.parameter_count:,} parameters",
+        title_justify="left",
+    )
+    for column in ("identity", "error", "limit", ""):
+        table.add_column(column)
+    for check in checks:
+        table.add_row(
+            check.name, f"{check.error:.1e}", f"{check.limit:.0e}", "holds" if check.passed else "[red]BROKEN"
+        )
+    CONSOLE.print(table)
+    for note in checkpoint.notes:
+        say(f"note: {note}")
+    broken = [check.name for check in checks if not check.passed]
+    if broken:
+        raise NanoscopeError(f"{len(broken)} of {len(checks)} self-checks fail, so no analysis will run on this model")
+
+
+def _export(command: Export) -> None:
+    from nanoscope.checkpoint import export, load
+
+    export(load(command.checkpoint), command.to)
+    say(f"wrote {command.to}")
+
+
+_COMMANDS: dict[type, Callable[[Any], None]] = {
+    Train: run_train,
+    Patch: run_patch,
+    StudyCommand: _study,
+    Report: _report,
+    Check: _check,
+    Export: _export,
+}

@@ -1,0 +1,90 @@
+"""What the commands share: the terminal, progress bars, and the options' checks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from nanoscope.errors import NanoscopeError
+
+if TYPE_CHECKING:
+    from nanoscope.corpora import Corpus
+    from nanoscope.results import Result
+
+CONSOLE = Console(highlight=False)
+
+
+def thread_count(wanted: int) -> int:
+    if wanted < 0:
+        raise NanoscopeError(f"threads must be 0 (all cores) or more, not {wanted}")
+    return wanted or os.cpu_count() or 1
+
+
+def chosen_device(wanted: str) -> str:
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted != "cpu" and not torch.cuda.is_available():
+        raise NanoscopeError(f"there is no device {wanted} on this machine; use --device cpu")
+    return wanted
+
+
+def open_text(path: Path | None) -> Corpus:
+    from nanoscope.corpora import open_corpus
+
+    return open_corpus(path, lambda line: say(line, style="dim"))
+
+
+def say(line: str, style: str | None = None) -> None:
+    """Print a line as it is: a path is neither wrapped nor read as markup."""
+    CONSOLE.print(line, style=style, markup=False, soft_wrap=True)
+
+
+def print_findings(result: Result, headlines: bool = False) -> None:
+    """Verdicts and sentences; as headlines, only the claims that a figure shows."""
+    colours = {"supported": "green", "not supported": "yellow", "undecided": "dim"}
+    CONSOLE.print(f"\n[bold]{result.experiment}: {escape(str(result.subject['label']))}[/]")
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for finding in result.findings:
+        if finding.figure or not headlines:
+            text = finding.text.replace("**", "").replace("[", "\\[")
+            word, colour = (
+                (finding.kind, "dim") if finding.kind == "timing" else (finding.verdict, colours[finding.verdict])
+            )
+            table.add_row(f"[{colour}]{word}[/]", text)
+    CONSOLE.print(table)
+
+
+@contextmanager
+def bars() -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with _Noted(*columns, console=CONSOLE) as bars:
+        yield bars
+
+
+class _Noted(Progress):
+    """A progress display whose tasks always have a note."""
+
+    def add_task(self, description: str, *args: Any, **fields: Any) -> Any:
+        return super().add_task(description, *args, **({"note": ""} | fields))
+
+
+def duration(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"

@@ -1,0 +1,110 @@
+"""`nanoscope train`: a preset's recipe, with what the command line changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+
+from nanoscope.cli.console import CONSOLE, bars, chosen_device, duration, open_text, say, thread_count
+
+if TYPE_CHECKING:
+    from nanoscope.corpora import Corpus
+    from nanoscope.recipe import Machine, Recipe
+
+LONG_HOURS = 2.0
+Preset = Literal["quick", "control", "shakespeare", "shakespeare-cpu"]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a GPT by a preset's recipe, or go on where an earlier run in the same folder stopped."""
+
+    preset: tyro.conf.Positional[Preset] = "quick"
+    out: Path | None = None
+    """Folder of the run [runs/PRESET-SEED]."""
+    data: Path | None = None
+    """Any text file; without it, tiny Shakespeare."""
+    seed: int = 1
+    iterations: int | None = None
+    batch_size: int | None = None
+    accumulation: int | None = None
+    n_layer: int | None = None
+    n_head: int | None = None
+    n_embd: int | None = None
+    block_size: int | None = None
+    dropout: float | None = None
+    learning_rate: float | None = None
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto: bfloat16 on a GPU, float32 elsewhere."""
+    threads: int = 0
+    """CPU threads; 0 takes all cores. The count changes the rounding, so keep it to reproduce a run."""
+    compile: bool = False
+    estimate: bool = False
+    """Only time 20 iterations and say how long the training would take here."""
+
+
+def run_train(command: Train) -> None:
+    from nanoscope.train import train
+
+    recipe, machine, text = _recipe(command), _machine(command), open_text(command.data)
+    if command.estimate:
+        return _estimate(command, recipe, machine, text)
+    folder = command.out or Path("runs") / f"{command.preset}-{command.seed}"
+    with bars() as shown:
+        task = shown.add_task(f"training {command.preset}, seed {command.seed}", total=recipe.iterations)
+
+        def show(moment: Any) -> None:
+            shown.update(task, completed=moment.step, total=moment.total, note=f"loss {moment.loss:.3f}")
+
+        trained = train(recipe, text, folder, machine, show)
+    loss = trained.training["val_loss"]
+    say(f"validation loss {loss:.4f} nats per character; checkpoint: {folder / 'final'}")
+    say(f"next: nanoscope run induction {folder / 'final'}")
+
+
+def _estimate(command: Train, recipe: Recipe, machine: Machine, text: Corpus) -> None:
+    from nanoscope.train import seconds_per_iteration
+
+    seconds = seconds_per_iteration(recipe, text, machine)
+    hours = seconds * recipe.iterations / 3600
+    where = "the GPU" if machine.device != "cpu" else f"{machine.threads} CPU thread{'s' * (machine.threads > 1)}"
+    CONSOLE.print(
+        f"{command.preset}: {recipe.iterations:,} iterations at {seconds:.2f} s on {where}: about {duration(hours)}"
+    )
+    if hours > LONG_HOURS and command.preset == "shakespeare":
+        smaller = replace(command, preset="shakespeare-cpu")
+        light = _recipe(smaller)
+        part = seconds * light.batch_size / recipe.batch_size * light.iterations / 3600
+        CONSOLE.print(
+            f"That is long. `shakespeare-cpu` (same model, batch {light.batch_size}, {light.iterations:,} iterations) takes "
+            f"about {duration(part)}: bash scripts/train_for_interpretability.sh shakespeare-cpu"
+        )
+
+
+def _recipe(command: Train) -> Recipe:
+    """The preset's recipe with what the command line changes."""
+    from nanoscope.study import RECIPES
+
+    def given(*names: str) -> dict[str, Any]:
+        return {name: value for name in names if (value := getattr(command, name)) is not None}
+
+    recipe = RECIPES[command.preset]
+    model = replace(recipe.model, **given("n_layer", "n_head", "n_embd", "block_size", "dropout"))
+    changed = given("iterations", "batch_size", "accumulation", "learning_rate")
+    if command.learning_rate is not None:
+        changed["min_learning_rate"] = min(recipe.min_learning_rate, command.learning_rate)
+    precision = command.precision
+    if precision == "auto":
+        precision = "bfloat16" if chosen_device(command.device) != "cpu" else "float32"
+    return replace(recipe, model=model, seed=command.seed, precision=precision, **changed)
+
+
+def _machine(command: Train) -> Machine:
+    from nanoscope.recipe import Machine
+
+    return Machine(chosen_device(command.device), thread_count(command.threads), command.compile)
