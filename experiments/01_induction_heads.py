@@ -75,5 +75,5 @@ scores.sel(score="induction").mean("example").to_xarray().round(2)
 
 # %%
 task = tasks.repeated(symbols, 17, 32, "notebook")
-effect = patching.exact(checkpoint.model, task, metrics.logit_diff, patching.heads(checkpoint.model, task)).effect
-effect.sel(direction="denoise").to_xarray().round(2)
+found = patching.exact(checkpoint.model, task, metrics.logit_diff, patching.heads(checkpoint.model, task))
+found.effect.sel(direction="denoise").to_xarray().round(2)

@@ -18,9 +18,10 @@ from nanoscope.analysis import attribution, lens, patching
 from nanoscope.edits import patch
 from nanoscope.errors import NanoscopeError
 from nanoscope.model import GPT
+from nanoscope.replay import replay
 from nanoscope.results import Sweep
 from nanoscope.seeds import seed_for
-from nanoscope.sites import Site
+from nanoscope.sites import AXES, MLP_SITES, WHOLE_MODEL, Site
 from nanoscope.tasks import Task
 
 TOLERANCE = 1e-5
@@ -54,6 +55,7 @@ def self_checks(model: GPT) -> tuple[Check, ...]:
         ("the lens at the last layer is the model", _lens, TOLERANCE),
         ("explicit attention = fused attention", _tapped, TOLERANCE),
         ("the answer does not depend on the rest of the batch", _batch, TOLERANCE),
+        ("a replayed cell = a full forward", _replayed, TOLERANCE),
         ("a sweep of equal cells is called uninformative", _constant_sweep, 0.0),
     ]
     return tuple(Check(name, error(model, task), limit) for name, error, limit in checks)
@@ -124,6 +126,18 @@ def _tapped(model: GPT, task: Task) -> float:
 
 def _batch(model: GPT, task: Task) -> float:
     return _relative(run(model, task.clean[:1]).logits, run(model, task.clean).logits[:1])
+
+
+def _replayed(model: GPT, task: Task) -> float:
+    """One cell of every kind of site, by the engine and by one forward each."""
+    names = [name for name in AXES if not (model.config.attention_only and name in MLP_SITES)]
+    source = run(model, task.clean, keep=names).cache
+    last = model.config.n_layer - 1
+    sites = [Site(name, None if name in WHOLE_MODEL else layer) for name in names for layer in {0, last}]
+    cells = [[patch(site, source)] for site in sites]
+    found = replay(model, task.corrupt, cells, task.positions, lambda logits: logits[:, 0].square().mean(-1))
+    logits = [run(model, task.corrupt, cell).logits[:, int(task.positions[0, 0])] for cell in cells]
+    return _relative(found.values, torch.stack(logits).square().mean(-1).double().cpu())
 
 
 def _constant_sweep(model: GPT, task: Task) -> float:

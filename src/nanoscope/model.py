@@ -178,14 +178,14 @@ def scores(
     q: Float[Tensor, "batch query head d_head"], k: Float[Tensor, "batch key head d_head"], attn: Attention
 ) -> Float[Tensor, "batch head query key"]:
     """Scaled dot products, before the causal mask: finite everywhere, so they can be averaged and patched."""
-    return q.transpose(1, 2) @ k.permute(0, 2, 3, 1) * attn.scale
+    return (q * attn.scale).transpose(1, 2) @ k.permute(0, 2, 3, 1)
 
 
 def pattern(
     scores: Float[Tensor, "batch head query key"], visible: Bool[Tensor, "query key"]
 ) -> Float[Tensor, "batch head query key"]:
     """Attention probabilities: softmax of the scores over the keys that each query may see."""
-    return scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
+    return (scores + torch.where(visible, 0.0, -math.inf).to(scores)).softmax(dim=-1)
 
 
 def mix(

@@ -12,7 +12,7 @@ from nanoscope.plots import emergence as plots
 EXPERIMENT = Experiment(
     name="emergence",
     question="When in training do induction heads appear?",
-    version=1,
+    version=2,
     params=Params,
     measure=measure,
     judge=judge,
