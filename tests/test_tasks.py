@@ -112,6 +112,8 @@ def test_a_users_pair_is_read_at_its_end(shakespeare: Corpus) -> None:
         tasks.pair(vocabulary, "To be", "To be or")
     with pytest.raises(NanoscopeError, match="not among the model's 65 symbols"):
         tasks.pair(vocabulary, "Tö be", "To be")
+    with pytest.raises(NanoscopeError, match="are both 'e'; give two, or texts that end differently"):
+        tasks.pair(vocabulary, "To be", "So be")
 
 
 def test_lengths_fit_the_context() -> None:

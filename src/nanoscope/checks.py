@@ -135,7 +135,10 @@ def _replayed(model: GPT, task: Task) -> float:
     last = model.config.n_layer - 1
     sites = [Site(name, None if name in WHOLE_MODEL else layer) for name in names for layer in {0, last}]
     cells = [[patch(site, source)] for site in sites]
-    found = replay(model, task.corrupt, cells, task.positions, lambda logits: logits[:, 0].square().mean(-1))
+    try:
+        found = replay(model, task.corrupt, cells, task.positions, lambda logits: logits[:, 0].square().mean(-1))
+    except NanoscopeError:  # a model whose activations are not numbers, or not the same twice
+        return float("inf")
     logits = [run(model, task.corrupt, cell).logits[:, int(task.positions[0, 0])] for cell in cells]
     return _relative(found.values, torch.stack(logits).square().mean(-1).double().cpu())
 

@@ -247,13 +247,13 @@ def pair(vocabulary: Vocabulary, clean: str, corrupt: str, answer: str | None = 
     """A user's own pair of texts, read at the last position. Without answers, each text's own last symbol is meant."""
     if answer is None or wrong is None:
         clean, corrupt, answer, wrong = clean[:-1], corrupt[:-1], clean[-1:], corrupt[-1:]
+    ids = [vocabulary.encode(text)[None] for text in (clean, corrupt, answer, wrong)]
+    if any(tokens.shape[1] == 0 for tokens in ids) or ids[2].shape[1] != 1 or ids[3].shape[1] != 1:
+        raise NanoscopeError("both texts must have at least two symbols, and an answer is one symbol")
     if answer == wrong:
         raise NanoscopeError(
             f"the answer and the wrong answer are both {answer!r}; give two, or texts that end differently"
         )
-    ids = [vocabulary.encode(text)[None] for text in (clean, corrupt, answer, wrong)]
-    if any(tokens.shape[1] == 0 for tokens in ids) or ids[2].shape[1] != 1 or ids[3].shape[1] != 1:
-        raise NanoscopeError("both texts must have at least two symbols, and an answer is one symbol")
     return Task(*ids, positions=torch.tensor([[ids[0].shape[1] - 1]]))
 
 
