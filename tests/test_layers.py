@@ -20,7 +20,7 @@ LAYERS = [
     ["train", "planted"],
     ["edits"],
     ["activations"],
-    ["tasks", "ngrams", "weights"],
+    ["tasks", "ngrams", "weights", "concepts"],
     ["metrics", "ranks", "precision"],
     ["replay", "estimate"],
     ["analysis"],

@@ -257,6 +257,13 @@ def pair(vocabulary: Vocabulary, clean: str, corrupt: str, answer: str | None = 
     return Task(*ids, positions=torch.tensor([[ids[0].shape[1] - 1]]))
 
 
+def spread_starts(total: int, size: int, most: int) -> Int[Tensor, "window"]:
+    """Where to begin at most `most` windows of `size` tokens, spread evenly over `total`, none overlapping another."""
+    if total < size:
+        raise NanoscopeError(f"the text has {total} characters, too few for a window of {size}")
+    return torch.linspace(0, total - size, min(most, total // size)).long()
+
+
 def natural_lookups(
     windows: Int[Tensor, "window size"], text: Int[Tensor, "pos"], match: int, *labels: object, start: int | None = None
 ) -> Task | None:

@@ -173,7 +173,7 @@ def _lookup(s: _Setting, suffix: int) -> Task:
 def _windows(s: _Setting) -> Tensor:
     """Evenly spread windows of validation text, one token longer than the context, none overlapping another."""
     size = s.model.config.block_size + (s.start is None)
-    starts = torch.linspace(0, len(s.val) - size, min(s.params.windows, len(s.val) // size)).long()
+    starts = tasks.spread_starts(len(s.val), size, s.params.windows)
     return s.val[starts[:, None] + torch.arange(size)]
 
 
