@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nanoscope.findings import Finding, number
-from nanoscope.report.contents import Study, figure_path
+from nanoscope.findings import number
+from nanoscope.report.contents import Study
+from nanoscope.report.pieces import capital, evidence_table, link, picture, said, status
 from nanoscope.results import Result, head_name
 
 METHOD = """### Methodology
@@ -26,7 +27,7 @@ def section(study: Study) -> str:
     """The whole of finding 1."""
     parts = [
         "## Finding 1: Induction heads",
-        f"**Status**: {_status(study)}  \n**Notebook**: `experiments/01_induction_heads.ipynb`",
+        f"**Status**: {status(study, 'induction', 'heads')}  \n**Notebook**: `experiments/01_induction_heads.ipynb`",
         "### Hypothesis\n\nSmall character-level models learn induction heads, as larger models do (Olsson et al. 2022).",
         METHOD,
         "### Results",
@@ -37,32 +38,27 @@ def section(study: Study) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _status(study: Study) -> str:
-    result = study.result(study.main, "induction")
-    return "not measured" if result is None else f"complete: *{result.finding('induction.heads').verdict}*"
-
-
 def _model(study: Study, label: str) -> str:
     """One model's results, in the template's four parts."""
     result = study.result(label, "induction")
     if result is None:
         return ""
     title = {
-        "model": f"#### {_capital(label)}",
+        "model": f"#### {capital(label)}",
         "control": f"#### Positive control: {label}",
         "planted": f"#### Known answer: {label}",
     }[study.role(label)]
     parts = {
-        "Induction capability": f"{_said(result, 'gain', 'accuracy')} {_chance(result)} "
-        + f"{_lookups(result)} {_said(result, 'natural', 'long_match')}",
-        "Layer localisation": f"{_said(result, 'localised')} {_key_layers(result)} {_said(result, 'and_gate', 'ablation')}",
-        "Attention heads": _said(result, "heads", "absent", "previous_token", "copying", "k_composition"),
-        "Prediction formation": f"{_said(result, 'convergence')} {_writers(result)}",
+        "Induction capability": f"{said(result, 'gain', 'accuracy')} {_chance(result)} "
+        + f"{_lookups(result)} {said(result, 'natural', 'long_match')}",
+        "Layer localisation": f"{said(result, 'localised')} {_key_layers(result)} {said(result, 'and_gate', 'ablation')}",
+        "Attention heads": said(result, "heads", "absent", "previous_token", "copying", "k_composition"),
+        "Prediction formation": f"{said(result, 'convergence')} {_writers(result)}",
     }
-    paragraphs = [f"**{name}.** {text} ([evidence]({_link(result)}))" for name, text in parts.items()]
+    paragraphs = [f"**{name}.** {text} ([evidence]({link(result)}))" for name, text in parts.items()]
     onset = _onset(study, label)
-    pictures = [_figure(study, label, name) for name in _pictures(study.role(label))]
-    return "\n\n".join(part for part in (title, *paragraphs, onset, *pictures, _table(result)) if part)
+    pictures = [picture(study, label, name) for name in _pictures(study.role(label))]
+    return "\n\n".join(part for part in (title, *paragraphs, onset, *pictures, evidence_table(result)) if part)
 
 
 def _pictures(role: str) -> tuple[str, ...]:
@@ -75,29 +71,8 @@ def _onset(study: Study, label: str) -> str:
     result = study.result(label, "emergence")
     if result is None:
         return ""
-    said = " ".join(finding.text for finding in result.findings if finding.verdict != "undecided")
-    return f"**Emergence.** {said} ([evidence]({_link(result)}))\n\n{_figure(study, label, 'emergence_onset')}"
-
-
-def _table(result: Result) -> str:
-    """Every finding of one model, with its evidence."""
-    rows = [_row(finding) for finding in result.findings if finding.kind == "measurement"]
-    head = "| claim | criterion | value [95 % interval] | n | null | verdict |\n|---|---|---|---|---|---|"
-    return (
-        f"<details><summary>All claims with their evidence</summary>\n\n{head}\n" + "\n".join(rows) + "\n\n</details>"
-    )
-
-
-def _row(finding: Finding) -> str:
-    e = finding.evidence
-    interval = f"{number(e.value)} [{number(e.interval[0])}, {number(e.interval[1])}]"
-    null = f"{number(e.null)} ({finding.null_is})"
-    return f"| {finding.claim} | {finding.criterion} | {interval} | {e.n:,} {e.unit} | {null} | **{finding.verdict}** |"
-
-
-def _said(result: Result, *claims: str) -> str:
-    """Findings' own sentences."""
-    return " ".join(result.finding(f"induction.{claim}").text for claim in claims)
+    text = " ".join(finding.text for finding in result.findings if finding.verdict != "undecided")
+    return f"**Emergence.** {text} ([evidence]({link(result)}))\n\n{picture(study, label, 'emergence_onset')}"
 
 
 def _chance(result: Result) -> str:
@@ -137,13 +112,13 @@ def _key_layers(result: Result) -> str:
     clean, corrupt = result["position_plain"].values.mean(-1)
     if not result["position_informative"].values:
         return "No layer stands out: the copy makes too small a difference at the one query that was followed."
-    said = []
+    places = []
     for d, verb in enumerate(("restores", "destroys")):
         layer, place = divmod(int(inner[d].argmax()), inner.shape[2])
         role = _role(result, int(change.labels("pos")[place]))
-        said.append(f"the stream into L{layer} at {role} {verb} {number(inner[d, layer, place] / (clean - corrupt))}")
+        places.append(f"the stream into L{layer} at {role} {verb} {number(inner[d, layer, place] / (clean - corrupt))}")
     needed = _most_needed(result)
-    return f"Of single places in the residual stream, {' and '.join(said)} of the difference at one query.{needed}"
+    return f"Of single places in the residual stream, {' and '.join(places)} of the difference at one query.{needed}"
 
 
 def _most_needed(result: Result) -> str:
@@ -161,18 +136,6 @@ def _role(result: Result, position: int) -> str:
     names = {"matched": "the query token's earlier place", "followed": "the place after the query token's earlier one"}
     names["query"] = "the query"
     return next((text for role, text in names.items() if int(roles[role]) == position), f"position {position}")
-
-
-def _link(result: Result) -> str:
-    return f"results/{result.key}/result.json"
-
-
-def _figure(study: Study, label: str, figure: str) -> str:
-    return f"![{figure.replace('_', ' ')}, {label}]({figure_path(study, label, figure)})"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _literature(study: Study) -> str:
@@ -227,12 +190,12 @@ def _interpretation(study: Study) -> str:
     main = study.result(study.main, "induction")
     if main is None:
         return ""
-    said = {
+    sentence = {
         "supported": f"Induction heads form in {study.main}.",
         "not supported": f"No head of {study.main} is an induction head.",
         "undecided": f"Whether {study.main} has an induction head is not decided by this run.",
     }[main.finding("induction.heads").verdict]
-    parts = [said, _instrument(study), _seeds(study), _worth(main)]
+    parts = [sentence, _instrument(study), _seeds(study), _worth(main)]
     return (
         f"### Interpretation\n\n{' '.join(part for part in parts if part)}\n\n### Implications for AI safety\n\nModest "
         "ones. A mechanism can be looked for with a criterion fixed beforehand and with controls that show whether the "

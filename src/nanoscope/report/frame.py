@@ -7,6 +7,7 @@ from typing import Any
 from nanoscope.corpora import SHAKESPEARE
 from nanoscope.findings import number
 from nanoscope.report.contents import Study, figure_path
+from nanoscope.report.pieces import capital
 from nanoscope.stats import share_interval
 
 REPORT_COMMANDS = {
@@ -150,11 +151,9 @@ def _lens(study: Study) -> str:
         if result is not None:
             kl = result["lens"].sel(measure="kl").mean("example").values
             steps = " -> ".join(number(float(x)) for x in kl)
-            lines.append(f"- {_capital(label)}: KL(model || lens) by layer {steps} nats.")
+            lines.append(f"- {capital(label)}: KL(model || lens) by layer {steps} nats.")
             left = float(result["attribution_unexplained"].values)
-            lines.append(
-                f"- {_capital(label)}: direct contributions leave {left:.1e} of the largest logit unexplained."
-            )
+            lines.append(f"- {capital(label)}: direct contributions leave {left:.1e} of the largest logit unexplained.")
     return "\n".join(lines)
 
 
@@ -314,10 +313,6 @@ def updates(study: Study) -> str:
         by_date.setdefault(str(result.provenance["date"]), []).append(line)
     parts = [f"### {date}\n\n" + "\n".join(lines) for date, lines in sorted(by_date.items(), reverse=True)]
     return "## Updates log\n\n" + "\n\n".join(parts)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _command(study: Study) -> str:
