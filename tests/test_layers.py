@@ -21,7 +21,7 @@ LAYERS = [
     ["edits"],
     ["activations"],
     ["tasks", "ngrams", "weights", "concepts"],
-    ["metrics", "ranks", "precision"],
+    ["metrics", "ranks", "precision", "passages"],
     ["replay", "estimate"],
     ["analysis"],
     ["checks"],

@@ -86,6 +86,12 @@ def run(
     return Run(logits, Cache(tap.kept))
 
 
+def residual_streams(model: GPT, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "reading batch pos d_model"]:
+    """The residual stream before the first and after every layer: layer + 1 readings."""
+    cache = run(model, tokens, keep=[("resid_pre", 0), "resid_post"]).cache
+    return torch.cat([cache["resid_pre", 0][None], cache.layers("resid_post")])
+
+
 def gradients(
     model: GPT,
     tokens: Int[Tensor, "batch pos"],

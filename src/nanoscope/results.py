@@ -8,7 +8,7 @@ and labels in the header. Reports, figures and notebooks read results; none of t
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,6 +143,13 @@ def load_result(path: Path) -> Result:
 def load_results(folder: Path) -> tuple[Result, ...]:
     """All results under a folder, in the order of their names."""
     return tuple(load_result(path.parent) for path in sorted(folder.glob("[!.]*/result.json")))
+
+
+def stacked(parts: Sequence[Sweep], dim: str, labels: Sequence[Label]) -> Sweep:
+    """Sweeps of the same axes, one after another along a new first axis."""
+    first = parts[0]
+    coords = {dim: tuple(labels), **first.coords}
+    return Sweep(np.stack([part.values for part in parts]), (dim, *first.dims), first.unit, coords)
 
 
 def head_name(layer: int, head: int) -> str:

@@ -1,4 +1,5 @@
-"""Direct logit attribution: how much each component writes, directly, into the difference of two logits.
+"""Direct logit attribution: how much each component writes, directly, into the difference of two logits, or into one
+logit's distance from the mean of all.
 
 The residual stream before the unembedding is a sum: embeddings, every head's write, attention biases, every MLP. With
 the final norm's scale held at its value, the logits are linear in these parts, and they sum to the logit difference
@@ -10,6 +11,7 @@ Source: Elhage et al. 2021; methods.md 4.3.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,19 +21,24 @@ from torch import Tensor
 from nanoscope import metrics
 from nanoscope.activations import Cache, run
 from nanoscope.model import GPT, norm_frozen
+from nanoscope.passages import NAMES, Passages
 from nanoscope.results import Sweep, head_name
 from nanoscope.tasks import Task
 
 CHUNK = 32
+WINDOWS = 8
+KEPT = ["embed", "pos_embed", "z", "mlp_out", "resid_post"]
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """Contributions to answer logit minus wrong logit, `[component, example]`, and what is left unexplained."""
+    """Contributions, and what is left unexplained."""
 
     contributions: Sweep
+    """To answer logit minus wrong logit `[component, example]`, or, on text, to the next token's logit minus the mean
+    logit, summed over places, `[component, kind, window]`."""
     unexplained: float
-    """Largest |sum of contributions - logit difference| over examples, relative to the largest logit."""
+    """Largest |sum of contributions - what they are contributions to|, relative to the largest logit."""
 
 
 @torch.no_grad()
@@ -40,13 +47,31 @@ def logit_difference(model: GPT, task: Task) -> Attribution:
     values, errors = [], []
     for i in range(0, len(task), CHUNK):
         part = task[i : i + CHUNK]
-        logits, cache = run(model, part.clean, keep=["embed", "pos_embed", "z", "mlp_out", "resid_post"])
-        summed = _contributions(model, part, cache)
+        logits, cache = run(model, part.clean, keep=KEPT)
         read = metrics.read(logits, part)
-        gap = metrics.logit_diff(read, part)
-        errors.append(float((summed.sum(0) - gap).abs().max() / read.abs().max().clamp_min(1e-9)))
+        direct = _direct(
+            model, cache, lambda value, part=part: _at_reads(value, part), _row(model, part.answer, part.wrong)
+        )
+        summed = direct.mean(-1)
+        errors.append(_left(summed.sum(0), metrics.logit_diff(read, part), read))
         values.append(summed.double().cpu().numpy())
     sweep = Sweep(np.concatenate(values, axis=1), ("component", "example"), "logits", {"component": _names(model)})
+    return Attribution(sweep, max(errors))
+
+
+@torch.no_grad()
+def on_text(model: GPT, text: Passages) -> Attribution:
+    """Direct contributions to the next token's logit above the mean logit, by kind of place."""
+    values, errors = [], []
+    for i in range(0, len(text), WINDOWS):
+        part = text[i : i + WINDOWS]
+        logits, cache = run(model, part.tokens, keep=KEPT)
+        read = part.read(logits).float()
+        direct = _direct(model, cache, part.read, _row(model, part.targets, None))
+        errors.append(_left(direct.sum(0), metrics.chosen(read, part.targets) - read.mean(-1), read))
+        values.append(part.sums(direct.double().cpu().numpy()))
+    coords = {"component": _names(model), "kind": NAMES}
+    sweep = Sweep(np.concatenate(values, axis=-1), ("component", "kind", "window"), "logits, summed", coords)
     return Attribution(sweep, max(errors))
 
 
@@ -56,17 +81,33 @@ def head_writes(model: GPT, z: Tensor, layer: int) -> Tensor:
     return torch.einsum("bphk,dhk->bphd", z, w_o)
 
 
-def _contributions(model: GPT, task: Task, cache: Cache) -> Tensor:
-    """`[component, example]`, in the order of `_names`."""
-    whole = _at_reads(cache["resid_post", model.config.n_layer - 1], task)
-    direction = model.lm_head.weight[task.answer] - model.lm_head.weight[task.wrong]
+def _row(model: GPT, answer: Tensor, wrong: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What a final residual stream is multiplied with, `[*any, d_model]`, and what is added: the answer's row of the
+    unembedding and its bias, minus the wrong answer's, or minus the mean over the vocabulary."""
+    weight, bias = model.lm_head.weight, model.lm_head.bias
+    bias = torch.zeros(len(weight), device=weight.device) if bias is None else bias
+    if wrong is None:
+        return weight[answer] - weight.mean(0), bias[answer] - bias.mean()
+    return weight[answer] - weight[wrong], bias[answer] - bias[wrong]
+
+
+def _direct(model: GPT, cache: Cache, pick: Callable[[Tensor], Tensor], row: tuple[Tensor, Tensor]) -> Tensor:
+    """Every component's contribution at the places that `pick` takes, in the order of `_names`: `[component, *place]`."""
+    direction, constant = row
+    batch = cache["embed"].shape[0]
+    whole = pick(cache["resid_post", model.config.n_layer - 1])
     rows = []
     for part in parts(model, cache):
-        read = _at_reads(part.expand(len(task), -1, -1), task)
+        read = pick(part.expand(batch, -1, -1))
         final = read if model.ln_f is None else norm_frozen(read, whole, model.ln_f)
-        rows.append((final * direction).sum(-1).mean(-1))
-    rows.append(_constants(model, task, direction))
-    return torch.stack(rows)
+        rows.append((final * direction).sum(-1))
+    if model.ln_f is not None and model.ln_f.bias is not None:
+        constant = constant + direction @ model.ln_f.bias
+    return torch.stack([*rows, constant.expand_as(rows[0])])
+
+
+def _left(summed: Tensor, whole: Tensor, logits: Tensor) -> float:
+    return float((summed - whole).abs().max() / logits.abs().max().clamp_min(1e-9))
 
 
 def parts(model: GPT, cache: Cache) -> list[Tensor]:
@@ -80,16 +121,6 @@ def parts(model: GPT, cache: Cache) -> list[Tensor]:
         if block.mlp is not None:
             parts.append(cache["mlp_out", layer])
     return parts
-
-
-def _constants(model: GPT, task: Task, direction: Tensor) -> Tensor:
-    """The final norm's bias and the head's bias, which no component writes: `[example]`."""
-    total = torch.zeros(task.answer.shape, device=direction.device)
-    if model.ln_f is not None and model.ln_f.bias is not None:
-        total = total + direction @ model.ln_f.bias
-    if model.lm_head.bias is not None:
-        total = total + model.lm_head.bias[task.answer] - model.lm_head.bias[task.wrong]
-    return total.mean(-1)
 
 
 def _names(model: GPT) -> tuple[str, ...]:

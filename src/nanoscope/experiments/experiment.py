@@ -93,6 +93,16 @@ def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder
     return load_result(save_result(result, folder))
 
 
+def timed(stages: Mapping[str, Callable[[], Sweeps]]) -> Sweeps:
+    """The sweeps of all stages, in order, and how long each stage took."""
+    sweeps, seconds = {}, []
+    for stage in stages.values():
+        began = time.perf_counter()
+        sweeps |= stage()
+        seconds.append(time.perf_counter() - began)
+    return {**sweeps, "seconds": Sweep(np.array(seconds), ("stage",), "s", {"stage": tuple(stages)})}
+
+
 def describe(subject: Subject) -> dict[str, Any]:
     """What a report says of the model."""
     model = subject.checkpoint.model

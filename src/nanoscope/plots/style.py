@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib
+import matplotlib.colors
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -74,6 +76,12 @@ def heatmap(ax: Axes, values: Any, limit: float, diverging: bool = True) -> Any:
         side.set_visible(False)
     ax.tick_params(length=0)
     return image
+
+
+def ordered_colours(count: int) -> list[str]:
+    """Colours that go from light to dark, for curves and bars that have an order."""
+    shades = matplotlib.colormaps["viridis_r"](np.linspace(0.05, 0.95, count))
+    return [matplotlib.colors.to_hex(shade) for shade in shades]
 
 
 def visible_character(symbol: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -13,11 +12,11 @@ from torch import Tensor
 from nanoscope import metrics, tasks
 from nanoscope.analysis import ablation, attribution, behaviour, composition, heads, lens, patching
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import Subject, Sweeps
+from nanoscope.experiments.experiment import Subject, Sweeps, timed
 from nanoscope.experiments.induction.select import Head, Selection, p_values, select
 from nanoscope.model import GPT
 from nanoscope.ngrams import NGrams
-from nanoscope.results import Sweep
+from nanoscope.results import Sweep, stacked
 from nanoscope.seeds import seed_for
 from nanoscope.sites import Site
 from nanoscope.tasks import Task
@@ -106,17 +105,7 @@ def measure(subject: Subject, params: Params) -> Sweeps:
         "lens": lambda: _lens(setting),
         "patterns": lambda: _patterns(setting, chosen, subject),
     }
-    return attention | _timed(stages)
-
-
-def _timed(stages: Mapping[str, Callable[[], Sweeps]]) -> Sweeps:
-    """The sweeps of all stages, and how long each stage took."""
-    sweeps, seconds = {}, []
-    for stage in stages.values():
-        began = time.perf_counter()
-        sweeps |= stage()
-        seconds.append(time.perf_counter() - began)
-    return {**sweeps, "seconds": Sweep(np.array(seconds), ("stage",), "s", {"stage": tuple(stages)})}
+    return attention | timed(stages)
 
 
 def _setting(subject: Subject, params: Params) -> _Setting:
@@ -145,7 +134,7 @@ def _behaviour(s: _Setting) -> Sweeps:
         "behaviour_tables": behaviour.tables_on_task(tables, paired, known),
         "behaviour_shuffled": behaviour.on_task(s.model, tasks.shuffled(paired, s.block, s.params.seed)),
         "behaviour_natural": behaviour.on_task(s.model, natural),
-        "behaviour_lookup": _stack([behaviour.on_task(s.model, task) for task in lookups], "suffix", (1, 2, 3)),
+        "behaviour_lookup": stacked([behaviour.on_task(s.model, task) for task in lookups], "suffix", (1, 2, 3)),
         "behaviour_places": _nothing() if places is None else behaviour.on_task(s.model, _within(places, s)),
         "match_length": behaviour.by_match_length(s.model, _windows(s), tables, s.start),
     }
@@ -189,8 +178,8 @@ def _attention(s: _Setting) -> Sweeps:
             uniform += [base.mean("example")] if split == "report" else []
         tests.append(heads.permutation_test(s.model, s.repeats(length, "select"), s.params.permutations, s.params.seed))
     return {
-        **{f"scores_{split}": _stack(parts, "length", s.lengths) for split, parts in scores.items()},
-        "uniform": _stack(uniform, "length", s.lengths),
+        **{f"scores_{split}": stacked(parts, "length", s.lengths) for split, parts in scores.items()},
+        "uniform": stacked(uniform, "length", s.lengths),
         "permutation_p": p_values(tests),
     }
 
@@ -322,9 +311,3 @@ def _patterns(s: _Setting, chosen: Selection, subject: Subject) -> Sweeps:
 
 def _sites(chosen: tuple[Head, ...] | list[Head]) -> list[Site]:
     return [Site("z", layer, head=head) for layer, head in dict.fromkeys(chosen)]
-
-
-def _stack(parts: list[Sweep], dim: str, labels: tuple[int, ...]) -> Sweep:
-    first = parts[0]
-    coords: Mapping = {dim: tuple(labels), **first.coords}
-    return Sweep(np.stack([part.values for part in parts]), (dim, *first.dims), first.unit, coords)

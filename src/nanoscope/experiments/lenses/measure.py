@@ -1,0 +1,309 @@
+"""Experiment 03, the numbers: what the lenses say at every depth, how near it is to n-gram tables, over training too."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope import tasks
+from nanoscope.activations import residual_streams, run
+from nanoscope.analysis import attribution, lens, tuned
+from nanoscope.checkpoint import load
+from nanoscope.errors import NanoscopeError
+from nanoscope.experiments.experiment import Subject, Sweeps, timed
+from nanoscope.model import GPT
+from nanoscope.ngrams import NGrams
+from nanoscope.passages import NAMES, Passages, passages
+from nanoscope.results import Sweep, stacked
+from nanoscope.seeds import seed_for
+
+ORDERS = 7
+LENSES = ("logit lens", "tuned lens")
+SOURCES = ("this model", "untrained layers")
+LARGEST_CODE = 2**63
+
+
+@dataclass(frozen=True)
+class Params:
+    """How much is measured. The defaults are for the published findings; `QUICK` is for the first five minutes."""
+
+    windows: int = 400
+    """Windows of validation text that are read."""
+    tuned_tokens: int = 131_072
+    """Tokens of training text whose residual streams are kept to fit the tuned lens (at most 200,000)."""
+    held_out_tokens: int = 16_384
+    """Tokens of other training text by which the fit is stopped."""
+    tuned_steps: int = 300
+    tuned_batch: int = 4096
+    damage_windows: int = 96
+    """Windows on which layers are exchanged to see whether settled predictions mind."""
+    checkpoints: int = 60
+    """At most so many checkpoints of the training, evenly chosen."""
+    checkpoint_windows: int = 48
+    example_length: int = 60
+    repeats: int = 5
+    """Timings of a forward pass with and without the lens."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in (f.name for f in fields(self) if f.name not in ("seed", "checkpoints")):
+            least = 2 if name.endswith("windows") else 1
+            if getattr(self, name) < least:
+                raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(self, name)}")
+        if self.tuned_tokens > 200_000:
+            raise NanoscopeError(
+                f"--tuned-tokens must be at most 200000, not {self.tuned_tokens}: they are kept in memory"
+            )
+
+
+QUICK = Params(
+    windows=150,
+    tuned_tokens=16_384,
+    held_out_tokens=4096,
+    tuned_steps=120,
+    tuned_batch=1024,
+    damage_windows=48,
+    checkpoints=16,
+    checkpoint_windows=24,
+    repeats=3,
+)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """The model, the text it is read on, and the tables and the tuned lens that it is read with."""
+
+    subject: Subject
+    params: Params
+    train: Tensor
+    text: Passages
+
+    @property
+    def model(self) -> GPT:
+        return self.subject.checkpoint.model
+
+    @property
+    def orders(self) -> int:
+        """Up to which n: 7, or as many as can be counted over so many symbols."""
+        return max(n for n in range(1, ORDERS + 1) if self.model.config.vocab_size**n < LARGEST_CODE)
+
+    @cached_property
+    def tables(self) -> NGrams:
+        return NGrams.fit(self.train.numpy(), self.model.config.vocab_size, self.orders)
+
+    @cached_property
+    def untrained(self) -> GPT:
+        torch.manual_seed(seed_for("untrained model", self.params.seed))
+        return GPT(self.model.config).eval().requires_grad_(False)
+
+    @cached_property
+    def fitted(self) -> tuned.Fit:
+        """The tuned lens."""
+        return self.fit(*(tuned.collect(self.model, tokens) for tokens in self.windows))
+
+    @cached_property
+    def control(self) -> tuned.Fit:
+        """The same fit on an untrained model's streams, for the trained model's outputs."""
+        return self.fit(*(self.borrowed(tokens) for tokens in self.windows))
+
+    def fit(self, train: tuned.Residuals, held_out: tuned.Residuals) -> tuned.Fit:
+        settings = tuned.Settings(steps=self.params.tuned_steps, batch=self.params.tuned_batch)
+        return tuned.fit(self.model, train, held_out, settings, self.params.seed)
+
+    def borrowed(self, tokens: Tensor) -> tuned.Residuals:
+        """An untrained model's streams, with this model's outputs as what they are to predict."""
+        return tuned.collect(self.untrained, tokens).aiming_at(tuned.collect(self.model, tokens))
+
+    @property
+    def windows(self) -> tuple[Tensor, Tensor]:
+        """Windows of training text to fit on, and others between them to stop by."""
+        context, start = self.model.config.block_size, self.subject.start
+        fitted, held = (max(2, n // context) for n in (self.params.tuned_tokens, self.params.held_out_tokens))
+        size = context - (start is not None)
+        starts = tasks.spread_starts(len(self.train), size, fitted + held)
+        tokens = self.train[starts[:, None] + torch.arange(size)]
+        tokens = tokens if start is None else torch.cat([torch.full_like(tokens[:, :1], start), tokens], dim=1)
+        stops = torch.arange(len(tokens)) % max(2, (fitted + held) // held) == 1
+        return tokens[~stops], tokens[stops]
+
+
+def measure(subject: Subject, params: Params) -> Sweeps:
+    """All numbers of experiment 03, by name."""
+    s = _setting(subject, params)
+    return timed(
+        {
+            "n-gram tables": lambda: _tables(s),
+            "tuned lens": lambda: {"tuned_course": s.fitted.course},
+            "reading": lambda: _readings(s),
+            "settling": lambda: _settling(s),
+            "untrained model": lambda: _untrained(s),
+            "writers": lambda: _writers(s),
+            "training": lambda: _training(s),
+            "cost": lambda: _cost(s),
+            "example": lambda: _example(s),
+        }
+    )
+
+
+def _setting(subject: Subject, params: Params) -> _Setting:
+    checkpoint, corpus = subject.checkpoint, subject.corpus
+    context = checkpoint.model.config.block_size
+    skip = min(ORDERS, context // 4)
+    val = checkpoint.encode(corpus.val)
+    text = passages(corpus.val, val, context, params.windows, subject.start, skip)
+    if len(text) < 2:
+        raise NanoscopeError(f"the validation text has {len(val)} characters, too few for two windows of {context}")
+    return _Setting(subject, params, checkpoint.encode(corpus.train), text)
+
+
+def _tables(s: _Setting) -> Sweeps:
+    """The tables' own cross-entropies on the text, and how far the tables of two halves of the corpus are apart."""
+    losses = -np.log(s.tables.prob(s.text.text.numpy())[..., 1:])
+    middle, symbols = len(s.train) // 2, s.model.config.vocab_size
+    halves = [NGrams.fit(half.numpy(), symbols, s.orders) for half in (s.train[:middle], s.train[middle:])]
+    n = tuple(range(1, s.orders + 1))
+    few = s.text[: s.params.damage_windows]
+    return {
+        "table_loss": Sweep(s.text.sums(losses), ("n", "kind", "window"), "nats, summed", {"n": n, "kind": NAMES}),
+        "table_floor": lens.noise_floor(few, *halves),
+    }
+
+
+def _readings(s: _Setting) -> Sweeps:
+    """What both lenses say of the text: window by window over all places, and on average by kind."""
+    lenses = (s.model.unembed, s.fitted.translation.lens(s.model))
+    read = [lens.over_text(s.model, s.text, one, s.tables) for one in lenses]
+    measures, distances, settled, depth = (
+        stacked(parts, "lens", LENSES)
+        for parts in zip(*((one.measures, one.distances, one.settled, _depth(one)) for one in read), strict=True)
+    )
+    counts = read[0].counts
+    return {
+        "places": counts,
+        "reading": _over_all(measures),
+        "reading_by_kind": _by_kind(measures, counts),
+        "distance": _over_all(distances),
+        "distance_by_kind": _by_kind(distances, counts),
+        "settled": _by_kind(settled, counts),
+        "depth": depth,
+    }
+
+
+def _over_all(sums: Sweep) -> Sweep:
+    """The sums over all places of each window."""
+    return sums.sel(kind="all")
+
+
+def _by_kind(sums: Sweep, counts: Sweep) -> Sweep:
+    """The mean over the places of each kind."""
+    means = sums.values.sum(-1) / counts.values.sum(-1).clip(1)
+    return Sweep(means, sums.dims[:-1], sums.unit.removesuffix(", summed"), sums.coords)
+
+
+def _depth(read: lens.Reading) -> Sweep:
+    """The reading at which predictions settle, summed: `[criterion, kind, window]`; never counts as one past the last."""
+    settled = read.settled
+    sums = np.einsum("cdkw,d->ckw", settled.values, np.arange(settled.values.shape[1]))
+    coords = {dim: labels for dim, labels in settled.coords.items() if dim != "depth"}
+    return Sweep(sums, ("criterion", "kind", "window"), "readings, summed", coords)
+
+
+def _settling(s: _Setting) -> Sweeps:
+    """What a layer's exchange does to predictions that the tuned lens calls settled, and to the others."""
+    few = s.text[: s.params.damage_windows]
+    return {"damage": lens.damage_by_settling(s.model, few, s.fitted.translation.lens(s.model))}
+
+
+def _untrained(s: _Setting) -> Sweeps:
+    """Where an untrained model's predictions settle, and what a translation of its streams can know by itself."""
+    few = s.text[: s.params.damage_windows]
+    read = lens.over_text(s.untrained, few, s.untrained.unembed, s.tables)
+    fits = ((tuned.collect(s.model, few.tokens), s.fitted), (s.borrowed(few.tokens), s.control))
+    kl = [tuned.kl(s.model, fit.translation, text).unflatten(1, few.tokens.shape).mean(-1) for text, fit in fits]
+    values = torch.stack(kl).double().cpu().numpy()
+    return {
+        "untrained_depth": _depth(read),
+        "untrained_distance": _by_kind(read.distances, read.counts).sel(kind="all"),
+        "untrained_places": read.counts,
+        "probe": Sweep(values, ("source", "layer", "window"), "nats", {"source": SOURCES}),
+    }
+
+
+def _writers(s: _Setting) -> Sweeps:
+    """What each component writes, directly, into the next character's logit."""
+    few = s.text[: s.params.damage_windows]
+    direct = attribution.on_text(s.model, few)
+    sums = direct.contributions
+    return {
+        "writers": _over_all(sums),
+        "writers_by_kind": _by_kind(sums, Sweep(few.counts, ("kind", "window"), "places")),
+        "writers_places": Sweep(few.counts[0], ("window",), "places"),
+        "writers_unexplained": Sweep(np.array(direct.unexplained), (), "share of the largest logit"),
+    }
+
+
+def _training(s: _Setting) -> Sweeps:
+    """How far the whole model is from each table at every checkpoint of its training."""
+    every = sorted(s.subject.history.items())
+    picked = np.unique(np.linspace(0, len(every) - 1, min(len(every), s.params.checkpoints)).round().astype(int))
+    chosen = [every[i] for i in picked]
+    few = s.text[: s.params.checkpoint_windows]
+    found = [lens.model_distances(load(path).model, few, s.tables) for _, path in chosen]
+    steps = tuple(step for step, _ in chosen)
+    sums = stacked(found, "step", steps) if found else _no_training(s, few)
+    return {
+        "training": _over_all(sums),
+        "training_by_kind": _by_kind(sums, Sweep(few.counts, ("kind", "window"), "places")),
+        "training_places": Sweep(few.counts[0], ("window",), "places"),
+    }
+
+
+def _no_training(s: _Setting, text: Passages) -> Sweep:
+    """What is measured of a training that left no checkpoints."""
+    orders = tuple(range(1, s.orders + 1))
+    coords = {"direction": lens.DIRECTIONS, "n": orders, "kind": NAMES}
+    nothing = np.empty((0, len(lens.DIRECTIONS), len(orders), len(NAMES), len(text)))
+    return Sweep(nothing, ("step", "direction", "n", "kind", "window"), "nats, summed", coords)
+
+
+def _cost(s: _Setting) -> Sweeps:
+    """Seconds of one batch, plain, with the lens at every layer, and of the lens alone, in turn: `[what, repeat]`."""
+    tokens = s.text.tokens[: lens.WINDOWS]
+    streams = residual_streams(s.model, tokens)
+    runs = (lambda: run(s.model, tokens), lambda: lens.lens_logits(s.model, tokens), lambda: s.model.unembed(streams))
+    rows = []
+    for _ in range(s.params.repeats):
+        marks = [time.perf_counter()]
+        for once in runs:
+            once()
+            marks.append(time.perf_counter())
+        rows.append(np.diff(marks))
+    values, what = np.array(rows).T, ("plain forward", "forward with the lens", "lens alone")
+    return {
+        "cost": Sweep(values, ("what", "repeat"), "s", {"what": what}),
+        "cost_tokens": Sweep(np.array(float(tokens.numel())), (), "tokens"),
+    }
+
+
+def _example(s: _Setting) -> Sweeps:
+    """Both lenses on one passage that begins a speech, and the symbols that their readings name."""
+    vocabulary = s.subject.checkpoint.vocabulary
+    assert vocabulary is not None
+    text = s.subject.corpus.val
+    begins = text.find("\n\n") + 2 if "\n\n" in text else 0
+    size = min(s.params.example_length, s.model.config.block_size - (s.subject.start is not None))
+    chosen = text[begins : begins + size]
+    tokens = vocabulary.encode(chosen)
+    lenses = (s.model.unembed, s.fitted.translation.lens(s.model))
+    read = [lens.on_sentence(s.model, tokens, one, s.subject.start) for one in lenses]
+    coords = {"lens": LENSES, **read[0].coords, "place": tuple(chosen)}
+    symbols = (*vocabulary.symbols, *(f"#{i}" for i in range(len(vocabulary), s.model.config.vocab_size)))
+    return {
+        "example": Sweep(np.stack([one.values for one in read]), ("lens", *read[0].dims), read[0].unit, coords),
+        "symbols": Sweep(np.arange(float(len(symbols))), ("symbol",), "token", {"symbol": symbols}),
+    }
