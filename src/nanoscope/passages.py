@@ -87,3 +87,18 @@ def passages(text: str, tokens: Tensor, context: int, most: int, start: int | No
     members = np.stack([np.ones_like(copied), *(kind == k for k in range(len(KINDS))), copied])
     members[..., :skip] = False
     return Passages(before, windows, members)
+
+
+def windows_to_fit(
+    tokens: Tensor, context: int, fitted: int, held: int, start: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Windows `[window, context]` spread over a text `[pos]` to fit something on, and others between them to stop by:
+    `fitted` and `held` of them, or in that proportion as many as there are."""
+    size = context - (start is not None)
+    starts = spread_starts(len(tokens), size, fitted + held)
+    windows = tokens[starts[:, None] + torch.arange(size)]
+    windows = windows if start is None else torch.cat([torch.full_like(windows[:, :1], start), windows], dim=1)
+    stops = torch.arange(len(windows)) % max(2, (fitted + held) // held) == 1
+    if not bool(stops.any()):
+        raise NanoscopeError(f"the text has {len(tokens)} characters, too few to fit a lens on windows of {context}")
+    return windows[~stops], windows[stops]

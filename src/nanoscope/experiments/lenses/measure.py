@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanoscope import tasks
 from nanoscope.activations import residual_streams, run
 from nanoscope.analysis import attribution, lens, tuned
 from nanoscope.checkpoint import load
@@ -18,7 +17,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.experiments.experiment import Subject, Sweeps, timed
 from nanoscope.model import GPT
 from nanoscope.ngrams import NGrams
-from nanoscope.passages import NAMES, Passages, passages
+from nanoscope.passages import NAMES, Passages, passages, windows_to_fit
 from nanoscope.results import Sweep, stacked
 from nanoscope.seeds import seed_for
 
@@ -122,14 +121,9 @@ class _Setting:
     @property
     def windows(self) -> tuple[Tensor, Tensor]:
         """Windows of training text to fit on, and others between them to stop by."""
-        context, start = self.model.config.block_size, self.subject.start
+        context = self.model.config.block_size
         fitted, held = (max(2, n // context) for n in (self.params.tuned_tokens, self.params.held_out_tokens))
-        size = context - (start is not None)
-        starts = tasks.spread_starts(len(self.train), size, fitted + held)
-        tokens = self.train[starts[:, None] + torch.arange(size)]
-        tokens = tokens if start is None else torch.cat([torch.full_like(tokens[:, :1], start), tokens], dim=1)
-        stops = torch.arange(len(tokens)) % max(2, (fitted + held) // held) == 1
-        return tokens[~stops], tokens[stops]
+        return windows_to_fit(self.train, context, fitted, held, self.subject.start)
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
