@@ -217,25 +217,22 @@ def damage_by_settling(model: GPT, text: Passages, lens: Lens) -> Sweep:
     before the layer ("settled") or not ("open"), and how many those are. If settling means that a prediction is made,
     later layers matter less to it.
     """
-    layers = model.config.n_layer
-    totals = np.zeros((layers, 2, 2, len(text)))
-    for i in range(0, len(text), WINDOWS):
-        part = text[i : i + WINDOWS]
-        said = _at_places(model, part, lens)
-        depth = settled(_holds(said)[CRITERIA.index("near")])
-        for layer in range(layers):
-            kl = _damage(model, part, layer, said[-1])
-            for s, where in enumerate((depth <= layer, depth > layer)):
-                totals[layer, s, 0, i : i + WINDOWS] = part.sums(kl * where)[0]
-                totals[layer, s, 1, i : i + WINDOWS] = part.sums(where)[0]
+    parts = [_damage(model, text[i : i + WINDOWS], lens) for i in range(0, len(text), WINDOWS)]
     coords = {"state": ("settled", "open"), "quantity": ("damage", "places")}
-    return Sweep(totals, ("layer", "state", "quantity", "window"), "nats, summed", coords)
+    return Sweep(np.concatenate(parts, axis=-1), ("layer", "state", "quantity", "window"), "nats, summed", coords)
 
 
-def _damage(model: GPT, text: Passages, layer: int, before: Tensor) -> np.ndarray:
-    """KL from the model's output with a layer's writes taken from the next window: `[window, place]`."""
-    names = ("attn_out",) if model.config.attention_only else ("attn_out", "mlp_out")
-    cache = run(model, text.tokens, keep=[(name, layer) for name in names]).cache
-    edits = [Edit(Site(name, layer), cache[name, layer].roll(1, dims=0)) for name in names]
-    after = metrics.log_probs(text.read(run(model, text.tokens, edits).logits).float()).cpu()
-    return (before.exp() * (before - after)).sum(-1).double().numpy()
+def _damage(model: GPT, text: Passages, lens: Lens) -> np.ndarray:
+    """`[layer, state, quantity, window]` on a few windows; each gets the layer's writes of the next."""
+    said = _at_places(model, text, lens)
+    depth = settled(_holds(said)[CRITERIA.index("near")])
+    writes = ("attn_out",) if model.config.attention_only else ("attn_out", "mlp_out")
+    cache = run(model, text.tokens, keep=writes).cache
+    rows = []
+    for layer in range(model.config.n_layer):
+        edits = [Edit(Site(name, layer), cache[name, layer].roll(1, dims=0)) for name in writes]
+        after = metrics.log_probs(text.read(run(model, text.tokens, edits).logits).float()).cpu()
+        kl = (said[-1].exp() * (said[-1] - after)).sum(-1).double().numpy()
+        states = (depth <= layer, depth > layer)
+        rows.append([[text.sums(kl * where)[0], text.sums(where)[0]] for where in states])
+    return np.array(rows)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from nanoscope import metrics
-from nanoscope.activations import residual_streams
+from nanoscope.activations import residual_streams, run
 from nanoscope.model import GPT
 from nanoscope.results import Sweep
 from nanoscope.seeds import seed_for
@@ -59,9 +59,9 @@ class Residuals:
     streams: Float[Tensor, "layer token d_model"]
     target: Float[Tensor, "token vocab"]
 
-    def aiming_at(self, other: Residuals) -> Residuals:
+    def aiming_at(self, target: Float[Tensor, "token vocab"]) -> Residuals:
         """The same streams with the outputs of another model on the same tokens as their target."""
-        return replace(self, target=other.target)
+        return replace(self, target=target)
 
 
 @dataclass(frozen=True)
@@ -96,14 +96,15 @@ def collect(model: GPT, tokens: Int[Tensor, "window pos"]) -> Residuals:
     """A model's residual streams and outputs on some windows, kept once: layers x tokens x d_model numbers."""
     layers, width, count = model.config.n_layer, model.config.n_embd, tokens.numel()
     streams = torch.empty(layers, count, width, dtype=model.wte.weight.dtype, device=model.device)
-    target = torch.empty(count, model.config.vocab_size, device=model.device)
     for i in range(0, len(tokens), CHUNK):
-        found = residual_streams(model, tokens[i : i + CHUNK]).flatten(1, 2)
-        where = slice(i * tokens.shape[1], i * tokens.shape[1] + found.shape[1])
-        streams[:, where] = found[:-1]
-        with torch.no_grad():
-            target[where] = metrics.log_probs(model.unembed(found[-1]).float())
-    return Residuals(streams, target)
+        found = residual_streams(model, tokens[i : i + CHUNK])[:-1].flatten(1, 2)
+        streams[:, i * tokens.shape[1] :][:, : found.shape[1]] = found
+    return Residuals(streams, outputs(model, tokens))
+
+
+def outputs(model: GPT, tokens: Int[Tensor, "window pos"]) -> Float[Tensor, "token vocab"]:
+    """A model's log-probabilities on some windows."""
+    return torch.cat([metrics.log_probs(run(model, part).logits.float()).flatten(0, 1) for part in tokens.split(CHUNK)])
 
 
 def fit(model: GPT, train: Residuals, held_out: Residuals, settings: Settings, *labels: object) -> Fit:

@@ -38,7 +38,7 @@ class Params:
     held_out_tokens: int = 16_384
     """Tokens of other training text by which the fit is stopped."""
     tuned_steps: int = 300
-    tuned_batch: int = 4096
+    tuned_batch: int = 2048
     damage_windows: int = 96
     """Windows on which layers are exchanged to see whether settled predictions mind."""
     checkpoints: int = 60
@@ -116,7 +116,7 @@ class _Setting:
 
     def borrowed(self, tokens: Tensor) -> tuned.Residuals:
         """An untrained model's streams, with this model's outputs as what they are to predict."""
-        return tuned.collect(self.untrained, tokens).aiming_at(tuned.collect(self.model, tokens))
+        return tuned.collect(self.untrained, tokens).aiming_at(tuned.outputs(self.model, tokens))
 
     @property
     def windows(self) -> tuple[Tensor, Tensor]:
