@@ -22,6 +22,7 @@ from nanoscope.experiments.experiment import Subject, run_experiment
 from nanoscope.experiments.induction.judge import _gate
 from nanoscope.experiments.induction.measure import Params as Induction
 from nanoscope.experiments.induction.select import select
+from nanoscope.experiments.lenses.measure import Params as Lenses
 from nanoscope.model import GPTConfig
 from nanoscope.plots.style import save_png
 from nanoscope.recipe import Recipe
@@ -38,6 +39,18 @@ FEW = Induction(
     random_sets=3,
     null_draws=5,
 )
+FEW_LENSES = Lenses(
+    windows=6,
+    tuned_tokens=400,
+    held_out_tokens=200,
+    tuned_steps=4,
+    tuned_batch=32,
+    damage_windows=4,
+    checkpoints=3,
+    checkpoint_windows=2,
+    example_length=20,
+    repeats=1,
+)
 SMALL = GPTConfig(n_layer=2, n_head=2, n_embd=16, block_size=48)
 VERSIONS = Path(__file__).parent.parent / "src" / "nanoscope" / "experiments" / "versions.json"
 SECTIONS = """Overview|Models analysed|Finding 1: Induction heads|Finding 2: Attention head specialisation
@@ -48,7 +61,7 @@ Code and data|References|Updates log""".replace("\n", "|").split("|")
 def _study() -> Study:
     recipe = Recipe(SMALL, iterations=12, batch_size=4, eval_every=4, eval_windows=4, dense_until=0, checkpoint_every=4)
     echo = replace(recipe, data="echo", model=replace(SMALL, attention_only=True))
-    both = {"induction": FEW, "emergence": Emergence(sequences=4, lengths=1)}
+    both = {"induction": FEW, "emergence": Emergence(sequences=4, lengths=1), "lenses": FEW_LENSES}
     return Study(
         "quick",
         (

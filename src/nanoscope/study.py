@@ -28,6 +28,8 @@ from nanoscope.experiments.emergence.measure import Params as Emergence
 from nanoscope.experiments.experiment import Subject, run_experiment
 from nanoscope.experiments.induction.measure import QUICK
 from nanoscope.experiments.induction.measure import Params as Induction
+from nanoscope.experiments.lenses.measure import QUICK as QUICK_LENSES
+from nanoscope.experiments.lenses.measure import Params as Lenses
 from nanoscope.model import GPTConfig
 from nanoscope.planted import planted_induction
 from nanoscope.recipe import Machine, Recipe
@@ -107,35 +109,30 @@ PLANTED_PARAMS = Induction(
 )
 
 
-def _planted(params: Induction) -> Member:
-    return Member("planted", "the planted model", "planted", None, {"induction": params})
+FULL = {"induction": Induction(), "emergence": Emergence(), "lenses": Lenses()}
+FEW = {"induction": QUICK, "emergence": Emergence(), "lenses": QUICK_LENSES}
+FEW_CONTROL = {**FEW, "induction": replace(QUICK, patch_examples=64)}
 
 
-def _control(seed: int, params: Induction) -> Member:
+def _planted() -> Member:
+    return Member("planted", "the planted model", "planted", None, {"induction": PLANTED_PARAMS})
+
+
+def _control(seed: int, settings: Mapping[str, Any]) -> Member:
     recipe = replace(ECHO_CONTROL, seed=seed)
-    experiments = {"induction": params, "emergence": Emergence()}
-    return Member(f"control-{seed}", f"the echo control, seed {seed}", "control", recipe, experiments)
+    return Member(f"control-{seed}", f"the echo control, seed {seed}", "control", recipe, settings)
 
 
-def _model(preset: str, seed: int, params: Induction) -> Member:
-    experiments = {"induction": params, "emergence": Emergence()}
+def _model(preset: str, seed: int, settings: Mapping[str, Any]) -> Member:
     label = f"the {preset} model, seed {seed}"
-    return Member(f"{preset}-{seed}", label, "model", replace(RECIPES[preset], seed=seed), experiments)
+    return Member(f"{preset}-{seed}", label, "model", replace(RECIPES[preset], seed=seed), settings)
 
 
 STUDIES = {
-    "quick": Study(
-        "quick",
-        (_model("quick", 1, QUICK), _control(1, replace(QUICK, patch_examples=64)), _planted(PLANTED_PARAMS)),
-    ),
-    "control": Study("control", tuple(_control(seed, Induction()) for seed in range(1, 9))),
-    "shakespeare": Study(
-        "shakespeare", (_model("shakespeare", 1, Induction()), _control(1, Induction()), _planted(PLANTED_PARAMS))
-    ),
-    "shakespeare-cpu": Study(
-        "shakespeare-cpu",
-        (_model("shakespeare-cpu", 1, Induction()), _control(1, Induction()), _planted(PLANTED_PARAMS)),
-    ),
+    "quick": Study("quick", (_model("quick", 1, FEW), _control(1, FEW_CONTROL), _planted())),
+    "control": Study("control", tuple(_control(seed, FULL) for seed in range(1, 9))),
+    "shakespeare": Study("shakespeare", (_model("shakespeare", 1, FULL), _control(1, FULL), _planted())),
+    "shakespeare-cpu": Study("shakespeare-cpu", (_model("shakespeare-cpu", 1, FULL), _control(1, FULL), _planted())),
 }
 
 

@@ -87,8 +87,8 @@ def _chosen(command: LensCommand, checkpoint: Checkpoint) -> Lens:
     tokens, start = checkpoint.encode(open_text(command.data).train), vocabulary.start if vocabulary else None
     windows = windows_to_fit(tokens, model.config.block_size, FIT_WINDOWS, HELD_OUT_WINDOWS, start)
     with CONSOLE.status("fitting the tuned lens"):
-        collected = [tuned.collect(model, some) for some in windows]
-        fit = tuned.fit(model, *collected, tuned.Settings(steps=150, batch=2048), "command line")
+        train, held_out = (tuned.collect(model, some) for some in windows)
+        fit = tuned.fit(model, train, held_out, tuned.Settings(steps=150, batch=2048), "command line")
     before, after = fit.course.values[0].mean(), fit.course.values.min(0).mean()
     say(
         f"tuned lens: KL to the output {before:.3f} -> {after:.3f} nats, mean over layers, on text it was not fitted on"

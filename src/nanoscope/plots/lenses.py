@@ -83,10 +83,11 @@ def ngrams(result: Result) -> Figure:
     readings = len(tables.labels("layer"))
     figure, axes = new_figure(12, 0.36 * readings + 2.4, 1, 3, width_ratios=(1, 1, 1))
     limit = float(np.percentile(tables.sel(lens="tuned lens", kind="all").values, 90))
+    images = []
     for ax, lens in zip(axes, STYLES, strict=False):
-        image = _table_distances(ax, tables.sel(lens=lens, kind="all").values.T, limit)
+        images.append(_table_distances(ax, tables.sel(lens=lens, kind="all").values.T, limit))
         ax.set_title(f"KL(table || {lens}), nats; boxed: nearest")
-    figure.colorbar(image, ax=axes[:2], label="nats", shrink=0.8, extend="max")
+    figure.colorbar(images[0], ax=axes[:2], label="nats", shrink=0.8, extend="max")
     _nearest_by_kind(axes[2], tables.sel(lens="tuned lens"))
     figure.suptitle(f"{_label(result)}: what a table that long could know", x=0.01, ha="left", fontweight="bold")
     return figure
@@ -239,11 +240,12 @@ def _sentences(lenses: list[tuple[str, Sweep]], symbols: dict[int, str], label: 
     figure, axes = new_figure(
         0.3 * min(LINE, places) + 2.2, len(lines) * (0.26 * (readings + 1) + 0.45) + 0.9, len(lines)
     )
+    images = []
     for ax, (lens, read, at) in zip(axes, lines, strict=True):
-        image = _line(ax, read, symbols, range(at, min(at + LINE, places)))
+        images.append(_line(ax, read, symbols, range(at, min(at + LINE, places))))
         if at == 0:
             ax.set_title(f"{lens}: the most probable next character after each layer; boxed: it does follow", pad=18)
-    figure.colorbar(image, ax=axes, label="its probability", shrink=min(1.0, 3 / len(lines)))
+    figure.colorbar(images[0], ax=axes, label="its probability", shrink=min(1.0, 3 / len(lines)))
     figure.suptitle(f"{label}: reading along", x=0.01, ha="left", fontweight="bold")
     return figure
 

@@ -34,7 +34,7 @@ def checklist(figure: Figure) -> dict[str, bool]:
     values = (
         bool(inside),
         not _overlap(boxes[flat]),
-        all(text.get_fontsize() >= SMALLEST for text in texts),
+        all(float(text.get_fontsize()) >= SMALLEST for text in texts),
         all(_named(ax, set(texts)) for ax in panels),
         all(bar.get_ylabel() or bar.get_xlabel() for bar in bars),
     )
@@ -66,9 +66,7 @@ def _overlap(boxes: np.ndarray) -> bool:
     """Do any two boxes `[text, (x0, y0, x1, y1)]` share more than a sliver?"""
     low, high = boxes[:, :2], boxes[:, 2:]
     shared = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])
-    both = (shared > SLACK).all(-1)
-    np.fill_diagonal(both, False)
-    return bool(both.any())
+    return bool(np.triu((shared > SLACK).all(-1), k=1).any())
 
 
 def _named(ax: Axes, drawn: set[Text]) -> bool:

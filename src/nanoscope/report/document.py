@@ -7,20 +7,22 @@ from typing import Any
 
 from nanoscope import store
 from nanoscope.experiments import open_experiment
+from nanoscope.plots.quality import checklist
 from nanoscope.plots.style import save_png
-from nanoscope.report import finding_one, frame
+from nanoscope.report import finding_one, finding_three, frame, methods
 from nanoscope.report.contents import Study, figure_path, read_study
 from nanoscope.results import Result
 
 
-def render(study: Study) -> str:
-    """FINDINGS.md as text."""
+def render(study: Study, quality: methods.Quality) -> str:
+    """FINDINGS.md as text. `quality` says of each figure which checks it passes."""
     sections = (
         frame.head(study),
         frame.models(study),
         finding_one.section(study),
+        finding_three.section(study),
         frame.later_findings(),
-        frame.methods(study),
+        methods.section(study, quality),
         frame.reproducibility(study),
         frame.future(),
         frame.figures(study),
@@ -34,9 +36,7 @@ def render(study: Study) -> str:
 def write(folder: Path) -> Path:
     """Render everything into a study's folder: figures, findings.json, the analysis file, and FINDINGS.md last."""
     study = read_study(folder)
-    for result in study.results:
-        for figure, draw in open_experiment(result.experiment).figures.items():
-            save_png(draw(result), folder / figure_path(study, str(result.subject["label"]), figure))
+    quality = _draw(study, folder)
     findings = [
         {"model": result.subject["label"], **finding.to_json(), "result": result.key}
         for result in study.results
@@ -44,8 +44,19 @@ def write(folder: Path) -> Path:
     ]
     store.write_json(folder / "findings.json", findings)
     store.write_json(folder / "induction_heads_analysis.json", _analysis(study))
-    store.write_bytes(folder / "FINDINGS.md", render(study).encode())
+    store.write_bytes(folder / "FINDINGS.md", render(study, quality).encode())
     return folder / "FINDINGS.md"
+
+
+def _draw(study: Study, folder: Path) -> dict[str, dict[str, bool]]:
+    """Write every figure of every result; gives which checks each one passes."""
+    quality = {}
+    for result in study.results:
+        for name, draw in open_experiment(result.experiment).figures.items():
+            figure, path = draw(result), figure_path(study, str(result.subject["label"]), name)
+            quality[path] = checklist(figure)
+            save_png(figure, folder / path)
+    return dict(sorted(quality.items()))
 
 
 def _analysis(study: Study) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from nanoscope.corpora import SHAKESPEARE
+from nanoscope.experiments import open_experiment
 from nanoscope.findings import number
 from nanoscope.report.contents import Study, figure_path
-from nanoscope.report.pieces import capital
+from nanoscope.results import Result
 from nanoscope.stats import share_interval
 
 REPORT_COMMANDS = {
@@ -80,105 +82,10 @@ def later_findings() -> str:
     text = "No experiment of this version measures it. `{command}` will, in the version that adds it."
     later = (
         ("Finding 2: Attention head specialisation", "nanoscope run heads CHECKPOINT"),
-        ("Finding 3: Layer-wise prediction formation", "nanoscope run lenses CHECKPOINT"),
         ("Finding 4: How circuits evolve, how small a model can be, what replicates", "nanoscope study shakespeare"),
     )
     parts = [f"## {title}\n\n{text.format(command=command)}" for title, command in later]
     return "\n\n---\n\n".join(parts)
-
-
-def methods(study: Study) -> str:
-    """What the runs say about the tools themselves."""
-    return "\n\n".join(
-        [
-            "## Methodological insights",
-            "### Activation patching",
-            _patching(study),
-            "### Attention analysis",
-            _attention(study),
-            "### Logit lens",
-            _lens(study),
-            "### Challenges encountered",
-            _challenges(study),
-        ]
-    )
-
-
-def _patching(study: Study) -> str:
-    lines = []
-    for label in [*study.with_role("planted"), *study.with_role("control")]:
-        result = study.result(label, "induction")
-        if result is not None:
-            right = result.finding("induction.localised").verdict == "supported"
-            lines.append(f"- Identifies the right components in {label}: **{'yes' if right else 'no'}**. "
-                         f"{result.finding('induction.localised').text}")  # fmt: skip
-    main = study.result(study.main, "induction")
-    if main is not None:
-        lines.append(f"- Cost: {main.finding('induction.cost').text}")
-    if _gates(study):
-        lines.append("- Lesson: both directions are needed. Denoising alone would call the previous-token head useless, "
-                     "noising alone would not show that it is useless by itself; together they show the AND of "
-                     f"{_gates(study)}.")  # fmt: skip
-    return "\n".join(lines)
-
-
-def _gates(study: Study) -> str:
-    """The models whose circuit is an AND gate, by its finding."""
-    results = [(label, study.result(label, "induction")) for label in study.labels]
-    found = [label for label, r in results if r is not None and r.finding("induction.and_gate").verdict == "supported"]
-    return ", ".join(found)
-
-
-def _attention(study: Study) -> str:
-    lines = [
-        "- Patterns are extracted reliably: **yes**. Explicit attention equals the fused kernel on every model analysed; a "
-        "model on which it does not is refused (`nanoscope check CHECKPOINT`).",
-        "- Categorisation accuracy: `nanoscope run heads CHECKPOINT` will measure it, in the version that adds it.",
-    ]
-    for label in study.labels:
-        result = study.result(label, "induction")
-        if result is not None:
-            uniform = result["uniform"].sel(score="induction").values
-            lines.append(f"- Uniform attention alone scores {number(uniform.min())} to {number(uniform.max())} on the "
-                         f"sequences for {label}: no raw score is printed without it.")  # fmt: skip
-    return "\n".join(lines)
-
-
-def _lens(study: Study) -> str:
-    lines = ["- At the last layer the lens is the model: **yes**, on every model analysed (a self-check)."]
-    for label in study.labels:
-        result = study.result(label, "induction")
-        if result is not None:
-            kl = result["lens"].sel(measure="kl").mean("example").values
-            steps = " -> ".join(number(float(x)) for x in kl)
-            lines.append(f"- {capital(label)}: KL(model || lens) by layer {steps} nats.")
-            left = float(result["attribution_unexplained"].values)
-            lines.append(f"- {capital(label)}: direct contributions leave {left:.1e} of the largest logit unexplained.")
-    return "\n".join(lines)
-
-
-def _challenges(study: Study) -> str:
-    items = [
-        "**A control that needs no induction head.** With two copied pairs in a window of 64, the control learned where "
-        "copies must lie and formed no induction head. *Solution*: one pair, at a random distance. *Impact*: a control that "
-        "only copying solves.",
-        "**A wrong answer that spoils patching.** With the corrupt run's own prediction as the wrong answer, its removal "
-        "counted as restored behaviour: on the planted model a head that restores nothing seemed to restore a third. "
-        "*Solution*: the wrong answer is a symbol that stands nowhere in the text. *Impact*: on the planted model the "
-        "effects are the known ones (a test).",
-        "**A distance that looks like induction.** A head that looks back a fixed distance scores 1 at one block length, and "
-        "a permutation test passes it. *Solution*: several lengths, the lowest counts; with one, no verdict. *Impact*: no "
-        "position head is taken for an induction head (a test).",
-    ]
-    for label in study.with_role("control")[:1]:
-        result = study.result(label, "induction")
-        if result is not None and result.finding("induction.copying").verdict == "supported":
-            e = result.finding("induction.copying").evidence
-            items.append(f"**Raw weights are not what a head reads.** In {label}, {e.facts['head']}'s eigenvalue copying score "
-                         f"is {e.facts['raw']} on the raw embeddings and {number(e.value)} on the embeddings that reach it. "
-                         "*Solution*: measure it where the head reads. *Impact*: weights and behaviour are compared on "
-                         "equal terms.")  # fmt: skip
-    return "\n".join(f"{i}. {item}" for i, item in enumerate(items, start=1))
 
 
 def reproducibility(study: Study) -> str:
@@ -243,22 +150,20 @@ def future() -> str:
 
 
 def figures(study: Study) -> str:
-    """Every figure and what it shows."""
-    shows = {
-        "induction_patching_effects": "where a copied sequence acts: layer by position and head by head, both directions",
-        "induction_logit_lens": "how the prediction of the copy forms over the layers",
-        "induction_attention": "the selected heads' attention on a repeated sequence",
-        "induction_head_scores": "every head's scores beside uniform attention and untrained models",
-        "induction_behaviour": "accuracy on copies beside its baselines; loss on text by longest match",
-        "emergence_onset": "the scores over training",
-    }
+    """Every figure and what it shows: the first line of the function that draws it."""
     lines = [
-        f"- [{label}: {name}]({figure_path(study, label, name)}): {text}"
+        f"- [{label}: {name}]({figure_path(study, label, name)}): {_shows(draw)}"
         for label in study.labels
-        for name, text in shows.items()
-        if study.result(label, name.split("_", maxsplit=1)[0]) is not None
+        for result in study.results
+        if result.subject["label"] == label
+        for name, draw in open_experiment(result.experiment).figures.items()
     ]
     return "## Visualisations\n\n" + "\n".join(lines)
+
+
+def _shows(draw: Callable[[Result], Any]) -> str:
+    line = (draw.__doc__ or "").splitlines()[0].rstrip(".")
+    return line[:1].lower() + line[1:]
 
 
 def artifacts(study: Study) -> str:
