@@ -12,6 +12,7 @@ from nanoscope.concepts import KINDS
 from nanoscope.errors import NanoscopeError
 from nanoscope.ngrams import NGrams
 from nanoscope.passages import NAMES, Passages, passages, windows_to_fit
+from nanoscope.ranks import climbing
 from nanoscope.tokens import Vocabulary
 
 TEXT = ("A MAN:\nThe cat sat on the mat.\nThe cat sat on the hat.\n\nTWO:\nWhy?\n\n") * 6
@@ -113,6 +114,30 @@ def test_the_model_against_its_own_table_is_at_distance_zero() -> None:
     found = lens.model_distances(model, _passages(), tables)
     assert np.abs(found.sel(n=1).values).max() < 1e-4
     assert found.sel(n=2, kind="all").values.min() > 1
+
+
+def test_a_model_that_is_a_bigram_table_reads_as_one_at_every_layer() -> None:
+    tokens, symbols = VOCABULARY.encode(TEXT), len(VOCABULARY)
+    tables = NGrams.fit(tokens.numpy(), symbols, 4)
+    bare = {"norm": "none", "final_norm": False, "tied_head": False, "n_embd": symbols, "n_head": 1}
+    model = random_model(vocab_size=symbols, **bare)
+    for parameter in model.parameters():
+        parameter.zero_()
+    pairs = np.stack([np.arange(symbols), np.arange(symbols)], axis=1)
+    model.wte.weight.copy_(torch.eye(symbols))
+    model.lm_head.weight.copy_(torch.from_numpy(tables.distribution(pairs)[1, :, 1]).log().T)
+    read = lens.over_text(model, _passages(), model.unembed, tables)
+    distances = read.distances.sel(kind="all").values.sum(-1)
+    assert np.abs(distances[:, 1]).max() < 1e-3
+    assert (distances.argmin(axis=1) == 1).all()
+    assert read.settled.sel(criterion="near", kind="all").values[1:].sum() == 0
+
+
+def test_climbing_by_hand() -> None:
+    assert climbing(np.array([1, 1, 2, 3, 3])) == 1
+    assert climbing(np.array([1, 2, 1])) == 0
+    assert climbing(np.array([1, 3, 2])) == pytest.approx(1 / 3)
+    assert np.isnan(climbing(np.array([2, 2])))
 
 
 def test_tables_of_the_same_half_have_no_floor() -> None:

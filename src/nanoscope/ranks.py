@@ -1,4 +1,4 @@
-"""Rank correlation, for the parts of the package that need torch and numpy alone."""
+"""Rank correlation and order, for the parts of the package that need torch and numpy alone."""
 
 from __future__ import annotations
 
@@ -21,3 +21,10 @@ def spearman(one: Float[np.ndarray, "item"], other: Float[np.ndarray, "item"]) -
     if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")
     return float(np.corrcoef(ranks(one), ranks(other))[0, 1])
+
+
+def climbing(values: Float[np.ndarray, "item"]) -> float:
+    """How far a sequence climbs: of its pairs that differ, the share that rise minus the share that fall, in [-1, 1]
+    (Goodman & Kruskal's gamma with the sequence's own order); NaN where all are equal."""
+    signs = np.sign(np.subtract.outer(values, values))[np.tril_indices(len(values), k=-1)]
+    return float(signs.sum() / abs(signs).sum()) if signs.any() else float("nan")

@@ -14,8 +14,8 @@ CLAIMS = (
             "{layer}'s, is {value} [{low}, {high}] of the whole way from the embedding to the output ({steps}).",
             "not supported": "The prediction does not form gradually: read through the tuned lens, {layer} alone makes "
             "**{value}** [{low}, {high}] of the whole way from the embedding to the output ({steps}).",
-            "undecided": "Whether the prediction forms gradually is not decided: the largest step, {layer}'s, is {value} "
-            "[{low}, {high}] of the way (layer by layer: {steps}), or there are fewer than three layers.",
+            "undecided": "Whether the prediction forms gradually is not decided: the largest step, {layer}'s, is {value} of "
+            "the way (layer by layer: {steps}); {why}.",
         },
     ),
     Claim(
@@ -98,12 +98,11 @@ CLAIMS = (
         null_is="no order",
         figure="lenses_training",
         prose={
-            "supported": "Training climbs the tables in order: {course} (rank correlation of iteration and nearest n {value} "
-            "[{low}, {high}], {n} checkpoints).",
-            "not supported": "Training does not climb the tables in order: {course} (rank correlation of iteration and nearest "
-            "n {value} [{low}, {high}], {n} checkpoints).",
-            "undecided": "Whether training climbs the tables in order is not decided: {course} (rank correlation of iteration "
-            "and nearest n {value} [{low}, {high}], {n} checkpoints).",
+            "supported": "Training climbs the tables in order: {course} (of pairs of checkpoints that differ, rising minus "
+            "falling {value} [{low}, {high}], {n} checkpoints).",
+            "not supported": "Training does not climb the tables in order: {course} (of pairs of checkpoints that differ, "
+            "rising minus falling {value} [{low}, {high}], {n} checkpoints).",
+            "undecided": "Whether training climbs the tables in order is not decided: {course} ({n} checkpoints).",
         },
     ),
     Claim(
@@ -116,8 +115,8 @@ CLAIMS = (
             "layers ({logit} -> {tuned} nats on average, on text it was not fitted on).",
             "not supported": "The tuned lens takes only {value} [{low}, {high}] off the logit lens's KL to the output at the "
             "inner layers ({logit} -> {tuned} nats on average, on text it was not fitted on).",
-            "undecided": "The tuned lens takes {value} [{low}, {high}] off the logit lens's KL to the output at the inner "
-            "layers ({logit} -> {tuned} nats on average), or there are no inner layers.",
+            "undecided": "Whether the tuned lens reads the inner layers better than the logit lens is not decided ({logit} and "
+            "{tuned} nats from the output): {why}.",
         },
     ),
     Claim(
@@ -131,8 +130,8 @@ CLAIMS = (
             "against {own}); at the embedding the two differ by {null}.",
             "not supported": "What it reads may be its own learning: fitted in the same way to the streams of an untrained "
             "model, it comes within {value} nats [{low}, {high}] of what it reads from this one ({probe} against {own}).",
-            "undecided": "Whether the layers or the lens computed what it reads is not decided: fitted to an untrained model's "
-            "streams it is {value} nats [{low}, {high}] farther away ({probe} against {own}), or there are no inner layers.",
+            "undecided": "Whether the layers or the lens computed what it reads is not decided ({probe} nats from the output "
+            "on an untrained model's streams, {own} on this one's): {why}.",
         },
     ),
     Claim(
@@ -146,8 +145,8 @@ CLAIMS = (
             "largest contributions: {largest}.",
             "not supported": "MLPs write only {value} [{low}, {high}] of the next character's logit above the mean directly. "
             "The largest contributions: {largest}.",
-            "undecided": "Whether MLPs write most of the next character's logit is not decided ({value} [{low}, {high}]), or "
-            "there are none. The largest direct contributions: {largest}.",
+            "undecided": "Whether MLPs write most of the next character's logit is not decided: {why}. The largest direct "
+            "contributions: {largest}.",
         },
     ),
     Claim(
@@ -160,8 +159,8 @@ CLAIMS = (
             "bigram table ({lens} against {table}): it shows predictions forming.",
             "not supported": "At the inner layers the logit lens is {distance} nats farther from the output than a bigram "
             "table ({lens} against {table}): it does not show predictions forming.",
-            "undecided": "At the inner layers the logit lens is {lens} nats from the output, a bigram table {table}: not "
-            "decided, or there are no inner layers.",
+            "undecided": "Whether the logit lens is nearer to the output than a bigram table at the inner layers is not "
+            "decided ({lens} and {table} nats): {why}.",
         },
     ),
     Claim(

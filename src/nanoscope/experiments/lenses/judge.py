@@ -13,7 +13,7 @@ import numpy as np
 from nanoscope.experiments.lenses.claims import CLAIMS
 from nanoscope.experiments.lenses.measure import Params
 from nanoscope.findings import Evidence, Finding, number
-from nanoscope.ranks import spearman
+from nanoscope.ranks import climbing
 from nanoscope.results import Sweep
 from nanoscope.stats import percentile_interval, resampled_means
 
@@ -59,6 +59,7 @@ def _gradual(sweeps: Sweeps) -> Evidence:
     steps = shares(kl.mean(-1))
     interval = percentile_interval(shares(resampled_means(kl.T, "gradual")).max(-1)) if layers > 2 else UNDEFINED
     facts = {"layer": f"L{steps.argmax()}", "steps": ", ".join(number(float(step)) for step in steps)}
+    facts["why"] = "the threshold lies inside the interval" if layers > 2 else "that takes three layers at least"
     return Evidence(float(steps.max()), interval, kl.shape[1], "windows", 1 / layers, facts)
 
 
@@ -167,7 +168,8 @@ def _spoken(kind: str) -> str:
 
 
 def _training(sweeps: Sweeps) -> Evidence:
-    """Rank correlation over checkpoints of the iteration and the n of the nearest table."""
+    """Of pairs of checkpoints with different nearest tables, the share in which the later one has the longer table minus
+    the share in which it has the shorter one."""
     training = sweeps["training"].sel(direction="table to lens")
     steps = [int(step) for step in training.labels("step")]
     if len(steps) < 3:
@@ -176,11 +178,10 @@ def _training(sweeps: Sweeps) -> Evidence:
     n = nearest(np.moveaxis(training.values.sum(-1), 0, -1))
     drawn = resampled_means(np.moveaxis(training.values, -1, 0), "training")
     each = nearest(np.moveaxis(drawn, 2, 0))
-    orders = [spearman(np.array(steps, float), row.astype(float)) for row in each]
+    orders = np.array([climbing(row) for row in each])
     reached = {int(k): steps[int((n >= k).argmax())] for k in np.unique(n)}
     facts = {"course": ", ".join(f"{_table(k)} from iteration {step:,}" for k, step in reached.items())}
-    value = spearman(np.array(steps, float), n.astype(float))
-    return Evidence(value, percentile_interval(np.array(orders)), len(steps), "checkpoints", 0.0, facts)
+    return Evidence(climbing(n), percentile_interval(orders), len(steps), "checkpoints", 0.0, facts)
 
 
 def _table(n: int) -> str:
@@ -195,7 +196,7 @@ def _tuned(sweeps: Sweeps) -> Evidence:
     kl = sweeps["reading"].sel(measure="kl").values[:, 1:-1]
     places = sweeps["places"].sel(kind="all").values.sum()
     logit, tuned = (number(float(one.sum(-1).mean() / places)) if one.size else "none" for one in kl)
-    facts = {"logit": logit, "tuned": tuned}
+    facts = {"logit": logit, "tuned": tuned, "why": _inner(kl.shape[1])}
     if kl.shape[1] == 0:
         return Evidence(math.nan, UNDEFINED, kl.shape[-1], "windows", 0.0, facts)
 
@@ -213,7 +214,7 @@ def _computed(sweeps: Sweeps) -> Evidence:
     gap = probe[1] - probe[0]
     null = float(gap[0].mean())
     inner, own = (number(float(one[1:].mean())) if len(gap) > 1 else "none" for one in (probe[1], probe[0]))
-    facts = {"probe": inner, "own": own}
+    facts = {"probe": inner, "own": own, "why": _inner(len(gap) - 1)}
     if len(gap) < 2:
         return Evidence(math.nan, UNDEFINED, gap.shape[1], "windows", null, facts)
     per_window = gap[1:].mean(0)
@@ -229,6 +230,7 @@ def _writers(sweeps: Sweeps) -> Evidence:
     means = writers.values.sum(-1) / sweeps["writers_places"].values.sum()
     largest = sorted(zip(means, names, strict=True), reverse=True)[:4]
     facts = {"largest": ", ".join(f"{name} ({value:+.2f} logits)" for value, name in largest)}
+    facts["why"] = "the threshold lies inside the interval" if mlps.any() else "there are no MLPs"
     windows = np.stack([writers.values[mlps].sum(0), writers.values.sum(0)]).T
     drawn = resampled_means(windows, "writers")
     interval = percentile_interval(drawn[:, 0] / drawn[:, 1]) if mlps.any() else UNDEFINED
@@ -243,6 +245,7 @@ def _reveals(sweeps: Sweeps) -> Evidence:
     lens = sweeps["reading"].sel(lens="logit lens", measure="kl").values[1:-1]
     table = distances.values[min(2, len(distances.labels("n"))) - 1, -1]
     facts = {"table": number(float(table.sum() / places.sum())), "lens": "none", "distance": "none"}
+    facts["why"] = _inner(len(lens))
     if len(lens) == 0:
         return Evidence(math.nan, UNDEFINED, len(places), "windows", 0.0, facts)
     value, interval = _ratio(table - lens.mean(0), places, "reveals")
@@ -289,6 +292,11 @@ def _ratio(sums: np.ndarray, places: np.ndarray, *labels: str) -> tuple[float, t
     """Mean over places of a quantity summed in each window, with its interval over windows."""
     drawn = resampled_means(np.stack([sums, places]).T, *labels)
     return float(sums.sum() / places.sum()), percentile_interval(drawn[:, 0] / drawn[:, 1])
+
+
+def _inner(layers: int) -> str:
+    """Why a claim about the readings between the embedding and the output may be undecided."""
+    return "the threshold lies inside the interval" if layers else "there are no inner layers"
 
 
 def _layers(sweeps: Sweeps) -> int:
