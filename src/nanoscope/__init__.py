@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nanoscope.errors import NanoscopeError
     from nanoscope.findings import Criterion, Finding
     from nanoscope.model import GPT, GPTConfig
+    from nanoscope.ngrams import NGrams
     from nanoscope.results import Result, Sweep
     from nanoscope.sites import Site
     from nanoscope.tasks import Task
@@ -27,6 +28,7 @@ _HOME = {
     "nanoscope.errors": ("NanoscopeError",),
     "nanoscope.findings": ("Criterion", "Finding"),
     "nanoscope.model": ("GPT", "GPTConfig"),
+    "nanoscope.ngrams": ("NGrams",),
     "nanoscope.results": ("Result", "Sweep"),
     "nanoscope.activations": ("Cache", "gradients", "run"),
     "nanoscope.sites": ("Site",),

@@ -1,0 +1,103 @@
+"""What the descriptive experiments cost on the canonical shape, stage by stage, each in a process of its own.
+
+The model has random weights (time and memory do not depend on them, but for the tuned lens, which may stop earlier) and
+stands in for all 56 checkpoints of its training. The promise: experiments 02 and 03 (heads, lenses, neurons) together in
+under ten minutes on two cores, in under 4 GB. Usage: `python benchmarks/stages.py`; writes stages.json and STAGES.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from nanoscope.checkpoint import Checkpoint, save
+from nanoscope.corpora import open_corpus
+from nanoscope.experiments import open_experiment
+from nanoscope.experiments.experiment import Subject
+from nanoscope.model import GPT
+from nanoscope.study import SHAKESPEARE
+
+FOLDER = Path(__file__).resolve().parent
+EXPERIMENTS = ("heads", "lenses", "neurons")
+CHECKPOINTS = 56
+SECONDS, MEGABYTES = 600, 4096
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What the descriptive experiments cost on the canonical shape.")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", choices=EXPERIMENTS, help="measure this one here, and print it as JSON")
+    chosen = parser.parse_args()
+    if chosen.only:
+        print(json.dumps(measured(chosen.only, chosen.threads)))
+        return
+    results = {}
+    for name in EXPERIMENTS:
+        command = [sys.executable, __file__, "--only", name, "--threads", str(chosen.threads)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        results[name] = json.loads(done.stdout.splitlines()[-1])
+        print(f"{name}: {results[name]['seconds']:.0f} s, {results[name]['megabytes']:.0f} MB")
+    machine = {"system": platform.platform(terse=True), "threads": chosen.threads, "python": platform.python_version()}
+    written = {"machine": machine, "experiments": results}
+    (FOLDER / "stages.json").write_text(json.dumps(written, indent=1) + "\n")
+    (FOLDER / "STAGES.md").write_text(page(written))
+
+
+def measured(name: str, threads: int) -> dict:
+    """Seconds of each stage of one experiment at its default settings, and the process's peak memory."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    corpus, experiment = open_corpus(), open_experiment(name)
+    model = GPT(SHAKESPEARE.model).eval().requires_grad_(False)
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = save(Checkpoint(model, corpus.vocabulary, None, {}, ""), Path(folder) / "model")
+        history = dict.fromkeys(range(CHECKPOINTS), Path(folder) / "model")
+        subject = Subject(checkpoint, corpus, "a model of the canonical shape", history=history)
+        began = time.perf_counter()
+        sweeps = experiment.measure(subject, experiment.params())
+        seconds = time.perf_counter() - began
+    stages = dict(zip(sweeps["seconds"].labels("stage"), sweeps["seconds"].values.round(2).tolist(), strict=True))
+    stages["set up"] = round(seconds - sum(stages.values()), 2)
+    return {
+        "stages": stages,
+        "seconds": round(seconds, 1),
+        "megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def page(written: dict) -> str:
+    """The table."""
+    rows = [
+        f"| {name} | {stage} | {seconds:.1f} |"
+        for name, one in written["experiments"].items()
+        for stage, seconds in one["stages"].items()
+    ]
+    total = sum(one["seconds"] for one in written["experiments"].values())
+    most = max(one["megabytes"] for one in written["experiments"].values())
+    verdicts = [
+        f"- all three together: {total:.0f} s (promised: under {SECONDS}): **{'kept' if total < SECONDS else 'missed'}**",
+        f"- largest peak memory: {most} MB (promised: under {MEGABYTES}): **{'kept' if most < MEGABYTES else 'missed'}**",
+        *(f"- {name}: {one['seconds']:.0f} s, {one['megabytes']} MB" for name, one in written["experiments"].items()),
+    ]
+    machine = ", ".join(f"{key} {value}" for key, value in written["machine"].items())
+    return (
+        "# Experiments 02 and 03 on the canonical shape, stage by stage\n\nWritten by `python benchmarks/stages.py`; "
+        f"{machine}.\n\n"
+        + "\n".join(verdicts)
+        + "\n\n| experiment | stage | seconds |\n|---|---|---|\n"
+        + "\n".join(rows)
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+# %% [markdown]
+# # 03 · How predictions form
+#
+# Every layer's residual stream can be read as if the model stopped there. This notebook reads it through two lenses, asks how
+# long an n-gram table would have to be to know as much, and follows the same question through training. It reads the results
+# of `make findings`, and makes them first where they are missing.
+
+# %%
+# %matplotlib inline
+from pathlib import Path
+
+import nanoscope as ns
+from nanoscope import study
+from nanoscope.analysis import lens, tuned
+from nanoscope.passages import passages, windows_to_fit
+from nanoscope.plots import lenses
+from nanoscope.report import read_study
+
+folder, corpus = Path("../runs/quick"), ns.open_corpus()
+results = study.run_study(study.STUDIES["quick"], corpus, folder)
+quick = read_study(folder)
+model, control = (quick.result(label, "lenses") for label in quick.labels[:2])
+for finding in model.findings:
+    print(f"{finding.verdict if finding.kind == 'measurement' else finding.kind:14} {finding.claim}")
+
+# %% [markdown]
+# ## Reading along
+#
+# Under each character, the most probable next one after each layer. The logit lens begins with the character just read: token
+# embedding and unembedding are the same matrix. The tuned lens, a learned translation, does not.
+
+# %%
+display(lenses.example(model))
+
+# %% [markdown]
+# ## Through the layers
+#
+# Left, the loss if the model stopped there, beside what n-gram tables of the same text achieve. A table that is nearest to a
+# layer's reading says how much context that layer has used.
+
+# %%
+display(lenses.formation(model), lenses.ngrams(model))
+
+# %% [markdown]
+# ## When is a prediction made?
+#
+# Three criteria. The last one, the top character's probability above one half, is the usual one for words; for characters most
+# predictions never meet it.
+
+# %%
+display(lenses.settling(model), lenses.writers(model))
+
+# %% [markdown]
+# ## Through training
+#
+# The whole model against the same tables, checkpoint by checkpoint: first it counts characters, then pairs, then triples.
+
+# %%
+display(lenses.training(model), lenses.training(control))
+
+# %% [markdown]
+# ## By hand
+#
+# A lens is a function from residual streams to logits. Fitted here on 64 windows, and read on text that it has not seen.
+
+# %%
+checkpoint = ns.load(folder / "models" / "quick-1" / "final")
+train, val = checkpoint.encode(corpus.train), checkpoint.encode(corpus.val)
+fitted, held_out = (tuned.collect(checkpoint.model, part) for part in windows_to_fit(train, 64, 64, 16))
+fit = tuned.fit(checkpoint.model, fitted, held_out, tuned.Settings(steps=50, batch=512, every=10), "notebook")
+fit.course.to_xarray().round(2)
+
+# %%
+tables = ns.NGrams.fit(train.numpy(), len(checkpoint.vocabulary), 4)
+text = passages(corpus.val, val, context=64, most=32, skip=4)
+read = lens.over_text(checkpoint.model, text, fit.translation.lens(checkpoint.model), tables)
+per_place = read.measures.sel(measure="loss").values.sum(-1) / text.counts.sum(-1)
+ns.Sweep(per_place, ("layer", "kind"), "nats", {"kind": read.measures.labels("kind")}).to_xarray().round(2)
