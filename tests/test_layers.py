@@ -17,7 +17,7 @@ LAYERS = [
     ["results"],
     ["model", "tokens"],
     ["corpora", "checkpoint", "batches", "recipe"],
-    ["train", "planted"],
+    ["train", "planted", "planted_heads"],
     ["edits"],
     ["activations"],
     ["tasks", "ngrams", "weights", "concepts"],

@@ -11,13 +11,15 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from nanoscope.activations import run
 from nanoscope.edits import mean, zero
-from nanoscope.metrics import Metric
+from nanoscope.metrics import Metric, loss
 from nanoscope.model import GPT
-from nanoscope.replay import replay
+from nanoscope.passages import Passages
+from nanoscope.replay import Cell, replay
 from nanoscope.results import Sweep, head_names
 from nanoscope.seeds import seed_for
 from nanoscope.sites import Site
@@ -35,17 +37,39 @@ def without_heads(
 
     `reference` are the tokens whose mean activations stand in, of the same length as the task's.
     """
+    cells = _cells(model, sets, reference, kind)
+    both = [_replayed(model, tokens, cells, task, metric) for tokens in (task.clean, task.corrupt)]
+    coords = {"run": ("clean", "corrupt"), "set": _names(sets)}
+    return Sweep(np.stack(both), ("run", "set", "example"), "metric", coords)
+
+
+def on_text(
+    model: GPT, text: Passages, sets: Sequence[Sequence[Head]], reference: Tensor, kind: Kind = "mean"
+) -> Sweep:
+    """Mean loss of each window without each set of heads, nats per character: `[set, window]`."""
+    places = text.targets.shape[1]
+    first = text.tokens.shape[1] - places
+    positions = torch.arange(first, first + places).expand(len(text), -1)
+    task = Task(text.tokens, text.tokens, text.targets, text.targets, positions)
+    values = _replayed(model, task.clean, _cells(model, sets, reference, kind), task, loss)
+    return Sweep(values, ("set", "window"), "nats", {"set": _names(sets)})
+
+
+def _cells(model: GPT, sets: Sequence[Sequence[Head]], reference: Tensor, kind: Kind) -> list[Cell]:
     cache = run(model, reference, keep=["z"]).cache
     sites = [[Site("z", layer, head=head) for layer, head in heads] for heads in sets]
-    cells = [[zero(site) if kind == "zero" else mean(site, cache) for site in cell] for cell in sites]
-    both = [
-        replay(
-            model, tokens, cells, task.positions, lambda logits: metric(logits, task.repeated(len(logits) // len(task)))
-        )
-        for tokens in (task.clean, task.corrupt)
-    ]
-    coords = {"run": ("clean", "corrupt"), "set": tuple(head_names(heads) or "none" for heads in sets)}
-    return Sweep(np.stack([one.values.numpy() for one in both]), ("run", "set", "example"), "metric", coords)
+    return [[zero(site) if kind == "zero" else mean(site, cache) for site in cell] for cell in sites]
+
+
+def _replayed(model: GPT, tokens: Tensor, cells: Sequence[Cell], task: Task, metric: Metric) -> np.ndarray:
+    def measured(logits: Tensor) -> Tensor:
+        return metric(logits, task.repeated(len(logits) // len(task)))
+
+    return replay(model, tokens, cells, task.positions, measured).values.numpy()
+
+
+def _names(sets: Sequence[Sequence[Head]]) -> tuple[str, ...]:
+    return tuple(head_names(heads) or "none" for heads in sets)
 
 
 def layer_matched(model: GPT, heads: Sequence[Head], count: int, *labels: object) -> list[tuple[Head, ...]]:

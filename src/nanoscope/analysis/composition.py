@@ -4,8 +4,9 @@ Copying: s = sum(eigenvalues) / sum(|eigenvalues|) of W_E W_V W_O W_U, in [-1, 1
 vocabulary is copied onto itself. A head in a later layer reads embeddings that earlier layers have changed, so copying
 is measured a second time with *effective* embeddings: each token's mean residual stream where the head reads it.
 
-K-composition of h1 with a later h2: |OV1 QK2^T|_F / (|OV1|_F |QK2|_F). For randomly oriented heads its root mean square
-is exactly 1/sqrt(d_model), whatever the heads' spectra.
+Composition of h1 with a later h2 through its queries, keys or values: |OV1 M|_F / (|OV1|_F |M|_F) with M = QK2, QK2^T, OV2.
+For randomly oriented heads its root mean square is exactly 1/sqrt(d_model), whatever the heads' spectra. Pairs that cannot
+compose, h1 not below h2, are a second null.
 
 Both are meant for folded weights. Source: Elhage et al. 2021, "Copying / primitive eigenvalue analysis" and
 "Composition"; methods.md 1.2, 2.3.
@@ -52,14 +53,30 @@ def copying_null(weights: HeadWeights, draws: int, *labels: object) -> Sweep:
     return Sweep(_copying(weights, w_v, w_o)[0], ("draw",), "score")
 
 
+def composition(w: HeadWeights) -> Sweep:
+    """Composition of every head with every other through queries, keys and values, also where the first is not below the
+    second and cannot feed it: `[way, layer, head, later_layer, later_head]`.
+
+    |A B|_F^2 is the sum over entries of (A^T A) * (B B^T), so it takes one d_model x d_model product per head, not per pair.
+    """
+    read = {"Q": (w.W_Q, w.W_K), "K": (w.W_K, w.W_Q), "V": (w.W_V, w.W_O.transpose(-1, -2))}
+    wrote = _outer(w.W_V, w.W_O)
+    rows = []
+    for near, far in read.values():
+        taken = _inner(near, far)
+        sizes = _trace(wrote)[:, None] * _trace(taken)[None, :]
+        products = torch.einsum("ade,bde->ab", wrote, taken).clamp_min(0)
+        rows.append(torch.where(sizes > 0, (products / sizes.clamp_min(1e-30)).sqrt(), 0.0))
+    layers, heads = w.W_V.shape[:2]
+    values = torch.stack(rows).view(3, layers, heads, layers, heads).numpy()
+    return Sweep(values, ("way", "layer", "head", "later_layer", "later_head"), "score", {"way": tuple(read)})
+
+
 def k_composition(w: HeadWeights) -> Sweep:
     """K-composition of every earlier head with every later one: `[layer, head, later_layer, later_head]`, else 0."""
-    layers, heads = w.W_V.shape[:2]
-    scores = np.zeros((layers, heads, layers, heads))
-    for l1, h1, l2, h2 in np.ndindex(scores.shape):
-        if l1 < l2:
-            scores[l1, h1, l2, h2] = _composed(w.W_V[l1, h1], w.W_O[l1, h1], w.W_K[l2, h2], w.W_Q[l2, h2])
-    return Sweep(scores, ("layer", "head", "later_layer", "later_head"), "score")
+    every = composition(w).sel(way="K")
+    below = np.arange(len(every.values))[:, None] < np.arange(len(every.values))[None, :]
+    return Sweep(every.values * below[:, None, :, None], every.dims, every.unit)
 
 
 def k_composition_null(
@@ -105,6 +122,22 @@ def _composed(w_v: Tensor, w_o: Tensor, w_k: Tensor, w_q: Tensor) -> float:
 def _product_norm(left: Tensor, right: Tensor) -> Tensor:
     """|left right|_F of a tall and a wide matrix, without making the large product."""
     return ((left.T @ left) * (right @ right.T).T).sum().clamp_min(0).sqrt()
+
+
+def _outer(left: Tensor, right: Tensor) -> Tensor:
+    """(left right)^T (left right) of every head, `[layer, head, d_model, k]` and `[.., k, d_model]`: `[head, d, d]`."""
+    left, right = left.flatten(0, 1).double(), right.flatten(0, 1).double()
+    return right.transpose(-1, -2) @ (left.transpose(-1, -2) @ left) @ right
+
+
+def _inner(near: Tensor, far: Tensor) -> Tensor:
+    """(near far^T) (near far^T)^T of every head, both `[layer, head, d_model, k]`: `[head, d, d]`."""
+    near, far = near.flatten(0, 1).double(), far.flatten(0, 1).double()
+    return near @ (far.transpose(-1, -2) @ far) @ near.transpose(-1, -2)
+
+
+def _trace(squares: Tensor) -> Tensor:
+    return squares.diagonal(dim1=-2, dim2=-1).sum(-1)
 
 
 def _haar(size: int, generator: torch.Generator) -> Tensor:
