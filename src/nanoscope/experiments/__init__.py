@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 EXPERIMENTS: dict[str, tuple[str, str]] = {
     "induction": ("nanoscope.experiments.induction", "Do induction heads form, and do they do the work?"),
     "emergence": ("nanoscope.experiments.emergence", "When in training do induction heads appear?"),
+    "heads": ("nanoscope.experiments.heads", "What does each attention head do?"),
     "lenses": ("nanoscope.experiments.lenses", "How do predictions form, through the layers and through training?"),
 }
 

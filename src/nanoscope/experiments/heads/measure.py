@@ -1,0 +1,369 @@
+"""Experiment 02, the numbers: every head's class scores with their nulls, what its weights say, what is lost without it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope import tasks
+from nanoscope.activations import run
+from nanoscope.analysis import ablation, characters, composition, heads, taxonomy
+from nanoscope.analysis.profile import Profile, profile
+from nanoscope.analysis.taxonomy import mean_of_present
+from nanoscope.errors import NanoscopeError
+from nanoscope.experiments.experiment import Subject, Sweeps, timed
+from nanoscope.experiments.heads import control
+from nanoscope.experiments.heads.label import ALL_CLASSES, FAMILIES, labels
+from nanoscope.model import GPT
+from nanoscope.passages import Passages, passages
+from nanoscope.results import Sweep, stacked
+from nanoscope.seeds import seed_for
+from nanoscope.stats import max_t
+from nanoscope.weights import fold, head_weights, require_foldable
+
+SHOWN = 48
+"""Characters of the passage on which every head's attention is drawn."""
+RANKS = 5
+COMMON = 20
+"""Times that a character must have been read to be named in a head's tables."""
+UNTRAINED_WINDOWS = 32
+
+
+@dataclass(frozen=True)
+class Params:
+    """How much is measured. The defaults are for the published findings; `QUICK` is for the first five minutes."""
+
+    windows: int = 64
+    """Windows of validation text on each of the two splits (selection, report)."""
+    sequences: int = 32
+    """Repeated sequences per block length and split, for induction."""
+    permutations: int = 1000
+    random_models: int = 5
+    random_sets: int = 20
+    planted_heads: int = 8
+    """Heads of every class and strength that the categoriser is tried on."""
+    planted_windows: int = 32
+    repeats: int = 5
+    """Timings of a forward pass with and without patterns."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in (f.name for f in fields(self) if f.name != "seed"):
+            least = 4 if name.endswith("windows") else 2 if name == "sequences" else 1
+            if getattr(self, name) < least:
+                raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(self, name)}")
+
+
+QUICK = Params(
+    windows=48, sequences=24, permutations=500, random_models=2, random_sets=8, planted_heads=2, planted_windows=24, repeats=3
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Text:
+    """Windows of a text with the keys that each class names in them."""
+
+    tokens: Tensor
+    targets: taxonomy.Targets
+
+    def attention(self, model: GPT) -> taxonomy.Attention:
+        return taxonomy.attention(model, self.tokens, self.targets)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """The model and the texts that it is judged on."""
+
+    subject: Subject
+    params: Params
+    train: Tensor
+    val: Tensor
+    symbols: Tensor
+
+    @property
+    def model(self) -> GPT:
+        return self.subject.checkpoint.model
+
+    @property
+    def size(self) -> int:
+        """Characters of a window."""
+        return self.model.config.block_size - (self.subject.start is not None)
+
+    @property
+    def symbol_names(self) -> tuple[str, ...]:
+        """A name for every token that the model knows."""
+        vocabulary = self.subject.checkpoint.vocabulary
+        assert vocabulary is not None
+        return (*vocabulary.symbols, *(f"#{i}" for i in range(len(vocabulary), self.model.config.vocab_size)))
+
+    @cached_property
+    def splits(self) -> dict[str, Text]:
+        """Even windows to select on, odd ones to report."""
+        starts = tasks.spread_starts(len(self.val), self.size, 2 * self.params.windows)
+        return {"select": self.text(starts[::2]), "report": self.text(starts[1::2])}
+
+    def text(self, starts: Tensor) -> Text:
+        targets = taxonomy.token_targets(
+            self.subject.corpus.val, starts.numpy(), self.size, self.subject.start is not None
+        )
+        return Text(self.started(self.val[starts[:, None] + torch.arange(self.size)]), targets)
+
+    def started(self, tokens: Tensor) -> Tensor:
+        start = self.subject.start
+        return tokens if start is None else torch.cat([torch.full_like(tokens[:, :1], start), tokens], dim=1)
+
+    @cached_property
+    def random_text(self) -> Text:
+        """Characters drawn evenly, without order, and the keys that the classes would name in them."""
+        generator = torch.Generator().manual_seed(seed_for("random text", self.params.seed))
+        drawn = torch.randint(len(self.symbols), (self.params.windows, self.size), generator=generator)
+        tokens, vocabulary = self.symbols[drawn], self.subject.checkpoint.vocabulary
+        assert vocabulary is not None
+        starts = np.arange(len(tokens)) * self.size
+        targets = taxonomy.token_targets(
+            vocabulary.decode(tokens.flatten()), starts, self.size, self.subject.start is not None
+        )
+        return Text(self.started(tokens), targets)
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        context = self.model.config.block_size - (self.subject.start is not None)
+        return tasks.lengths_that_fit(context, len(self.symbols))[:3]
+
+    def repeats(self, length: int, split: str) -> tasks.Repeats:
+        context = self.model.config.block_size
+        labels = ("taxonomy", split, self.params.seed)
+        return tasks.repeats(self.symbols, length, context, self.params.sequences, self.subject.start, *labels)
+
+    @cached_property
+    def scores(self) -> Sweep:
+        """Every class's score on the selection split, induction included: `[cls, layer, head]`."""
+        return with_induction(self.splits["select"].attention(self.model), induction(self, self.model, "select"))
+
+    @cached_property
+    def p(self) -> Sweep:
+        """Family-wise p-values of the same, times two for text and repeated sequences."""
+        on_text = taxonomy.p_values(
+            self.splits["select"].attention(self.model), self.params.permutations, self.params.seed
+        )
+        values = np.concatenate([on_text.values, self.induction_p[None]])
+        return Sweep(np.minimum(FAMILIES * values, 1), on_text.dims, "p", {"cls": ALL_CLASSES})
+
+    @cached_property
+    def induction_p(self) -> np.ndarray:
+        """The largest p-value over block lengths (tokens permuted, patterns held), max-T over heads: `[layer, head]`."""
+        tests = [
+            heads.permutation_test(self.model, self.repeats(n, "select"), self.params.permutations, self.params.seed)
+            for n in self.lengths
+        ]
+        each = [max_t(observed.ravel(), null.reshape(len(null), -1)) for observed, null in tests]
+        return np.max(each, axis=0).reshape(tests[0][0].shape)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        return labels(self.scores, self.p)
+
+
+def measure(subject: Subject, params: Params) -> Sweeps:
+    """All numbers of experiment 02, by name."""
+    s = _setting(subject, params)
+    return timed(
+        {
+            "attention": lambda: _attention(s),
+            "nulls": lambda: {"p": s.p, "label": Sweep(s.labels, ("layer", "head"), "class")},
+            "untrained models": lambda: _untrained(s),
+            "properties": lambda: _properties(s),
+            "weights": lambda: _weights(s),
+            "ablation": lambda: _ablation(s),
+            "planted heads": lambda: _planted(s),
+            "cost": lambda: _cost(s),
+            "example": lambda: _example(s),
+        }
+    )
+
+
+def _setting(subject: Subject, params: Params) -> _Setting:
+    checkpoint, corpus = subject.checkpoint, subject.corpus
+    require_foldable(checkpoint.model)
+    train, val = checkpoint.encode(corpus.train), checkpoint.encode(corpus.val)
+    context = checkpoint.model.config.block_size
+    if context < 2 * taxonomy.FARTHEST + 2:
+        raise NanoscopeError(f"a context of {context} is too short to tell classes of heads apart")
+    if len(val) < 8 * context:
+        raise NanoscopeError(f"the validation text has {len(val)} characters, too few for windows of {context}")
+    return _Setting(subject, params, train, val, tasks.alphabet(train, checkpoint.model.config.vocab_size))
+
+
+def induction(s: _Setting, model: GPT, split: str) -> Sweep:
+    """Induction scores above uniform on repeated sequences: `[length, layer, head, example]`."""
+    parts = []
+    for length in s.lengths:
+        sequences = s.repeats(length, split)
+        raw, base = heads.attention_scores(model, sequences), heads.uniform_scores(sequences)
+        parts.append(heads.above_uniform(raw, base).sel(score="induction"))
+    return stacked(parts, "length", s.lengths)
+
+
+def with_induction(found: taxonomy.Attention, copied: Sweep) -> Sweep:
+    """Mean scores of all classes; induction counts where it is lowest over block lengths: `[cls, layer, head]`."""
+    lowest = copied.mean("example").values.min(axis=0)
+    values = np.concatenate([mean_of_present(taxonomy.scores(found).values), lowest[None]])
+    return Sweep(values, ("cls", "layer", "head"), "share above chance", {"cls": ALL_CLASSES})
+
+
+def _attention(s: _Setting) -> Sweeps:
+    """Scores on both splits and on random text."""
+    report = s.splits["report"].attention(s.model)
+    copied = induction(s, s.model, "report")
+    windows = taxonomy.scores(report)
+    return {
+        "scores_select": s.scores,
+        "scores_report": with_induction(report, copied),
+        "windows_report": Sweep(windows.values.astype(np.float32), windows.dims, windows.unit, windows.coords),
+        "induction_report": Sweep(copied.values.astype(np.float32), copied.dims, copied.unit, copied.coords),
+        "scores_random": with_induction(s.random_text.attention(s.model), copied),
+    }
+
+
+def _untrained(s: _Setting) -> Sweeps:
+    """Scores, labels and positional shares of untrained models of this shape: a reference band."""
+    few, found = s.splits["select"], []
+    for seed in range(s.params.random_models):
+        torch.manual_seed(seed_for("untrained heads", seed, s.params.seed))
+        model = GPT(s.model.config).eval().requires_grad_(False)
+        attention = few.attention(model)
+        scores = with_induction(attention, induction(s, model, "select"))
+        p = taxonomy.p_values(attention, s.params.permutations, seed).values
+        p = np.minimum(FAMILIES * np.concatenate([p, np.ones_like(p[:1])]), 1)
+        found.append((scores.values, labels(scores, Sweep(p, scores.dims, "p")), _seen(s, model).positional.values))
+    scores, named, positional = (np.stack(part) for part in zip(*found, strict=True))
+    return {
+        "untrained_scores": Sweep(scores, ("seed", "cls", "layer", "head"), "share above chance", {"cls": ALL_CLASSES}),
+        "untrained_label": Sweep(named, ("seed", "layer", "head"), "class"),
+        "untrained_positional": Sweep(positional, ("seed", "layer", "head"), "share of variance"),
+    }
+
+
+def _seen(s: _Setting, model: GPT) -> Profile:
+    return profile(model, s.splits["report"].tokens[:UNTRAINED_WINDOWS])
+
+
+def _properties(s: _Setting) -> Sweeps:
+    found = profile(s.model, s.splits["report"].tokens)
+    names = ("by_offset", "breadth", "positional", "first_value", "by_character")
+    return {name: getattr(found, name) for name in names}
+
+
+def _weights(s: _Setting) -> Sweeps:
+    """Composition, copying, and the strongest entries of every head's OV and QK tables."""
+    folded, tokens = fold(s.model), s.splits["report"].tokens
+    weights = head_weights(folded)
+    found = characters.tables(folded, tokens)
+    common = np.flatnonzero(found.count.values >= min(COMMON, found.count.values.max()))
+    every = np.arange(s.model.config.vocab_size if s.subject.start is None else s.subject.start)
+    copying = [
+        composition.copying_scores(composition.as_read(folded, layer, tokens)).values[layer]
+        for layer in range(s.model.config.n_layer)
+    ]
+    return {
+        "composition": composition.composition(weights),
+        "width": Sweep(np.array(float(s.model.config.n_embd)), (), "d_model"),
+        "copying": Sweep(np.stack(copying), ("layer", "head"), "score"),
+        "ov": Sweep(found.ov.values.astype(np.float32), found.ov.dims, found.ov.unit),
+        "ov_strongest": _strongest(found.ov, common, every),
+        "qk_strongest": _strongest(found.qk, common, common),
+        "symbols": Sweep(np.arange(float(len(s.symbol_names))), ("symbol",), "token", {"symbol": s.symbol_names}),
+    }
+
+
+def _strongest(table: Sweep, rows: np.ndarray, columns: np.ndarray) -> Sweep:
+    """The largest entries of each head's table: `[layer, head, rank, part]`, part being row, column, value."""
+    layers, count = table.values.shape[:2]
+    values = np.full((layers, count, RANKS, 3), np.nan)
+    for layer, head in np.ndindex(layers, count):
+        found = characters.strongest(table.values[layer, head], rows, columns, RANKS)
+        values[layer, head, : len(found)] = found
+    return Sweep(values, ("layer", "head", "rank", "part"), table.unit, {"part": ("row", "column", "value")})
+
+
+def _ablation(s: _Setting) -> Sweeps:
+    """Loss on the report split without the heads of each class, and without as many others of the same layers."""
+    text = _passages(s)
+    present = [label for label in range(len(ALL_CLASSES)) if (s.labels == label).any()]
+    groups = [[(int(layer), int(head)) for layer, head in np.argwhere(s.labels == label)] for label in present]
+    randoms = [
+        ablation.layer_matched(s.model, group, s.params.random_sets, ALL_CLASSES[label], s.params.seed)
+        for label, group in zip(present, groups, strict=True)
+    ]
+    sets = [(), *groups, *(one for draws in randoms for one in draws)]
+    reference = s.splits["select"].tokens
+    losses = ablation.on_text(s.model, text, sets, reference).values
+    ends = np.cumsum([len(draws) for draws in randoms])
+    others = [
+        losses[1 + len(groups) + end - len(draws) : 1 + len(groups) + end]
+        for draws, end in zip(randoms, ends, strict=True)
+    ]
+    matched = [part.mean(0) if len(part) else np.full(len(text), np.nan) for part in others]
+    names = tuple(ALL_CLASSES[label] for label in present)
+    together = np.stack([losses[1 : 1 + len(groups)], np.array(matched).reshape(len(groups), -1)], axis=1)
+    return {
+        "ablation_intact": Sweep(losses[0], ("window",), "nats"),
+        "ablation": Sweep(
+            together, ("cls", "set", "window"), "nats", {"cls": names, "set": ("heads of the class", "others")}
+        ),
+        "ablation_sets": Sweep(
+            np.array([len(draws) for draws in randoms], dtype=float), ("cls",), "sets", {"cls": names}
+        ),
+    }
+
+
+def _passages(s: _Setting) -> Passages:
+    """The report split as passages, for losses."""
+    context = s.model.config.block_size
+    return passages(s.subject.corpus.val, s.val, context, 2 * s.params.windows, s.subject.start)[1::2]
+
+
+def _planted(s: _Setting) -> Sweeps:
+    targets = taxonomy.Targets(s.splits["select"].targets.keys[:, : s.params.planted_windows])
+    return {"planted": control.accuracy(targets, s.params.planted_heads, s.params.permutations, s.params.seed)}
+
+
+def _cost(s: _Setting) -> Sweeps:
+    """Seconds of one batch, plain, with every pattern, and of judging the patterns, in turn: `[what, repeat]`."""
+    few = s.splits["report"]
+    tokens, targets = few.tokens[:16], taxonomy.Targets(few.targets.keys[:, :16])
+    patterns = run(s.model, tokens, keep=["pattern"]).cache.layers("pattern")
+    runs = (
+        lambda: run(s.model, tokens),
+        lambda: run(s.model, tokens, keep=["pattern"]),
+        lambda: [taxonomy.judged(one, targets) for one in patterns],
+    )
+    rows = []
+    for _ in range(s.params.repeats):
+        marks = [time.perf_counter()]
+        for once in runs:
+            once()
+            marks.append(time.perf_counter())
+        rows.append(np.diff(marks))
+    what = ("plain forward", "forward with patterns", "judging")
+    return {
+        "cost": Sweep(np.array(rows).T, ("what", "repeat"), "s", {"what": what}),
+        "cost_tokens": Sweep(np.array(float(tokens.numel())), (), "tokens"),
+    }
+
+
+def _example(s: _Setting) -> Sweeps:
+    """Every head's attention on one passage that begins a speech: `[layer, head, query, key]`."""
+    text = s.subject.corpus.val
+    begins = text.find("\n\n") + 2 if "\n\n" in text else 0
+    chosen = text[begins : begins + min(SHOWN, s.size)]
+    tokens = s.started(s.subject.checkpoint.encode(chosen)[None])
+    patterns = run(s.model, tokens, keep=["pattern"]).cache.layers("pattern")[:, 0].cpu().numpy()
+    places = tuple(chosen) if s.subject.start is None else ("<start>", *chosen)
+    coords = {"query": places, "key": places}
+    return {"example": Sweep(patterns.astype(np.float32), ("layer", "head", "query", "key"), "attention", coords)}
