@@ -19,6 +19,7 @@ from nanoscope.experiments.digest import source_digest
 from nanoscope.experiments.emergence.judge import crossing
 from nanoscope.experiments.emergence.measure import Params as Emergence
 from nanoscope.experiments.experiment import Subject, run_experiment
+from nanoscope.experiments.heads.measure import Params as Heads
 from nanoscope.experiments.induction.judge import _gate
 from nanoscope.experiments.induction.measure import Params as Induction
 from nanoscope.experiments.induction.select import select
@@ -38,6 +39,16 @@ FEW = Induction(
     random_models=1,
     random_sets=3,
     null_draws=5,
+)
+FEW_HEADS = Heads(
+    windows=4,
+    sequences=2,
+    permutations=10,
+    random_models=1,
+    random_sets=2,
+    planted_heads=1,
+    planted_windows=4,
+    repeats=1,
 )
 FEW_LENSES = Lenses(
     windows=6,
@@ -61,7 +72,12 @@ Code and data|References|Updates log""".replace("\n", "|").split("|")
 def _study() -> Study:
     recipe = Recipe(SMALL, iterations=12, batch_size=4, eval_every=4, eval_windows=4, dense_until=0, checkpoint_every=4)
     echo = replace(recipe, data="echo", model=replace(SMALL, attention_only=True))
-    both = {"induction": FEW, "emergence": Emergence(sequences=4, lengths=1), "lenses": FEW_LENSES}
+    both = {
+        "induction": FEW,
+        "emergence": Emergence(sequences=4, lengths=1),
+        "heads": FEW_HEADS,
+        "lenses": FEW_LENSES,
+    }
     return Study(
         "quick",
         (

@@ -26,6 +26,8 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.emergence.measure import Params as Emergence
 from nanoscope.experiments.experiment import Subject, run_experiment
+from nanoscope.experiments.heads.measure import QUICK as QUICK_HEADS
+from nanoscope.experiments.heads.measure import Params as Heads
 from nanoscope.experiments.induction.measure import QUICK
 from nanoscope.experiments.induction.measure import Params as Induction
 from nanoscope.experiments.lenses.measure import QUICK as QUICK_LENSES
@@ -109,8 +111,8 @@ PLANTED_PARAMS = Induction(
 )
 
 
-FULL = {"induction": Induction(), "emergence": Emergence(), "lenses": Lenses()}
-FEW = {"induction": QUICK, "emergence": Emergence(), "lenses": QUICK_LENSES}
+FULL = {"induction": Induction(), "emergence": Emergence(), "heads": Heads(), "lenses": Lenses()}
+FEW = {"induction": QUICK, "emergence": Emergence(), "heads": QUICK_HEADS, "lenses": QUICK_LENSES}
 FEW_CONTROL = {**FEW, "induction": replace(QUICK, patch_examples=64)}
 
 

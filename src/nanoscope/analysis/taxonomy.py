@@ -7,8 +7,8 @@ such a key of the attention that goes there, minus what a chance head would send
 chance. For places, chance is uniform attention. For tokens it is uniform attention or the head's own attention laid over
 the other windows' texts, whichever sends more: that takes away all that distance and position explain.
 
-Two permutation nulls, both of which can reach any p. Places: the same statistic at offsets (or keys) drawn anew for every
-window, since permuting tokens changes nothing there. Tokens: every window's attention with the text of another.
+Two permutation nulls, both of which can reach any p. Places: the same statistics at offsets (or keys) drawn anew for every
+class and window, since permuting tokens changes nothing there. Tokens: every window's attention with the text of another.
 `cross[n, m]`, window n's attention scored by window m's text, holds all of that: a permutation is a choice of entries.
 
 Source: Olsson et al. 2022 and Wang et al. 2022 for the classes; Westfall & Young 1993; methods.md 2.1, 2.2.
@@ -47,6 +47,7 @@ TOKENS = (
 )
 CLASSES = (*PLACES, *TOKENS)
 CHUNK = 16
+SMALLEST_SPREAD = 1e-6
 
 
 @dataclass(frozen=True)
@@ -177,19 +178,32 @@ def mean_of_present(values: np.ndarray, axis: int | tuple[int, ...] = -1) -> np.
     return np.where(there, values, 0).sum(axis) / there.sum(axis).clip(1)
 
 
+def t_statistic(values: np.ndarray) -> np.ndarray:
+    """Mean over standard error along the last axis, of what is not NaN; 0 where there are fewer than two values."""
+    count = (~np.isnan(values)).sum(-1)
+    mean = mean_of_present(values)
+    spread = np.sqrt(mean_of_present((values - mean[..., None]) ** 2) * count / (count - 1).clip(1))
+    return np.where(count > 1, mean / (spread.clip(SMALLEST_SPREAD) / np.sqrt(count.clip(1))), 0.0)
+
+
 def p_values(found: Attention, permutations: int, *labels: object) -> Sweep:
     """Family-wise p-value of every head and class, `[cls, layer, head]`: max-T over all heads and classes of a family
-    (places, tokens), times two for the two families."""
+    (places, tokens), times two for the two families. T is the mean over windows by its standard error: scores of near
+    places vary more than those of far ones."""
     rng = np.random.default_rng(seed_for("taxonomy", *labels))
     windows = found.places.shape[-1]
-    observed = mean_of_present(scores(found).values)
-    chance, every = _own_position(found), np.arange(windows)
+    chance, every = _own_position(found)[..., None], np.arange(windows)
     drawn = np.empty((permutations, 2))
     for i in range(permutations):
-        offset, key = rng.integers(len(found.offsets), size=windows), rng.integers(len(found.keys), size=windows)
-        places = (found.offsets[offset, ..., every].mean(0), found.keys[key, ..., every].mean(0))
-        swapped = mean_of_present(found.cross[..., every, rng.permutation(windows)])
-        drawn[i] = max(one.max() for one in places), ((swapped - chance) / (1 - chance)).max()
+        offset = rng.integers(len(found.offsets), size=(len(PLACES) - 1, windows))
+        key = rng.integers(len(found.keys), size=windows)
+        places = (found.offsets[offset, ..., every], found.keys[key, ..., every][None])
+        swapped = found.cross[..., every, rng.permutation(windows)]
+        drawn[i] = (
+            max(t_statistic(np.moveaxis(one, 1, -1)).max() for one in places),
+            t_statistic((swapped - chance) / (1 - chance)).max(),
+        )
+    observed = t_statistic(scores(found).values)
     families = (observed[: len(PLACES)], observed[len(PLACES) :])
     p = [
         (1 + (null[:, None] >= part.ravel()).sum(0)) / (1 + permutations)

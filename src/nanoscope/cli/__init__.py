@@ -14,6 +14,7 @@ from rich.table import Table
 
 from nanoscope import __version__
 from nanoscope.cli.console import CONSOLE, bars, open_text, print_findings, say, thread_count
+from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.patch import Patch, run_patch
 from nanoscope.cli.training import Preset, Train, run_train
@@ -68,6 +69,7 @@ Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Patch, tyro.conf.subcommand("patch")]
+    | Annotated[HeadsCommand, tyro.conf.subcommand("heads")]
     | Annotated[LensCommand, tyro.conf.subcommand("lens")]
     | Annotated[StudyCommand, tyro.conf.subcommand("study")]
     | Annotated[Report, tyro.conf.subcommand("report")]
@@ -230,6 +232,7 @@ def _export(command: Export) -> None:
 _COMMANDS: dict[type, Callable[[Any], None]] = {
     Train: run_train,
     Patch: run_patch,
+    HeadsCommand: run_heads,
     LensCommand: run_lens,
     StudyCommand: _study,
     Report: _report,

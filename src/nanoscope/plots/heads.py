@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, heatmap, new_figure, styled, visible_character
 from nanoscope.results import Result, Sweep, head_name
@@ -54,7 +55,7 @@ def taxonomy(result: Result) -> Figure:
     """Every head's score in every class on text it was not chosen on, beside untrained models."""
     report = result["scores_report"]
     classes = [str(name) for name in report.labels("cls")]
-    _, layers, heads = report.values.shape
+    heads = report.values.shape[2]
     flat = report.values.reshape(len(classes), -1)
     untrained = result["untrained_scores"].values.max(axis=(0, 2, 3))[:, None]
     figure, axes = new_figure(0.36 * flat.shape[1] + 4.6, 0.27 * len(classes) + 1.7, 1, 2,
@@ -112,6 +113,7 @@ def _by_offset(ax: Axes, attention: np.ndarray) -> None:
     uniform = [np.mean(1 / np.arange(back + 1, len(attention) + 1)) for back in range(len(shown))]
     ax.bar(range(len(shown)), shown, color=ACCENT)
     ax.plot(range(len(shown)), uniform, color=INK, linewidth=1, linestyle=":", label="uniform attention")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="positions back", ylabel="mean attention", ylim=(0, max(0.2, 1.1 * float(shown.max()))))
     ax.legend(fontsize=7)
 
@@ -133,10 +135,10 @@ def _ov(ax: Axes, result: Result, layer: int, head: int) -> None:
     symbols = [visible_character(str(symbol)) for symbol in result["symbols"].labels("symbol")]
     rows = rows[~np.isnan(rows[:, 2])]
     ax.barh(range(len(rows)), rows[:, 2], color=SECOND)
-    ax.set_yticks(range(len(rows)), [f"{symbols[int(a)]}  raises  {symbols[int(b)]}" for a, b, _ in rows], fontsize=8)
+    ax.set_yticks(range(len(rows)), [f"{symbols[int(a)]} → {symbols[int(b)]}" for a, b, _ in rows])
     ax.invert_yaxis()
     ax.set(xlabel="logits, if all attention is there")
-    ax.set_title("after attending to", fontsize=9)
+    ax.set_title("attending to → raises", fontsize=9)
 
 
 @styled

@@ -81,7 +81,6 @@ def later_findings() -> str:
     """Findings that no experiment of this version measures: each names what will."""
     text = "No experiment of this version measures it. `{command}` will, in the version that adds it."
     later = (
-        ("Finding 2: Attention head specialisation", "nanoscope run heads CHECKPOINT"),
         ("Finding 4: How circuits evolve, how small a model can be, what replicates", "nanoscope study shakespeare"),
     )
     parts = [f"## {title}\n\n{text.format(command=command)}" for title, command in later]

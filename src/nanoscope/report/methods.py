@@ -61,7 +61,7 @@ def _attention(study: Study, quality: Quality) -> str:
     lines = [
         "- Pattern extraction works reliably: **yes**. Explicit attention equals the fused kernel on every model analysed; a "
         "model on which it does not is refused (`nanoscope check CHECKPOINT`).",
-        "- Categorisation accuracy: `nanoscope run heads CHECKPOINT` will measure it, in the version that adds it.",
+        *_heads(study),
         f"- Visualisation quality: {_pictures(quality)}",
     ]
     for label in study.labels:
@@ -71,6 +71,20 @@ def _attention(study: Study, quality: Quality) -> str:
             lines.append(f"- Uniform attention alone scores {number(uniform.min())} to {number(uniform.max())} on the "
                          f"sequences for {label}: no raw score is printed without it.")  # fmt: skip
     return "\n".join(lines)
+
+
+def _heads(study: Study) -> list[str]:
+    """What the head taxonomy says of itself."""
+    result = study.result(study.main, "heads")
+    if result is None:
+        return ["- Categorisation accuracy: not measured here; `nanoscope run heads CHECKPOINT` does it."]
+    right = result.finding("heads.categoriser")
+    return [
+        f"- Categorisation accuracy: **{number(right.evidence.value)}**. {right.text}",
+        f"- Computational cost: {result.finding('heads.cost').text} {result.finding('heads.overhead').text}",
+        f"- Lesson: {result.finding('heads.tokens').text} A score against uniform attention alone would call every head that "
+        "looks a few characters back a reader of spaces.",
+    ]
 
 
 def _pictures(quality: Quality) -> str:

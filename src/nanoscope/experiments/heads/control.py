@@ -22,25 +22,24 @@ STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 def accuracy(targets: Targets, heads: int, permutations: int, *seed: object) -> Sweep:
     """How many of `heads` planted heads of every class get each label: `[strength, planted, label]`; the last label is
-    none."""
+    none. All heads of one strength are judged together, as those of a model are."""
     counts = np.zeros((len(STRENGTHS), len(CLASSES), len(CLASSES) + 1))
+    owners = np.repeat(np.arange(len(CLASSES)), heads)
+    ideals = [_ideal(cls, targets) for cls in CLASSES]
     for s, strength in enumerate(STRENGTHS):
-        for c, cls in enumerate(CLASSES):
-            generator = torch.Generator().manual_seed(seed_for("planted head", cls, strength, *seed))
-            ideal = _ideal(cls, targets)
-            patterns = torch.stack([_mixed(ideal, strength, generator) for _ in range(heads)], dim=1)
-            for label in _labelled(patterns, targets, permutations):
-                counts[s, c, label] += 1
+        generator = torch.Generator().manual_seed(seed_for("planted heads", strength, *seed))
+        patterns = torch.stack([_mixed(ideals[owner], strength, generator) for owner in owners], dim=1)
+        np.add.at(counts[s], (owners, _labelled(patterns, targets, permutations)), 1)
     coords = {"strength": STRENGTHS, "planted": CLASSES, "label": (*CLASSES, "unclassified")}
     return Sweep(counts, ("strength", "planted", "label"), "heads", coords)
 
 
-def _labelled(patterns: Tensor, targets: Targets, permutations: int) -> list[int]:
-    """The categoriser's label of each head, by the first half of the windows."""
+def _labelled(patterns: Tensor, targets: Targets, permutations: int) -> np.ndarray:
+    """The categoriser's label of each head, -1 for none."""
     found = taxonomy.judged(patterns, targets)
     means = taxonomy.mean_of_present(taxonomy.scores(found).values)
     scores = Sweep(means, ("cls", "layer", "head"), "share above chance", {"cls": CLASSES})
-    return labels(scores, taxonomy.p_values(found, permutations, "planted"))[0].tolist()
+    return labels(scores, taxonomy.p_values(found, permutations, "planted"))[0]
 
 
 def _ideal(cls: str, targets: Targets) -> Tensor:

@@ -265,7 +265,6 @@ def _weights(s: _Setting) -> Sweeps:
     weights = head_weights(folded)
     found = characters.tables(folded, tokens)
     common = np.flatnonzero(found.count.values >= min(COMMON, found.count.values.max()))
-    every = np.arange(s.model.config.vocab_size if s.subject.start is None else s.subject.start)
     copying = [
         composition.copying_scores(composition.as_read(folded, layer, tokens)).values[layer]
         for layer in range(s.model.config.n_layer)
@@ -275,7 +274,7 @@ def _weights(s: _Setting) -> Sweeps:
         "width": Sweep(np.array(float(s.model.config.n_embd)), (), "d_model"),
         "copying": Sweep(np.stack(copying), ("layer", "head"), "score"),
         "ov": Sweep(found.ov.values.astype(np.float32), found.ov.dims, found.ov.unit),
-        "ov_strongest": _strongest(found.ov, common, every),
+        "ov_strongest": _strongest(found.ov, common, common),
         "qk_strongest": _strongest(found.qk, common, common),
         "symbols": Sweep(np.arange(float(len(s.symbol_names))), ("symbol",), "token", {"symbol": s.symbol_names}),
     }
@@ -344,7 +343,7 @@ def _cost(s: _Setting) -> Sweeps:
         lambda: [taxonomy.judged(one, targets) for one in patterns],
     )
     rows = []
-    for _ in range(s.params.repeats):
+    for _ in range(1 + s.params.repeats):  # the first is a warm-up
         marks = [time.perf_counter()]
         for once in runs:
             once()
@@ -352,7 +351,7 @@ def _cost(s: _Setting) -> Sweeps:
         rows.append(np.diff(marks))
     what = ("plain forward", "forward with patterns", "judging")
     return {
-        "cost": Sweep(np.array(rows).T, ("what", "repeat"), "s", {"what": what}),
+        "cost": Sweep(np.array(rows[1:]).T, ("what", "repeat"), "s", {"what": what}),
         "cost_tokens": Sweep(np.array(float(tokens.numel())), (), "tokens"),
     }
 

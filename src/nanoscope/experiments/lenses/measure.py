@@ -271,13 +271,13 @@ def _cost(s: _Setting) -> Sweeps:
     streams = residual_streams(s.model, tokens)
     runs = (lambda: run(s.model, tokens), lambda: lens.lens_logits(s.model, tokens), lambda: s.model.unembed(streams))
     rows = []
-    for _ in range(s.params.repeats):
+    for _ in range(1 + s.params.repeats):  # the first is a warm-up
         marks = [time.perf_counter()]
         for once in runs:
             once()
             marks.append(time.perf_counter())
         rows.append(np.diff(marks))
-    values, what = np.array(rows).T, ("plain forward", "forward with the lens", "lens alone")
+    values, what = np.array(rows[1:]).T, ("plain forward", "forward with the lens", "lens alone")
     return {
         "cost": Sweep(values, ("what", "repeat"), "s", {"what": what}),
         "cost_tokens": Sweep(np.array(float(tokens.numel())), (), "tokens"),

@@ -1,0 +1,77 @@
+# %% [markdown]
+# # 02 · What each head does
+#
+# Every attention head is scored in every class of attention (fixed places, and keys that the text names), beyond what chance
+# and its own positions would give, and called by the class that explains most of it, if that is sure and large enough. This
+# notebook reads the results of `make findings`, and makes them first where they are missing.
+
+# %%
+# %matplotlib inline
+from pathlib import Path
+
+import nanoscope as ns
+from nanoscope import study
+from nanoscope.analysis import characters, taxonomy
+from nanoscope.plots import heads
+from nanoscope.report import read_study
+from nanoscope.tasks import spread_starts
+from nanoscope.weights import fold
+
+folder, corpus = Path("../runs/quick"), ns.open_corpus()
+results = study.run_study(study.STUDIES["quick"], corpus, folder)
+quick = read_study(folder)
+model, control = (quick.result(label, "heads") for label in quick.labels[:2])
+for finding in model.findings:
+    print(f"{finding.verdict if finding.kind == 'measurement' else finding.kind:14} {finding.claim}")
+
+# %% [markdown]
+# ## Can the categoriser be trusted?
+#
+# Heads whose class is known, planted at several strengths, through the same code: how many get their own name.
+
+# %%
+display(heads.planted(model))
+
+# %% [markdown]
+# ## All heads of the model
+#
+# First their attention on one passage, then their scores on text that the classes were not chosen on.
+
+# %%
+display(heads.grid(model), heads.taxonomy(model))
+
+# %% [markdown]
+# ## Single heads, and what is lost without them
+
+# %%
+display(heads.cards(model), heads.ablation(model))
+
+# %% [markdown]
+# ## The control
+#
+# Trained where only copying pays, it has a previous-token head in its first layer, induction heads in its second, and the
+# strongest composition through keys between the two.
+
+# %%
+display(heads.taxonomy(control), heads.composition(control))
+
+# %% [markdown]
+# ## By hand
+#
+# The same scores in a few lines, and one head's OV table: which characters it raises after attending to which.
+
+# %%
+checkpoint = ns.load(folder / "models" / "quick-1" / "final")
+val = checkpoint.encode(corpus.val)
+starts = spread_starts(len(val), 64, 32)
+windows = val.unfold(0, 64, 1)[starts]
+targets = taxonomy.token_targets(corpus.val, starts.numpy(), 64)
+found = taxonomy.scores(taxonomy.attention(checkpoint.model, windows, targets))
+taxonomy.mean_of_present(found.values)[taxonomy.CLASSES.index("last space")].round(2)
+
+# %%
+tables = characters.tables(fold(checkpoint.model), windows)
+common = (tables.count.values >= 20).nonzero()[0]
+name = checkpoint.vocabulary.symbols
+for row, column, value in characters.strongest(tables.ov.values[1, 0], common, common, 5):
+    print(f"L1H0 raises {name[column]!r} after attending to {name[row]!r}: {value:+.2f} logits")
