@@ -55,8 +55,8 @@ def _draw(study: Study, folder: Path) -> dict[str, dict[str, bool]]:
     for result in study.results:
         for name, draw in open_experiment(result.experiment).figures.items():
             figure, path = draw(result), figure_path(study, str(result.subject["label"]), name)
-            quality[path] = checklist(figure)
             save_png(figure, folder / path)
+            quality[path] = checklist(figure)
     return dict(sorted(quality.items()))
 
 

@@ -309,7 +309,7 @@ def _ablation(s: _Setting) -> Sweeps:
     ]
     matched = [part.mean(0) if len(part) else np.full(len(text), np.nan) for part in others]
     names = tuple(ALL_CLASSES[label] for label in present)
-    together = np.stack([losses[1 : 1 + len(groups)], np.array(matched).reshape(len(groups), -1)], axis=1)
+    together = np.stack([losses[1 : 1 + len(groups)], np.array(matched).reshape(len(groups), len(text))], axis=1)
     return {
         "ablation_intact": Sweep(losses[0], ("window",), "nats"),
         "ablation": Sweep(
