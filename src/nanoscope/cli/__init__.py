@@ -16,6 +16,7 @@ from nanoscope import __version__
 from nanoscope.cli.console import CONSOLE, bars, open_text, print_findings, say, thread_count
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
+from nanoscope.cli.neurons import NeuronsCommand, run_neurons
 from nanoscope.cli.patch import Patch, run_patch
 from nanoscope.cli.training import Preset, Train, run_train
 from nanoscope.errors import NanoscopeError
@@ -71,6 +72,7 @@ Command = (
     | Annotated[Patch, tyro.conf.subcommand("patch")]
     | Annotated[HeadsCommand, tyro.conf.subcommand("heads")]
     | Annotated[LensCommand, tyro.conf.subcommand("lens")]
+    | Annotated[NeuronsCommand, tyro.conf.subcommand("neurons")]
     | Annotated[StudyCommand, tyro.conf.subcommand("study")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Check, tyro.conf.subcommand("check")]
@@ -234,6 +236,7 @@ _COMMANDS: dict[type, Callable[[Any], None]] = {
     Patch: run_patch,
     HeadsCommand: run_heads,
     LensCommand: run_lens,
+    NeuronsCommand: run_neurons,
     StudyCommand: _study,
     Report: _report,
     Check: _check,

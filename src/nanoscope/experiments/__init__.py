@@ -13,6 +13,7 @@ EXPERIMENTS: dict[str, tuple[str, str]] = {
     "emergence": ("nanoscope.experiments.emergence", "When in training do induction heads appear?"),
     "heads": ("nanoscope.experiments.heads", "What does each attention head do?"),
     "lenses": ("nanoscope.experiments.lenses", "How do predictions form, through the layers and through training?"),
+    "neurons": ("nanoscope.experiments.neurons", "What do the hidden units know?"),
 }
 
 

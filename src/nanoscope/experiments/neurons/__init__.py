@@ -1,0 +1,27 @@
+"""What do the hidden units know? Which concepts they tell, what they say, and what is lost without them.
+
+Neurons are chosen on training text and reported on validation text, beside shifted labels, random directions of the same
+space, an untrained model and a linear probe. A neuron planted in a copy of the model shows that the search finds one.
+"""
+
+from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.neurons.claims import CLAIMS
+from nanoscope.experiments.neurons.judge import judge
+from nanoscope.experiments.neurons.measure import Params, measure
+from nanoscope.plots import neurons as plots
+
+EXPERIMENT = Experiment(
+    name="neurons",
+    question="What do the hidden units know?",
+    version=1,
+    params=Params,
+    measure=measure,
+    judge=judge,
+    claims=CLAIMS,
+    figures={
+        "neurons_concepts": plots.concepts,
+        "neurons_cards": plots.cards_of_result,
+        "neurons_statistics": plots.statistics,
+        "neurons_ablation": plots.ablation,
+    },
+)

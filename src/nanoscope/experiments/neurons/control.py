@@ -1,0 +1,77 @@
+"""Neurons, the positive control: a neuron whose answer is known, planted in a copy of the model, and searched for."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+
+from nanoscope.analysis import neuron_ablation, selectivity
+from nanoscope.checkpoint import Checkpoint
+from nanoscope.errors import NanoscopeError
+from nanoscope.experiments.experiment import Sweeps
+from nanoscope.experiments.neurons.labels import CURRENT, WRITTEN
+from nanoscope.experiments.neurons.search import Split
+from nanoscope.hidden import Windows, by_layer
+from nanoscope.model import GPT
+from nanoscope.planted_neurons import plant_detector
+from nanoscope.results import Sweep, neuron_name
+from nanoscope.seeds import seed_for
+
+MEASURES = ("auroc", "best", "p", "smallest p", "top share", "change")
+STRONGEST = 20
+
+
+def control(checkpoint: Checkpoint, select: Split, report: Split, shifts: int, seed: int) -> Sweeps:
+    """What the search says of the planted neuron, `[concept, neuron, measure]`; NaN where none can be planted."""
+    model = checkpoint.model
+    layer = model.config.n_layer // 2
+    neuron = seed_for("planted neuron", seed) % (4 * model.config.n_embd)
+    name = _median_character(select)
+    symbol = {written: symbol for symbol, written in WRITTEN.items()}.get(name, name)
+    try:
+        planted = plant_detector(model, int(checkpoint.encode(symbol)[0]), layer, neuron)
+    except NanoscopeError:  # too narrow a model; attention-only ones never come here
+        values = np.full(len(MEASURES), np.nan)
+    else:
+        values = _seen(planted, layer, neuron, f"current {name}", select, report, shifts)
+    coords = {"concept": (f"current {name}",), "neuron": (neuron_name(layer, neuron),), "measure": MEASURES}
+    return {"planted": Sweep(values[None, None], ("concept", "neuron", "measure"), "AUROC; share; p; nats", coords)}
+
+
+def _seen(planted: GPT, layer: int, neuron: int, concept: str, select: Split, report: Split, shifts: int) -> np.ndarray:
+    here = select.labels.of(concept)[None]
+    post = next(islice(by_layer(planted, select.windows), layer, None)).post
+    allowed = selectivity.shifts(here, select.windows.size, shifts)
+    auroc, chance = np.empty(len(post)), np.full(len(allowed.multiples), -np.inf)
+    for rows, ranks in selectivity.ranked(post):
+        auroc[rows] = selectivity.auroc(ranks, here.astype(np.float64))[:, 0]
+        chance = np.maximum(chance, selectivity.largest_by_chance(ranks, allowed)[0])
+    strongest = post[neuron].topk(min(STRONGEST, int(here.sum()))).indices.numpy()
+    new = next(islice(by_layer(planted, report.windows), layer, None)).post[neuron].numpy()
+    return np.array(
+        [
+            selectivity.one_auroc(new, report.labels.of(concept)),
+            float(auroc[neuron] >= auroc.max()),
+            (1 + (chance >= auroc[neuron]).sum()) / (1 + len(chance)),
+            1 / (1 + len(chance)),
+            here[0, strongest].mean(),
+            _change(planted, layer, neuron, report.windows),
+        ]
+    )
+
+
+def _change(planted: GPT, layer: int, neuron: int, windows: Windows) -> float:
+    """The largest change of a window's summed loss when the planted neuron, which writes nothing, is ablated."""
+    tokens = windows.tokens[:4]
+    ablated = neuron_ablation.without_neurons(
+        planted, tokens[:, :-1], tokens[:, 1 + windows.lead :], [(layer, neuron)], [0.0]
+    )
+    return float(np.abs(ablated.change.values).max())
+
+
+def _median_character(split: Split) -> str:
+    """Of the characters that are asked about, the one of middle frequency."""
+    at = [i for i, family in enumerate(split.labels.families) if family == CURRENT]
+    order = sorted(at, key=lambda i: (int(split.labels.values[i].sum()), i))
+    return split.labels.names[order[len(order) // 2]].removeprefix("current ")

@@ -1,0 +1,83 @@
+"""Neurons, the concepts: what is known of each character that a neuron might tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nanoscope.concepts import concepts
+from nanoscope.errors import NanoscopeError
+from nanoscope.hidden import Windows
+
+FAMILIES = ("context", "kind of character", "current character", "next character", "position")
+CONTEXT, KIND, CURRENT, NEXT, POSITION = FAMILIES
+CONDITIONS = (
+    ("line start", "uppercase", True),
+    ("speaker name", "uppercase", True),
+    ("speaker name", "line start", False),
+    ("word start", "uppercase", False),
+    ("word start", "uppercase", True),
+    ("empty line", "newline", True),
+    ("uppercase", "line start", False),
+    ("sentence end", "punctuation", True),
+)
+"""Nested concepts: (concept, other, whether the other holds of the characters that are compared)."""
+WRITTEN = {"\n": "newline", " ": "space"}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The concepts of one split: `values [concept, char]`; names and families are the same on every split."""
+
+    names: tuple[str, ...]
+    families: tuple[str, ...]
+    values: np.ndarray
+
+    def of(self, name: str) -> np.ndarray:
+        """One concept, by its name."""
+        return self.values[self.names.index(name)]
+
+
+def labels(select: tuple[str, Windows], report: tuple[str, Windows], least: int) -> tuple[Labels, Labels, int]:
+    """The concepts of both splits, each a text and its windows, and how many were too rare.
+
+    A concept that fewer than `least` characters of either split have, or have not, is left out.
+    """
+    one, other = _all(*select), _all(*report)
+    every = [name for name in one if name in other]
+    kept = [name for name in every if _enough(one[name], least) and _enough(other[name], least)]
+    if not kept:
+        raise NanoscopeError(f"no concept is had by {least} characters of both splits; use a longer text")
+    here = np.array(list(select[0]), dtype="<U1")[select[1].laid_out]
+    names = tuple(name for _, name in kept)
+    families = tuple(_family(family, one[family, name], here) for family, name in kept)
+    splits = [Labels(names, families, np.stack([of[key] for key in kept])) for of in (one, other)]
+    return splits[0], splits[1], len(set(one) | set(other)) - len(kept)
+
+
+def _all(text: str, windows: Windows) -> Mapping[tuple[str, str], np.ndarray]:
+    """Every concept that the text has at all, by family and name."""
+    each, at = np.array(list(text), dtype="<U1"), windows.laid_out
+    found = {("", name): where[at] for name, where in concepts(text).items()}
+    for family, shown, prefix in ((CURRENT, each[at], "current"), (NEXT, each[at + 1], "next")):
+        found |= {(family, f"{prefix} {WRITTEN.get(symbol, symbol)}"): shown == symbol for symbol in sorted(set(text))}
+    place = np.tile(np.arange(windows.size), len(windows))
+    found[POSITION, "first of its window"] = place == 0
+    found[POSITION, "first quarter of its window"] = place < windows.size // 4
+    found[POSITION, "last quarter of its window"] = place >= windows.size - windows.size // 4
+    return found
+
+
+def _enough(where: np.ndarray, least: int) -> bool:
+    return min(int(where.sum()), len(where) - int(where.sum())) >= least
+
+
+def _family(family: str, where: np.ndarray, here: np.ndarray) -> str:
+    """Of a text's concepts: does the current character decide it?"""
+    if family:
+        return family
+    _, symbol = np.unique(here, return_inverse=True)
+    share = np.bincount(symbol, weights=where) / np.bincount(symbol)
+    return KIND if np.isin(share, (0, 1)).all() else CONTEXT

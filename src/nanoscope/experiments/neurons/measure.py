@@ -1,0 +1,285 @@
+"""Neurons, the numbers: statistics over the text, the search for concepts, the planted neuron, ablation, cards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from nanoscope.analysis import neuron_ablation, neuron_weights, neurons, universality
+from nanoscope.checkpoint import Checkpoint, load
+from nanoscope.errors import NanoscopeError
+from nanoscope.experiments.experiment import Subject, Sweeps
+from nanoscope.experiments.neurons.cards import Neuron, cards
+from nanoscope.experiments.neurons.claims import SELECTIVE
+from nanoscope.experiments.neurons.control import control
+from nanoscope.experiments.neurons.labels import CONTEXT, KIND, labels
+from nanoscope.experiments.neurons.search import Found, Split, described, report, search
+from nanoscope.hidden import Windows, require_neurons, windows
+from nanoscope.model import GPT
+from nanoscope.results import Sweep
+from nanoscope.seeds import seed_for
+from nanoscope.weights import fold, require_foldable
+
+FEWEST_WINDOWS = 4
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True)
+class Params:
+    """How much is measured. The defaults are for the published findings; `QUICK` is for the first five minutes."""
+
+    characters: int = 131_072
+    """Of the whole text, in evenly spread windows, for statistics and examples."""
+    select: int = 32_768
+    """Characters of the training text on which neurons are chosen."""
+    report: int = 32_768
+    """Characters of the validation text on which they are measured."""
+    shifts: int = 2000
+    """Shifts of the labels, at least."""
+    least: int = 100
+    """A concept that fewer characters of a split have is left out."""
+    examples: int = 20
+    """Strongest and weakest examples of each neuron."""
+    sample: int = 4096
+    """Characters for quantiles."""
+    ablated: int = 6
+    random_neurons: int = 2
+    """Random neurons of the same layer beside each ablated one."""
+    ablation_windows: int = 24
+    cards: int = 4
+    twins: tuple[str, ...] = ()
+    """Checkpoints of other trainings (other seeds) of the same shape and text."""
+    twin_characters: int = 8192
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in (f.name for f in fields(self) if f.name not in ("seed", "twins")):
+            least = 2 if name == "ablation_windows" else 1
+            if getattr(self, name) < least:
+                raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(self, name)}")
+
+
+QUICK = Params(
+    characters=24_576,
+    select=8192,
+    report=8192,
+    least=40,
+    sample=2048,
+    ablated=4,
+    random_neurons=1,
+    ablation_windows=32,
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The model, and the parts of the text."""
+
+    subject: Subject
+    params: Params
+    whole: Windows
+    select: Split
+    report: Split
+    rare: int
+    """Concepts left out because too few characters have them."""
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self.subject.checkpoint
+
+    @property
+    def model(self) -> GPT:
+        return self.checkpoint.model
+
+    @cached_property
+    def untrained(self) -> GPT:
+        torch.manual_seed(seed_for("untrained model", self.params.seed))
+        return GPT(self.model.config).eval().requires_grad_(False)
+
+
+def measure(subject: Subject, params: Params) -> Sweeps:
+    """All numbers, by name. Raises NanoscopeError for a model without neurons."""
+    setting = setting_of(subject, params)
+    sweeps: Sweeps = {}
+    seconds: dict[str, float] = {}
+    over = _timed(seconds, "statistics", lambda: over_text(setting))
+    found = _timed(seconds, "search", lambda: search_in(setting))
+    weights = _timed(seconds, "weights", lambda: logit_weights(setting))
+    stages: dict[str, Callable[[], Sweeps]] = {
+        "report": lambda: report(setting.model, setting.untrained, setting.report, found, params.seed),
+        "control": lambda: control(setting.checkpoint, setting.select, setting.report, params.shifts, params.seed),
+        "ablation": lambda: _ablation(setting, found, over.statistics),
+        "cards": lambda: cards(
+            setting.model, over, setting.whole, subject.corpus.text, weights, telling(found, setting, params.cards)
+        ),
+        "universality": lambda: _universality(setting),
+    }
+    for name, stage in stages.items():
+        sweeps |= _timed(seconds, name, stage)
+    shape = neuron_weights.shape_of_rows(weights)
+    return {
+        **sweeps,
+        **described(found, setting.select.labels),
+        "statistics": over.statistics,
+        "quantiles": over.quantiles,
+        **_examples(over),
+        "logit_weights": weights,
+        "logit_shape": shape,
+        "roles": neuron_weights.roles(shape, len(weights.labels("token"))),
+        "counts": _counts(setting),
+        "seconds": Sweep(np.array([*seconds.values()]), ("stage",), "s", {"stage": tuple(seconds)}),
+    }
+
+
+def setting_of(subject: Subject, params: Params) -> Setting:
+    """The model and its texts; NanoscopeError where it has no neurons, or where the text is too short or foreign."""
+    checkpoint, corpus = subject.checkpoint, subject.corpus
+    require_neurons(checkpoint.model)
+    require_foldable(checkpoint.model)
+    context = checkpoint.model.config.block_size
+    if len(corpus.val) <= FEWEST_WINDOWS * context:
+        raise NanoscopeError(
+            f"the validation text has {len(corpus.val)} characters, too few for windows of {context}; use a longer text"
+        )
+
+    def laid(text: str, characters: int) -> Windows:
+        return windows(checkpoint.encode(text), context, characters, subject.start)
+
+    select, other = laid(corpus.train, max(params.select, 3 * context)), laid(corpus.val, params.report)
+    here, there, rare = labels((corpus.train, select), (corpus.val, other), params.least)
+    return Setting(
+        subject, params, laid(corpus.text, params.characters), Split(select, here), Split(other, there), rare
+    )
+
+
+def over_text(setting: Setting) -> neurons.OverText:
+    """Every neuron over the whole text."""
+    params, text = setting.params, setting.subject.corpus.text
+    return neurons.over_text(setting.model, setting.whole, text, params.examples, params.sample, params.seed)
+
+
+def search_in(setting: Setting) -> Found:
+    """The best neuron for every concept and layer."""
+    return search(setting.model, setting.untrained, setting.select, setting.params.shifts, setting.params.seed)
+
+
+def logit_weights(setting: Setting) -> Sweep:
+    """What every neuron adds to each character's logit, `[layer, neuron, token]`, labelled by the characters."""
+    weights = neuron_weights.logit_weights(fold(setting.model))
+    vocabulary = setting.checkpoint.vocabulary
+    assert vocabulary is not None
+    tokens = tuple(vocabulary.decode([token]) for token in range(weights.values.shape[2]))
+    return Sweep(weights.values, weights.dims, weights.unit, {"token": tokens})
+
+
+def telling(found: Found, setting: Setting, most: int, *families: str) -> list[Neuron]:
+    """The best neurons for concepts of some families (context, then kinds of character), each once, best first."""
+    wanted = families or (CONTEXT, KIND)
+    best = found.best[0].max(axis=0)
+    families = setting.select.labels.families
+    kept = [c for c in np.argsort(-best, kind="stable") if families[c] in wanted] or [int(best.argmax())]
+    order = sorted(kept, key=lambda c: families[c] != CONTEXT)
+    return list(dict.fromkeys((int(found.layer[c]), int(found.neuron[c])) for c in order))[:most]
+
+
+def _ablation(setting: Setting, found: Found, statistics: Sweep) -> Sweeps:
+    """The loss without the best neurons for context concepts, and without random ones of the same layers."""
+    params, split = setting.params, setting.report.windows
+    chosen = telling(found, setting, params.ablated, CONTEXT)
+    groups = [chosen, _random_neurons(setting, chosen)]
+    every = [neuron for group in groups for neuron in group]
+    largest = statistics.sel(statistic="max").values
+    tokens = split.tokens[np.linspace(0, len(split) - 1, min(len(split), params.ablation_windows)).astype(int)]
+    ablated = neuron_ablation.without_neurons(
+        setting.model, tokens[:, :-1], tokens[:, 1 + split.lead :], every, [neurons.ACTIVE * largest[n] for n in every]
+    )
+    best = {(int(found.layer[c]), int(found.neuron[c])): found.best[0].max(0)[c] for c in range(len(found.layer))}
+    passing = np.array([best.get(neuron, 0.0) >= SELECTIVE for neuron in chosen] + [False] * len(groups[1]))
+    names = ablated.change.coords["neuron"]
+    group = np.repeat([0, 1], [len(part) for part in groups])
+    return {
+        "ablation": ablated.change,
+        "ablation_count": ablated.count,
+        "ablation_group": Sweep(group, ("neuron",), "0: chosen, 1: random", {"neuron": names}),
+        "ablation_passing": Sweep(passing, ("neuron",), "yes or no", {"neuron": names}),
+    }
+
+
+def _random_neurons(setting: Setting, chosen: list[Neuron]) -> list[Neuron]:
+    """For each chosen neuron so many others of its layer, none twice."""
+    rng = np.random.default_rng(seed_for("random neurons", setting.params.seed))
+    width = 4 * setting.model.config.n_embd
+    picked: list[Neuron] = []
+    for layer in dict.fromkeys(layer for layer, _ in chosen):
+        mine = [neuron for at, neuron in chosen if at == layer]
+        others = rng.permutation(np.setdiff1d(np.arange(width), mine))
+        picked += [(layer, int(neuron)) for neuron in others[: setting.params.random_neurons * len(mine)]]
+    return picked
+
+
+def _universality(setting: Setting) -> Sweeps:
+    """Excess correlations with the neurons of every other training, `[twin, measure, layer, neuron]`; none without one."""
+    parts = [
+        universality.excess_correlation(
+            setting.model, _twin(setting, path), _twin_windows(setting), setting.params.seed
+        )
+        for path in setting.params.twins
+    ]
+    if not parts:
+        return {}
+    return {
+        "universality": Sweep(
+            np.stack([part.values for part in parts]), ("twin", *parts[0].dims), "correlation", parts[0].coords
+        )
+    }
+
+
+def _twin(setting: Setting, path: str) -> GPT:
+    """The model of another training; NanoscopeError where it is another kind of model, or no other training."""
+    other, mine = load(path), setting.checkpoint
+    if other.model.config != mine.model.config or other.vocabulary != mine.vocabulary:
+        raise NanoscopeError(f"{path} is a model of another shape or vocabulary, so it is no twin")
+    if other.training.get("seed") == mine.training.get("seed"):
+        raise NanoscopeError(f"{path} is of the same seed, so its neurons are no second training's; give another seed")
+    return other.model
+
+
+def _twin_windows(setting: Setting) -> Windows:
+    corpus, context = setting.subject.corpus, setting.model.config.block_size
+    return windows(
+        setting.checkpoint.encode(corpus.val), context, setting.params.twin_characters, setting.subject.start
+    )
+
+
+def _examples(over: neurons.OverText) -> Sweeps:
+    kinds: Mapping[str, neurons.Examples] = {"top": over.top, "bottom": over.bottom, "deciles": over.deciles}
+    dims = ("layer", "neuron", "example")
+    return {f"{name}_places": Sweep(of.places, dims, "place in the text") for name, of in kinds.items()} | {
+        f"{name}_activations": Sweep(of.activations.astype(np.float32), dims, "activation")
+        for name, of in kinds.items()
+    }
+
+
+def _counts(setting: Setting) -> Sweep:
+    """Characters of every part, and concepts left out as too rare."""
+    parts = {
+        "characters": setting.whole,
+        "select": setting.select.windows,
+        "report": setting.report.windows,
+    }
+    values = [of.places.size for of in parts.values()] + [setting.rare]
+    return Sweep(np.array(values), ("part",), "characters; concepts", {"part": (*parts, "rare")})
+
+
+def _timed(seconds: dict[str, float], name: str, stage: Callable[[], Done]) -> Done:
+    """What a stage gives; how long it took goes into `seconds`."""
+    began = time.perf_counter()
+    done = stage()
+    seconds[name] = time.perf_counter() - began
+    return done

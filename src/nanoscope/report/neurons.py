@@ -1,0 +1,112 @@
+"""A part of the report: what the hidden units know."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanoscope.analysis.neuron_weights import ROLES
+from nanoscope.analysis.selectivity import best_of_layers
+from nanoscope.experiments.neurons.claims import SELECTIVE
+from nanoscope.experiments.neurons.judge import best_neurons, corrected_p, neuron_of
+from nanoscope.experiments.neurons.labels import CONTEXT, FAMILIES, KIND
+from nanoscope.findings import number
+from nanoscope.report.contents import Study
+from nanoscope.report.pieces import capital, evidence_table, link, picture, said
+from nanoscope.results import Result
+
+METHOD = """Which concepts do single neurons tell (the units of the MLPs after their activation function)? For every concept and
+layer the best neuron is chosen on training text and measured on validation text, by AUROC: the chance that a character
+with the concept activates it more than one without. Beside it stand labels shifted along the text (over all neurons and
+concepts), an untrained model, as many random directions of the same activations, and a linear probe of what the neurons
+read. A neuron planted in a copy of the model shows whether the search finds one that is there."""
+PICTURES = ("neurons_concepts", "neurons_cards", "neurons_ablation", "neurons_statistics")
+RAISED = 4
+WRITTEN = {"\n": "newline", " ": "space", "|": "bar", "`": "backtick"}
+
+
+def section(study: Study) -> str:
+    """What was found on each model; nothing where the experiment was run on none."""
+    if not any(study.result(label, "neurons") for label in study.labels):
+        return ""
+    parts = [_model(study, label) for label in study.labels]
+    return "\n\n".join(["### What the hidden units know", METHOD, *(part for part in parts if part)])
+
+
+def _model(study: Study, label: str) -> str:
+    result = study.result(label, "neurons")
+    if result is None:
+        alone = study.subject(label)["config"]["attention_only"]
+        return f"#### {capital(label)}\n\nAttention-only: it has no neurons." if alone else ""
+    paragraphs = {
+        "Is the search sound?": said(result, "planted"),
+        "Concepts": said(result, "selective", "learned", "basis", "depth"),
+        "Nested concepts": said(result, "conditional"),
+        "What they say": f"{_roles(result)} {said(result, 'ablation')}",
+        "All neurons": said(result, "dead", "universal"),
+    }
+    texts = [f"**{name}.** {text} ([evidence]({link(result)}))" for name, text in paragraphs.items()]
+    pictures = [picture(study, label, name) for name in PICTURES[: len(PICTURES) if label == study.main else 1]]
+    return "\n\n".join(
+        [f"#### {capital(label)}", *texts, _best(result), _families(result), *pictures, evidence_table(result)]
+    )
+
+
+def _roles(result: Result) -> str:
+    """How many neurons name what comes next, or what does not, by their weights."""
+    shares = [100 * float((result["roles"].values == ROLES.index(role)).mean()) for role in ROLES[1:]]
+    return (
+        f"By their weights {shares[0]:.1f} % of the neurons raise a few characters far beyond the others (prediction) and "
+        f"{shares[1]:.1f} % lower a few (suppression; Gurnee et al. 2024); Gaussian weights would give 1 % of both together."
+    )
+
+
+def _best(result: Result) -> str:
+    """The best neuron of every concept of the text."""
+    value, error = best_neurons(result.sweeps)
+    untrained, p = best_neurons(result.sweeps, "untrained")[0], corrected_p(result.sweeps)
+    details, chance = result["details"], result["chance"].sel(quantile=0.95).values
+    families, names = result["families"].values, result["families"].labels("concept")
+    wanted = [FAMILIES.index(CONTEXT), FAMILIES.index(KIND)]
+    rows = [
+        f"| {names[c]} | {neuron_of(result.sweeps, c)} | {value[c]:.3f} ± {1.96 * error[c]:.3f} | {number(float(p[c]))} "
+        f"| {chance[c]:.2f} | {untrained[c]:.2f} | {details.values[0, c]:.2f} | {details.values[1, c]:.2f} "
+        f"| {details.values[2, c]:.2f} | {raised(result, neuron_of(result.sweeps, c))} |"
+        for c in np.lexsort((-value, families))
+        if families[c] in wanted
+    ]
+    head = (
+        "| concept | best neuron | AUROC | p | shifted, 95 % | untrained | bits | r | F1 | raises most |\n"
+        "|---|---|---|---|---|---|---|---|---|---|"
+    )
+    rare = int(result["counts"].sel(part="rare").values)
+    return (
+        "\n".join([head, *rows])
+        + "\n\nAll on validation text; p is corrected for all neurons (max-T) and concepts (Holm); "
+        f"bits: mutual information of the concept and the tenth of the activations; r: point-biserial; {rare} concepts "
+        "were too rare in one of the texts."
+    )
+
+
+def raised(result: Result, neuron: str) -> str:
+    """The characters whose logits a neuron raises most."""
+    layer, unit = (int(part) for part in neuron.removeprefix("L").split("N"))
+    weights = result["logit_weights"]
+    order = np.argsort(-weights.values[layer, unit], kind="stable")[:RAISED]
+    return " ".join(WRITTEN.get(symbol := str(weights.labels("token")[i]), f"`{symbol}`") for i in order)
+
+
+def _families(result: Result) -> str:
+    """By family of concepts, for how many an AUROC of 0.8 is reached on validation text, and by what."""
+    families = result["families"].values
+    sources = ("neurons", "untrained", "directions")
+    best = {source: best_of_layers(result["selected"], result["report"], source).mean(1) for source in sources}
+    best["probe"] = result["report"].sel(source="probe").mean("window").values.max(axis=0)
+    rows = [
+        f"| {name} | {int((families == f).sum())} | "
+        + " | ".join(str(int((values[families == f] >= SELECTIVE).sum())) for values in best.values())
+        + " |"
+        for f, name in enumerate(FAMILIES)
+        if (families == f).any()
+    ]
+    head = "| family | concepts | a neuron | an untrained model's | a random direction | a probe |\n|---|---|---|---|---|---|"
+    return "Concepts told with an AUROC of at least 0.8, by what:\n\n" + "\n".join([head, *rows])
