@@ -48,7 +48,7 @@ def plant_detector(model: GPT, token: int, layer: int, neuron: int, says: int | 
 def _alone(table: Float[Tensor, "token d_model"], token: int, name: str) -> Float[Tensor, "d_model"]:
     """The shortest vector whose product with the centred row of `token` is 1, and with every other row 0."""
     rows = (table - table.mean(dim=1, keepdim=True)).double()
-    wanted = torch.zeros(len(rows), dtype=torch.float64)
+    wanted = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
     wanted[token] = 1
     found = torch.linalg.pinv(rows, rtol=1e-6) @ wanted
     if (rows @ found - wanted).abs().max() > TOLERANCE:

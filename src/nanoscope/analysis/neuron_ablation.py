@@ -53,7 +53,9 @@ def without_neurons(
     A character is active where the neuron's activation is above its threshold.
     """
     require_neurons(model)
-    positions = torch.arange(tokens.shape[1] - targets.shape[1], tokens.shape[1]).expand(len(tokens), -1)
+    positions = torch.arange(tokens.shape[1] - targets.shape[1], tokens.shape[1], device=model.device).expand(
+        len(tokens), -1
+    )
     base = base_run(model, tokens, ["post", "resid_post"])
     reading = _Reading(model, tokens, positions, targets, base)
     rows = [reading.without(neuron, threshold) for neuron, threshold in zip(neurons, thresholds, strict=True)]

@@ -117,8 +117,8 @@ def _print_all(setting: Setting, over: OverText, weights: Sweep) -> dict[Neuron,
     CONSOLE.print(table)
     say(
         f"best neurons chosen on {setting.select.windows.places.size:,} characters, AUROC on "
-        f"{setting.report.windows.places.size:,} others; p over all neurons and concepts, of {found.chance.shape[1]:,} shifts "
-        "of the labels; untrained: the best neuron of a model of random weights"
+        f"{setting.report.windows.places.size:,} others; p over all neurons and the concepts of a family, of "
+        f"{found.chance.shape[1]:,} shifts of the labels; untrained: the best neuron of a model of random weights"
     )
     return told
 

@@ -50,7 +50,9 @@ def concepts(result: Result) -> Figure:
     _numbers(axes[1], _beside(result, report)[order], list(BESIDE.values()))
     axes[1].set_yticks([])
     axes[1].set_title("Beside it, over all layers", fontsize=9)
-    axes[1].set_xticks(range(len(BESIDE)), list(BESIDE.values()), fontsize=8, rotation=35, ha="right")
+    axes[1].set_xticks(
+        range(len(BESIDE)), list(BESIDE.values()), fontsize=8, rotation=35, ha="right", rotation_mode="anchor"
+    )
     _families(axes[2], result, report)
     figure.suptitle(f"{_label(result)}: what neurons tell (AUROC on new text)", x=0.01, ha="left", fontweight="bold")
     return figure
@@ -95,7 +97,7 @@ def _families(ax: Axes, result: Result, report: Sweep) -> None:
             ax.plot(layers, untrained, color=colour, linestyle="--", linewidth=0.9)
     ax.axhline(0.8, color=INK, linewidth=0.6, linestyle=":")
     ax.set(ylim=(0.48, 1.02), ylabel="AUROC of a layer's best neuron, mean")
-    ax.set_title("A family's mean, by depth (dashed: untrained model)", fontsize=9)
+    ax.set_title("Family means (dashed: untrained)", fontsize=9)
     ax.set_xticks(layers, [f"L{layer}" for layer in layers], fontsize=8)
     ax.legend(fontsize=7, loc="lower left")
 

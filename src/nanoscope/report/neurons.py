@@ -8,7 +8,7 @@ from nanoscope.analysis.neuron_weights import ROLES
 from nanoscope.analysis.selectivity import best_of_layers
 from nanoscope.experiments.neurons.claims import SELECTIVE
 from nanoscope.experiments.neurons.judge import best_neurons, corrected_p, neuron_of
-from nanoscope.experiments.neurons.labels import CONTEXT, FAMILIES, KIND
+from nanoscope.experiments.neurons.labels import CONTEXT, FAMILIES, KIND, WRITTEN
 from nanoscope.findings import number
 from nanoscope.report.contents import Study
 from nanoscope.report.pieces import capital, evidence_table, link, picture, said
@@ -21,7 +21,7 @@ concepts), an untrained model, as many random directions of the same activations
 read. A neuron planted in a copy of the model shows whether the search finds one that is there."""
 PICTURES = ("neurons_concepts", "neurons_cards", "neurons_ablation", "neurons_statistics")
 RAISED = 4
-WRITTEN = {"\n": "newline", " ": "space", "|": "bar", "`": "backtick"}
+IN_A_TABLE = {**WRITTEN, "|": "bar", "`": "backtick"}
 
 
 def section(study: Study) -> str:
@@ -38,7 +38,7 @@ def _model(study: Study, label: str) -> str:
         alone = study.subject(label)["config"]["attention_only"]
         return f"#### {capital(label)}\n\nAttention-only: it has no neurons." if alone else ""
     paragraphs = {
-        "Is the search sound?": said(result, "planted"),
+        "The search": said(result, "planted"),
         "Concepts": said(result, "selective", "learned", "basis", "depth"),
         "Nested concepts": said(result, "conditional"),
         "What they say": f"{_roles(result)} {said(result, 'ablation')}",
@@ -81,7 +81,7 @@ def _best(result: Result) -> str:
     rare = int(result["counts"].sel(part="rare").values)
     return (
         "\n".join([head, *rows])
-        + "\n\nAll on validation text; p is corrected for all neurons (max-T) and concepts (Holm); "
+        + "\n\nAll on validation text; p is corrected for all neurons (max-T) and the concepts of a family (Holm); "
         f"bits: mutual information of the concept and the tenth of the activations; r: point-biserial; {rare} concepts "
         "were too rare in one of the texts."
     )
@@ -92,7 +92,7 @@ def raised(result: Result, neuron: str) -> str:
     layer, unit = (int(part) for part in neuron.removeprefix("L").split("N"))
     weights = result["logit_weights"]
     order = np.argsort(-weights.values[layer, unit], kind="stable")[:RAISED]
-    return " ".join(WRITTEN.get(symbol := str(weights.labels("token")[i]), f"`{symbol}`") for i in order)
+    return " ".join(IN_A_TABLE.get(symbol := str(weights.labels("token")[i]), f"`{symbol}`") for i in order)
 
 
 def _families(result: Result) -> str:

@@ -88,7 +88,7 @@ CLAIMS = (
         id="neurons.conditional",
         sentence="What looks like a concept is not a nested one: the AUROC holds where the other concept is fixed.",
         criterion=Criterion(">=", 0.8),
-        null_is="0.5, a neuron that follows the nested concept only",
+        null_is="a neuron that follows the nested concept only",
         prose={
             "supported": "Concepts are nested (a speaker's name begins a line with a capital), yet among characters that "
             "agree in the other concept the same neurons keep a mean AUROC of **{value}** [{low}, {high}]: {each}.",

@@ -246,7 +246,9 @@ def _twin(setting: Setting, path: str) -> GPT:
     if other.model.config != mine.model.config or other.vocabulary != mine.vocabulary:
         raise NanoscopeError(f"{path} is a model of another shape or vocabulary, so it is no twin")
     if other.training.get("seed") == mine.training.get("seed"):
-        raise NanoscopeError(f"{path} is of the same seed, so its neurons are no second training's; give another seed")
+        raise NanoscopeError(
+            f"{path} is of the same seed, or neither checkpoint says its own; a twin is another training"
+        )
     return other.model
 
 
