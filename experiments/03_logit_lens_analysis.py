@@ -13,7 +13,7 @@ import nanoscope as ns
 from nanoscope import study
 from nanoscope.analysis import lens, tuned
 from nanoscope.passages import passages, windows_to_fit
-from nanoscope.plots import lenses
+from nanoscope.plots import lenses, neurons
 from nanoscope.report import read_study
 
 folder, corpus = Path("../runs/quick"), ns.open_corpus()
@@ -76,3 +76,13 @@ text = passages(corpus.val, val, context=64, most=32, skip=4)
 read = lens.over_text(checkpoint.model, text, fit.translation.lens(checkpoint.model), tables)
 per_place = read.measures.sel(measure="loss").values.sum(-1) / text.counts.sum(-1)
 ns.Sweep(per_place, ("layer", "kind"), "nats", {"kind": read.measures.labels("kind")}).to_xarray().round(2)
+
+# %% [markdown]
+# ## What single neurons know
+#
+# For every concept and layer, the neuron that tells it best, chosen on training text and measured on validation text; beside it
+# shifted labels, an untrained model and a linear probe. Then the clearest neurons one by one.
+
+# %%
+hidden = quick.result(quick.labels[0], "neurons")
+display(neurons.concepts(hidden), neurons.cards_of_result(hidden))

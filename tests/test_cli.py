@@ -378,3 +378,50 @@ def test_texts_that_cannot_be_compared(call: Call, trained: Path) -> None:
     assert "€" in assert_one_line(call("patch", final, "the fo€", "the dog"))
     assert "do not fit" in assert_one_line(call("patch", final, "a" * 40 + "b", "b" * 40 + "c"))
     assert "no checkpoint" in assert_one_line(call("patch", final / "none", "ab", "ba"))
+
+
+# ---- looking at heads and predictions ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["logit", "tuned"])
+def test_the_lens_reads_along_a_text(call: Call, text: Path, trained: Path, tmp_path: Path, kind: str) -> None:
+    options = ["--lens", kind, "--data", text, "--threads", 1, "--out", tmp_path / "l.png"]
+    code, printed, complaint = call("lens", trained / "final", "--text", "the dog", *options)
+    assert (code, complaint) == (0, "")
+    rows = [line for line in printed.splitlines() if line.startswith("│")]
+    assert [row.split()[1] for row in rows] == ["t", "h", "e", "␣", "d", "o", "g"]
+    assert (tmp_path / "l.png").stat().st_size > 5000
+    assert ("tuned lens: KL" in printed) == (kind == "tuned")
+
+
+def test_every_head_has_a_row_and_a_second_call_reads_the_result(
+    call: Call, text: Path, trained: Path, tmp_path: Path
+) -> None:
+    arguments = ["heads", trained / "final", "--data", text, "--threads", 1, "--out", tmp_path / "h.png"]
+    code, printed, complaint = call(*arguments, "--text", "the quick brown fox")
+    assert (code, complaint) == (0, "")
+    assert [line.split()[1] for line in printed.splitlines() if line.startswith("│")] == ["L0H0", "L0H1"]
+    (result,) = (tmp_path / "results").iterdir()
+    drawn, written = (tmp_path / "h.png").read_bytes(), (result / "result.json").stat().st_mtime_ns
+    call(*arguments)
+    assert (result / "result.json").stat().st_mtime_ns == written
+    assert (tmp_path / "h.png").read_bytes() != drawn  # the corpus's own passage, not the user's text
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "said"),
+    [
+        ("lens", ["--text", ""], "the text is empty"),
+        ("lens", ["--text", "the Dog"], "character 'D'"),
+        ("lens", ["--text", "the dog " * 5], "do not fit the model's context of 32"),
+        ("heads", ["--text", "t"], "needs two characters or more"),
+        ("heads", ["--text", "the dog " * 5], "do not fit the model's context of 32"),
+        ("heads", ["--threads", "-1"], "threads must be 0"),
+    ],
+)
+def test_texts_that_cannot_be_looked_at(
+    call: Call, text: Path, trained: Path, tmp_path: Path, command: str, given: list[str], said: str
+) -> None:
+    answer = call(command, trained / "final", "--data", text, "--out", tmp_path / "x.png", *given)
+    assert said in assert_one_line(answer)
+    assert not list(tmp_path.iterdir())

@@ -32,6 +32,8 @@ from nanoscope.experiments.induction.measure import QUICK
 from nanoscope.experiments.induction.measure import Params as Induction
 from nanoscope.experiments.lenses.measure import QUICK as QUICK_LENSES
 from nanoscope.experiments.lenses.measure import Params as Lenses
+from nanoscope.experiments.neurons.measure import QUICK as QUICK_NEURONS
+from nanoscope.experiments.neurons.measure import Params as Neurons
 from nanoscope.model import GPTConfig
 from nanoscope.planted import planted_induction
 from nanoscope.recipe import Machine, Recipe
@@ -111,8 +113,20 @@ PLANTED_PARAMS = Induction(
 )
 
 
-FULL = {"induction": Induction(), "emergence": Emergence(), "heads": Heads(), "lenses": Lenses()}
-FEW = {"induction": QUICK, "emergence": Emergence(), "heads": QUICK_HEADS, "lenses": QUICK_LENSES}
+FULL = {
+    "induction": Induction(),
+    "emergence": Emergence(),
+    "heads": Heads(),
+    "lenses": Lenses(),
+    "neurons": Neurons(),
+}
+FEW = {
+    "induction": QUICK,
+    "emergence": Emergence(),
+    "heads": QUICK_HEADS,
+    "lenses": QUICK_LENSES,
+    "neurons": QUICK_NEURONS,
+}
 FEW_CONTROL = {**FEW, "induction": replace(QUICK, patch_examples=64)}
 
 
@@ -122,6 +136,7 @@ def _planted() -> Member:
 
 def _control(seed: int, settings: Mapping[str, Any]) -> Member:
     recipe = replace(ECHO_CONTROL, seed=seed)
+    settings = {name: params for name, params in settings.items() if name != "neurons"}  # it has no MLPs
     return Member(f"control-{seed}", f"the echo control, seed {seed}", "control", recipe, settings)
 
 

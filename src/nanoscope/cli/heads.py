@@ -36,8 +36,8 @@ class HeadsCommand:
     """As many examples as for published findings, not only enough for a table."""
     threads: int = 0
     """CPU threads; 0 takes all cores."""
-    out: Path = Path("runs/mine")
-    """Folder for the result and the figure."""
+    out: Path = Path("runs/mine/heads.png")
+    """The figure; the result lies in the folder `results` beside it."""
 
 
 def run_heads(command: HeadsCommand) -> None:
@@ -56,15 +56,14 @@ def run_heads(command: HeadsCommand) -> None:
     checkpoint = load(command.checkpoint)
     patterns = None if command.text is None else _patterns(checkpoint, command)
     subject = Subject(checkpoint, open_text(command.data), f"the model {command.checkpoint}")
-    with store.only_writer(command.out), CONSOLE.status("scoring every head"):
+    with store.only_writer(command.out.parent), CONSOLE.status("scoring every head"):
         settings = Params() if command.full else QUICK
-        result = run_experiment(open_experiment("heads"), subject, settings, command.out / "results")
+        result = run_experiment(open_experiment("heads"), subject, settings, command.out.parent / "results")
     _print(result)
-    figure = command.out / "heads.png"
     titles = [[_class(result, layer, head) or "" for head in range(count)] for layer, count in _shape(result)]
-    save_png(sentence(patterns or result["example"], titles, str(command.checkpoint)), figure)
-    say(f"result: {command.out / 'results' / result.key}")
-    say(f"figure: {figure}")
+    save_png(sentence(patterns or result["example"], titles, str(command.checkpoint)), command.out)
+    say(f"result: {command.out.parent / 'results' / result.key}")
+    say(f"figure: {command.out}")
 
 
 def _patterns(checkpoint: Checkpoint, command: HeadsCommand) -> Sweep:

@@ -169,7 +169,9 @@ def _raised(weights: Sweep, neuron: Neuron) -> str:
     return escape(" ".join(visible_character(str(symbols[i])) for i in (-row).argsort(kind="stable")[:4]))
 
 
-def _draw_cards(command: NeuronsCommand, setting: Setting, over: OverText, weights: Sweep, told: dict[Neuron, str]) -> None:
+def _draw_cards(
+    command: NeuronsCommand, setting: Setting, over: OverText, weights: Sweep, told: dict[Neuron, str]
+) -> None:
     from nanoscope.experiments.neurons.cards import cards
     from nanoscope.plots import neurons as plots
     from nanoscope.plots.style import save_png

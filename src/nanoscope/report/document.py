@@ -9,7 +9,7 @@ from nanoscope import store
 from nanoscope.experiments import open_experiment
 from nanoscope.plots.quality import checklist
 from nanoscope.plots.style import save_png
-from nanoscope.report import finding_one, finding_three, finding_two, frame, methods
+from nanoscope.report import finding_one, finding_three, finding_two, frame, methods, neurons
 from nanoscope.report.contents import Study, figure_path, read_study
 from nanoscope.results import Result
 
@@ -21,7 +21,7 @@ def render(study: Study, quality: methods.Quality) -> str:
         frame.models(study),
         finding_one.section(study),
         finding_two.section(study),
-        finding_three.section(study),
+        f"{finding_three.section(study)}\n\n{neurons.section(study)}",
         frame.later_findings(),
         methods.section(study, quality),
         frame.reproducibility(study),

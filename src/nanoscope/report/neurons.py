@@ -39,12 +39,12 @@ def _model(study: Study, label: str) -> str:
         return f"#### {capital(label)}\n\nAttention-only: it has no neurons." if alone else ""
     paragraphs = {
         "The search": said(result, "planted"),
-        "Concepts": said(result, "selective", "learned", "basis", "depth"),
-        "Nested concepts": said(result, "conditional"),
-        "What they say": f"{_roles(result)} {said(result, 'ablation')}",
-        "All neurons": said(result, "dead", "universal"),
+        "Concepts.": said(result, "selective", "learned", "basis", "depth"),
+        "Nested concepts.": said(result, "conditional"),
+        "What they say.": f"{_roles(result)} {said(result, 'ablation')}",
+        "All neurons.": said(result, "dead", "universal"),
     }
-    texts = [f"**{name}.** {text} ([evidence]({link(result)}))" for name, text in paragraphs.items()]
+    texts = [f"**{name}** {text} ([evidence]({link(result)}))" for name, text in paragraphs.items()]
     pictures = [picture(study, label, name) for name in PICTURES[: len(PICTURES) if label == study.main else 1]]
     return "\n\n".join(
         [f"#### {capital(label)}", *texts, _best(result), _families(result), *pictures, evidence_table(result)]
