@@ -17,7 +17,7 @@ LAYERS = [
     ["results"],
     ["model", "tokens"],
     ["corpora", "checkpoint", "batches", "recipe"],
-    ["train", "planted", "planted_heads", "planted_neurons"],
+    ["train", "planted", "planted_heads", "planted_neurons", "planted_taxonomy"],
     ["edits"],
     ["activations"],
     ["tasks", "ngrams", "weights", "concepts"],
