@@ -2,7 +2,8 @@
 
 A class is a set of keys for every query. *Places* are told by position alone (the token k back, the current token, the
 first one). *Tokens* are told by what stands there (an earlier newline, space, punctuation or colon, the last space, the
-start of the current word, the speaker's name, an earlier same character). A score is the mean over the queries that have
+start of the current word, the speaker's name, an earlier same character), always before the query: attention to the query
+itself is the class "current token". A score is the mean over the queries that have
 such a key of the attention that goes there, minus what a chance head would send, over one minus that: 1 is all of it, 0 is
 chance. For places, chance is uniform attention. For tokens it is uniform attention or the head's own attention laid over
 the other windows' texts, whichever sends more: that takes away all that distance and position explain.
@@ -81,7 +82,10 @@ def token_targets(text: str, starts: Int[np.ndarray, "window"], size: int, start
     of = {name: here[where] for name, here in concepts(text).items()}
     characters = np.array(list(text))[where]
     named = [of["newline"], of["space"], of["punctuation"], characters == ":"]
-    last = [(_latest(of["space"] | of["newline"]), True), (_latest(of["word start"]), _in_word(of["word start"], of))]
+    last = [
+        (_latest(_shifted(of["space"] | of["newline"])) - 1, True),
+        (_latest(of["word start"]), _in_word(of["word start"], of)),
+    ]
     spans = np.cumsum(of["speaker name"] & ~_shifted(of["speaker name"]), axis=1)
     own_speaker = (spans[:, :, None] == spans[:, None, :]) & of["speaker name"][:, None, :]
     classes = [

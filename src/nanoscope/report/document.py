@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,9 @@ from nanoscope.plots.style import save_png
 from nanoscope.report import finding_one, finding_three, finding_two, frame, methods, neurons
 from nanoscope.report.contents import Study, figure_path, read_study
 from nanoscope.results import Result
+
+DRAWERS = 2
+"""Processes that draw: figures take most of a report's time."""
 
 
 def render(study: Study, quality: methods.Quality) -> str:
@@ -50,14 +56,26 @@ def write(folder: Path) -> Path:
 
 
 def _draw(study: Study, folder: Path) -> dict[str, dict[str, bool]]:
-    """Write every figure of every result; gives which checks each one passes."""
+    """Write every figure of every result, in two processes; gives which checks each one passes."""
+    places = [
+        {
+            name: figure_path(study, str(result.subject["label"]), name)
+            for name in open_experiment(result.experiment).figures
+        }
+        for result in study.results
+    ]
+    with ProcessPoolExecutor(DRAWERS, mp_context=get_context("spawn")) as pool:
+        drawn = pool.map(_draw_result, study.results, places, repeat(folder))
+        return dict(sorted((path, passed) for one in drawn for path, passed in one.items()))
+
+
+def _draw_result(result: Result, places: dict[str, str], folder: Path) -> dict[str, dict[str, bool]]:
     quality = {}
-    for result in study.results:
-        for name, draw in open_experiment(result.experiment).figures.items():
-            figure, path = draw(result), figure_path(study, str(result.subject["label"]), name)
-            save_png(figure, folder / path)
-            quality[path] = checklist(figure)
-    return dict(sorted(quality.items()))
+    for name, path in places.items():
+        figure = open_experiment(result.experiment).figures[name](result)
+        save_png(figure, folder / path)
+        quality[path] = checklist(figure)
+    return quality
 
 
 def _analysis(study: Study) -> dict[str, Any]:

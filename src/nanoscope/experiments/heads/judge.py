@@ -9,7 +9,7 @@ import numpy as np
 
 from nanoscope.analysis.taxonomy import PLACES, TOKENS, mean_of_present
 from nanoscope.experiments.heads.claims import CLAIMS
-from nanoscope.experiments.heads.label import ALL_CLASSES, SIGNIFICANT, STRONG
+from nanoscope.experiments.heads.label import ALL_CLASSES, SIGNIFICANT, STRONG, WEAK
 from nanoscope.experiments.heads.measure import Params
 from nanoscope.findings import Evidence, Finding, number
 from nanoscope.results import Sweep, head_name, head_names
@@ -38,23 +38,25 @@ def judge(sweeps: Sweeps, params: Params) -> tuple[Finding, ...]:
 
 
 def members(sweeps: Sweeps) -> dict[str, list[tuple[int, int]]]:
-    """The heads of every class that has any, the most frequent class first."""
-    label = sweeps["label"].values
+    """The heads of every class that has any, the most frequent class first: named on one split, and at least weak on the
+    other."""
+    label, report = sweeps["label"].values, sweeps["scores_report"].values
     found = {
-        name: [(int(layer), int(head)) for layer, head in np.argwhere(label == i)] for i, name in enumerate(ALL_CLASSES)
+        name: [(int(layer), int(head)) for layer, head in np.argwhere((label == i) & (report[i] >= WEAK))]
+        for i, name in enumerate(ALL_CLASSES)
     }
     return dict(sorted(((n, h) for n, h in found.items() if h), key=lambda item: -len(item[1])))
 
 
 def _classified(sweeps: Sweeps) -> Evidence:
     """Share of heads with a class; the interval is Clopper and Pearson's over heads."""
-    label, report = sweeps["label"].values, sweeps["scores_report"].values
-    count = int((label >= 0).sum())
-    strong = sum(report[label[at], *at] >= STRONG for at in np.ndindex(label.shape) if label[at] >= 0)
-    listed = "; ".join(f"{name} {head_names(heads)}" for name, heads in members(sweeps).items()) or "none"
-    facts = {"count": str(count), "strong": str(strong), "classes": listed}
+    label, report, found = sweeps["label"].values, sweeps["scores_report"].values, members(sweeps)
+    heads = [at for part in found.values() for at in part]
+    strong = sum(report[label[at], *at] >= STRONG for at in heads)
+    listed = "; ".join(f"{name} {head_names(part)}" for name, part in found.items()) or "none"
+    facts = {"count": str(len(heads)), "strong": str(strong), "classes": listed}
     null = float((sweeps["untrained_label"].values >= 0).mean())
-    return Evidence(count / label.size, share_interval(count, label.size), label.size, "heads", null, facts)
+    return Evidence(len(heads) / label.size, share_interval(len(heads), label.size), label.size, "heads", null, facts)
 
 
 def _focus(sweeps: Sweeps) -> Evidence:
