@@ -25,6 +25,7 @@ format:
 
 bench: env
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/stages.py
 
 notebooks: env
 	$(BIN)/python scripts/build_notebooks.py

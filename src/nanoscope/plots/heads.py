@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, heatmap, new_figure, styled, visible_character
+from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, heatmap, new_figure, styled, visible_character
 from nanoscope.results import Result, Sweep, head_name
 
 CARDS = 6
@@ -80,16 +80,21 @@ def taxonomy(result: Result) -> Figure:
 
 @styled
 def cards(result: Result) -> Figure:
-    """The clearest heads one by one: how far back they look, at which characters, and what they then write."""
+    """The clearest heads one by one: how far back they look, at which characters and from which, and what they then write."""
     chosen = _clearest(result)
     names = _labels(result)
-    figure, axes = new_figure(12, 2.1 * len(chosen) + 0.6, len(chosen), 3)
+    figure, axes = new_figure(14, 2.1 * len(chosen) + 0.6, len(chosen), 4)
     for row, (layer, head) in enumerate(chosen):
-        near, characters, writes = axes[3 * row : 3 * row + 3]
+        near, characters, reads, writes = axes[4 * row : 4 * row + 4]
         _by_offset(near, result["by_offset"].values[layer, head])
         near.set_title(f"{head_name(layer, head)}: {names[layer][head]}", fontweight="bold")
         _by_character(characters, result, layer, head)
-        _ov(writes, result, layer, head)
+        _pairs(reads, result, "qk_strongest", (layer, head), SECOND)
+        reads.set(xlabel="score, by the weights")
+        reads.set_title("from → looks at", fontsize=9)
+        _pairs(writes, result, "ov_strongest", (layer, head), THIRD)
+        writes.set(xlabel="logits, if all attention is there")
+        writes.set_title("attending to → raises", fontsize=9)
     figure.suptitle(f"{_label(result)}: single heads", x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -130,15 +135,14 @@ def _by_character(ax: Axes, result: Result, layer: int, head: int) -> None:
     ax.set_title("looks at", fontsize=9)
 
 
-def _ov(ax: Axes, result: Result, layer: int, head: int) -> None:
-    rows = result["ov_strongest"].values[layer, head]
+def _pairs(ax: Axes, result: Result, table: str, at: tuple[int, int], colour: str) -> None:
+    """The largest entries of one of a head's tables of characters by characters."""
+    rows = result[table].values[at]
     symbols = [visible_character(str(symbol)) for symbol in result["symbols"].labels("symbol")]
     rows = rows[~np.isnan(rows[:, 2])]
-    ax.barh(range(len(rows)), rows[:, 2], color=SECOND)
+    ax.barh(range(len(rows)), rows[:, 2], color=colour)
     ax.set_yticks(range(len(rows)), [f"{symbols[int(a)]} → {symbols[int(b)]}" for a, b, _ in rows])
     ax.invert_yaxis()
-    ax.set(xlabel="logits, if all attention is there")
-    ax.set_title("attending to → raises", fontsize=9)
 
 
 @styled

@@ -82,16 +82,19 @@ def _properties(result: Result) -> str:
 
 
 def _writes(result: Result) -> str:
-    """What the heads with a class raise most, character by character."""
+    """What the clearest heads look at and raise most, character by character, by their weights."""
     symbols = [_spoken(str(symbol)) for symbol in result["symbols"].labels("symbol")]
     parts = []
     for layer, head in _shown(result)[:4]:
-        rows = result["ov_strongest"].values[layer, head]
-        source, target, value = rows[0]
-        if not np.isnan(value):
-            parts.append(f"{head_name(layer, head)} raises {symbols[int(target)]} after attending to {symbols[int(source)]} "
-                         f"({value:+.2f} logits)")  # fmt: skip
-    return f"Of what they write: {'; '.join(parts)}." if parts else ""
+        (query, key, score), (source, target, logits) = (
+            result[table].values[layer, head, 0] for table in ("qk_strongest", "ov_strongest")
+        )
+        if not np.isnan(score + logits):
+            parts.append(
+                f"{head_name(layer, head)} looks most from {symbols[int(query)]} at {symbols[int(key)]}, and raises "
+                f"{symbols[int(target)]} after attending to {symbols[int(source)]} ({logits:+.2f} logits)"
+            )
+    return f"Character by character, by the weights: {'; '.join(parts)}." if parts else ""
 
 
 def _table(result: Result) -> str:

@@ -142,8 +142,8 @@ def future() -> str:
     """What comes next."""
     return """## Future directions
 
-1. The canonical model (`nanoscope study shakespeare`), more seeds of it, and the same experiment on other texts (`--data`).
-2. Head taxonomy, lenses and neurons; edge-level circuits; the course of training.
+1. The canonical model (`nanoscope study shakespeare`), more seeds of it, and the same experiments on other texts (`--data`).
+2. Edge-level circuits; every score over the course of training; what single neurons do together.
 3. Open questions: how circuits evolve during training, how small a model can be, what replicates across seeds, whether
    circuit measurements predict a model's failures."""
 
@@ -202,6 +202,10 @@ def references() -> str:
 6. Heimersheim, Nanda (2024). How to use and interpret activation patching. arXiv 2404.15255.
 7. nostalgebraist (2020). interpreting GPT: the logit lens. LessWrong.
 8. Meloux et al. (2025). arXiv 2510.00845 (the variance of circuit findings).
+9. Belrose et al. (2023). Eliciting Latent Predictions from Transformers with the Tuned Lens. arXiv 2303.08112.
+10. Hoogland et al. (2024). The Developmental Landscape of In-Context Learning. arXiv 2402.02364 (distances to n-grams).
+11. Gurnee et al. (2024). Universal Neurons in GPT2 Language Models. arXiv 2401.12181.
+12. Witten, Bell (1991). The zero-frequency problem. IEEE Transactions on Information Theory 37 (n-gram smoothing).
 
 Tools: [nanoGPT](https://github.com/karpathy/nanoGPT), [TransformerLens](https://github.com/TransformerLensOrg/TransformerLens),
 [ARENA](https://arena-ch1-transformers.streamlit.app/). With thanks to Andrej Karpathy for nanoGPT, to the authors above for

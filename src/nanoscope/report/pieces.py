@@ -15,7 +15,10 @@ def said(result: Result, *claims: str) -> str:
 def status(study: Study, experiment: str, claim: str) -> str:
     """Where a finding stands, by one claim on the main model."""
     result = study.result(study.main, experiment)
-    return "not measured" if result is None else f"complete: *{result.finding(f'{experiment}.{claim}').verdict}*"
+    if result is None:
+        return "not measured"
+    found = result.finding(f"{experiment}.{claim}")
+    return f'complete; "{found.claim.rstrip(".")}": *{found.verdict}*'
 
 
 def link(result: Result) -> str:
