@@ -35,21 +35,28 @@ SECONDS, MEGABYTES = 600, 4096
 def main() -> None:
     parser = argparse.ArgumentParser(description="What the descriptive experiments cost on the canonical shape.")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", choices=EXPERIMENTS, help="measure this one here, and print it as JSON")
+    parser.add_argument("--here", choices=EXPERIMENTS, help="measure this one in this process, and print it as JSON")
+    parser.add_argument("experiments", nargs="*", default=EXPERIMENTS, help="these; the others' numbers stay")
     chosen = parser.parse_args()
-    if chosen.only:
-        print(json.dumps(measured(chosen.only, chosen.threads)))
+    if chosen.here:
+        print(json.dumps(measured(chosen.here, chosen.threads)))
         return
-    results = {}
-    for name in EXPERIMENTS:
-        command = [sys.executable, __file__, "--only", name, "--threads", str(chosen.threads)]
+    stored = FOLDER / "stages.json"
+    results = json.loads(stored.read_text())["experiments"] if stored.exists() else {}
+    for name in chosen.experiments:
+        command = [sys.executable, __file__, "--here", name, "--threads", str(chosen.threads)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         results[name] = json.loads(done.stdout.splitlines()[-1])
         print(f"{name}: {results[name]['seconds']:.0f} s, {results[name]['megabytes']:.0f} MB")
-    machine = {"system": platform.platform(terse=True), "threads": chosen.threads, "python": platform.python_version()}
-    written = {"machine": machine, "experiments": results}
-    (FOLDER / "stages.json").write_text(json.dumps(written, indent=1) + "\n")
-    (FOLDER / "STAGES.md").write_text(page(written))
+        machine = {
+            "system": platform.platform(terse=True),
+            "threads": chosen.threads,
+            "python": platform.python_version(),
+        }
+        known = {name: results[name] for name in EXPERIMENTS if name in results}
+        written = {"machine": machine, "experiments": known}
+        stored.write_text(json.dumps(written, indent=1) + "\n")
+        (FOLDER / "STAGES.md").write_text(page(written))
 
 
 def measured(name: str, threads: int) -> dict:

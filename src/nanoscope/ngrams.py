@@ -59,13 +59,11 @@ class NGrams:
     def distribution(self, tokens: Int[np.ndarray, "*any pos"]) -> Float[np.ndarray, "order *any pos vocab"]:
         """P_n(. | these tokens up to and including each position) for the token that follows, for every order."""
         tokens = np.asarray(tokens, dtype=np.int64)
-        candidates = np.arange(self.symbols)
         estimate = np.full((*tokens.shape, self.symbols), 1 / self.symbols)
         rows = []
         for n, order in enumerate(self.orders, start=1):
-            contexts = _contexts_after(tokens, self.symbols, n - 1)[..., None]
-            better = _interpolate(order, contexts, candidates, estimate, self.symbols)
-            estimate = np.where(contexts >= 0, better, estimate)
+            contexts = _contexts_after(tokens, self.symbols, n - 1)
+            estimate = np.where(contexts[..., None] >= 0, _spread(order, contexts, estimate, self.symbols), estimate)
             rows.append(estimate)
         return np.stack(rows)
 
@@ -105,6 +103,19 @@ def _interpolate(
     place, counted = _find(order.pairs, contexts * symbols + tokens)
     counts = np.where(counted, order.counts[place], 0)
     return (counts + np.where(seen, kinds, 1) * shorter) / np.where(seen, totals + kinds, 1)
+
+
+def _spread(order: _Order, contexts: np.ndarray, shorter: np.ndarray, symbols: int) -> np.ndarray:
+    """The same for every token at once: a context's pairs lie next to one another, so each context is looked up once."""
+    where, seen = _find(order.contexts, contexts.ravel())
+    totals, kinds = (np.where(seen, table[where], 0) for table in (order.totals, order.kinds))
+    owner = np.repeat(np.arange(len(where)), kinds)
+    begin = np.searchsorted(order.pairs, contexts.ravel() * symbols)
+    pair = np.arange(len(owner)) + np.repeat(begin - (np.cumsum(kinds) - kinds), kinds)
+    counts = np.zeros((len(where), symbols))
+    counts[owner, order.pairs[pair] % symbols] = order.counts[pair]
+    weight, whole = np.where(seen, kinds, 1)[:, None], np.where(seen, totals + kinds, 1)[:, None]
+    return ((counts + weight * shorter.reshape(counts.shape)) / whole).reshape(shorter.shape)
 
 
 def _find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

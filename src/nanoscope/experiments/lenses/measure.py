@@ -37,7 +37,7 @@ class Params:
     """Tokens of training text whose residual streams are kept to fit the tuned lens (at most 200,000)."""
     held_out_tokens: int = 16_384
     """Tokens of other training text by which the fit is stopped."""
-    tuned_steps: int = 300
+    tuned_steps: int = 200
     tuned_batch: int = 2048
     damage_windows: int = 96
     """Windows on which layers are exchanged to see whether settled predictions mind."""
