@@ -188,6 +188,7 @@ def _spread(ax: Axes, sweeps: Mapping[str, Sweep], card: int) -> None:
     ax.tick_params(labelsize=6)
     ax.set_title("activations", fontsize=8)
     ax.set_xlabel("line: largest of all", fontsize=6, labelpad=1)
+    ax.set_ylabel("characters", fontsize=6, labelpad=1)
 
 
 def _raised(ax: Axes, sweeps: Mapping[str, Sweep], card: int) -> None:
@@ -229,15 +230,16 @@ def statistics(result: Result) -> Figure:
     values = result["statistics"]
     figure, axes = new_figure(11, 5.6, 2, 3)
     panels = (
-        ("positive", "Share of characters above 0", False),
-        ("sparsity", "Share above a tenth of the maximum", False),
-        ("hoyer", "Hoyer's sparsity (1: active once)", False),
-        ("kurtosis", "Kurtosis of activations", True),
-        ("max", "Largest activation", False),
+        ("positive", "Share of characters above 0", "share", False),
+        ("sparsity", "Share above a tenth of the maximum", "share", False),
+        ("hoyer", "Hoyer's sparsity (1: active once)", "sparsity", False),
+        ("kurtosis", "Kurtosis of activations", "kurtosis", True),
+        ("max", "Largest activation", "activation", False),
     )
-    for ax, (name, title, logarithmic) in zip(axes, panels, strict=False):
+    for ax, (name, title, unit, logarithmic) in zip(axes, panels, strict=False):
         _boxes(ax, values.sel(statistic=name).values, logarithmic)
         ax.set_title(title, fontsize=9)
+        ax.set_ylabel(unit)
     _roles(axes[5], result["roles"])
     figure.suptitle(f"{_label(result)}: its neurons, layer by layer", x=0.01, ha="left", fontweight="bold")
     return figure
@@ -272,6 +274,7 @@ def _roles(ax: Axes, roles: Sweep) -> None:
         ax.bar(layers + 0.4 * which - 0.6, shares, 0.38, color=colour, label=name)
     ax.set_xticks(layers, [f"L{layer}" for layer in layers])
     ax.set_title("Share that names (not) what comes, by weights", fontsize=9)
+    ax.set_ylabel("share of neurons")
     ax.axhline(0.01, color=INK, linewidth=0.6, linestyle=":", label="Gaussian weights, both")
     ax.legend(fontsize=7)
 

@@ -19,8 +19,9 @@ CHECKS = ("nothing cut off", "no texts overlap", "no text too small", "axes say 
 
 
 def checklist(figure: Figure) -> dict[str, bool]:
-    """Which of `CHECKS` hold for a figure that has been drawn (`save_png` does): its texts lie where they were put."""
+    """Which of `CHECKS` hold for a figure. It is drawn for that, and laid out anew: save it first."""
     canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     texts = _drawn(figure)
     boxes = np.array([_box(text, canvas.get_renderer()) for text in texts]).reshape(-1, 4)
     width, height = figure.bbox.width, figure.bbox.height
