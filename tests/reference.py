@@ -1,10 +1,12 @@
 """Plain re-implementations, written from the definitions and as obviously as possible, to hold the package to."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from nanoscope import dropout
 from nanoscope.model import GPT
 
 
@@ -61,7 +63,10 @@ def _activate(x: Tensor, kind: str) -> Tensor:
 
 
 class NanoGPT(nn.Module):
-    """nanoGPT's training forward, with its dropout in its places, around the package's parameters."""
+    """nanoGPT's training forward without its fused kernel, its dropout in its places, around the package's parameters.
+
+    The masks are the package's, drawn in the same order.
+    """
 
     def __init__(self, model: GPT) -> None:
         super().__init__()
@@ -69,15 +74,15 @@ class NanoGPT(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         c, t = self.gpt.config, self.gpt.transformer
-        drop = nn.Dropout(c.dropout).train(self.training)
+        drop = partial(dropout.drop, probability=c.dropout) if self.training else nn.Identity()
+        future = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool).triu(1)
         x = drop(t["wte"](tokens) + t["wpe"](torch.arange(tokens.shape[1])))
         for block in t["h"]:
             y = nn.functional.layer_norm(x, (c.n_embd,), block.ln_1.weight, block.ln_1.bias, 1e-5)
             q, k, v = block.attn.c_attn(y).split(c.n_embd, dim=2)
             q, k, v = (a.view(*a.shape[:2], c.n_head, -1).transpose(1, 2) for a in (q, k, v))
-            y = nn.functional.scaled_dot_product_attention(
-                q, k, v, dropout_p=c.dropout if self.training else 0, is_causal=True
-            )
+            weights = (q @ k.transpose(-2, -1) / math.sqrt(k.shape[-1])).masked_fill(future, -torch.inf).softmax(dim=-1)
+            y = drop(weights) @ v
             x = x + drop(block.attn.c_proj(y.transpose(1, 2).reshape(x.shape)))
             y = nn.functional.layer_norm(x, (c.n_embd,), block.ln_2.weight, block.ln_2.bias, 1e-5)
             x = x + drop(block.mlp.c_proj(nn.functional.gelu(block.mlp.c_fc(y))))

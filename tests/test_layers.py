@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "nanoscope"
 LAYERS = [
     ["errors"],
-    ["store", "seeds", "sites"],
+    ["store", "seeds", "sites", "dropout"],
     ["stats"],
     ["findings"],
     ["results"],

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nanoscope.dropout import drop
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -221,8 +222,7 @@ def attend_part(
 ) -> tuple[Float[Tensor, "batch query head d_head"], Float[Tensor, "batch query head"]]:
     """Attention over some of the keys only: `z`, and the log-sum-exp of the scores, the part's weight in the whole.
 
-    Every query sees every key of the part unless `visible` says otherwise; `causal` is the lower triangle, and quicker.
-    A query must see one key at least.
+    Every query sees every key unless `visible` says otherwise (one at least); `causal` is the lower triangle, and quicker.
     """
     if q.device.type == "cpu":  # the kernel behind scaled_dot_product_attention, which has both at hand
         fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
@@ -399,7 +399,8 @@ class GPT(nn.Module):
             for name, value in zip("qkv", qkv(norm(x, block.ln_1), block.attn), strict=True)
         )
         dropout = self.config.dropout if self.training else 0.0
-        if tap is None or not (tap.wants("scores", layer) or tap.wants("pattern", layer)):
+        fused = not dropout or x.device.type != "cpu"  # a CPU has no fused kernel with dropout
+        if fused and (tap is None or not (tap.wants("scores", layer) or tap.wants("pattern", layer))):
             return attend(q, k, v, block.attn, dropout=dropout)
         raw = shown("scores", layer, scores(q, k, block.attn), tap)
         probabilities = pattern(raw, visible_causally(raw.shape[-2], raw.shape[-1], raw.device))
@@ -411,7 +412,7 @@ class GPT(nn.Module):
         return self.lm_head(shown("ln_final", None, final, tap))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.config.dropout, self.training)
+        return drop(x, self.config.dropout) if self.training else x
 
 
 def shown(name: str, layer: int | None, value: Tensor, tap: Tap | None) -> Tensor:
