@@ -24,7 +24,7 @@ from nanoscope.corpora import open_corpus
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
 from nanoscope.model import GPT
-from nanoscope.study import SHAKESPEARE
+from nanoscope.presets import SHAKESPEARE
 
 FOLDER = Path(__file__).resolve().parent
 EXPERIMENTS = ("heads", "lenses", "neurons")

@@ -10,13 +10,13 @@
 from pathlib import Path
 
 import nanoscope as ns
-from nanoscope import metrics, study, tasks
+from nanoscope import metrics, presets, study, tasks
 from nanoscope.analysis import heads, patching
 from nanoscope.plots import emergence, induction
 from nanoscope.report import read_study
 
 folder, corpus = Path("../runs/quick"), ns.open_corpus()
-results = study.run_study(study.STUDIES["quick"], corpus, folder)
+results = study.run_study(presets.STUDIES["quick"], corpus, folder)
 quick = read_study(folder)
 model, control, planted = (quick.result(label, "induction") for label in quick.labels)
 [(label, quick.subject(label)["parameters"]) for label in quick.labels]

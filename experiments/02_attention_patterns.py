@@ -10,7 +10,7 @@
 from pathlib import Path
 
 import nanoscope as ns
-from nanoscope import study
+from nanoscope import presets, study
 from nanoscope.analysis import characters, taxonomy
 from nanoscope.plots import heads
 from nanoscope.report import read_study
@@ -18,7 +18,7 @@ from nanoscope.tasks import spread_starts
 from nanoscope.weights import fold
 
 folder, corpus = Path("../runs/quick"), ns.open_corpus()
-results = study.run_study(study.STUDIES["quick"], corpus, folder)
+results = study.run_study(presets.STUDIES["quick"], corpus, folder)
 quick = read_study(folder)
 model, control = (quick.result(label, "heads") for label in quick.labels[:2])
 for finding in model.findings:

@@ -10,14 +10,14 @@
 from pathlib import Path
 
 import nanoscope as ns
-from nanoscope import study
+from nanoscope import presets, study
 from nanoscope.analysis import lens, tuned
 from nanoscope.passages import passages, windows_to_fit
 from nanoscope.plots import lenses, neurons
 from nanoscope.report import read_study
 
 folder, corpus = Path("../runs/quick"), ns.open_corpus()
-results = study.run_study(study.STUDIES["quick"], corpus, folder)
+results = study.run_study(presets.STUDIES["quick"], corpus, folder)
 quick = read_study(folder)
 model, control = (quick.result(label, "lenses") for label in quick.labels[:2])
 for finding in model.findings:

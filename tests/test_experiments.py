@@ -26,9 +26,10 @@ from nanoscope.experiments.induction.select import select
 from nanoscope.experiments.lenses.measure import Params as Lenses
 from nanoscope.model import GPTConfig
 from nanoscope.plots.style import save_png
+from nanoscope.presets import PLANTED_PARAMS, STUDIES, Member, Study
 from nanoscope.recipe import Recipe
 from nanoscope.results import Sweep, load_results, save_result
-from nanoscope.study import PLANTED_PARAMS, STUDIES, Member, Study, run_study
+from nanoscope.study import run_study
 
 FEW = Induction(
     sequences=8,

@@ -27,6 +27,7 @@ LAYERS = [
     ["checks"],
     ["plots"],
     ["experiments"],
+    ["presets"],
     ["study"],
     ["report"],
     ["cli"],

@@ -294,7 +294,7 @@ def test_the_echo_control_forms_induction_heads(tmp_path: Path, shakespeare: Cor
     from nanoscope.experiments.emergence.measure import Params as Emergence
     from nanoscope.experiments.experiment import Subject, run_experiment
     from nanoscope.experiments.induction.measure import QUICK
-    from nanoscope.study import ECHO_CONTROL
+    from nanoscope.presets import ECHO_CONTROL
 
     recipe = replace(ECHO_CONTROL, checkpoint_every=30)
     checkpoint = train(recipe, shakespeare, tmp_path / "run", Machine(threads=1))

@@ -167,7 +167,8 @@ def _run_on(
 
 def _study(command: StudyCommand) -> None:
     from nanoscope import report
-    from nanoscope.study import STUDIES, run_study
+    from nanoscope.presets import STUDIES
+    from nanoscope.study import run_study
 
     if command.workers < 0:
         raise NanoscopeError(f"workers must be 0 (automatic) or more, not {command.workers}")

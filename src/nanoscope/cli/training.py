@@ -88,7 +88,7 @@ def _estimate(command: Train, recipe: Recipe, machine: Machine, text: Corpus) ->
 
 def _recipe(command: Train) -> Recipe:
     """The preset's recipe with what the command line changes."""
-    from nanoscope.study import RECIPES
+    from nanoscope.presets import RECIPES
 
     def given(*names: str) -> dict[str, Any]:
         return {name: value for name in names if (value := getattr(command, name)) is not None}

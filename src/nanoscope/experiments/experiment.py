@@ -10,7 +10,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,20 +50,36 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Group:
+    """What a comparison reads: the stored results of several models, trainings of one recipe or a range of sizes."""
+
+    label: str
+    role: str
+    results: tuple[Result, ...]
+    corpus: str
+
+    def of(self, experiment: str) -> tuple[Result, ...]:
+        """One experiment's results, in the order of the models."""
+        return tuple(result for result in self.results if result.experiment == experiment)
+
+
+@dataclass(frozen=True)
 class Experiment:
     """A question with all that it takes to answer it.
 
     `measure(subject, params)` gives the numbers; `judge(sweeps, params)` gives the findings from the numbers alone.
+    An experiment that `reads` other experiments' results is a comparison: its subject is a `Group`.
     """
 
     name: str
     question: str
     version: int
     params: type
-    measure: Callable[[Subject, Any], Sweeps]
+    measure: Callable[[Any, Any], Sweeps]
     judge: Callable[[Mapping[str, Sweep], Any], tuple[Finding, ...]]
     claims: tuple[Claim, ...]
     figures: Mapping[str, Callable[[Result], Figure]]
+    reads: tuple[str, ...] = ()
 
 
 def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder: Path) -> Result:
@@ -80,6 +96,26 @@ def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder
     if (folder / wanted.key).exists():
         return load_result(folder / wanted.key)
     require_sound(subject.checkpoint.model)
+    return _answered(experiment, wanted, subject, params, folder)
+
+
+def run_comparison(experiment: Experiment, group: Group, params: Any, folder: Path) -> Result:
+    """Compare, judge and store; a result that is there already is read instead."""
+    read = [result for result in group.results if result.experiment in experiment.reads]
+    identity = {
+        "version": experiment.version,
+        "params": asdict(params),
+        "results": sorted(result.key for result in read),
+    }
+    described = {"label": group.label, "role": group.role, "corpus": group.corpus,
+                 "models": list(dict.fromkeys(result.subject["label"] for result in read))}  # fmt: skip
+    wanted = Result(experiment.name, _plain(identity), _plain(described), {})
+    if (folder / wanted.key).exists():
+        return load_result(folder / wanted.key)
+    return _answered(experiment, wanted, replace(group, results=tuple(read)), params, folder)
+
+
+def _answered(experiment: Experiment, wanted: Result, subject: Subject | Group, params: Any, folder: Path) -> Result:
     began = time.monotonic()
     sweeps = experiment.measure(subject, params)
     result = Result(
