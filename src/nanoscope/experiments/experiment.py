@@ -51,12 +51,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Group:
-    """What a comparison reads: the stored results of several models, trainings of one recipe or a range of sizes."""
+    """What a comparison reads: the stored results of several models, such as the checkpoints of one training, the
+    trainings of one recipe, or a range of sizes."""
 
     label: str
     role: str
     results: tuple[Result, ...]
-    corpus: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What a report says of them all."""
 
     def of(self, experiment: str) -> tuple[Result, ...]:
         """One experiment's results, in the order of the models."""
@@ -107,8 +109,8 @@ def run_comparison(experiment: Experiment, group: Group, params: Any, folder: Pa
         "params": asdict(params),
         "results": sorted(result.key for result in read),
     }
-    described = {"label": group.label, "role": group.role, "corpus": group.corpus,
-                 "models": list(dict.fromkeys(result.subject["label"] for result in read))}  # fmt: skip
+    models = list(dict.fromkeys(result.subject["label"] for result in read))
+    described = {**group.about, "label": group.label, "role": group.role, "models": models}
     wanted = Result(experiment.name, _plain(identity), _plain(described), {})
     if (folder / wanted.key).exists():
         return load_result(folder / wanted.key)
