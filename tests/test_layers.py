@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "nanoscope"
 LAYERS = [
     ["errors"],
     ["store", "seeds", "sites", "dropout"],
-    ["stats"],
+    ["stats", "matching"],
     ["findings"],
     ["results"],
     ["model", "tokens"],

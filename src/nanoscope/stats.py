@@ -55,6 +55,19 @@ def seed_interval(values: Float[np.ndarray, "seed"]) -> tuple[float, float]:
     return float(values.mean() - half), float(values.mean() + half)
 
 
+def pair_interval(pairs: Float[np.ndarray, "training other"]) -> tuple[float, float]:
+    """Student's t interval of a mean over pairs of trainings, by the jackknife over trainings (Tukey 1958).
+
+    Each training is in many pairs, so pairs are no independent examples; the diagonal is not looked at.
+    """
+    n = len(pairs)
+    if n < 3:
+        return -math.inf, math.inf
+    each = np.where(np.eye(n, dtype=bool), 0.0, (pairs + pairs.T) / 2).sum(1) / (n - 1)
+    without = (n * each.mean() - 2 * each) / (n - 2)
+    return seed_interval(n * each.mean() - (n - 1) * without)
+
+
 def share_interval(successes: int, trials: int) -> tuple[float, float]:
     """Clopper & Pearson's exact interval of a proportion."""
     interval = scipy_stats.binomtest(successes, trials).proportion_ci(0.95, "exact")

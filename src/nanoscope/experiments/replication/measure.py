@@ -1,0 +1,75 @@
+"""Finding 4c, the numbers: every claim's verdict in every training, and how alike matched heads are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nanoscope import matching
+from nanoscope.errors import NanoscopeError
+from nanoscope.experiments.experiment import Group, Sweeps
+from nanoscope.findings import Finding
+from nanoscope.results import Result, Sweep
+
+READS = ("induction", "emergence", "heads", "lenses", "neurons", "failures")
+VERDICT = {"supported": 1, "undecided": 0, "not supported": -1}
+ENDS = ("value", "low", "high")
+FEWEST = 2
+
+
+@dataclass(frozen=True)
+class Params:
+    """Nothing to set: all that was measured is compared."""
+
+
+def measure(group: Group, params: Params) -> Sweeps:
+    """Verdicts `[claim, training]` of the claims judged in all trainings; agreement of heads `[training, other, way]`."""
+    names = tuple(dict.fromkeys(str(result.subject["label"]) for result in group.results))
+    if len(names) < FEWEST:
+        raise NanoscopeError(f"{group.label}: replication takes at least {FEWEST} trainings, not {len(names)}")
+    told = {name: _findings(group, name) for name in names}
+    claims = tuple(id for id in told[names[0]] if all(id in mine for mine in told.values()))
+    verdicts = np.array([[VERDICT[told[name][id].verdict] for name in names] for id in claims])
+    values = np.array([[_ends(told[name][id]) for name in names] for id in claims])
+    by_claim = {"claim": claims, "training": names}
+    return {
+        "verdicts": Sweep(verdicts, ("claim", "training"), "1: supported, 0: undecided, -1: not", by_claim),
+        "values": Sweep(values, ("claim", "training", "end"), "as in the claim", {**by_claim, "end": ENDS}),
+        **_heads(group.of("heads"), names),
+    }
+
+
+def _findings(group: Group, label: str) -> dict[str, Finding]:
+    """What was measured (not timed) on one model."""
+    mine = [result for result in group.results if result.subject["label"] == label]
+    found = [finding for result in mine for finding in result.findings]
+    return {finding.id: finding for finding in found if finding.kind == "measurement"}
+
+
+def _ends(finding: Finding) -> tuple[float, float, float]:
+    return (finding.evidence.value, *finding.evidence.interval)
+
+
+def _heads(results: tuple[Result, ...], names: tuple[str, ...]) -> Sweeps:
+    """Agreement of the heads of each pair of trainings, and in which layer the best head of each class lies."""
+    if len(results) < len(names):
+        return {}
+    labels = results[0]["scores_report"].labels("cls")
+    select, report = (
+        np.stack([result[f"scores_{half}"].values for result in results]) for half in ("select", "report")
+    )
+    profiles = [matching.profiles(scores) for scores in (select, report)]
+    heads, count = report.shape[-1], len(names)
+    agreement = np.full((count, count, len(matching.ASSIGNMENTS)), np.nan)
+    for one, other in ((a, b) for a in range(count) for b in range(count) if a != b):
+        chosen, read = (matching.similarity(half[one], half[other]) for half in profiles)
+        agreement[one, other] = matching.agreement(chosen, read, heads)
+    best = report.reshape(*report.shape[:2], -1).argmax(-1) // heads
+    return {
+        "agreement": Sweep(agreement, ("training", "other", "assignment"), "cosine",
+                           {"training": names, "other": names, "assignment": matching.ASSIGNMENTS}),
+        "depth": Sweep(best, ("training", "cls"), "layer", {"training": names, "cls": labels}),
+        "best": Sweep(report.max((-2, -1)), ("training", "cls"), "share above chance", {"training": names, "cls": labels}),
+        "layers": Sweep(np.array(report.shape[2]), (), "layers"),
+    }  # fmt: skip
