@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from nanoscope.errors import NanoscopeError
+from nanoscope.experiments import open_experiment
 from nanoscope.results import Result, load_result, load_results
 
-ROLES = ("model", "control", "planted")
+ROLES = ("model", "control", "planted", "other data")
+"""What a report tells of models one by one. Cells of a range of sizes, and comparisons, are told of together."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,17 @@ class Study:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The models, the analysed ones first, then the controls, then the planted one."""
-        found = dict.fromkeys(str(result.subject["label"]) for result in self.results)
+        """The models, the analysed ones first, then the controls, the planted one, and those of other texts."""
+        found = dict.fromkeys(str(r.subject["label"]) for r in self.results if r.subject["role"] in ROLES)
         return tuple(sorted(found, key=lambda label: ROLES.index(self.role(label))))
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The models told of at length: of a study the first of each kind, since the others are trainings like it."""
+        if self.name is None:
+            return self.labels
+        first = {self.role(label): label for label in reversed(self.labels) if self.role(label) != "other data"}
+        return tuple(label for label in self.labels if label in first.values())
 
     @property
     def main(self) -> str:
@@ -44,6 +54,10 @@ class Study:
 
     def with_role(self, role: str) -> tuple[str, ...]:
         return tuple(label for label in self.labels if self.role(label) == role)
+
+    def compared(self, experiment: str) -> tuple[Result, ...]:
+        """A comparison's results, one for each group that was compared."""
+        return tuple(r for r in self.results if r.experiment == experiment and r.subject["label"] not in self.labels)
 
     def result(self, label: str, experiment: str) -> Result | None:
         """One experiment's result on one model, if it was run."""
@@ -73,6 +87,18 @@ def read_study(folder: Path) -> Study:
             )
         seen[what] = result.key
     return Study(None, results)
+
+
+def drawn(study: Study) -> tuple[Result, ...]:
+    """The results whose figures belong to the report: those told of at length, then the comparisons."""
+    shown = [r for label in study.shown for r in study.results if r.subject["label"] == label]
+    return (*shown, *(r for r in study.results if r.subject["role"] not in ROLES))
+
+
+def places(study: Study, result: Result) -> dict[str, str]:
+    """Where each figure of a result lies, seen from the report."""
+    label = str(result.subject["label"])
+    return {name: figure_path(study, label, name) for name in open_experiment(result.experiment).figures}
 
 
 def figure_path(study: Study, label: str, figure: str) -> str:

@@ -12,8 +12,8 @@ from nanoscope import store
 from nanoscope.experiments import open_experiment
 from nanoscope.plots.quality import checklist
 from nanoscope.plots.style import save_png
-from nanoscope.report import finding_one, finding_three, finding_two, frame, methods, neurons
-from nanoscope.report.contents import Study, figure_path, read_study
+from nanoscope.report import finding_four, finding_one, finding_three, finding_two, frame, methods, neurons
+from nanoscope.report.contents import Study, drawn, places, read_study
 from nanoscope.results import Result
 
 DRAWERS = 2
@@ -28,7 +28,7 @@ def render(study: Study, quality: methods.Quality) -> str:
         finding_one.section(study),
         finding_two.section(study),
         f"{finding_three.section(study)}\n\n{neurons.section(study)}",
-        frame.later_findings(),
+        finding_four.section(study),
         methods.section(study, quality),
         frame.reproducibility(study),
         frame.future(),
@@ -57,16 +57,11 @@ def write(folder: Path) -> Path:
 
 def _draw(study: Study, folder: Path) -> dict[str, dict[str, bool]]:
     """Write every figure of every result, in two processes; gives which checks each one passes."""
-    places = [
-        {
-            name: figure_path(study, str(result.subject["label"]), name)
-            for name in open_experiment(result.experiment).figures
-        }
-        for result in study.results
-    ]
+    results = drawn(study)
+    paths = [places(study, result) for result in results]
     with ProcessPoolExecutor(DRAWERS, mp_context=get_context("spawn")) as pool:
-        drawn = pool.map(_draw_result, study.results, places, repeat(folder))
-        return dict(sorted((path, passed) for one in drawn for path, passed in one.items()))
+        checked = pool.map(_draw_result, results, paths, repeat(folder))
+        return dict(sorted((path, passed) for one in checked for path, passed in one.items()))
 
 
 def _draw_result(result: Result, places: dict[str, str], folder: Path) -> dict[str, dict[str, bool]]:

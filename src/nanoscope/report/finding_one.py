@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
 
 from nanoscope.findings import number
-from nanoscope.report.contents import Study
+from nanoscope.report.contents import ROLES, Study
 from nanoscope.report.pieces import capital, evidence_table, link, picture, said, status
 from nanoscope.results import Result, head_name
+from nanoscope.stats import share_interval
 
 METHOD = """### Methodology
 
@@ -31,7 +33,8 @@ def section(study: Study) -> str:
         "### Hypothesis\n\nSmall character-level models learn induction heads, as larger models do (Olsson et al. 2022).",
         METHOD,
         "### Results",
-        *(_model(study, label) for label in study.labels),
+        *(_model(study, label) for label in study.shown),
+        _other_data(study),
         _literature(study),
         _interpretation(study),
     ]
@@ -138,24 +141,71 @@ def _role(result: Result, position: int) -> str:
     return next((text for role, text in names.items() if int(roles[role]) == position), f"position {position}")
 
 
+def _other_data(study: Study) -> str:
+    """Finding 1 on other texts: the same claims, and which of their verdicts differ from the main model's."""
+    main = study.result(study.main, "induction")
+    others = [(label, study.result(label, "induction")) for label in study.with_role("other data")]
+    found = [(label, result) for label, result in others if result is not None]
+    if main is None or not found:
+        return ""
+    columns = [(study.main, main), *found]
+    head = f"| claim | {' | '.join(label for label, _ in columns)} |\n|---|" + "---|" * len(columns)
+    claims = [finding for finding in main.findings if finding.kind == "measurement"]
+    rows = [
+        f"| {claim.claim} | {' | '.join(_verdict(result, claim.id) for _, result in columns)} |" for claim in claims
+    ]
+    told = [f"{capital(label)}: {_differing(main, result)}. ([evidence]({link(result)}))" for label, result in found]
+    return "\n\n".join(["#### Does it differ on other texts?", " ".join(told), head + "\n" + "\n".join(rows)])
+
+
+def _verdict(result: Result, claim: str) -> str:
+    finding = result.finding(claim)
+    return f"{number(finding.evidence.value)}: {finding.verdict}"
+
+
+def _differing(main: Result, other: Result) -> str:
+    """The claims whose verdicts are opposite."""
+    opposite = {"supported", "not supported"}
+    differ = [f.claim.rstrip(".") for f in main.findings
+              if f.kind == "measurement" and {f.verdict, other.finding(f.id).verdict} == opposite]  # fmt: skip
+    return (
+        f"opposite verdicts on {len(differ)} claims ({'; '.join(differ)})" if differ else "no verdict is the opposite"
+    )
+
+
 def _literature(study: Study) -> str:
+    """The field's numbers beside ours: a column for each kind of model, counted over its trainings."""
+    roles = [role for role in ROLES if study.with_role(role)]
     rows = [
         "### Comparison to the literature",
         "",
-        f"| | {' | '.join(study.labels)} | literature |",
-        "|---|" + "---|" * (len(study.labels) + 1),
+        f"| | {' | '.join(_column(study, role) for role in roles)} | literature |",
+        "|---|" + "---|" * (len(roles) + 1),
         _literature_row(study, "Emergence", _emergence, "1 to 3 billion tokens in small models (Olsson et al. 2022), "
                         "which is 1,000 to 3,000 of *their* steps of about 1M tokens; no iteration number carries over"),
         _literature_row(study, "Layer of the best candidate", _layer, "last layer in attention-only models, second to last "
-                        "in 5- and 6-layer models with MLPs, mid-depth in GPT-2"),
+                        "in 5- and 6-layer models with MLPs (Olsson et al. 2022), mid-depth in GPT-2"),
         _literature_row(study, "Number of induction heads", _count, "often one in 2-layer attention-only models; five strong "
                         "ones and a tail in GPT-2 small"),
     ]  # fmt: skip
     return "\n".join(rows)
 
 
+def _column(study: Study, role: str) -> str:
+    labels = study.with_role(role)
+    return labels[0] if len(labels) == 1 else f"{labels[0].rpartition(',')[0]}, {len(labels)} trainings"
+
+
 def _literature_row(study: Study, name: str, cell: Callable[[Study, str], str], literature: str) -> str:
-    return f"| {name} | {' | '.join(cell(study, label) for label in study.labels)} | {literature} |"
+    cells = [_counted([cell(study, label) for label in study.with_role(role)]) for role in ROLES]
+    return f"| {name} | {' | '.join(text for text in cells if text)} | {literature} |"
+
+
+def _counted(texts: list[str]) -> str:
+    """What several trainings say, each thing once, with how many of them say it."""
+    if len(texts) < 2:
+        return "".join(texts)
+    return "; ".join(f"{text} ({count} of {len(texts)})" for text, count in Counter(texts).most_common())
 
 
 def _emergence(study: Study, label: str) -> str:
@@ -224,10 +274,17 @@ def _instrument(study: Study) -> str:
 
 def _seeds(study: Study) -> str:
     """How many trainings the finding rests on."""
-    count = len(study.with_role("model"))
-    if count > 2:
-        return ""
-    return "One or two trainings of a model say nothing about trainings in general."
+    labels = study.with_role("model")
+    if len(labels) < 3:
+        return "One or two trainings of a model say nothing about trainings in general."
+    results = [result for label in labels if (result := study.result(label, "induction")) is not None]
+    verdicts = [result.finding("induction.heads").verdict for result in results]
+    low, high = share_interval(verdicts.count("supported"), len(verdicts))
+    return (
+        f"Over {len(verdicts)} trainings that differ in their seed, induction heads form in {verdicts.count('supported')} and "
+        f"do not form in {verdicts.count('not supported')} (the share that forms them: 95 % interval {100 * low:.0f} to "
+        f"{100 * high:.0f} %)."
+    )
 
 
 def _worth(result: Result) -> str:

@@ -48,7 +48,7 @@ def section(study: Study) -> str:
         "what takes a longer context.",
         METHOD,
         "### Results",
-        *(_model(study, label) for label in study.labels),
+        *(_model(study, label) for label in study.shown),
         _interpretation(study),
     ]
     return "\n\n".join(part for part in parts if part)

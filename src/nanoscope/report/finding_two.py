@@ -40,7 +40,7 @@ def section(study: Study) -> str:
         "says.",
         METHOD,
         "### Results",
-        *(_model(study, label) for label in study.labels),
+        *(_model(study, label) for label in study.shown),
         _interpretation(study),
     ]
     return "\n\n".join(part for part in parts if part)

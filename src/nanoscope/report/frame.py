@@ -7,10 +7,9 @@ from typing import Any
 
 from nanoscope.corpora import SHAKESPEARE
 from nanoscope.experiments import open_experiment
-from nanoscope.findings import number
-from nanoscope.report.contents import Study, figure_path
+from nanoscope.report import replication
+from nanoscope.report.contents import Study, drawn, places
 from nanoscope.results import Result
-from nanoscope.stats import share_interval
 
 REPORT_COMMANDS = {
     None: "nanoscope run induction CHECKPOINT --out runs/mine && nanoscope report runs/mine",
@@ -77,62 +76,30 @@ def _training_rows(corpus: str, config: dict[str, Any], training: dict[str, Any]
     return rows
 
 
-def later_findings() -> str:
-    """Findings that no experiment of this version measures: each names what will."""
-    text = "No experiment of this version measures it. `{command}` will, in the version that adds it."
-    later = (
-        ("Finding 4: How circuits evolve, how small a model can be, what replicates", "nanoscope study shakespeare"),
-    )
-    parts = [f"## {title}\n\n{text.format(command=command)}" for title, command in later]
-    return "\n\n---\n\n".join(parts)
-
-
 def reproducibility(study: Study) -> str:
     """Over trainings, what replicated; and what limits all of it."""
     return f"""## Reproducibility
 
-### Replication results
-
-{_replication(study, "control")}
-
-{_replication(study, "model")}
+{replication.section(study)}
 
 ### Limitations
 
 1. **Size.** These are small models; nothing here was checked on larger ones.
-2. **Data.** One corpus, by characters: {study.subject(study.main)["corpus"]}.
+2. **Data.** By characters: {_corpora(study)}.
 3. **Examples.** {_examples(study)}
 4. **Tools.** The logit lens sees only what the unembedding reads; mean ablation leaves the distribution the model knows;
    head indices mean nothing across trainings, so claims over seeds are about existence and effect."""
 
 
-def _replication(study: Study, role: str) -> str:
-    """Per training, then the share with its exact interval. The unit of a claim about training is a training."""
-    results = [(label, study.result(label, "induction")) for label in study.with_role(role)]
-    found = [(label, result.finding("induction.heads")) for label, result in results if result is not None]
-    if not found:
-        return f"No {role} was analysed here."
-    lines = [f"- {label}: {finding.verdict} ({number(finding.evidence.value)})" for label, finding in found]
-    supported = sum(finding.verdict == "supported" for _, finding in found)
-    low, high = share_interval(supported, len(found))
-    share = (
-        f"**Induction heads in {supported} of {len(found)} trainings** (share {100 * supported / len(found):.0f} %, "
-    )
-    share += f"95 % interval {100 * low:.0f} to {100 * high:.0f} %, Clopper and Pearson)."
-    more = {
-        "control": "`nanoscope study control` trains eight",
-        "model": "train more with `nanoscope train PRESET --seed N` and run the experiment on each",
-    }[role]
-    enough = "" if len(found) > 2 else f" One or two trainings say nothing about trainings: {more}."
-    title = {"control": "Positive control", "model": "Model"}[role]
-    return f"**{title}.**\n\n" + "\n".join(lines) + f"\n\n{share}{enough}"
+def _corpora(study: Study) -> str:
+    return ", ".join(sorted({str(study.subject(label)["corpus"]) for label in study.labels}))
 
 
 def _examples(study: Study) -> str:
     counts = [
         f"{label}: {result.identity['params']['sequences']} sequences per block length and split, "
         f"{result.identity['params']['windows']} windows of text"
-        for label in study.labels
+        for label in study.shown
         if (result := study.result(label, "induction")) is not None
     ]
     return "; ".join(counts) + "."
@@ -151,11 +118,9 @@ def future() -> str:
 def figures(study: Study) -> str:
     """Every figure and what it shows: the first line of the function that draws it."""
     lines = [
-        f"- [{label}: {name}]({figure_path(study, label, name)}): {_shows(draw)}"
-        for label in study.labels
-        for result in study.results
-        if result.subject["label"] == label
-        for name, draw in open_experiment(result.experiment).figures.items()
+        f"- [{result.subject['label']}: {name}]({path}): {_shows(open_experiment(result.experiment).figures[name])}"
+        for result in drawn(study)
+        for name, path in places(study, result).items()
     ]
     return "## Visualisations\n\n" + "\n".join(lines)
 

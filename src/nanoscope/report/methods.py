@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from nanoscope.findings import number
@@ -9,6 +10,7 @@ from nanoscope.report.contents import Study
 from nanoscope.report.finding_three import lens_table
 from nanoscope.report.pieces import capital
 from nanoscope.results import Result
+from nanoscope.stats import share_interval
 
 Quality = Mapping[str, Mapping[str, bool]]
 """Of each figure that was drawn, which checks of `plots.quality` it passes."""
@@ -34,7 +36,7 @@ def section(study: Study, quality: Quality) -> str:
 
 def _patching(study: Study) -> str:
     lines = []
-    for label in [*study.with_role("planted"), *study.with_role("control")]:
+    for label in (one for one in study.shown if study.role(one) in ("planted", "control")):
         result = study.result(label, "induction")
         if result is not None:
             right = result.finding("induction.localised").verdict == "supported"
@@ -43,6 +45,7 @@ def _patching(study: Study) -> str:
     main = study.result(study.main, "induction")
     if main is not None:
         lines.append(f"- Cost: {main.finding('induction.cost').text}")
+    lines.append(f"- Robustness across random seeds: {_robust(study, 'control', 'induction.localised')}")
     if _gates(study):
         lines.append("- Lesson: both directions are needed. Denoising alone would call the previous-token head useless, "
                      "noising alone would not show that it is useless by itself; together they show the AND of "
@@ -50,9 +53,23 @@ def _patching(study: Study) -> str:
     return "\n".join(lines)
 
 
+def _robust(study: Study, role: str, claim: str) -> str:
+    """In how many trainings of one kind a claim has the same verdict."""
+    results = [study.result(label, claim.split(".", maxsplit=1)[0]) for label in study.with_role(role)]
+    verdicts = [result.finding(claim).verdict for result in results if result is not None]
+    if len(verdicts) < 2:
+        return "not measured here; it takes several trainings (`nanoscope study control`)."
+    verdict, count = Counter(verdicts).most_common(1)[0]
+    low, high = share_interval(count, len(verdicts))
+    return (
+        f"*{verdict}* in {count} of {len(verdicts)} trainings of the {role} that differ in their seed (a share of "
+        f"{number(count / len(verdicts))} [{number(low)}, {number(high)}])."
+    )
+
+
 def _gates(study: Study) -> str:
     """The models whose circuit is an AND gate, by its finding."""
-    results = [(label, study.result(label, "induction")) for label in study.labels]
+    results = [(label, study.result(label, "induction")) for label in study.shown]
     found = [label for label, r in results if r is not None and r.finding("induction.and_gate").verdict == "supported"]
     return ", ".join(found)
 
@@ -64,7 +81,7 @@ def _attention(study: Study, quality: Quality) -> str:
         *_heads(study),
         f"- Visualisation quality: {_pictures(quality)}",
     ]
-    for label in study.labels:
+    for label in study.shown:
         result = study.result(label, "induction")
         if result is not None:
             uniform = result["uniform"].sel(score="induction").values
@@ -82,6 +99,7 @@ def _heads(study: Study) -> list[str]:
     return [
         f"- Categorisation accuracy: **{number(right.evidence.value)}**. {right.text}",
         f"- Computational cost: {result.finding('heads.cost').text} {result.finding('heads.overhead').text}",
+        f"- Robustness across random seeds: that most heads have a class is {_robust(study, 'model', 'heads.classified')}",
         f"- Lesson: {result.finding('heads.tokens').text} A score against uniform attention alone would call every head that "
         "looks a few characters back a reader of spaces.",
     ]
@@ -107,6 +125,8 @@ def _lens(study: Study) -> str:
         lines = [
             f"- Reveals prediction formation: **{ANSWERS[reveals.verdict]}**. {reveals.text}",
             f"- Convergence measurements meaningful: **{ANSWERS[meaningful.verdict]}**. {meaningful.text}",
+            f"- Robustness across random seeds: that the lens reveals how predictions form is "
+            f"{_robust(study, 'model', 'lenses.reveals')}",
             f"- Computational overhead: {main.finding('lenses.cost').text} {main.finding('lenses.overhead').text}",
             *lines,
             f"- Direct contributions leave {float(main['writers_unexplained'].values):.1e} of the largest logit unexplained.",
@@ -116,7 +136,7 @@ def _lens(study: Study) -> str:
             f"- Lesson: {main.finding('lenses.settles').evidence.facts['half']} A criterion made for words decides little for "
             "characters.",
         ]
-    for label in study.labels:
+    for label in study.shown:
         result = study.result(label, "induction")
         if result is not None:
             kl = result["lens"].sel(measure="kl").mean("example").values

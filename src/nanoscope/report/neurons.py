@@ -26,9 +26,9 @@ IN_A_TABLE = {**WRITTEN, "|": "bar", "`": "backtick"}
 
 def section(study: Study) -> str:
     """What was found on each model; nothing where the experiment was run on none."""
-    if not any(study.result(label, "neurons") for label in study.labels):
+    if not any(study.result(label, "neurons") for label in study.shown):
         return ""
-    parts = [_model(study, label) for label in study.labels]
+    parts = [_model(study, label) for label in study.shown]
     return "\n\n".join(["### What the hidden units know", METHOD, *(part for part in parts if part)])
 
 
