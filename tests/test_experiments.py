@@ -28,7 +28,7 @@ from nanoscope.model import GPTConfig
 from nanoscope.plots.style import save_png
 from nanoscope.presets import PLANTED_PARAMS, STUDIES, Member, Study
 from nanoscope.recipe import Recipe
-from nanoscope.results import Sweep, load_results, save_result
+from nanoscope.results import Sweep, load_result, load_results, save_result, thinned
 from nanoscope.study import run_study
 
 FEW = Induction(
@@ -140,6 +140,40 @@ def test_rendering_twice_gives_the_same_bytes(studied: Path, tmp_path: Path) -> 
     report.write(tmp_path)
     for path in [*studied.rglob("*.png"), studied / "FINDINGS.md", studied / "findings.json"]:
         assert path.read_bytes() == (tmp_path / path.relative_to(studied)).read_bytes(), path
+
+
+def test_a_published_study_is_the_same_page_and_renders_itself_again(studied: Path, tmp_path: Path) -> None:
+    """Without models, from a copy: the same bytes; and what is left out of a result is said in it."""
+    page = report.publish(studied, tmp_path / "results")
+    assert page.read_text() == _page(studied)
+    report.publish(studied, tmp_path / "results")
+    assert report.write(tmp_path / "results").read_text() == _page(studied)
+    assert not (tmp_path / "results" / "models").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
+
+
+def test_a_publication_that_would_be_too_large_changes_nothing(
+    studied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report.publish(studied, tmp_path / "results")
+    before = {path: path.read_bytes() for path in sorted((tmp_path / "results").rglob("*")) if path.is_file()}
+    monkeypatch.setattr("nanoscope.report.publish.MOST_BYTES", 100_000)
+    with pytest.raises(NanoscopeError, match=r"it would take \d+ MB of 0; the largest file is"):
+        report.publish(studied, tmp_path / "results")
+    assert before == {path: path.read_bytes() for path in sorted((tmp_path / "results").rglob("*")) if path.is_file()}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    with pytest.raises(NanoscopeError, match="something else than a published study"):
+        report.publish(studied, tmp_path / "mine")
+
+
+def test_a_thinned_result_keeps_its_findings_and_says_what_it_lost(studied: Path, tmp_path: Path) -> None:
+    for result in load_results(studied / "results"):
+        loaded = load_result(save_result(thinned(result, 2000), tmp_path))
+        assert loaded.findings == result.findings
+        lost = set(result.sweeps) - set(loaded.sweeps)
+        assert lost == set(loaded.provenance["left_out"])
+        assert all(result[name].values.nbytes > 2000 for name in lost)
 
 
 def test_a_study_that_is_there_is_not_made_again(studied: Path, shakespeare: Corpus) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +143,14 @@ def load_result(path: Path) -> Result:
 def load_results(folder: Path) -> tuple[Result, ...]:
     """All results under a folder, in the order of their names."""
     return tuple(load_result(path.parent) for path in sorted(folder.glob("[!.]*/result.json")))
+
+
+def thinned(result: Result, most_bytes: int) -> Result:
+    """The same result without its larger sweeps, whose names and sizes its provenance then tells."""
+    sizes = {name: int(sweep.values.nbytes) for name, sweep in result.sweeps.items()}
+    kept = {name: sweep for name, sweep in result.sweeps.items() if sizes[name] <= most_bytes}
+    left_out = {name: size for name, size in sizes.items() if name not in kept}
+    return replace(result, sweeps=kept, provenance={**result.provenance, "left_out": left_out})
 
 
 def stacked(parts: Sequence[Sweep], dim: str, labels: Sequence[Label]) -> Sweep:

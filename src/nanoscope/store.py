@@ -67,6 +67,23 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def replaced_directory(path: Path) -> Iterator[Path]:
+    """Yield an empty neighbour of `path`; when the block ends well it takes the place of `path` as a whole."""
+    path = Path(path)
+    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}.part") for kind in ("new", "old"))
+    with _telling_what_failed(path):
+        try:
+            temporary.mkdir(parents=True)
+            yield temporary
+            if path.exists():
+                os.rename(path, old)
+            os.rename(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
 def only_writer(directory: Path) -> Iterator[None]:
     """Hold the lock of a run directory; the lock goes with the process, so a killed run leaves none behind."""
     with _telling_what_failed(directory):

@@ -49,6 +49,8 @@ class Report:
     """Render FINDINGS.md, its figures and findings.json again, from stored results alone."""
 
     folder: tyro.conf.Positional[Path]
+    publish: Path | None = None
+    """Copy what the page needs into this folder (without models, at most 30 MB) and render it there instead."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,8 @@ def _report(command: Report) -> None:
 
     if not command.folder.is_dir():
         raise NanoscopeError(f"there is no folder {command.folder}; give the folder of a study, such as runs/quick")
-    say(f"read {report.write(command.folder)}")
+    page = report.publish(command.folder, command.publish) if command.publish else report.write(command.folder)
+    say(f"read {page}")
 
 
 def _check(command: Check) -> None:

@@ -6,5 +6,6 @@ lays the findings' own sentences out in the order of the page that started the p
 
 from nanoscope.report.contents import read_study
 from nanoscope.report.document import render, write
+from nanoscope.report.publish import publish
 
-__all__ = ["read_study", "render", "write"]
+__all__ = ["publish", "read_study", "render", "write"]

@@ -76,7 +76,7 @@ def _draw_result(result: Result, places: dict[str, str], folder: Path) -> dict[s
 def _analysis(study: Study) -> dict[str, Any]:
     """Experiment 01 in one file that any program can read: per model its findings and every head's scores."""
     parts = {}
-    for label in study.labels:
+    for label in study.shown:
         result = study.result(label, "induction")
         if result is not None:
             parts[label] = {
