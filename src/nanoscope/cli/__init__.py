@@ -38,8 +38,8 @@ class StudyCommand:
     preset: tyro.conf.Positional[Preset] = "quick"
     out: Path | None = None
     """Folder of the study [runs/PRESET]."""
-    data: Path | None = None
-    """Any text file; without it, tiny Shakespeare."""
+    data: str | None = None
+    """Any text file, or shakespeare, code or wiki (then a file of that name is ./code); without it, shakespeare."""
     workers: int = 0
     """Processes, one thread each; 0 takes two, or one on a single core."""
 
@@ -114,7 +114,7 @@ def _run(name: str, arguments: list[str]) -> None:
     def run(
         checkpoint: tyro.conf.Positional[Path],
         settings: Any,
-        data: Path | None = None,
+        data: str | None = None,
         out: Path = Path("runs/mine"),
         label: str | None = None,
         threads: int = 0,
@@ -124,7 +124,7 @@ def _run(name: str, arguments: list[str]) -> None:
         Args:
             checkpoint: ours or nanoGPT's.
             settings: how much is measured.
-            data: text to measure on; without it, tiny Shakespeare.
+            data: text to measure on: any file, or shakespeare, code or wiki; without it, shakespeare.
             out: folder for results and figures.
             label: what the report calls the model.
             threads: CPU threads; 0 takes all cores.
@@ -132,14 +132,14 @@ def _run(name: str, arguments: list[str]) -> None:
         _run_on(experiment, checkpoint, settings, data, out, label, threads)
 
     run.__annotations__["settings"] = Annotated[experiment.params, tyro.conf.arg(name="")]
-    run.__annotations__ |= {"data": Path | None, "label": str | None}
+    run.__annotations__ |= {"data": str | None, "label": str | None}
     run.__annotations__ |= {"checkpoint": tyro.conf.Positional[Path], "out": Path, "threads": int}
     run.__defaults__ = (experiment.params(), None, Path("runs/mine"), None, 0)
     tyro.cli(run, prog=f"nanoscope run {name}", description=experiment.question, args=arguments)
 
 
 def _run_on(
-    experiment: Any, path: Path, settings: Any, data: Path | None, out: Path, label: str | None, threads: int
+    experiment: Any, path: Path, settings: Any, data: str | None, out: Path, label: str | None, threads: int
 ) -> None:
     import torch
 

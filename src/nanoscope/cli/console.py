@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -38,10 +37,11 @@ def chosen_device(wanted: str) -> str:
     return wanted
 
 
-def open_text(path: Path | None) -> Corpus:
+def open_text(source: str | None) -> Corpus:
+    """What `--data` names: a text file, or one of the corpora that have a name."""
     from nanoscope.corpora import open_corpus
 
-    return open_corpus(path, lambda line: say(line, style="dim"))
+    return open_corpus(source, lambda line: say(line, style="dim"))
 
 
 def say(line: str, style: str | None = None) -> None:

@@ -30,8 +30,8 @@ class HeadsCommand:
     checkpoint: tyro.conf.Positional[Path]
     text: str | None = None
     """A text to draw every head's attention on; without it, the beginning of a speech."""
-    data: Path | None = None
-    """Any text file to score the heads on; without it, tiny Shakespeare."""
+    data: str | None = None
+    """Text to score the heads on: any file, or shakespeare, code or wiki; without it, shakespeare."""
     full: bool = False
     """As many examples as for published findings, not only enough for a table."""
     threads: int = 0

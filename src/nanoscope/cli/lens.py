@@ -36,8 +36,8 @@ class LensCommand:
     """The text to read; without it, the beginning of a speech."""
     lens: Literal["logit", "tuned"] = "logit"
     """tuned: fitted first, on the text that --data names."""
-    data: Path | None = None
-    """Any text file; without it, tiny Shakespeare."""
+    data: str | None = None
+    """Any text file, or shakespeare, code or wiki (then a file of that name is ./code); without it, shakespeare."""
     threads: int = 0
     """CPU threads; 0 takes all cores."""
     out: Path = Path("runs/mine/lens.png")
@@ -70,7 +70,7 @@ def run_lens(command: LensCommand) -> None:
     say(f"figure: {command.out}")
 
 
-def _speech(data: Path | None, checkpoint: Checkpoint) -> str:
+def _speech(data: str | None, checkpoint: Checkpoint) -> str:
     """The beginning of the first speech of the validation text, as long as one row of the figure."""
     text = open_text(data).val
     begins = text.find("\n\n") + 2 if "\n\n" in text else 0

@@ -40,8 +40,8 @@ class NeuronsCommand:
     layer: int | None = None
     """With --neuron: the card of this one."""
     neuron: int | None = None
-    data: Path | None = None
-    """Text to look at; without it, tiny Shakespeare."""
+    data: str | None = None
+    """Text to look at: any file, or shakespeare, code or wiki; without it, shakespeare."""
     threads: int = 0
     """CPU threads; 0 takes all cores."""
     out: Path = Path("runs/mine/neurons.png")

@@ -25,8 +25,8 @@ class Train:
     preset: tyro.conf.Positional[Preset] = "quick"
     out: Path | None = None
     """Folder of the run [runs/PRESET-SEED]."""
-    data: Path | None = None
-    """Any text file; without it, tiny Shakespeare."""
+    data: str | None = None
+    """Any text file, or shakespeare, code or wiki (then a file of that name is ./code); without it, shakespeare."""
     seed: int = 1
     iterations: int | None = None
     batch_size: int | None = None

@@ -20,7 +20,7 @@ import torch
 import nanoscope
 from nanoscope.checkpoint import Checkpoint
 from nanoscope.checks import require_sound
-from nanoscope.corpora import Corpus
+from nanoscope.corpora.corpus import Corpus
 from nanoscope.experiments.digest import source_digest
 from nanoscope.findings import Claim, Finding
 from nanoscope.results import Result, Sweep, load_result, save_result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nanoscope.corpora import SHAKESPEARE
+from nanoscope.corpora import SHAKESPEARE, data_option
 from nanoscope.experiments import open_experiment
 from nanoscope.report import replication
 from nanoscope.report.contents import Study, drawn, places
@@ -193,7 +193,7 @@ def _command(study: Study) -> str:
     corpus = study.subject(study.main)["corpus"]
     if study.name is None or corpus == SHAKESPEARE:
         return command
-    return f"nanoscope study {study.name} --data {corpus}.txt"
+    return f"nanoscope study {study.name} --data {data_option(corpus)}"
 
 
 def _folder(study: Study) -> str:
