@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "nanoscope"
 LAYERS = [
     ["errors"],
     ["store", "seeds", "sites", "dropout"],
-    ["stats", "matching"],
+    ["stats", "matching", "changes"],
     ["findings"],
     ["results"],
     ["model", "tokens"],

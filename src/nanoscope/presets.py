@@ -19,6 +19,7 @@ from nanoscope.experiments.lenses.measure import QUICK as QUICK_LENSES
 from nanoscope.experiments.lenses.measure import Params as Lenses
 from nanoscope.experiments.neurons.measure import QUICK as QUICK_NEURONS
 from nanoscope.experiments.neurons.measure import Params as Neurons
+from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.model import GPTConfig
 from nanoscope.recipe import Recipe
 
@@ -95,6 +96,7 @@ PLANTED_PARAMS = Induction(
 
 FULL = {
     "induction": Induction(),
+    "snapshot": Snapshot(),
     "emergence": Emergence(),
     "heads": Heads(),
     "lenses": Lenses(),
@@ -102,6 +104,7 @@ FULL = {
 }
 FEW = {
     "induction": QUICK,
+    "snapshot": Snapshot(),
     "emergence": Emergence(),
     "heads": QUICK_HEADS,
     "lenses": QUICK_LENSES,

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 EXPERIMENTS: dict[str, tuple[str, str]] = {
     "induction": ("nanoscope.experiments.induction", "Do induction heads form, and do they do the work?"),
-    "emergence": ("nanoscope.experiments.emergence", "When in training do induction heads appear?"),
+    "snapshot": ("nanoscope.experiments.snapshot", "What can a checkpoint do, in a few numbers?"),
+    "emergence": ("nanoscope.experiments.emergence", "When in training do induction heads appear, and what else does?"),
     "heads": ("nanoscope.experiments.heads", "What does each attention head do?"),
     "lenses": ("nanoscope.experiments.lenses", "How do predictions form, through the layers and through training?"),
     "neurons": ("nanoscope.experiments.neurons", "What do the hidden units know?"),
