@@ -3,7 +3,8 @@
 With x = log(step + 1), a logistic y = a + (b - a) / (1 + exp(-(x - x0) / w)) is compared with a line in x and with a power
 law y = a + b (step + 1)^-k, by BIC = n log(RSS / n) + p log(n) with p = 4, 2 and 3. The midpoint is exp(x0) - 1, and the
 curve goes from 10 to 90 % within a factor of exp(2 w log 9). Given x0 and w (or k), a and b are linear; so each is found on
-a fixed grid, for all curves of a bootstrap at once. Source: methods.md 1.7; BIC: Schwarz 1978.
+a fixed grid, for all curves of a bootstrap at once; nine tenths of the change must lie within the training. Source:
+methods.md 1.7; BIC: Schwarz 1978.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def change(curves: Float[np.ndarray, "curve step"], steps: Float[np.ndarray, "st
     y = curves - curves.mean(1, keepdims=True)
     total = (y**2).sum(1)
     middle, width = (grid.ravel() for grid in np.meshgrid(np.linspace(x[0], x[-1], MIDPOINTS), WIDTHS, indexing="ij"))
+    inside = middle + width * TEN_TO_NINETY / 2 <= x[-1]  # or its end would be a guess, and so would its middle
+    middle, width = middle[inside], width[inside]
     shapes = 1 / (1 + np.exp(-np.clip((x - middle[:, None]) / width[:, None], -700, 700)))
     explained = _explained(shapes, y)
     best = explained.argmax(0)

@@ -59,29 +59,31 @@ class Text:
 
 
 def over_text(model: GPT, text: Text) -> Sweep:
-    """`[quantity, window]`, nats. NaN where a window has no place of a kind."""
+    """`[quantity, window]`, nats. The mean over windows is the mean over places, also where windows have few of a kind."""
     parts = [_on_chunk(model, text, slice(i, i + CHUNK)) for i in range(0, len(text.passages), CHUNK)]
+    losses, distance = (np.concatenate(values) for values in zip(*parts, strict=True))
+    rows = [
+        losses[:, EARLIEST:].mean(1),
+        losses[:, text.late].mean(1) - losses[:, text.early].mean(1),
+        _over_places(losses, text.repeated),
+        _over_places(losses, text.new),
+    ]
     names = (*WAYS, *(f"{n}-gram" for n in range(1, len(text.known) + 1)))
-    return Sweep(np.concatenate(parts, axis=1), ("quantity", "window"), "nats", {"quantity": names})
+    return Sweep(np.stack([*rows, *distance.T]), ("quantity", "window"), "nats", {"quantity": names})
 
 
-def _on_chunk(model: GPT, text: Text, part: slice) -> np.ndarray:
+def _on_chunk(model: GPT, text: Text, part: slice) -> tuple[np.ndarray, np.ndarray]:
+    """The loss `[window, place]`, and the distances `[window, order]` over the places with a whole context."""
     some = text.passages[part]
     said = metrics.log_probs(some.read(run(model, some.tokens).logits).float()).cpu()
-    losses = -metrics.chosen(said, some.targets).double().numpy()
     known = text.known[:, part, EARLIEST:]
     distance = torch.special.xlogy(known, known).sum(-1) - torch.einsum("nwpv,wpv->nwp", known, said[:, EARLIEST:])
-    return np.stack(
-        [
-            losses[:, EARLIEST:].mean(1),
-            losses[:, text.late].mean(1) - losses[:, text.early].mean(1),
-            _mean_where(losses, text.repeated[part]),
-            _mean_where(losses, text.new[part]),
-            *distance.double().mean(-1).numpy(),
-        ]
-    )
+    return -metrics.chosen(said, some.targets).double().numpy(), distance.double().mean(-1).numpy().T
 
 
-def _mean_where(losses: np.ndarray, where: np.ndarray) -> np.ndarray:
-    count = where.sum(1)
-    return np.where(count > 0, (losses * where).sum(1) / np.maximum(count, 1), np.nan)
+def _over_places(losses: Float[np.ndarray, "window place"], where: np.ndarray) -> Float[np.ndarray, "window"]:
+    """The mean over some places, and what each window adds to it (the delta method for a ratio); NaN without a place."""
+    if not where.any():
+        return np.full(len(losses), np.nan)
+    mean = losses[where].mean()
+    return mean + ((losses - mean) * where).sum(1) * len(losses) / where.sum()

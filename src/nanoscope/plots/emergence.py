@@ -35,7 +35,13 @@ def onset(result: Result) -> Figure:
     _band(
         context, steps, -text.sel(quantity="in-context").values, ACCENT, "in-context learning (early minus late loss)"
     )
-    _band(context, steps, _gap(text), SECOND, "repeated passages (new minus repeated loss)")
+    _band(
+        context,
+        steps,
+        text.sel(quantity="new").values - text.sel(quantity="repeated").values,
+        SECOND,
+        "repeated passages (new minus repeated loss)",
+    )
     context.set(ylabel="nats", title="what context buys on ordinary text")
     grams = [str(name) for name in text.labels("quantity") if str(name).endswith("-gram")]
     for name, colour in zip(grams, ordered_colours(len(grams)), strict=True):
@@ -65,11 +71,6 @@ def every_head(result: Result) -> Figure:
     axes[1].legend(fontsize=7, title="layer", title_fontsize=7)
     figure.suptitle(f"{result.subject['label']}: every head over training", x=0.01, ha="left", fontweight="bold")
     return figure
-
-
-def _gap(text: Sweep) -> np.ndarray:
-    gap = text.sel(quantity="new").values - text.sel(quantity="repeated").values
-    return gap[:, ~np.isnan(gap[0])]
 
 
 def _steps(sweep: Sweep) -> np.ndarray:

@@ -90,6 +90,5 @@ def _curve(values: np.ndarray, name: str) -> Curve:
 
 def _fall(repeated: np.ndarray, new: np.ndarray) -> Curve:
     """How much more the loss falls, from the first checkpoint on, in repeated passages than in new ones."""
-    there = ~np.isnan(repeated[0]) & ~np.isnan(new[0])
-    gap = (new - repeated)[:, there]
+    gap = new - repeated
     return _curve(gap - gap[:1], "repeated")
