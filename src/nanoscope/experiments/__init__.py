@@ -14,6 +14,7 @@ EXPERIMENTS: dict[str, tuple[str, str]] = {
     "heads": ("nanoscope.experiments.heads", "What does each attention head do?"),
     "lenses": ("nanoscope.experiments.lenses", "How do predictions form, through the layers and through training?"),
     "neurons": ("nanoscope.experiments.neurons", "What do the hidden units know?"),
+    "failures": ("nanoscope.experiments.failures", "Can circuit measurements predict the model's failures?"),
 }
 
 

@@ -15,8 +15,8 @@ CLAIMS = (
         prose={
             "supported": "The model's own confidence (log-probability of its first choice, margin over the second, entropy) "
             "predicts its errors well: AUROC **{value}** [{low}, {high}] ({errors} of {places} predictions are wrong).",
-            "not supported": "The model's own confidence predicts its errors poorly: AUROC {value} [{low}, {high}] ({errors} of "
-            "{places} predictions are wrong).",
+            "not supported": "The model's own confidence predicts its errors poorly: AUROC {value} [{low}, {high}] "
+            "({errors} of {places} predictions are wrong).",
             "undecided": "Whether the model's own confidence predicts its errors with an AUROC of {threshold} is not decided: "
             "{value} [{low}, {high}] ({errors} of {places} predictions are wrong).",
         },
@@ -101,10 +101,10 @@ CLAIMS = (
         null_is="the same gain when labels are shuffled across places",
         prose={
             "supported": "The instrument sees: where {heads} of the planted model are made to look at a wrong place half of "
-            "the time, with the confidence as it was (AUROC {confidence}), the same measurements add **{value}** [{low}, "
-            "{high}].",
+            "the time, with the confidence as it was (AUROC {confidence}), their state adds **{value}** [{low}, {high}] "
+            "(with random heads in their place: AUROC {random}).",
             "not supported": "The instrument is blind: of errors planted in {heads} of the planted model (confidence: AUROC "
-            "{confidence}) the same measurements find only {value} [{low}, {high}] more.",
+            "{confidence}) their state finds only {value} [{low}, {high}] more.",
             "undecided": "Whether the instrument sees planted errors is not decided: {value} [{low}, {high}] beyond the "
             "confidence (AUROC {confidence}, {heads}).",
         },
