@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, styled
 from nanoscope.results import Result, Sweep
@@ -47,6 +48,7 @@ def _losses(ax: Axes, result: Result) -> None:
     ax.axvline(0, color=SOFT, linewidth=0.8, zorder=0)
     _intervals(ax, gain.sum(-1) / places.sum(), low, high, [str(name) for name in sums.labels("set")])
     ax.set(title="Log-loss beside the confidence's", xlabel="nats per prediction (left is better)")
+    ax.xaxis.set_major_locator(MaxNLocator(5))
 
 
 def _intervals(ax: Axes, values: np.ndarray, low: np.ndarray, high: np.ndarray, names: list[str]) -> None:

@@ -27,9 +27,11 @@ from nanoscope.tasks import Task, repeated, repeats
 from nanoscope.tokens import Vocabulary
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Int
 
 LENGTH, PREFIX = 14, 4
+LENGTHS, CHOSEN_ON = (10, 11, 12, 13), 12
+"""Blocks of each of these lengths on which the heads are chosen: at one length a fixed distance would do."""
 WRITE, WEAKEST = 2.0, 0.75
 """How strongly the planted head writes, and by what its writes are weakened at most: it still outweighs the embedding."""
 ALPHABET = "".join(chr(ord("A") + i) for i in range(26)) + "".join(chr(ord("a") + i) for i in range(26))
@@ -40,7 +42,7 @@ def planted_failures(examples: int, seed: int) -> tuple[Circuit, Text, Text]:
     context, start = 1 + PREFIX + 2 * LENGTH, len(ALPHABET)
     model = planted_induction(Vocabulary(tuple(ALPHABET)), Planted(context=context, write=WRITE)).model
     task = repeated(torch.arange(start), LENGTH, 2 * examples, "planted failures", seed, prefix=PREFIX, start=start)
-    circuit = scores(model, repeats(torch.arange(start), LENGTH, context, examples, start, "chosen", seed).tokens).best
+    circuit = scores(model, blocks_of_several_lengths(start, context, start, seed)).best
     others = Circuit((circuit.previous[0], 1 - circuit.previous[1]), (circuit.copying[0], 1 - circuit.copying[1]))
     following = task.clean.roll(-1, 1)
     places = slice(int(task.positions[0, 0]), int(task.positions[0, -1]) + 1)
@@ -50,6 +52,13 @@ def planted_failures(examples: int, seed: int) -> tuple[Circuit, Text, Text]:
     seen = replace(seen, match=np.zeros_like(seen.match))
     table = np.zeros((len(TABLE), *seen.wrong.shape))  # random blocks: no table knows anything
     return circuit, Text(seen[half], table[:, half]), Text(seen[~half], table[:, ~half])
+
+
+def blocks_of_several_lengths(symbols: int, context: int, start: int, seed: int) -> Int[Tensor, "window pos"]:
+    """Repeated random blocks, a window of every length in turn."""
+    drawn = [repeats(torch.arange(symbols), n, context, CHOSEN_ON, start, "chosen", seed).tokens for n in LENGTHS]
+    shortest = min(tokens.shape[1] for tokens in drawn)
+    return torch.stack([tokens[:, :shortest] for tokens in drawn], dim=1).flatten(0, 1)
 
 
 def misled(model: GPT, task: Task, circuit: Circuit, seed: int) -> list[Edit]:
@@ -70,7 +79,7 @@ def misled(model: GPT, task: Task, circuit: Circuit, seed: int) -> list[Edit]:
     return [looking, Edit(gathered, z * torch.from_numpy(strength).to(z))]
 
 
-def _wrong_places(task: Task, seed: int) -> tuple[Bool[Tensor, "example read"], Float[Tensor, "example read"]]:
+def _wrong_places(task: Task, seed: int) -> tuple[Bool[Tensor, "example read"], Int[Tensor, "example read"]]:
     """Which reads are misled, and the place of the first copy, neither the right one nor the query's own character, that
     each would be sent to."""
     rng = np.random.default_rng(seed_for("misled", seed))

@@ -15,7 +15,7 @@ from nanoscope.experiments.failures.claims import CLAIMS
 from nanoscope.experiments.failures.measure import GROUPS, Params
 from nanoscope.experiments.failures.predict import CIRCUIT
 from nanoscope.findings import Evidence, Finding, number
-from nanoscope.results import Sweep, head_names
+from nanoscope.results import Sweep, head_name, head_names
 from nanoscope.stats import percentile_interval, resampled_means
 
 Sweeps = Mapping[str, Sweep]
@@ -70,12 +70,24 @@ def _adds(sweeps: Sweeps) -> Evidence:
     places = sweeps["states"].sel(measure="places").values.sum()
     before, after = (sweeps["log_loss"].sel(set=name).values.sum() / places for name in ("confidence", CIRCUIT))
     facts = {
-        "heads": head_names(_chosen(sweeps["heads"].values[0])),
+        "heads": _described(sweeps),
         "losses": f"log-loss {before:.4f} -> {after:.4f} nats per prediction",
         "strongest": _strongest(sweeps["coefficients"]),
     }
     null = float(sweeps["shuffled"].values.mean())
     return Evidence(value, interval, _windows(sweeps), "windows", null, facts)
+
+
+def _described(sweeps: Sweeps) -> str:
+    """The chosen heads, each with its attention to its place on the text it was chosen on."""
+    chosen, scores = _chosen(sweeps["heads"].values[0]), sweeps["scores"].values
+    each = [number(float(of_role[head])) for of_role, head in zip(scores, chosen, strict=True)]
+    places = ("to the previous token", "to what a copy needs")
+    said = [
+        f"{head_name(*h)} ({x} of its attention {p}, beyond chance)"
+        for h, x, p in zip(chosen, each, places, strict=True)
+    ]
+    return " and ".join(said)
 
 
 def _chosen(heads: np.ndarray) -> list[tuple[int, int]]:
