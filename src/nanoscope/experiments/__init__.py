@@ -16,6 +16,7 @@ EXPERIMENTS: dict[str, tuple[str, str]] = {
     "lenses": ("nanoscope.experiments.lenses", "How do predictions form, through the layers and through training?"),
     "neurons": ("nanoscope.experiments.neurons", "What do the hidden units know?"),
     "replication": ("nanoscope.experiments.replication", "What replicates across trainings?"),
+    "failures": ("nanoscope.experiments.failures", "Can circuit measurements predict the model's failures?"),
 }
 
 
