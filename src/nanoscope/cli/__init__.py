@@ -108,12 +108,12 @@ def _dispatch(arguments: list[str]) -> None:
 def _run(name: str, arguments: list[str]) -> None:
     """Two steps, because an experiment's settings are known only once it is opened."""
     from nanoscope.experiments import open_experiment
-    from nanoscope.experiments.training import SNAPSHOT, follows_training
+    from nanoscope.experiments.training import SNAPSHOT
 
     experiment = open_experiment(name)
-    if experiment.reads and not follows_training(experiment):
+    if experiment.reads and not experiment.of_training:
         raise NanoscopeError(f"{name} compares several trainings; `nanoscope study` runs it")
-    measured = open_experiment(SNAPSHOT) if follows_training(experiment) else experiment
+    measured = open_experiment(SNAPSHOT) if experiment.of_training else experiment
 
     def run(
         checkpoint: tyro.conf.Positional[Path],
@@ -174,9 +174,9 @@ def _run_on(
 def _answer(experiment: Any, subject: Any, settings: Any, folder: Path) -> Any:
     """Run the experiment; over a training, checkpoint by checkpoint with time left."""
     from nanoscope.experiments.experiment import run_experiment
-    from nanoscope.experiments.training import follow, follows_training
+    from nanoscope.experiments.training import follow
 
-    if not follows_training(experiment):
+    if not experiment.of_training:
         with CONSOLE.status(f"{experiment.name}: {experiment.question}"):
             return run_experiment(experiment, subject, settings, folder)
     with bars() as shown:

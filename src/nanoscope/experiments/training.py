@@ -21,11 +21,6 @@ from nanoscope.results import Result
 SNAPSHOT = "snapshot"
 
 
-def follows_training(experiment: Experiment) -> bool:
-    """Does it compare the checkpoints of one training?"""
-    return experiment.reads == (SNAPSHOT,)
-
-
 def at_step(subject: Subject, step: int) -> Subject:
     """The same training, earlier."""
     return Subject(load(subject.history[step]), subject.corpus, f"{subject.label}, iteration {step}", subject.role)

@@ -6,10 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, ordered_colours, styled
+from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, iterations_axis, new_figure, ordered_colours, styled
 from nanoscope.results import Result, Sweep
-
-TICKS = (0, 1, 10, 100, 1000, 10_000, 100_000)
 
 
 @styled
@@ -48,7 +46,7 @@ def onset(result: Result) -> Figure:
         _band(tables, steps, text.sel(quantity=name).values, colour, name)
     tables.set(ylabel="KL(table || model), nats", title="distance to n-gram tables", yscale="log")
     for ax in axes:
-        _iterations(ax, steps)
+        iterations_axis(ax, steps[-1])
         ax.legend(fontsize=7, loc="best")
     figure.suptitle(f"{result.subject['label']}: what appears when", x=0.01, ha="left", fontweight="bold")
     return figure
@@ -66,7 +64,7 @@ def every_head(result: Result) -> Figure:
         for layer in range(layers):
             lines = ax.plot(np.log1p(steps), values[:, layer], color=colours[layer], linewidth=0.9)
             lines[0].set_label(f"L{layer}")
-        _iterations(ax, steps)
+        iterations_axis(ax, steps[-1])
         ax.set(title=title, ylabel="above uniform, lowest block length")
     axes[1].legend(fontsize=7, title="layer", title_fontsize=7)
     figure.suptitle(f"{result.subject['label']}: every head over training", x=0.01, ha="left", fontweight="bold")
@@ -82,10 +80,3 @@ def _band(ax: Axes, steps: np.ndarray, values: np.ndarray, colour: str, label: s
     mean, half = values.mean(-1), 1.96 * values.std(-1, ddof=1) / np.sqrt(values.shape[-1])
     ax.plot(np.log1p(steps), mean, color=colour, label=label, linewidth=1.2)
     ax.fill_between(np.log1p(steps), mean - half, mean + half, color=colour, alpha=0.2, linewidth=0)
-
-
-def _iterations(ax: Axes, steps: np.ndarray) -> None:
-    """An axis of log(iteration + 1), labelled in iterations."""
-    shown = [tick for tick in TICKS if tick <= steps[-1]]
-    ax.set_xticks(np.log1p(shown), [f"{tick:,}" for tick in shown])
-    ax.set_xlabel("iteration (logarithmic)")

@@ -19,5 +19,5 @@ EXPERIMENT = Experiment(
     claims=CLAIMS,
     figures={"emergence_onset": plots.onset, "emergence_heads": plots.every_head},
     reads=("snapshot",),
+    of_training=True,
 )
-"""Its snapshots are of one training: `nanoscope run emergence` and a study take them."""

@@ -6,7 +6,7 @@ no event. Where the model is nearest to an n-gram table is the lowest point of a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,10 +47,9 @@ def curves(sweeps: Mapping[str, Sweep]) -> dict[str, Curve]:
     return found
 
 
-def events(sweeps: Mapping[str, Sweep]) -> Sweep:
+def events(found: Mapping[str, Curve], at: Sequence[int]) -> Sweep:
     """`[event, part]`: when it happens, in steps, and how abruptly. NaN for what does not happen."""
-    found = curves(sweeps)
-    steps = np.array(sweeps["followed"].labels("step"), dtype=float)
+    steps = np.array(at, dtype=float)
     rows = {f"nearest to a {name}": _nearest(found[name], steps) for name in found if name.endswith("-gram")}
     for name in (*HEADS, *MARGINS):
         rows[name] = _changed(found[name], steps) if happens(name, found[name]) else [np.nan] * len(PARTS)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from nanoscope.experiments.emergence.claims import CLAIMS, WINS
-from nanoscope.experiments.emergence.events import Curve, curves, events
+from nanoscope.experiments.emergence.events import Curve, curves
 from nanoscope.experiments.emergence.measure import Params
 from nanoscope.findings import Evidence, Finding
 from nanoscope.results import Sweep
@@ -19,7 +19,7 @@ NOT_JUDGED = (math.nan, math.nan)
 
 def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
     """All findings, in the order of the claims."""
-    found, when = curves(sweeps), events(sweeps)
+    found, when = curves(sweeps), sweeps["events"]
     facts = _facts(sweeps, found, when)
     evidence = {
         "emergence.forms": _end(found["induction head"], facts),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nanoscope.errors import NanoscopeError
+from nanoscope.experiments.emergence.events import curves, events
 from nanoscope.experiments.experiment import Group, Sweeps
 from nanoscope.results import Result, Sweep, head_name
 
@@ -36,7 +37,7 @@ def measure(group: Group, params: Params) -> Sweeps:
     lengths = shots[0]["heads"].labels("length")
     names = tuple(head_name(*head) for head in best)
     copying = np.stack([shot["copying"].values for shot in shots])
-    return {
+    sweeps = {
         "followed": Sweep(followed, ("score", "step", "length", "example"), "share above uniform",
                           {"score": FOLLOWED, "step": steps, "length": lengths}),
         "heads": Sweep(scores.mean(-1).min(axis=1), ("step", "score", "layer", "head"), "share above uniform",
@@ -46,6 +47,10 @@ def measure(group: Group, params: Params) -> Sweeps:
         "behaviour": _stacked(shots, "behaviour", steps),
         "text": _stacked(shots, "text", steps),
     }  # fmt: skip
+    found = curves(sweeps)
+    means = Sweep(np.stack([curve.mean for curve in found.values()]), ("curve", "step"), "as the curve's",
+                  {"curve": tuple(found), "step": steps})  # fmt: skip
+    return {**sweeps, "curves": means, "events": events(found, steps)}
 
 
 def _step(result: Result) -> int:
