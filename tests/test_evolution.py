@@ -112,7 +112,7 @@ def test_trainings_that_go_the_same_way_are_said_to(tmp_path: Path) -> None:
     assert spread == pytest.approx(np.std([0.06 * i for i in range(6)], ddof=1), abs=0.06)
     for draw in EVOLUTION.figures.values():
         assert all(checklist(draw(result)).values())
-    apart = [_emergence(f"seed {i}", tmp_path, at, None, i) for i, at in enumerate((12, 30, 90, 300, 600, 60))]
+    apart = [_emergence(f"other seed {i}", tmp_path, at, None, i) for i, at in enumerate((12, 30, 90, 300, 600, 60))]
     result = run_comparison(EVOLUTION, Group("apart", "seeds", tuple(apart)), EVOLUTION.params(), tmp_path)
     assert result.finding("evolution.timing").verdict == "not supported"
     assert result.finding("evolution.previous_first").verdict == "not supported"
