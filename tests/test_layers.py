@@ -18,6 +18,7 @@ LAYERS = [
     ["model", "tokens"],
     ["corpora", "checkpoint", "batches", "recipe"],
     ["train", "planted", "planted_heads", "planted_neurons", "planted_taxonomy"],
+    ["release"],
     ["edits"],
     ["activations"],
     ["tasks", "ngrams", "weights", "concepts", "matches"],

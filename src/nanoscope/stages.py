@@ -29,6 +29,7 @@ from nanoscope.experiments.experiment import Group, Subject, describe, run_compa
 from nanoscope.planted import planted_induction
 from nanoscope.presets import Member
 from nanoscope.recipe import ONE_THREAD
+from nanoscope.release import release
 from nanoscope.results import load_result
 from nanoscope.train import checkpoints, train
 
@@ -55,6 +56,10 @@ class Place:
 
     def model(self, member: Member) -> Path:
         return self.folder / "models" / member.name
+
+    def end(self, member: Member) -> Path:
+        """What is analysed of a training."""
+        return self.folder / "trained_models" / member.name if member.released else self.model(member) / "final"
 
     def record(self, key: str, kind: str = "json") -> Path:
         return self.folder / "stages" / f"{key}.{kind}"
@@ -111,14 +116,17 @@ class Training:
     @property
     def identity(self) -> dict[str, Any]:
         assert self.member.recipe is not None
-        return {"recipe": asdict(self.member.recipe), "machine": asdict(ONE_THREAD)}
+        released = {"released": True} if self.member.released else {}
+        return {"recipe": asdict(self.member.recipe), "machine": asdict(ONE_THREAD), **released}
 
     def make(self, place: Place, inputs: Outputs) -> str:
         assert self.member.recipe is not None
-        return train(self.member.recipe, place.corpus(self.member.corpus), place.model(self.member), ONE_THREAD).sha256
+        corpus = place.corpus(self.member.corpus)
+        trained = train(self.member.recipe, corpus, place.model(self.member), ONE_THREAD)
+        return release(trained, corpus, place.end(self.member)).sha256 if self.member.released else trained.sha256
 
     def is_there(self, place: Place, output: str) -> bool:
-        path = place.model(self.member) / "final" / DESCRIPTION
+        path = place.end(self.member) / DESCRIPTION
         return path.exists() and json.loads(path.read_text()).get("sha256") == output
 
 
@@ -189,7 +197,7 @@ def open_member(member: Member, place: Place, step: int | None = None) -> Subjec
         return Subject(planted_induction(corpus.vocabulary), corpus, member.label, member.role)
     history = checkpoints(place.model(member))
     if step is None:
-        return Subject(load(place.model(member) / "final"), corpus, member.label, member.role, history)
+        return Subject(load(place.end(member)), corpus, member.label, member.role, history)
     if step not in history:
         raise NanoscopeError(f"{place.model(member)} has no checkpoint of iteration {step}; remove it and run again")
     return Subject(load(history[step]), corpus, f"{member.label}, iteration {step}", member.role)
