@@ -122,7 +122,7 @@ FEW: dict[str, Any] = {
     "neurons": QUICK_NEURONS,
     "failures": QUICK_FAILURES,
 }
-MANY = {**FEW, "snapshot": Snapshot()}
+MANY = {**FEW, "snapshot": Snapshot(sequences=12, windows=64)}
 """For each of several trainings: what counts is how they differ, so each gets fewer examples."""
 CONTROL_MANY = {**MANY, "induction": replace(QUICK, patch_examples=64)}
 FEW_CONTROL = {**FEW, "induction": replace(QUICK, patch_examples=64)}
