@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,10 +103,37 @@ def only_writer(directory: Path) -> Iterator[None]:
         lock.close()
 
 
-def remove_leftovers(directory: Path) -> None:
-    """Delete the temporary neighbours that a killed process left behind; call it with the lock held."""
+@contextmanager
+def turn(lock: Path) -> Iterator[None]:
+    """Hold a lock file, waiting for as long as another process does; it goes with the process, as `only_writer`'s."""
+    with _telling_what_failed(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("w")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def is_held(lock: Path) -> bool:
+    """Would `turn` have to wait?"""
+    if not lock.exists():
+        return False
+    with lock.open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def remove_leftovers(directory: Path, older_than: float = 0.0) -> None:
+    """Delete the temporary neighbours that a killed process left behind; call it with the lock held.
+
+    Where others may be writing too, only those of an age in seconds at which nobody writes them any more.
+    """
     for part in directory.glob(".*.part"):
-        shutil.rmtree(part) if part.is_dir() else part.unlink()
+        if time.time() - part.stat().st_mtime >= older_than:
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
 
 
 def _write_through(path: Path, data: bytes) -> None:

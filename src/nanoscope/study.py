@@ -1,50 +1,36 @@
 """Studies: which models are trained, what is measured on them, and the one folder in which it all ends up.
 
-A study is a list of stages (train, analyse, report), each of which is skipped when its output is there, so a study that
-was stopped goes on. Stages run in a pool of processes, one thread each: the same machine type gives the same numbers.
+A study's stages (train a model, measure a checkpoint, compare results) run as soon as what they need is there, through
+an engine: processes of this machine, Dask, Ray or SLURM. Whatever is there already is used, so a study that was
+stopped, in whichever way, goes on; and every engine gives the same keys, results and findings.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import get_context
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nanoscope import store
-from nanoscope.checkpoint import load
 from nanoscope.corpora import Corpus
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments import open_experiment
-from nanoscope.experiments.experiment import Subject, run_experiment
-from nanoscope.planted import planted_induction
-from nanoscope.presets import Member, Study
-from nanoscope.recipe import Machine
+from nanoscope.executors import Engine, lost, open_executor
+from nanoscope.pace import Pace, Status
+from nanoscope.plan import Plan, plan_study
+from nanoscope.presets import Study
 from nanoscope.results import Result, load_result
-from nanoscope.train import checkpoints, train
+from nanoscope.stages import Place, Problem, Record, Stage, keep_corpus, perform, recorded, stage_key
 
 POLL_SECONDS = 0.5
+MOST_RETRIES = 3
+OLD_SECONDS = 600.0
+EARLIER = "a process of an earlier call is still at it"
 
-
-@dataclass(frozen=True)
-class Progress:
-    """How far one stage is, for a display: `done` of `total`, in iterations or stages."""
-
-    stage: str
-    done: float
-    total: float
-    note: str = ""
-
-
-# ---- running one ---------------------------------------------------------------------------------------------------
+Tell = Callable[[Status], None]
 
 
 def run_study(
@@ -52,29 +38,35 @@ def run_study(
     corpus: Corpus,
     folder: Path,
     workers: int | None = None,
-    progress: Callable[[Progress], None] = lambda progress: None,
+    progress: Tell = lambda status: None,
+    where: str = "local",
 ) -> tuple[Result, ...]:
-    """Train and analyse; gives the results, stored under `folder`. What is already there is used, not made again."""
+    """Train, analyse and compare; gives the results, stored under `folder`. What is there is used, not made again.
+
+    `where` is local, dask[:ADDRESS], ray[:ADDRESS] or slurm[:PARTITION]; `workers` processes at once (None: the engine's own).
+    """
+    folder = folder.resolve()
+    plan = plan_study(study)
     with store.only_writer(folder):
-        store.remove_leftovers(folder)
-        store.remove_leftovers(folder / "results")
         _claim(study, corpus, folder)
-        with _pool(workers or min(2, os.cpu_count() or 1)) as pool:
-            trained = [member for member in study.members if member.recipe is not None]
-            _watch(_submit_trainings(pool, trained, corpus, folder), folder, trained, progress)
-            stages = [(member, name) for member in study.members for name in member.experiments]
-            running = {pool.submit(analyse, m, name, corpus, folder): f"{name} of {m.label}" for m, name in stages}
-            _count(running, progress)
-            keys = [future.result() for future in running]
-        store.write_json(folder / "study.json", {"study": study.name, "corpus": corpus.name, "results": keys})
-    return tuple(load_result(folder / "results" / key) for key in keys)
+        place = keep_corpus(corpus, folder)
+        for part in (folder, place.results, folder / "stages"):
+            store.remove_leftovers(part, OLD_SECONDS)
+        run = _Run(plan, place, progress)
+        run.settle()
+        while not run.finished:
+            with open_executor(where, workers or 0, folder) as engine:
+                run.drive(engine)
+        run.tell(1)
+        _list_results(study, corpus, plan, folder, run.records)
+    return tuple(load_result(place.results / run.records[name].output) for name in plan.results)
 
 
 def _claim(study: Study, corpus: Corpus, folder: Path) -> None:
     """Make sure that the folder is this study's, and write down that it is."""
     path = folder / "study.json"
     if not path.exists():
-        return store.write_json(path, {"study": study.name, "corpus": corpus.name, "results": []})
+        return store.write_json(path, {"study": study.name, "corpus": corpus.name, "results": [], "snapshots": []})
     other = json.loads(path.read_text())
     if (other.get("study"), other.get("corpus")) != (study.name, corpus.name):
         raise NanoscopeError(
@@ -82,90 +74,110 @@ def _claim(study: Study, corpus: Corpus, folder: Path) -> None:
         )
 
 
-def train_member(member: Member, corpus: Corpus, folder: Path) -> None:
-    """Stage: train one model of a study, or go on with it."""
-    assert member.recipe is not None
-    train(member.recipe, corpus, folder / "models" / member.name, Machine(threads=1))
+def _list_results(study: Study, corpus: Corpus, plan: Plan, folder: Path, records: dict[str, Record]) -> None:
+    results, snapshots = ([records[name].output for name in names] for names in (plan.results, plan.snapshots))
+    said = {"study": study.name, "corpus": corpus.name, "results": results, "snapshots": snapshots}
+    if json.loads((folder / "study.json").read_text()) != said:
+        store.write_json(folder / "study.json", said)
 
 
-def analyse(member: Member, name: str, corpus: Corpus, folder: Path) -> str:
-    """Stage: one experiment on one model; gives the result's key."""
-    torch.set_num_threads(1)
-    subject = open_member(member, corpus, folder)
-    return run_experiment(open_experiment(name), subject, member.experiments[name], folder / "results").key
+class _Run:
+    """A study under way: what has ended, what is running, what could run."""
 
-
-def open_member(member: Member, corpus: Corpus, folder: Path) -> Subject:
-    """The trained (or planted) model of a study, ready to be analysed."""
-    if member.recipe is None:
-        return Subject(planted_induction(corpus.vocabulary), corpus, member.label, member.role)
-    path = folder / "models" / member.name
-    return Subject(load(path / "final"), corpus, member.label, member.role, checkpoints(path))
-
-
-def _submit_trainings(
-    pool: ProcessPoolExecutor, members: list[Member], corpus: Corpus, folder: Path
-) -> dict[Future, str]:
-    return {pool.submit(train_member, member, corpus, folder): member.name for member in members}
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes started afresh: a fork of a process that has used torch may hang."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    def __init__(self, plan: Plan, place: Place, progress: Tell) -> None:
+        self.plan, self.place, self.progress = plan, place, progress
+        self.stages = {stage.name: stage for stage in plan.stages}
+        self.rank = {stage.name: rank for rank, stage in enumerate(plan.stages)}
+        self.sorter = TopologicalSorter({stage.name: stage.needs for stage in plan.stages})
         try:
-            yield pool
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            self.sorter.prepare()
+        except CycleError as error:
+            raise NanoscopeError(f"these stages wait for one another: {', '.join(error.args[1])}") from None
+        self.ready: list[Stage] = []
+        self.running: dict[Future[Any], Stage] = {}
+        self.notes: dict[str, str] = {}
+        self.records: dict[str, Record] = {}
+        self.ended: list[Record] = []
+        self.attempts: Counter[str] = Counter()
+        self.pace = Pace(plan, place)
+
+    @property
+    def finished(self) -> bool:
+        return len(self.records) == len(self.stages)
+
+    def settle(self) -> None:
+        """Take as ended what has left a record, and what becomes ready by that, until nothing more does."""
+        while names := self.sorter.get_ready():
+            self.ready += [self.stages[name] for name in names]
+            for stage in [stage for stage in self.ready if stage.name in names]:
+                if record := recorded(stage, self.place, stage_key(stage, self.place, self.records_of(stage))):
+                    self.ready.remove(stage)
+                    self.end(stage, record)
+        self.ready.sort(key=lambda stage: self.rank[stage.name])
+
+    def drive(self, engine: Engine) -> None:
+        """Run stages until all have ended, or the engine breaks: then the next one goes on."""
+        try:
+            while not self.finished:
+                self.submit(engine)
+                self.tell(engine.slots)
+                for future in wait(self.running, POLL_SECONDS, FIRST_COMPLETED).done:
+                    self.take(future)
+        except BrokenExecutor:
+            self.again(*[self.running.pop(future) for future in list(self.running)])
+
+    def submit(self, engine: Engine) -> None:
+        """Fill the engine, so that all that is submitted is running: what dies with a process is then known."""
+        while self.ready and len(self.running) < engine.slots:
+            stage, inputs = self.ready[0], self.records_of(self.ready[0])
+            lock = self.place.record(stage_key(stage, self.place, inputs), "lock")
+            self.notes[stage.name] = EARLIER if store.is_held(lock) else ""
+            self.running[engine.submit(perform, stage, self.place, inputs)] = stage
+            self.ready.pop(0)
+
+    def take(self, future: Future[Any]) -> None:
+        """One stage has ended, well or not."""
+        stage = self.running[future]
+        error = _error(future)
+        if isinstance(error, BrokenExecutor):
+            raise error
+        del self.running[future]
+        if error is not None and lost(error):
+            return self.again(stage)
+        if error is not None:
+            raise RuntimeError(f"{stage.name} failed: {error}") from error
+        outcome = future.result()
+        if isinstance(outcome, Problem):
+            raise NanoscopeError(f"{stage.name}: {outcome.text}")
+        self.end(stage, outcome)
+        self.ended.append(outcome)
+        self.settle()
+
+    def again(self, *stages: Stage) -> None:
+        """Their process died. Some deaths are nobody's fault; but a stage that kills every process is not tried for ever."""
+        self.attempts.update(stage.name for stage in stages)
+        given_up = [stage.name for stage in stages if self.attempts[stage.name] > MOST_RETRIES]
+        if given_up:
+            raise NanoscopeError(
+                f"{' and '.join(given_up)}: the process was killed {MOST_RETRIES + 1} times; is there too little memory? "
+                "Try fewer --workers; what is done stays"
+            )
+        self.ready = [*stages, *self.ready]
+
+    def end(self, stage: Stage, record: Record) -> None:
+        self.records[stage.name] = record
+        self.sorter.done(stage.name)
+
+    def records_of(self, stage: Stage) -> dict[str, str]:
+        return {name: self.records[name].output for name in stage.needs}
+
+    def tell(self, slots: int) -> None:
+        running = {stage.name: self.notes[stage.name] for stage in self.running.values()}
+        self.progress(Status(self.pace.lines(self.records, running, slots), tuple(self.ended)))
 
 
-def _watch(
-    running: dict[Future, str], folder: Path, members: list[Member], progress: Callable[[Progress], None]
-) -> None:
-    """Report trainings by the metrics that they write, until all are done."""
-    while not all(future.done() for future in running):
-        for member in members:
-            progress(_training_progress(folder / "models" / member.name, member))
-        _raise_failures(running)
-        time.sleep(POLL_SECONDS)
-    _raise_failures(running)
-    for member in members:
-        total = member.recipe.iterations if member.recipe else 1
-        progress(Progress(f"training {member.label}", total, total))
-
-
-def _training_progress(folder: Path, member: Member) -> Progress:
-    total = member.recipe.iterations if member.recipe else 1
-    last = _last_metrics(folder / "metrics.jsonl")
-    note = f"loss {last['loss']:.3f}" if last.get("loss") is not None else ""
-    return Progress(f"training {member.label}", last.get("step", -1) + 1, total, note)
-
-
-def _last_metrics(path: Path) -> dict[str, Any]:
-    """The last whole line of a metrics file that is being written."""
-    if not path.exists():
-        return {}
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 400))
-        lines = [line for line in file.read().decode().splitlines()[1:] if line.startswith("{") and line.endswith("}")]
-    return json.loads(lines[-1]) if lines else {}
-
-
-def _count(running: dict[Future, str], progress: Callable[[Progress], None]) -> None:
-    done = 0
-    while done < len(running):
-        _raise_failures(running)
-        done = sum(future.done() for future in running)
-        waiting = [name for future, name in running.items() if future.running()]
-        progress(Progress("analysing", done, len(running), waiting[0] if waiting else ""))
-        time.sleep(POLL_SECONDS / 5)
-    _raise_failures(running)
-
-
-def _raise_failures(running: dict[Future, str]) -> None:
-    for future, name in running.items():
-        if future.done() and (error := future.exception()) is not None:
-            if isinstance(error, NanoscopeError):
-                raise error
-            raise RuntimeError(f"{name} failed: {error}") from error
+def _error(future: Future[Any]) -> BaseException | None:
+    try:
+        return future.exception()
+    except CancelledError as error:
+        return error

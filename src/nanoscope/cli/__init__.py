@@ -13,12 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from nanoscope import __version__
-from nanoscope.cli.console import CONSOLE, bars, open_text, print_findings, say, thread_count
+from nanoscope.cli.console import CONSOLE, open_text, print_findings, say, thread_count
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.neurons import NeuronsCommand, run_neurons
 from nanoscope.cli.patch import Patch, run_patch
-from nanoscope.cli.training import Preset, Train, run_train
+from nanoscope.cli.study import StudyCommand, run_study_command
+from nanoscope.cli.training import Train, run_train
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments import EXPERIMENTS
 
@@ -29,19 +30,6 @@ class Run:
 
     experiment: tyro.conf.Positional[str]
     checkpoint: tyro.conf.Positional[Path]
-
-
-@dataclass(frozen=True)
-class StudyCommand:
-    """Train and analyse all models of a preset, and write FINDINGS.md. A study that was stopped goes on."""
-
-    preset: tyro.conf.Positional[Preset] = "quick"
-    out: Path | None = None
-    """Folder of the study [runs/PRESET]."""
-    data: str | None = None
-    """Any text file, or shakespeare, code or wiki (then a file of that name is ./code); without it, shakespeare."""
-    workers: int = 0
-    """Processes, one thread each; 0 takes two, or one on a single core."""
 
 
 @dataclass(frozen=True)
@@ -167,34 +155,6 @@ def _run_on(
     say(f"report: nanoscope report {out}")
 
 
-def _study(command: StudyCommand) -> None:
-    from nanoscope import report
-    from nanoscope.presets import STUDIES
-    from nanoscope.study import run_study
-
-    if command.workers < 0:
-        raise NanoscopeError(f"workers must be 0 (automatic) or more, not {command.workers}")
-    folder = command.out or Path("runs") / command.preset
-    corpus = open_text(command.data)
-    with bars() as shown:
-        tasks: dict[str, Any] = {}
-
-        def show(progress: Any) -> None:
-            if progress.stage not in tasks:
-                tasks[progress.stage] = shown.add_task(progress.stage, total=progress.total)
-                if not CONSOLE.is_terminal:  # a log shows no bars, so it gets a line per stage
-                    CONSOLE.print(progress.stage)
-            shown.update(tasks[progress.stage], completed=progress.done, note=progress.note)
-
-        results = run_study(STUDIES[command.preset], corpus, folder, command.workers or None, show)
-        writing = shown.add_task("drawing and writing", total=1)
-        page = report.write(folder)
-        shown.update(writing, completed=1)
-    for result in results:
-        print_findings(result, headlines=True)
-    say(f"\nread   {page}\nfigures {folder / 'figures'}\nnumbers {folder / 'findings.json'}")
-
-
 def _report(command: Report) -> None:
     from nanoscope import report
 
@@ -241,7 +201,7 @@ _COMMANDS: dict[type, Callable[[Any], None]] = {
     HeadsCommand: run_heads,
     LensCommand: run_lens,
     NeuronsCommand: run_neurons,
-    StudyCommand: _study,
+    StudyCommand: run_study_command,
     Report: _report,
     Check: _check,
     Export: _export,

@@ -1,0 +1,119 @@
+"""`nanoscope study`: all stages of a preset with a table of how far they are, then the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+from rich.console import Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from nanoscope.cli.console import CONSOLE, open_text, print_findings, say
+from nanoscope.cli.training import Preset
+from nanoscope.errors import NanoscopeError
+
+if TYPE_CHECKING:
+    from nanoscope.pace import Line, Status
+
+WORDS = {"train": "training", "snapshot": "checkpoints", "analyse": "analyses", "compare": "comparisons"}
+COLUMNS = ("", "done", "running", "waiting", "left", "")
+
+
+@dataclass(frozen=True)
+class StudyCommand:
+    """Train and analyse all models of a preset, and write FINDINGS.md. A study that was stopped goes on."""
+
+    preset: tyro.conf.Positional[Preset] = "quick"
+    out: Path | None = None
+    """Folder of the study [runs/PRESET]. On a cluster, on a disk that all machines share."""
+    data: str | None = None
+    """Any text file, or shakespeare, code or wiki (then a file of that name is ./code); without it, shakespeare."""
+    cluster: str = "local"
+    """Where the stages run: local, dask[:ADDRESS], ray[:ADDRESS] or slurm[:PARTITION]; see docs/clusters.md."""
+    workers: int = 0
+    """Stages at once, one thread each; 0 takes two (one on a single core), or what an existing cluster has."""
+
+
+def run_study_command(command: StudyCommand) -> None:
+    from nanoscope import report
+    from nanoscope.presets import STUDIES
+    from nanoscope.study import run_study
+
+    if command.workers < 0:
+        raise NanoscopeError(f"workers must be 0 (automatic) or more, not {command.workers}")
+    folder = command.out or Path("runs") / command.preset
+    corpus = open_text(command.data)
+    with display() as show:
+        results = run_study(STUDIES[command.preset], corpus, folder, command.workers or None, show, command.cluster)
+    with CONSOLE.status("drawing and writing"):
+        page = report.write(folder)
+    for result in results:
+        print_findings(result, headlines=True)
+    say(f"\nread   {page}\nfigures {folder / 'figures'}\nnumbers {folder / 'findings.json'}")
+
+
+@contextmanager
+def display() -> Iterator[Callable[[Status], None]]:
+    """On a terminal a table that lives; in a log a line for each stage that has ended."""
+    if not CONSOLE.is_terminal:
+        yield _Log().show
+        return
+    began = time.monotonic()
+    with Live(console=CONSOLE, refresh_per_second=4, transient=True) as live:
+        yield lambda status: live.update(drawn(status, time.monotonic() - began))
+
+
+def drawn(status: Status, elapsed: float) -> Group:
+    """A row for each kind of stage, and under it one for each model of which something is running."""
+    from nanoscope.pace import summed
+
+    table = Table(*COLUMNS, box=None, padding=(0, 2, 0, 0), header_style="dim")
+    kinds = summed(status.lines)
+    for line in kinds:
+        table.add_row(*_row(WORDS[line.kind], line), style="dim" if line.done and not _unfinished(line) else None)
+        for part in (part for part in status.lines if part.kind == line.kind and part.running):
+            table.add_row(*_row(f"  {escape(part.label)}", part))
+    lefts = [line.seconds_left for line in kinds]
+    known = sum(left for left in lefts if left is not None)
+    left = f"at least {clock(known)} left" if None in lefts else f"about {clock(known)} left"
+    return Group(table, f"[dim]{status.done} of {status.total} stages, {clock(elapsed)}, {left}[/]")
+
+
+def _row(name: str, line: Line) -> tuple[str, ...]:
+    left = "?" if line.seconds_left is None else clock(line.seconds_left) if _unfinished(line) else ""
+    return name, str(line.done), str(line.running or ""), str(line.waiting or ""), left, escape(line.note)
+
+
+def _unfinished(line: Line) -> int:
+    return line.running + line.waiting
+
+
+class _Log:
+    """Says each stage's end once."""
+
+    def __init__(self) -> None:
+        self.said = 0
+
+    def show(self, status: Status) -> None:
+        for record in status.ended[self.said :]:
+            self.said += 1
+            say(f"{record.name}: {clock(record.seconds)} ({self.said + _before(status)} of {status.total} stages)")
+
+
+def _before(status: Status) -> int:
+    """Stages that were there when this call began."""
+    return status.done - len(status.ended)
+
+
+def clock(seconds: float) -> str:
+    """`42 s`, `3 min`, `2.5 h`: as long as one cares to know."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

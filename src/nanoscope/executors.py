@@ -1,0 +1,217 @@
+"""Where a study's stages run: this machine's processes, Dask, Ray, or SLURM. All take a function and give a future.
+
+The library depends on `concurrent.futures` only; each cluster engine is an adapter of a few lines, imported when asked
+for. An engine decides where a stage runs and never what it gives: every process has one thread, and a stage is a
+top-level function of plain values.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from nanoscope.errors import NanoscopeError
+
+ENGINES = "local, dask[:ADDRESS], ray[:ADDRESS] or slurm[:PARTITION]"
+ONE_THREAD: dict[str, str] = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# Ray starts its workers at niceness 15 and reports its use unless told not to.
+RAY = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+CONNECT_SECONDS = 15
+SLURM_JOBS = 16
+SLURM_JOB = {"cpus_per_task": 1, "mem_gb": 8, "timeout_min": 24 * 60, "name": "nanoscope"}
+# What an engine raises when the process that had the stage is gone: dask, ray, submitit.
+LOST = {"KilledWorker", "WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "UncompletedJobError"}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Something that runs functions elsewhere, `slots` of them at once."""
+
+    submit: Callable[..., Future[Any]]
+    slots: int
+
+
+def open_executor(where: str, workers: int, folder: Path) -> AbstractContextManager[Engine]:
+    """The engine that `where` names, with `workers` processes (0: two, or what an existing cluster has).
+
+    Leaving the block by an exception stops what is running, as far as the engine can.
+    """
+    kind, _, address = where.partition(":")
+    few = workers or min(2, os.cpu_count() or 1)
+    if kind == "local" and not address:
+        return _local(few)
+    if kind == "dask":
+        return _dask(address, workers) if address else _own_dask(few)
+    if kind == "ray":
+        return _ray(address, workers if address else few)
+    if kind == "slurm":
+        more = {"slurm_partition": address} if address else {}
+        return submitit_engine("slurm", workers or SLURM_JOBS, folder / "slurm", **more)
+    raise NanoscopeError(f"there is no engine {where!r}; --cluster takes {ENGINES}")
+
+
+def lost(error: BaseException) -> bool:
+    """Did the process die, rather than the stage fail? Then the stage may be tried again."""
+    return isinstance(error, (BrokenExecutor, CancelledError)) or type(error).__name__ in LOST
+
+
+# ---- this machine --------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _local(workers: int) -> Iterator[Engine]:
+    """Processes started afresh: a fork of a process that has used torch may hang.
+
+    Every worker holds the reading end of a pipe of which the driver has the only writing end, so that it learns of the
+    driver's end, whichever way that comes, and ends itself.
+    """
+    context = get_context("spawn")
+    reader, writer = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, initializer=_end_with_driver, initargs=(reader,))
+    with _environment(ONE_THREAD):  # for all of the block: the pool starts its processes when it needs them
+        try:
+            yield Engine(pool.submit, workers)
+            pool.shutdown()
+        finally:
+            writer.close()
+            pool.shutdown(cancel_futures=True)
+            reader.close()
+
+
+def _end_with_driver(reader: Connection) -> None:
+    """Start of a worker: the driver answers Ctrl-C for all, and a worker does not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_wait_for_end, args=(reader,), daemon=True).start()
+
+
+def _wait_for_end(reader: Connection) -> None:
+    with suppress(EOFError, OSError):
+        reader.recv()
+    os._exit(1)
+
+
+# ---- Dask ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _own_dask(workers: int) -> Iterator[Engine]:
+    """A cluster of this machine's own, on the loopback interface. Its dashboard would listen on all of them."""
+    distributed = _package("distributed")
+    with (
+        _environment(ONE_THREAD),
+        distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=None, silence_logs="ERROR"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield from _dask_engine(client, workers)
+
+
+@contextmanager
+def _dask(address: str, workers: int) -> Iterator[Engine]:
+    distributed = _package("distributed")
+    try:
+        client = distributed.Client(address, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise NanoscopeError(f"no Dask scheduler answers at {address} ({error}); give --cluster dask:ADDRESS") from None
+    with client:
+        yield from _dask_engine(client, workers or sum(client.nthreads().values()) or 1)
+
+
+def _dask_engine(client: Any, slots: int) -> Iterator[Engine]:
+    executor = client.get_executor(pure=False)
+    try:
+        yield Engine(executor.submit, slots)
+    finally:
+        executor.shutdown(wait=False)
+
+
+# ---- Ray -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _ray(address: str, workers: int) -> Iterator[Engine]:
+    """A Ray of this machine's own, or the one at an address. Note that Ray listens on all interfaces."""
+    with _environment(RAY | ONE_THREAD):
+        ray = _package("ray")
+        size = {} if address else {"num_cpus": workers, "include_dashboard": False}
+        try:
+            ray.init(address or "local", log_to_driver=False, logging_level="error", **size)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise NanoscopeError(f"no Ray answers at {address or 'this machine'} ({error})") from None
+        remote = ray.remote(num_cpus=1, max_retries=0)
+        try:
+            slots = workers or int(ray.cluster_resources().get("CPU", 1))
+            yield Engine(lambda call, *args: remote(call).remote(*args).future(), slots)
+        finally:
+            ray.shutdown()
+
+
+# ---- SLURM ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def submitit_engine(cluster: str, jobs: int, folder: Path, **settings: Any) -> Iterator[Engine]:
+    """Each stage is a job, at most `jobs` of them queued or running at once; `cluster` is "slurm", "local" or "debug".
+
+    One thread waits for each job, since submitit's jobs are no futures.
+    """
+    submitit = _package("submitit")
+    try:
+        executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+    except RuntimeError as error:
+        raise NanoscopeError(f"SLURM does not answer ({error}); run this on a machine that has sbatch") from None
+    executor.update_parameters(**(SLURM_JOB | settings))
+    started: list[Any] = []
+
+    def finish(call: Callable[..., Any], *args: Any) -> Any:
+        job = executor.submit(call, *args)
+        started.append(job)
+        return job.result()
+
+    with ThreadPoolExecutor(jobs) as threads:
+        try:
+            yield Engine(lambda call, *args: threads.submit(finish, call, *args), jobs)
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            for job in started:
+                job.cancel(check=False)
+            raise
+
+
+# ---- shared --------------------------------------------------------------------------------------------------------
+
+
+def _package(name: str) -> Any:
+    """An optional package, or one line on how to get it."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:
+        raise NanoscopeError(
+            f'this engine needs the package {name}; install it with: pip install "nanoscope[cluster]"'
+        ) from None
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """What started processes inherit; what was there is put back."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

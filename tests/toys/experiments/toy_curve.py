@@ -1,0 +1,27 @@
+"""Losses over the checkpoints of one training, in the order in which they were read."""
+
+import toy_study
+
+from nanoscope.experiments.experiment import Experiment, Group, Sweeps
+
+
+def measure(group: Group, params: toy_study.Params) -> Sweeps:
+    read = group.of("toy_snapshot")
+    steps = [int(result.subject["label"].split("iteration ")[1]) for result in read]
+    assert steps == sorted(steps)
+    assert all(result.subject["label"].startswith(group.label) for result in read)
+    assert group.about["training"]["seed"] in (1, 2)
+    return toy_study.answer([float(result["values"].values[0]) for result in read])
+
+
+EXPERIMENT = Experiment(
+    "toy_curve",
+    "A toy?",
+    1,
+    toy_study.Params,
+    measure,
+    lambda sweeps, params: toy_study.judge("toy_curve", sweeps),
+    toy_study.claims("toy_curve"),
+    {},
+    reads=("toy_snapshot",),
+)

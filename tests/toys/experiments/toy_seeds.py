@@ -1,0 +1,22 @@
+"""The curves of several trainings, one after another."""
+
+import toy_study
+
+from nanoscope.experiments.experiment import Experiment, Group, Sweeps
+
+
+def measure(group: Group, params: toy_study.Params) -> Sweeps:
+    return toy_study.answer([float(value) for result in group.of("toy_curve") for value in result["values"].values])
+
+
+EXPERIMENT = Experiment(
+    "toy_seeds",
+    "A toy?",
+    1,
+    toy_study.Params,
+    measure,
+    lambda sweeps, params: toy_study.judge("toy_seeds", sweeps),
+    toy_study.claims("toy_seeds"),
+    {},
+    reads=("toy_curve",),
+)

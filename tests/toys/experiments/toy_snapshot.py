@@ -1,0 +1,17 @@
+"""The loss of one checkpoint."""
+
+import toy_study
+from nanoscope.experiments.toy_loss import loss
+
+from nanoscope.experiments.experiment import Experiment
+
+EXPERIMENT = Experiment(
+    "toy_snapshot",
+    "A toy?",
+    1,
+    toy_study.Params,
+    lambda subject, params: toy_study.answer([loss(subject, params)]),
+    lambda sweeps, params: toy_study.judge("toy_snapshot", sweeps),
+    toy_study.claims("toy_snapshot"),
+    {},
+)

@@ -1,0 +1,101 @@
+"""A study small enough for a test, with experiments of its own: on an end, on checkpoints, over checkpoints, over models.
+
+Processes other than the tests' own learn of the experiments by unpickling `Params`, which imports this module.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nanoscope import experiments, plan
+from nanoscope.corpora import Corpus
+from nanoscope.experiments.experiment import Sweeps
+from nanoscope.findings import Claim, Criterion, Evidence, Finding
+from nanoscope.model import GPTConfig
+from nanoscope.presets import Compared, Member, Study
+from nanoscope.recipe import Recipe
+from nanoscope.results import Sweep
+
+FOLDER = Path(__file__).parent / "experiments"
+NAMES = ("toy_loss", "toy_snapshot", "toy_curve", "toy_seeds")
+REGISTRY = {name: (f"nanoscope.experiments.{name}", "A toy?") for name in NAMES}
+RECIPE = Recipe(
+    GPTConfig(n_layer=1, n_head=2, n_embd=16, block_size=24),
+    iterations=12,
+    batch_size=4,
+    eval_every=4,
+    eval_windows=4,
+    dense_until=0,
+    checkpoint_every=4,
+)
+
+
+@dataclass(frozen=True)
+class Params:
+    """One setting for all toys."""
+
+    windows: int = 6
+
+
+def register() -> None:
+    experiments.__path__.append(str(FOLDER))
+    experiments.EXPERIMENTS |= REGISTRY
+    plan.PER_CHECKPOINT = ("toy_snapshot",)
+
+
+if "pytest" not in sys.modules or multiprocessing.parent_process() is not None:
+    register()
+
+
+def study(params: Params = Params()) -> Study:
+    """Two seeds and the planted model; the toy that reads a toy that reads a toy comes first, on purpose."""
+    measured = {"toy_curve": params, "toy_loss": params, "toy_snapshot": params}
+    members = [Member(f"toy-{seed}", f"toy {seed}", "model", _recipe(seed), measured) for seed in (1, 2)]
+    planted = Member("planted", "the planted model", "planted", None, {"toy_loss": params})
+    return Study("toy", (*members, planted), (Compared("toy_seeds", "both toys", ("toy-1", "toy-2"), params),))
+
+
+def _recipe(seed: int) -> Recipe:
+    """TOY_ITERATIONS makes a training long enough to be caught in the middle."""
+    return replace(RECIPE, seed=seed, iterations=int(os.environ.get("TOY_ITERATIONS", "12")))
+
+
+def excerpt() -> Corpus:
+    text = Path(os.environ["NANOSCOPE_DATA"]).read_bytes().decode()
+    return Corpus("excerpt", text[:30_000])
+
+
+def claims(name: str) -> tuple[Claim, ...]:
+    prose = dict.fromkeys(("supported", "not supported", "undecided"), "It is {value}.")
+    one = Claim(f"{name}.value", "It is small.", Criterion("<=", 3.0), prose, "nothing")
+    return one, replace(one, id=f"{name}.seconds", kind="timing")
+
+
+def answer(values: list[float]) -> Sweeps:
+    import numpy as np
+
+    return {"values": Sweep(np.array(values), ("one",), "nats"), "clock": Sweep(np.array(os.times()), ("one",), "s")}
+
+
+def judge(name: str, sweeps) -> tuple[Finding, ...]:
+    numbers = [float(sweeps[which].values.sum()) for which in ("values", "clock")]
+    evidence = [Evidence(value, (value, value), 1, "toys", 0.0) for value in numbers]
+    return tuple(claim.found(one) for claim, one in zip(claims(name), evidence, strict=True))
+
+
+def findings(folder: Path) -> dict[str, list[dict]]:
+    """All that a study found, but for timings, by stage kind and result."""
+    import json
+
+    from nanoscope.results import load_result
+
+    listed = json.loads((folder / "study.json").read_text())
+    results = [load_result(folder / "results" / key) for key in listed["results"] + listed["snapshots"]]
+    return {r.key: [f.to_json() for f in r.findings if f.kind != "timing"] for r in results}
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
