@@ -484,7 +484,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content: Any):
 
 def test_paths_without_a_checkpoint_are_refused(tmp_path: Path):
     assert "there is no checkpoint at" in refusal(load, tmp_path / "missing")
-    assert "model.safetensors is missing" in refusal(load, tmp_path)
+    assert "checkpoint.json is missing" in refusal(load, tmp_path)
     assert "there is no checkpoint at" in refusal(load, tmp_path / ("a" * 300))
 
 

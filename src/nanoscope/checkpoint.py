@@ -1,7 +1,7 @@
 """Checkpoints: opening nanoGPT's and our own, saving, exporting.
 
-Our own format is a directory: `model.safetensors` and `checkpoint.json`. A nanoGPT `ckpt.pt` is opened with
-`weights_only=True`, and there is no way to turn that off. What had to be assumed about a foreign file is said in
+Our own format is a directory: `model.safetensors` (or parts of it) and `checkpoint.json`. A nanoGPT `ckpt.pt` is opened
+with `weights_only=True`, and there is no way to turn that off. What had to be assumed about a foreign file is said in
 `Checkpoint.notes`; what cannot be recognised is refused in one line.
 """
 
@@ -75,9 +75,15 @@ def load(path: str | Path, device: str = "cpu") -> Checkpoint:
     return checkpoint
 
 
-def save(checkpoint: Checkpoint, path: str | Path) -> Checkpoint:
-    """Write our own format, whole or not at all; gives back the checkpoint with its new checksum."""
-    weights = safetensors.torch.save(dict(_own_weights(checkpoint.model)))
+def save(checkpoint: Checkpoint, path: str | Path, half: bool = False, part_bytes: int | None = None) -> Checkpoint:
+    """Write our own format, whole or not at all; gives back the checkpoint with its new checksum.
+
+    `half` stores 16-bit floats, `part_bytes` splits the weights into files of at most that size, each with a checksum in
+    `checkpoint.json`. Weights that 16 bits cannot hold are refused.
+    """
+    state = dict(_own_weights(checkpoint.model))
+    weights = safetensors.torch.save(_halved(state) if half else state)
+    parts = _split(weights, part_bytes or len(weights))
     description = {
         "format": FORMAT,
         "config": asdict(checkpoint.model.config),
@@ -85,12 +91,15 @@ def save(checkpoint: Checkpoint, path: str | Path) -> Checkpoint:
         "corpus": checkpoint.corpus,
         "training": dict(checkpoint.training),
     }
+    if part_bytes is not None:
+        description["parts"] = {name: store.sha256(part) for name, part in parts.items()}
     description = json.loads(json.dumps(description))
     description["sha256"] = _digest(weights, description)
     if Path(path).exists() and load(path).sha256 != description["sha256"]:
         raise NanoscopeError(f"{path} holds another checkpoint; choose another path or remove it")
     with store.new_directory(Path(path)) as folder:
-        (folder / WEIGHTS).write_bytes(weights)
+        for name, part in parts.items():
+            (folder / (name if part_bytes is not None else WEIGHTS)).write_bytes(part)
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
     return replace(checkpoint, sha256=description["sha256"])
 
@@ -125,8 +134,8 @@ _NANOGPT_FIELDS = ("n_layer", "n_head", "n_embd", "block_size", "bias", "vocab_s
 
 def _load_directory(path: Path) -> Checkpoint:
     try:
-        weights = (path / WEIGHTS).read_bytes()
         description = json.loads((path / DESCRIPTION).read_text())
+        weights = _read_weights(path, description)
     except FileNotFoundError as error:
         raise NanoscopeError(f"{path} is no checkpoint: {Path(error.filename).name} is missing") from None
     except (OSError, ValueError) as error:
@@ -140,8 +149,41 @@ def _load_directory(path: Path) -> Checkpoint:
         vocabulary = description["vocabulary"] and Vocabulary.from_json(description["vocabulary"])
     except (KeyError, TypeError) as error:
         raise NanoscopeError(f"{path / DESCRIPTION} is not one of nanoscope's ({error})") from None
-    _fill(model, safetensors.torch.load(weights), path)
-    return Checkpoint(model, vocabulary or None, description["corpus"], description["training"], description["sha256"])
+    state = safetensors.torch.load(weights)
+    _fill(model, state, path)
+    half = any(value.dtype == torch.float16 for value in state.values())
+    notes = ("its weights were stored in half precision",) if half else ()
+    corpus, training, sha256 = (description[key] for key in ("corpus", "training", "sha256"))
+    return Checkpoint(model, vocabulary or None, corpus, training, sha256, notes)
+
+
+def _split(weights: bytes, part_bytes: int) -> dict[str, bytes]:
+    """The bytes in files of at most so many."""
+    cuts = range(0, len(weights), part_bytes)
+    return {
+        f"{WEIGHTS}.part-{i:02d}-of-{len(cuts):02d}": weights[a : a + part_bytes] for i, a in enumerate(cuts, start=1)
+    }
+
+
+def _halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    for name, value in state.items():
+        if not torch.isfinite(value.half()).all():
+            raise NanoscopeError(
+                f"the weight {name} holds values that 16 bits cannot; keep the model in full precision"
+            )
+    return {name: value.half() for name, value in state.items()}
+
+
+def _read_weights(path: Path, description: Any) -> bytes:
+    """The weights, joined where they are in parts; a part that is not what it should be is named."""
+    parts = description.get("parts") if isinstance(description, dict) else None
+    if parts is None:
+        return (path / WEIGHTS).read_bytes()
+    read = {str(name): (path / str(name)).read_bytes() for name in parts}
+    damaged = [name for name, data in read.items() if store.sha256(data) != parts[name]]
+    if damaged:
+        raise NanoscopeError(f"{path / damaged[0]} has been changed or damaged (its checksum differs); copy it again")
+    return b"".join(read.values())
 
 
 def _digest(weights: bytes, description: Mapping[str, Any]) -> str:

@@ -6,11 +6,14 @@ and of comparisons, each an experiment that reads the members' results.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from nanoscope.experiments.emergence.measure import Params as Emergence
+from nanoscope.experiments.evolution.measure import Params as Evolution
+from nanoscope.experiments.failures.measure import QUICK as QUICK_FAILURES
+from nanoscope.experiments.failures.measure import Params as Failures
 from nanoscope.experiments.heads.measure import QUICK as QUICK_HEADS
 from nanoscope.experiments.heads.measure import Params as Heads
 from nanoscope.experiments.induction.measure import QUICK
@@ -19,6 +22,9 @@ from nanoscope.experiments.lenses.measure import QUICK as QUICK_LENSES
 from nanoscope.experiments.lenses.measure import Params as Lenses
 from nanoscope.experiments.neurons.measure import QUICK as QUICK_NEURONS
 from nanoscope.experiments.neurons.measure import Params as Neurons
+from nanoscope.experiments.replication.measure import Params as Replication
+from nanoscope.experiments.scale.measure import Params as Scale
+from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.model import GPTConfig
 from nanoscope.recipe import Recipe
 
@@ -33,6 +39,10 @@ class Member:
     recipe: Recipe | None
     experiments: Mapping[str, Any]
     """Experiment name -> its settings for this model."""
+    corpus: str | None = None
+    """A named corpus that it is trained and measured on; None: the study's."""
+    released: bool = False
+    """Its end is published in half precision, and what is published is what is analysed."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,8 @@ ECHO_CONTROL = Recipe(
     checkpoint_every=10,
     dense_until=0,
 )
-SHAKESPEARE = Recipe(GPTConfig(n_layer=6, n_head=6, n_embd=384, block_size=128, dropout=0.2))
+SHAKESPEARE = Recipe(GPTConfig(n_layer=6, n_head=6, n_embd=384, block_size=128, dropout=0.2), precision="bfloat16")
+"""In bfloat16 autocast, as nanoGPT trains it."""
 SHAKESPEARE_CPU = replace(SHAKESPEARE, batch_size=12, iterations=3000)
 
 RECIPES = {
@@ -93,21 +104,33 @@ PLANTED_PARAMS = Induction(
 )
 
 
-FULL = {
+FULL: dict[str, Any] = {
     "induction": Induction(),
+    "snapshot": Snapshot(),
     "emergence": Emergence(),
     "heads": Heads(),
     "lenses": Lenses(),
     "neurons": Neurons(),
+    "failures": Failures(),
 }
-FEW = {
+FEW: dict[str, Any] = {
     "induction": QUICK,
+    "snapshot": Snapshot(sequences=8, windows=32),
     "emergence": Emergence(),
     "heads": QUICK_HEADS,
     "lenses": QUICK_LENSES,
     "neurons": QUICK_NEURONS,
+    "failures": QUICK_FAILURES,
 }
+MANY = {**FEW, "snapshot": Snapshot(sequences=12, windows=64)}
+"""For each of several trainings: what counts is how they differ, so each gets fewer examples."""
+CONTROL_MANY = {**MANY, "induction": replace(QUICK, patch_examples=64)}
 FEW_CONTROL = {**FEW, "induction": replace(QUICK, patch_examples=64)}
+
+SEEDS = tuple(range(1, 9))
+"""A sign test over trainings takes six; eight leave room."""
+SIZE_ITERATIONS = 2000
+COMPARISONS: dict[str, Any] = {"evolution": Evolution(), "replication": Replication(), "scale": Scale()}
 
 
 def _planted() -> Member:
@@ -116,7 +139,8 @@ def _planted() -> Member:
 
 def _control(seed: int, settings: Mapping[str, Any]) -> Member:
     recipe = replace(ECHO_CONTROL, seed=seed)
-    settings = {name: params for name, params in settings.items() if name != "neurons"}  # it has no MLPs
+    without = ("neurons", "failures")  # it has no MLPs, and copies where finding 4d asks for errors on ordinary text
+    settings = {name: params for name, params in settings.items() if name not in without}
     return Member(f"control-{seed}", f"the echo control, seed {seed}", "control", recipe, settings)
 
 
@@ -125,9 +149,76 @@ def _model(preset: str, seed: int, settings: Mapping[str, Any]) -> Member:
     return Member(f"{preset}-{seed}", label, "model", replace(RECIPES[preset], seed=seed), settings)
 
 
+def _other_text(corpus: str, settings: Mapping[str, Any]) -> Member:
+    """The same recipe as `shakespeare-cpu`, trained and measured on another text."""
+    return Member(f"{corpus}-1", f"the {corpus} model, seed 1", "other data", SHAKESPEARE_CPU, settings, corpus)
+
+
+def _size(task: str, layers: int, width: int, seed: int) -> Member:
+    """One cell of the range of sizes: heads of width 32, on the text or on the control's task."""
+    recipe = QUICK_MODEL if task == "text" else ECHO_CONTROL
+    model = replace(recipe.model, n_layer=layers, n_embd=width, n_head=width // 32)
+    end = replace(recipe, model=model, seed=seed, iterations=SIZE_ITERATIONS, checkpoint_every=SIZE_ITERATIONS)
+    label = f"{layers} layer{'s' * (layers > 1)} of width {width} on the {task} task, seed {seed}"
+    recipe = replace(end, dense_until=0)
+    return Member(f"{task}-{layers}x{width}-{seed}", label, "size", recipe, {"snapshot": Snapshot()})
+
+
+def _sizes() -> tuple[Member, ...]:
+    cells = Scale()
+    return tuple(
+        _size(task, layers, width, seed)
+        for seed in cells.seeds
+        for task in ("text", "echo")
+        for layers in cells.layers
+        for width in cells.widths
+    )
+
+
+def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple[Compared, ...]:
+    names = tuple(member.name for member in members)
+    return tuple(Compared(name, label, names, COMPARISONS[name]) for name in experiments)
+
+
+def _published(preset: str, settings: Mapping[str, Any], control: Mapping[str, Any]) -> Study:
+    """Everything: eight trainings of the model and of the control, the planted model, other texts, all sizes."""
+    models = tuple(replace(_model(preset, seed, settings), released=seed == 1) for seed in SEEDS)
+    controls = tuple(_control(seed, control) for seed in SEEDS)
+    others = tuple(_other_text(corpus, settings) for corpus in ("code", "wiki"))
+    comparisons = (
+        *_compared(f"the {preset} models", models, "evolution", "replication"),
+        *_compared("the echo controls", controls, "evolution", "replication"),
+        *_compared("models of nine sizes", _sizes(), "scale"),
+    )
+    return Study(preset, (*models, *controls, _planted(), *others, *_sizes()), comparisons)
+
+
+def only(study: Study, seeds: int, leave_out: Sequence[str] = ()) -> Study:
+    """A part of a study: the first so many trainings of each kind, and without some members (by name or its beginning).
+
+    Comparisons are of what is left; one of less than two trainings is left out.
+    """
+    kept = tuple(
+        member
+        for member in study.members
+        if (member.recipe is None or member.recipe.seed <= seeds)
+        and not any(member.name.startswith(name) for name in leave_out)
+    )
+    names = {member.name for member in kept}
+    compared = [replace(one, members=tuple(name for name in one.members if name in names)) for one in study.comparisons]
+    return Study(study.name, kept, tuple(one for one in compared if len(one.members) > 1))
+
+
 STUDIES = {
     "quick": Study("quick", (_model("quick", 1, FEW), _control(1, FEW_CONTROL), _planted())),
-    "control": Study("control", tuple(_control(seed, FULL) for seed in range(1, 9))),
-    "shakespeare": Study("shakespeare", (_model("shakespeare", 1, FULL), _control(1, FULL), _planted())),
-    "shakespeare-cpu": Study("shakespeare-cpu", (_model("shakespeare-cpu", 1, FULL), _control(1, FULL), _planted())),
+    "control": Study(
+        "control",
+        tuple(_control(seed, CONTROL_MANY) for seed in SEEDS),
+        _compared("the echo controls", [_control(seed, CONTROL_MANY) for seed in SEEDS], "evolution", "replication"),
+    ),
+    "scale": Study("scale", _sizes(), _compared("models of nine sizes", _sizes(), "scale")),
+    "code": Study("code", (_other_text("code", FULL),)),
+    "wiki": Study("wiki", (_other_text("wiki", FULL),)),
+    "shakespeare": _published("shakespeare", FULL, FULL),
+    "shakespeare-cpu": _published("shakespeare-cpu", MANY, CONTROL_MANY),
 }

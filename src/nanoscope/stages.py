@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from nanoscope.experiments.experiment import Group, Subject, describe, run_compa
 from nanoscope.planted import planted_induction
 from nanoscope.presets import Member
 from nanoscope.recipe import ONE_THREAD
+from nanoscope.release import release
 from nanoscope.results import load_result
 from nanoscope.train import checkpoints, train
 
@@ -43,6 +44,8 @@ class Place:
     folder: Path
     corpus_name: str
     corpus_sha256: str
+    others: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Further texts that members are trained on: alias -> (name, sha256)."""
     command: tuple[str, ...] = ()
     """What the user called, for the results' provenance."""
     version: str = nanoscope.__version__
@@ -54,12 +57,21 @@ class Place:
     def model(self, member: Member) -> Path:
         return self.folder / "models" / member.name
 
+    def end(self, member: Member) -> Path:
+        """What is analysed of a training."""
+        return self.folder / "trained_models" / member.name if member.released else self.model(member) / "final"
+
     def record(self, key: str, kind: str = "json") -> Path:
         return self.folder / "stages" / f"{key}.{kind}"
 
-    def corpus(self) -> Corpus:
-        """The text, as long as it is the one that the study began with."""
-        path = self.folder / "corpus.txt"
+    def text(self, alias: str | None) -> tuple[str, str]:
+        """Name and checksum of the study's text, or of another one."""
+        return (self.corpus_name, self.corpus_sha256) if alias is None else self.others[alias]
+
+    def corpus(self, alias: str | None = None) -> Corpus:
+        """A text, as long as it is the one that the study began with."""
+        path = self.folder / corpus_file(alias)
+        name, sha256 = self.text(alias)
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -67,17 +79,24 @@ class Place:
                 f"{socket.gethostname()} cannot read {path} ({error.strerror}); a study's folder must be on a disk "
                 "that all machines share"
             ) from None
-        if store.sha256(data) != self.corpus_sha256:
+        if store.sha256(data) != sha256:
             raise NanoscopeError(f"{path} is not the text that this study began with; choose another folder with --out")
-        return Corpus(self.corpus_name, data.decode())
+        return Corpus(name, data.decode())
 
 
-def keep_corpus(corpus: Corpus, folder: Path) -> Place:
-    """Write the text into the study's folder, once, so that a task need not carry it."""
-    place = Place(folder, corpus.name, corpus.sha256, tuple(sys.argv))
-    if not (folder / "corpus.txt").exists():
-        store.write_bytes(folder / "corpus.txt", corpus.text.encode())
-    place.corpus()
+def corpus_file(alias: str | None) -> str:
+    """Where a text lies in a study's folder."""
+    return "corpus.txt" if alias is None else f"corpus-{alias}.txt"
+
+
+def keep_corpora(corpus: Corpus, others: Mapping[str, Corpus], folder: Path) -> Place:
+    """Write the texts into the study's folder, once, so that a task need not carry them."""
+    known = {alias: (other.name, other.sha256) for alias, other in others.items()}
+    place = Place(folder, corpus.name, corpus.sha256, known, tuple(sys.argv))
+    for alias, text in {None: corpus, **others}.items():
+        if not (folder / corpus_file(alias)).exists():
+            store.write_bytes(folder / corpus_file(alias), text.text.encode())
+        place.corpus(alias)
     return place
 
 
@@ -91,16 +110,23 @@ class Training:
     member: Member
 
     @property
+    def text(self) -> str | None:
+        return self.member.corpus
+
+    @property
     def identity(self) -> dict[str, Any]:
         assert self.member.recipe is not None
-        return {"recipe": asdict(self.member.recipe), "machine": asdict(ONE_THREAD)}
+        released = {"released": True} if self.member.released else {}
+        return {"recipe": asdict(self.member.recipe), "machine": asdict(ONE_THREAD), **released}
 
     def make(self, place: Place, inputs: Outputs) -> str:
         assert self.member.recipe is not None
-        return train(self.member.recipe, place.corpus(), place.model(self.member), ONE_THREAD).sha256
+        corpus = place.corpus(self.member.corpus)
+        trained = train(self.member.recipe, corpus, place.model(self.member), ONE_THREAD)
+        return release(trained, corpus, place.end(self.member)).sha256 if self.member.released else trained.sha256
 
     def is_there(self, place: Place, output: str) -> bool:
-        path = place.model(self.member) / "final" / DESCRIPTION
+        path = place.end(self.member) / DESCRIPTION
         return path.exists() and json.loads(path.read_text()).get("sha256") == output
 
 
@@ -118,6 +144,10 @@ class Analysis(_GivesResult):
     member: Member
     experiment: str
     step: int | None = None
+
+    @property
+    def text(self) -> str | None:
+        return self.member.corpus
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -141,6 +171,10 @@ class Comparison(_GivesResult):
     member: Member | None = None
 
     @property
+    def text(self) -> str | None:
+        return None if self.member is None else self.member.corpus
+
+    @property
     def identity(self) -> dict[str, Any]:
         return _identity(self.experiment, self.params) | {"label": self.label}
 
@@ -158,12 +192,12 @@ Work = Training | Analysis | Comparison
 
 def open_member(member: Member, place: Place, step: int | None = None) -> Subject:
     """The trained (or planted) model of a study, or an earlier checkpoint of it, ready to be analysed."""
-    corpus = place.corpus()
+    corpus = place.corpus(member.corpus)
     if member.recipe is None:
         return Subject(planted_induction(corpus.vocabulary), corpus, member.label, member.role)
     history = checkpoints(place.model(member))
     if step is None:
-        return Subject(load(place.model(member) / "final"), corpus, member.label, member.role, history)
+        return Subject(load(place.end(member)), corpus, member.label, member.role, history)
     if step not in history:
         raise NanoscopeError(f"{place.model(member)} has no checkpoint of iteration {step}; remove it and run again")
     return Subject(load(history[step]), corpus, f"{member.label}, iteration {step}", member.role)
@@ -208,7 +242,7 @@ def stage_key(stage: Stage, place: Place, inputs: Outputs) -> str:
     decides = {
         "kind": stage.kind,
         "work": stage.work.identity,
-        "corpus": place.corpus_sha256,
+        "corpus": place.text(stage.work.text)[1],
         "inputs": [inputs[name] for name in stage.needs],
     }
     return f"{stage.kind}-{store.sha256(store.canonical_json(decides).encode())[:16]}"

@@ -55,6 +55,14 @@ def seed_interval(values: Float[np.ndarray, "seed"]) -> tuple[float, float]:
     return float(values.mean() - half), float(values.mean() + half)
 
 
+def deviation_interval(values: Float[np.ndarray, "seed"]) -> tuple[float, float]:
+    """Interval of a standard deviation over trainings, by the chi-squared distribution of a normal sample's variance."""
+    values = np.asarray(values, dtype=np.float64)
+    squares = ((values - values.mean()) ** 2).sum()
+    low, high = (math.sqrt(squares / scipy_stats.chi2.ppf(p, len(values) - 1)) for p in (0.975, 0.025))
+    return low, high
+
+
 def pair_interval(pairs: Float[np.ndarray, "training other"]) -> tuple[float, float]:
     """Student's t interval of a mean over pairs of trainings, by the jackknife over trainings (Tukey 1958).
 

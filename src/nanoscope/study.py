@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from nanoscope import store
-from nanoscope.corpora import Corpus
+from nanoscope.corpora import Corpus, open_corpus
 from nanoscope.errors import NanoscopeError
 from nanoscope.executors import Engine, lost, open_executor
 from nanoscope.pace import Pace, Status
 from nanoscope.plan import Plan, plan_study
 from nanoscope.presets import Study
 from nanoscope.results import Result, load_result
-from nanoscope.stages import Place, Problem, Record, Stage, keep_corpus, perform, recorded, stage_key
+from nanoscope.stages import Place, Problem, Record, Stage, keep_corpora, perform, recorded, stage_key
 
 POLL_SECONDS = 0.5
 MOST_RETRIES = 3
@@ -49,7 +49,8 @@ def run_study(
     plan = plan_study(study)
     with store.only_writer(folder):
         _claim(study, corpus, folder)
-        place = keep_corpus(corpus, folder)
+        others = {alias: open_corpus(alias) for alias in sorted({m.corpus for m in study.members if m.corpus})}
+        place = keep_corpora(corpus, others, folder)
         for part in (folder, place.results, folder / "stages"):
             store.remove_leftovers(part, OLD_SECONDS)
         run = _Run(plan, place, progress)

@@ -56,6 +56,17 @@ class Export:
     to: tyro.conf.Positional[Path]
 
 
+@dataclass(frozen=True)
+class Release:
+    """Write a checkpoint as it will be published: half precision, in parts with checksums, with a model card."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    to: tyro.conf.Positional[Path]
+    """Folder of the release; its name is the model's."""
+    data: str | None = None
+    """The text that it was trained on, on whose validation split the release is measured; without it, shakespeare."""
+
+
 Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Run, tyro.conf.subcommand("run")]
@@ -67,6 +78,7 @@ Command = (
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[Release, tyro.conf.subcommand("release")]
 )
 
 
@@ -96,8 +108,12 @@ def _dispatch(arguments: list[str]) -> None:
 def _run(name: str, arguments: list[str]) -> None:
     """Two steps, because an experiment's settings are known only once it is opened."""
     from nanoscope.experiments import open_experiment
+    from nanoscope.experiments.training import SNAPSHOT
 
     experiment = open_experiment(name)
+    if experiment.reads and not experiment.of_training:
+        raise NanoscopeError(f"{name} compares several trainings; `nanoscope study` runs it")
+    measured = open_experiment(SNAPSHOT) if experiment.of_training else experiment
 
     def run(
         checkpoint: tyro.conf.Positional[Path],
@@ -119,10 +135,10 @@ def _run(name: str, arguments: list[str]) -> None:
         """
         _run_on(experiment, checkpoint, settings, data, out, label, threads)
 
-    run.__annotations__["settings"] = Annotated[experiment.params, tyro.conf.arg(name="")]
+    run.__annotations__["settings"] = Annotated[measured.params, tyro.conf.arg(name="")]
     run.__annotations__ |= {"data": str | None, "label": str | None}
     run.__annotations__ |= {"checkpoint": tyro.conf.Positional[Path], "out": Path, "threads": int}
-    run.__defaults__ = (experiment.params(), None, Path("runs/mine"), None, 0)
+    run.__defaults__ = (measured.params(), None, Path("runs/mine"), None, 0)
     tyro.cli(run, prog=f"nanoscope run {name}", description=experiment.question, args=arguments)
 
 
@@ -133,7 +149,7 @@ def _run_on(
 
     from nanoscope import store
     from nanoscope.checkpoint import load
-    from nanoscope.experiments.experiment import Subject, run_experiment
+    from nanoscope.experiments.experiment import Subject
     from nanoscope.plots.style import save_png
     from nanoscope.train import checkpoints
 
@@ -143,8 +159,8 @@ def _run_on(
         say(f"note: {note}")
     role = "control" if checkpoint.training.get("data") == "echo" else "model"
     subject = Subject(checkpoint, corpus, label or f"the model {path}", role, checkpoints(path.parent))
-    with store.only_writer(out), CONSOLE.status(f"{experiment.name}: {experiment.question}"):
-        result = run_experiment(experiment, subject, settings, out / "results")
+    with store.only_writer(out):
+        result = _answer(experiment, subject, settings, out / "results")
         drawn = {name: out / "figures" / f"{name}-{result.key[-12:]}.png" for name in experiment.figures}
         for name, figure in drawn.items():
             save_png(experiment.figures[name](result), figure)
@@ -153,6 +169,19 @@ def _run_on(
     for figure in drawn.values():
         say(f"figure: {figure}")
     say(f"report: nanoscope report {out}")
+
+
+def _answer(experiment: Any, subject: Any, settings: Any, folder: Path) -> Any:
+    """Run the experiment; over a training, checkpoint by checkpoint with time left."""
+    from nanoscope.experiments.experiment import run_experiment
+    from nanoscope.experiments.training import follow
+
+    if not experiment.of_training:
+        with CONSOLE.status(f"{experiment.name}: {experiment.question}"):
+            return run_experiment(experiment, subject, settings, folder)
+    with bars() as shown:
+        task = shown.add_task("checkpoints", total=max(1, len(subject.history)))
+        return follow(experiment, subject, settings, folder, lambda done, total: shown.update(task, completed=done))
 
 
 def _report(command: Report) -> None:
@@ -195,6 +224,19 @@ def _export(command: Export) -> None:
     say(f"wrote {command.to}")
 
 
+def _release(command: Release) -> None:
+    from nanoscope.checkpoint import load
+    from nanoscope.release import release
+
+    checkpoint = load(command.checkpoint)
+    if "learning_rate" not in checkpoint.training:
+        raise NanoscopeError("only a checkpoint that nanoscope trained can be released: its card tells the recipe")
+    released = release(checkpoint, open_text(command.data), command.to)
+    told = released.training
+    say(f"validation loss {told['val_loss']:.4f} nats per character (before rounding {told['val_loss_float32']:.4f})")
+    say(f"wrote {command.to}; its card is {command.to / 'README.md'}")
+
+
 _COMMANDS: dict[type, Callable[[Any], None]] = {
     Train: run_train,
     Patch: run_patch,
@@ -205,4 +247,5 @@ _COMMANDS: dict[type, Callable[[Any], None]] = {
     Report: _report,
     Check: _check,
     Export: _export,
+    Release: _release,
 }

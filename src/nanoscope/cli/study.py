@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nanoscope.cli.console import CONSOLE, open_text, print_findings, say
-from nanoscope.cli.training import Preset
+from nanoscope.cli.training import StudyPreset
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -30,11 +30,15 @@ COLUMNS = ("", "done", "running", "waiting", "left", "")
 class StudyCommand:
     """Train and analyse all models of a preset, and write FINDINGS.md. A study that was stopped goes on."""
 
-    preset: tyro.conf.Positional[Preset] = "quick"
+    preset: tyro.conf.Positional[StudyPreset] = "quick"
     out: Path | None = None
     """Folder of the study [runs/PRESET]. On a cluster, on a disk that all machines share."""
     data: str | None = None
     """Any text file, or shakespeare, code or wiki (then a file of that name is ./code); without it, shakespeare."""
+    seeds: int = 8
+    """Of each kind of model the trainings with seeds up to this one; with more, the same command goes on."""
+    leave_out: tuple[str, ...] = ()
+    """Members to leave out, by their name or its beginning: for instance `text- echo- wiki code`."""
     cluster: str = "local"
     """Where the stages run: local, dask[:ADDRESS], ray[:ADDRESS] or slurm[:PARTITION]; see docs/clusters.md."""
     workers: int = 0
@@ -43,15 +47,18 @@ class StudyCommand:
 
 def run_study_command(command: StudyCommand) -> None:
     from nanoscope import report
-    from nanoscope.presets import STUDIES
+    from nanoscope.presets import STUDIES, only
     from nanoscope.study import run_study
 
     if command.workers < 0:
         raise NanoscopeError(f"workers must be 0 (automatic) or more, not {command.workers}")
     folder = command.out or Path("runs") / command.preset
     corpus = open_text(command.data)
+    study = only(STUDIES[command.preset], command.seeds, command.leave_out)
+    if not study.members:
+        raise NanoscopeError("nothing of the study is left; give a larger --seeds or fewer names to --leave-out")
     with display() as show:
-        results = run_study(STUDIES[command.preset], corpus, folder, command.workers or None, show, command.cluster)
+        results = run_study(study, corpus, folder, command.workers or None, show, command.cluster)
     with CONSOLE.status("drawing and writing"):
         page = report.write(folder)
     for result in results:

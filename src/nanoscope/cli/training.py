@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LONG_HOURS = 2.0
 Preset = Literal["quick", "control", "shakespeare", "shakespeare-cpu"]
+StudyPreset = Literal["quick", "control", "shakespeare", "shakespeare-cpu", "scale", "code", "wiki"]
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,15 @@ if TYPE_CHECKING:
 
 EXPERIMENTS: dict[str, tuple[str, str]] = {
     "induction": ("nanoscope.experiments.induction", "Do induction heads form, and do they do the work?"),
-    "emergence": ("nanoscope.experiments.emergence", "When in training do induction heads appear?"),
+    "snapshot": ("nanoscope.experiments.snapshot", "What can a checkpoint do, in a few numbers?"),
+    "emergence": ("nanoscope.experiments.emergence", "When in training do induction heads appear, and what else does?"),
     "heads": ("nanoscope.experiments.heads", "What does each attention head do?"),
     "lenses": ("nanoscope.experiments.lenses", "How do predictions form, through the layers and through training?"),
     "neurons": ("nanoscope.experiments.neurons", "What do the hidden units know?"),
+    "evolution": ("nanoscope.experiments.evolution", "How do circuits evolve, and do all trainings go the same way?"),
+    "scale": ("nanoscope.experiments.scale", "How small can a model be?"),
     "replication": ("nanoscope.experiments.replication", "What replicates across trainings?"),
+    "failures": ("nanoscope.experiments.failures", "Can circuit measurements predict the model's failures?"),
 }
 
 

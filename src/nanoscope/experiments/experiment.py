@@ -82,6 +82,8 @@ class Experiment:
     claims: tuple[Claim, ...]
     figures: Mapping[str, Callable[[Result], Figure]]
     reads: tuple[str, ...] = ()
+    of_training: bool = False
+    """What it reads are the checkpoints of one training, so that it tells of a model."""
 
 
 def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder: Path) -> Result:

@@ -78,6 +78,13 @@ def heatmap(ax: Axes, values: Any, limit: float, diverging: bool = True) -> Any:
     return image
 
 
+def iterations_axis(ax: Axes, last: float) -> None:
+    """Label an axis of log(iteration + 1) in iterations."""
+    shown = [tick for tick in (0, 1, 10, 100, 1000, 10_000, 100_000) if tick <= last]
+    ax.set_xticks(np.log1p(shown), [f"{tick:,}" for tick in shown])
+    ax.set_xlabel("iteration (logarithmic)")
+
+
 def ordered_colours(count: int) -> list[str]:
     """Colours that go from light to dark, for curves and bars that have an order."""
     shades = matplotlib.colormaps["viridis_r"](np.linspace(0.05, 0.95, count))

@@ -33,8 +33,9 @@ class Study:
         """The models told of at length: of a study the first of each kind, since the others are trainings like it."""
         if self.name is None:
             return self.labels
-        first = {self.role(label): label for label in reversed(self.labels) if self.role(label) != "other data"}
-        return tuple(label for label in self.labels if label in first.values())
+        first = {self.role(label): label for label in reversed(self.labels)}
+        told = {self.main, *(label for role, label in first.items() if role != "other data")}
+        return tuple(label for label in self.labels if label in told)
 
     @property
     def main(self) -> str:

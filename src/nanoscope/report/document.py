@@ -31,7 +31,7 @@ def render(study: Study, quality: methods.Quality) -> str:
         finding_four.section(study),
         methods.section(study, quality),
         frame.reproducibility(study),
-        frame.future(),
+        frame.future(study),
         frame.figures(study),
         frame.artifacts(study),
         frame.references(),

@@ -105,14 +105,21 @@ def _examples(study: Study) -> str:
     return "; ".join(counts) + "."
 
 
-def future() -> str:
+def future(study: Study) -> str:
     """What comes next."""
-    return """## Future directions
+    canonical = study.name == "shakespeare"
+    first = (
+        "Longer trainings and larger models"
+        if canonical
+        else "The canonical model (`nanoscope study shakespeare`, on a GPU)"
+    )
+    return f"""## Future directions
 
-1. The canonical model (`nanoscope study shakespeare`), more seeds of it, and the same experiments on other texts (`--data`).
-2. Edge-level circuits; every score over the course of training; what single neurons do together.
-3. Open questions: how circuits evolve during training, how small a model can be, what replicates across seeds, whether
-   circuit measurements predict a model's failures."""
+1. {first}, more seeds, and the same experiments on other texts (`--data`).
+2. Edge-level circuits: which head reads which, position by position; causal scrubbing of what is found.
+3. What neurons do together (dictionaries of features), with the same nulls.
+4. Open questions: what decides in which layer an algorithm is learned; what a copying head would be worth to a character
+   model with a longer context; which of these answers change with size."""
 
 
 def figures(study: Study) -> str:
@@ -137,8 +144,10 @@ def artifacts(study: Study) -> str:
 - **Results**: `results/`, one folder per experiment and model, named by the hash of what decides its numbers
 - **Findings**: [findings.json](findings.json); experiment 01 in one file:
   [induction_heads_analysis.json](induction_heads_analysis.json)
-- **Canonical model**: `trained_models/shakespeare_char_model.pt` (nanoGPT's format; the first command makes it)
-- **Notebook**: `experiments/01_induction_heads.ipynb`
+- **Models**: `trained_models/`, {_released(study)}; the first command trains the canonical one into
+  `trained_models/shakespeare_char_model.pt` (nanoGPT's format)
+- **Notebooks**: `experiments/01_induction_heads.ipynb`, `02_attention_patterns.ipynb`, `03_logit_lens_analysis.ipynb`,
+  `04_novel_findings.ipynb`
 
 ### Reproduction
 
@@ -152,6 +161,12 @@ bash scripts/train_for_interpretability.sh
 # 3. Render this page again from the stored results
 nanoscope report {_folder(study)}
 ```"""
+
+
+def _released(study: Study) -> str:
+    """Which model of this study is published."""
+    released = [label for label in study.labels if "released_from" in study.subject(label)["training"]]
+    return f"{', '.join(released)}, in half precision, as it is analysed here" if released else "none of this study"
 
 
 def references() -> str:
@@ -197,4 +212,7 @@ def _command(study: Study) -> str:
 
 
 def _folder(study: Study) -> str:
+    """Where this page lies: the published study's is kept with the code."""
+    if study.name in ("shakespeare", "shakespeare-cpu"):
+        return "results"
     return f"runs/{study.name}" if study.name else "runs/mine"

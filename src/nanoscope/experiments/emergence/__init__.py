@@ -1,4 +1,4 @@
-"""When in training do induction heads appear? The same scores as experiment 01's, over the checkpoints of one training.
+"""When in training does what appear? The snapshots of one training, followed, fitted and put in order.
 
 Within one training a head keeps its index, so the heads that are best at the end are followed back to the start.
 """
@@ -11,11 +11,13 @@ from nanoscope.plots import emergence as plots
 
 EXPERIMENT = Experiment(
     name="emergence",
-    question="When in training do induction heads appear?",
-    version=2,
+    question="When in training do induction heads appear, and what else does?",
+    version=3,
     params=Params,
     measure=measure,
     judge=judge,
     claims=CLAIMS,
-    figures={"emergence_onset": plots.onset},
+    figures={"emergence_onset": plots.onset, "emergence_heads": plots.every_head},
+    reads=("snapshot",),
+    of_training=True,
 )

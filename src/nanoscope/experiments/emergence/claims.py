@@ -1,8 +1,11 @@
-"""Emergence, the claims. "Abrupt" is a convention fixed beforehand: from 10 to 90 % within a factor of 3 in iterations."""
+"""Emergence, the claims. "Abrupt" is a convention fixed beforehand (methods.md 1.7): the logistic beats a line and a power
+law by more than 10 BIC, and goes from 10 to 90 % within a factor of 3 in iterations."""
 
 from nanoscope.findings import Claim, Criterion
 
 FORMED = Criterion(">=", 0.3)
+ABRUPT = Criterion("<=", 3.0)
+WINS = 10.0
 
 CLAIMS = (
     Claim(
@@ -19,29 +22,109 @@ CLAIMS = (
         },
     ),
     Claim(
+        id="emergence.previous",
+        sentence="A previous-token head forms during training.",
+        criterion=FORMED,
+        null_is="the same head before training",
+        prose={
+            "supported": "The previous-token head {previous} ends at {value} above uniform attention [{low}, {high}].",
+            "not supported": "No previous-token head forms below it: {previous} ends at {value} above uniform attention "
+            "[{low}, {high}].",
+            "undecided": "The best previous-token head below it, {previous}, ends at {value} above uniform attention [{low}, "
+            "{high}].",
+        },
+    ),
+    Claim(
         id="emergence.sharp",
-        sentence="It appears abruptly: its score goes from 10 to 90 % of its final value within a factor of 3.",
-        criterion=Criterion("<=", 3.0),
+        sentence="The induction head appears abruptly: from 10 to 90 % of the change within a factor of 3 in iterations.",
+        criterion=ABRUPT,
         null_is="at once",
         prose={
-            "supported": "It appears abruptly: its score goes from 10 to 90 % of its final value between {from} and {to} "
-            "(a factor of {value} [{low}, {high}]).",
-            "not supported": "It appears gradually: its score goes from 10 to 90 % of its final value between {from} and "
-            "{to} (a factor of {value} [{low}, {high}]).",
+            "supported": "It appears abruptly: its score goes from 10 to 90 % between {from} and {to} (a factor of {value} "
+            "[{low}, {high}]; the logistic beats a line and a power law by {better} BIC).",
+            "not supported": "It appears gradually: its score goes from 10 to 90 % between {from} and {to} (the logistic's "
+            "advantage over a line and a power law is {better} BIC).",
             "undecided": "Whether it appears abruptly is not decided (10 % at {from}, 90 % at {to}).",
         },
     ),
     Claim(
+        id="emergence.sharp_previous",
+        sentence="The previous-token head appears abruptly: from 10 to 90 % within a factor of 3 in iterations.",
+        criterion=ABRUPT,
+        null_is="at once",
+        prose={
+            "supported": "The previous-token head appears abruptly, from 10 to 90 % between {previous_from} and {previous_to} "
+            "(a factor of {value} [{low}, {high}]; {better} BIC better than a line and a power law).",
+            "not supported": "The previous-token head appears gradually, from 10 to 90 % between {previous_from} and "
+            "{previous_to} (the logistic's advantage over a line and a power law is {better} BIC).",
+            "undecided": "Whether the previous-token head appears abruptly is not decided (10 % at {previous_from}, 90 % at "
+            "{previous_to}).",
+        },
+    ),
+    Claim(
         id="emergence.order",
-        sentence="The previous-token head below it is not later.",
+        sentence="The previous-token head below the induction head is not later than it.",
         criterion=Criterion(">=", 1.0),
         null_is="at the same iteration",
         prose={
-            "supported": "The previous-token head {previous} below it is not later: the two reach half of their final scores "
-            "at {halves}.",
-            "not supported": "The previous-token head {previous} below it is later: the two reach half of their final scores "
-            "at {halves}.",
-            "undecided": "Which of {previous} and {head} is first is not decided (half of the final scores at {halves}).",
+            "supported": "The previous-token head {previous} below it is not later: the two reach their midpoints at {halves}.",
+            "not supported": "The previous-token head {previous} below it is later: the two reach their midpoints at {halves}.",
+            "undecided": "Which of {previous} and {head} is first is not decided (midpoints at {halves}).",
+        },
+    ),
+    Claim(
+        id="emergence.stages",
+        sentence="The model passes a bigram table before the previous-token head forms.",
+        criterion=Criterion(">=", 1.0),
+        null_is="at the same iteration",
+        prose={
+            "supported": "The model is nearest to a bigram table at {bigram}, to a trigram table at {trigram}, and the "
+            "previous-token head comes after the first ({previous_half}).",
+            "not supported": "The previous-token head ({previous_half}) comes before the model is nearest to a bigram table "
+            "({bigram}; trigram: {trigram}).",
+            "undecided": "The model is nearest to a bigram table at {bigram} and to a trigram table at {trigram}; whether the "
+            "previous-token head comes later is not decided ({previous_half}).",
+        },
+    ),
+    Claim(
+        id="emergence.copying",
+        sentence="A copy of random characters comes to help.",
+        criterion=Criterion(">=", 0.1),
+        null_is="before training",
+        prose={
+            "supported": "What a first copy of random characters gains grows by **{value} nats** [{low}, {high}].",
+            "not supported": "What a first copy of random characters gains changes by {value} nats [{low}, {high}]: less than "
+            "the {threshold} that would count.",
+            "undecided": "What a first copy of random characters gains changes by {value} nats [{low}, {high}], which decides "
+            "nothing.",
+        },
+    ),
+    Claim(
+        id="emergence.icl",
+        sentence="The in-context-learning score improves by 0.02 nats or more.",
+        criterion=Criterion(">=", 0.02),
+        null_is="before training",
+        prose={
+            "supported": "The in-context-learning score (loss late in the window minus loss early in it) falls by **{value} "
+            "nats** [{low}, {high}] over the training.",
+            "not supported": "The in-context-learning score (loss late in the window minus loss early in it) falls by {value} "
+            "nats [{low}, {high}]: less than the {threshold} that would count.",
+            "undecided": "The in-context-learning score (loss late in the window minus loss early in it) falls by {value} nats "
+            "[{low}, {high}] over the training, which decides nothing at a threshold of {threshold}.",
+        },
+    ),
+    Claim(
+        id="emergence.repeated",
+        sentence="The loss falls further in passages that stood in the window before than in new ones.",
+        criterion=Criterion(">=", 0.1),
+        null_is="before training",
+        prose={
+            "supported": "Where the last five characters stood before in the window, the loss falls by **{value} nats** "
+            "[{low}, {high}] more than in new passages. In order: {events}.",
+            "not supported": "Where the last five characters stood before in the window, the loss falls by {value} nats "
+            "[{low}, {high}] more than in new passages: less than {threshold}. In order: {events}.",
+            "undecided": "Where the last five characters stood before in the window, the loss falls by {value} nats "
+            "[{low}, {high}] more than in new passages, which decides nothing. In order: {events}.",
         },
     ),
 )

@@ -1,4 +1,4 @@
-"""Emergence, from numbers to findings: when the best heads' scores cross shares of their final values."""
+"""Emergence, from numbers to findings."""
 
 from __future__ import annotations
 
@@ -7,68 +7,92 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nanoscope.experiments.emergence.claims import CLAIMS, FORMED
+from nanoscope.experiments.emergence.claims import CLAIMS, WINS
+from nanoscope.experiments.emergence.events import Curve, curves
 from nanoscope.experiments.emergence.measure import Params
 from nanoscope.findings import Evidence, Finding
 from nanoscope.results import Sweep
-from nanoscope.stats import percentile_interval, resampled_means
+from nanoscope.stats import percentile_interval
+
+NOT_JUDGED = (math.nan, math.nan)
 
 
 def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
     """All findings, in the order of the claims."""
-    followed = sweeps["followed"]
-    steps = np.array(followed.labels("step"), dtype=float)
-    examples = np.moveaxis(followed.values, -1, 0)
-    curves = resampled_means(examples, "emergence").min(axis=3)
-    mean = examples.mean(0).min(axis=2)[None]
-    names = [str(name) for name in sweeps["names"].labels("score")]
-    facts = {
-        "head": names[0],
-        "previous": names[1],
-        "from": _step(crossing(mean[:, 0], steps, 0.1)),
-        "to": _step(crossing(mean[:, 0], steps, 0.9)),
-        "final": f"{mean[0, 0, -1]:.2f}",
-        "steps": f"{int(steps[-1]):,}",
-        "halves": f"{_step(crossing(mean[:, 1], steps, 0.5))} and {_step(crossing(mean[:, 0], steps, 0.5))}",
-    }
-    n = len(examples)
+    found, when = curves(sweeps), sweeps["events"]
+    facts = _facts(sweeps, found, when)
     evidence = {
-        "emergence.forms": _formed(mean, curves, n, facts),
-        "emergence.sharp": _ratio(mean, curves, steps, (0, 0.9), (0, 0.1), n, facts),
-        "emergence.order": _ratio(mean, curves, steps, (0, 0.5), (1, 0.5), n, facts),
+        "emergence.forms": _end(found["induction head"], facts),
+        "emergence.previous": _end(found["previous-token head"], facts),
+        "emergence.sharp": _factor(found["induction head"], when, "induction head", facts),
+        "emergence.sharp_previous": _factor(found["previous-token head"], when, "previous-token head", facts),
+        "emergence.order": _ratio(found, when, "previous-token head", "induction head", facts),
+        "emergence.stages": _ratio(found, when, "nearest to a 2-gram", "previous-token head", facts),
+        "emergence.copying": _gained(found["copying"], facts),
+        "emergence.icl": _gained(found["in-context learning"], facts),
+        "emergence.repeated": _gained(found["repeated passages"], facts),
     }
     return tuple(claim.found(evidence[claim.id]) for claim in CLAIMS)
 
 
-def crossing(curves: np.ndarray, steps: np.ndarray, share: float) -> np.ndarray:
-    """First step at which each curve `[resample, step]` reaches a share of its last value; NaN where it forms nothing."""
-    final = curves[:, -1:]
-    reached = (curves >= share * final).argmax(axis=1)
-    return np.where(final[:, 0] >= FORMED.threshold, steps[reached], math.nan)
+def _facts(sweeps: Mapping[str, Sweep], found: Mapping[str, Curve], when: Sweep) -> dict[str, str]:
+    names = [str(name) for name in sweeps["names"].labels("score")]
+    steps = sweeps["followed"].labels("step")
+    order = [(float(when.sel(event=name, part="step").values), str(name)) for name in when.labels("event")]
+    return {
+        "head": names[0],
+        "previous": names[1],
+        "final": f"{found['induction head'].mean[-1]:.2f}",
+        "steps": f"{int(steps[-1]):,}",
+        "from": _said(when, "induction head", "ten"),
+        "to": _said(when, "induction head", "ninety"),
+        "previous_from": _said(when, "previous-token head", "ten"),
+        "previous_to": _said(when, "previous-token head", "ninety"),
+        "halves": f"{_said(when, 'previous-token head', 'step')} and {_said(when, 'induction head', 'step')}",
+        "bigram": _said(when, "nearest to a 2-gram", "step"),
+        "trigram": _said(when, "nearest to a 3-gram", "step"),
+        "previous_half": _said(when, "previous-token head", "step"),
+        "events": ", ".join(f"{name} ({_iteration(step)})" for step, name in sorted(order) if not math.isnan(step)),
+    }
 
 
-def _formed(mean: np.ndarray, curves: np.ndarray, n: int, facts: Mapping[str, str]) -> Evidence:
-    interval = percentile_interval(curves[:, 0, -1])
-    return Evidence(float(mean[0, 0, -1]), interval, n, "sequences", float(mean[0, 0, 0]), facts)
+def _said(when: Sweep, event: str, part: str) -> str:
+    step = float(when.sel(event=event, part=part).values)
+    return "never" if math.isnan(step) else f"iteration {_iteration(step)}"
 
 
-def _ratio(
-    mean: np.ndarray,
-    curves: np.ndarray,
-    steps: np.ndarray,
-    over: tuple[int, float],
-    under: tuple[int, float],
-    n: int,
-    facts: Mapping[str, str],
-) -> Evidence:
-    """The ratio of two crossing steps; undefined where one of the heads did not form."""
-
-    def ratio(of: np.ndarray) -> np.ndarray:
-        low = np.maximum(crossing(of[:, under[0]], steps, under[1]), 1.0)
-        return np.maximum(crossing(of[:, over[0]], steps, over[1]), 1.0) / low
-
-    return Evidence(float(ratio(mean)[0]), percentile_interval(ratio(curves)), n, "sequences", 1.0, facts)
+def _iteration(step: float) -> str:
+    return f"{round(step):,}"
 
 
-def _step(crossed: np.ndarray) -> str:
-    return "never" if math.isnan(crossed[0]) else f"iteration {int(crossed[0]):,}"
+def _end(curve: Curve, facts: Mapping[str, str]) -> Evidence:
+    interval = percentile_interval(curve.resamples[:, -1])
+    return Evidence(float(curve.mean[-1]), interval, curve.n, "sequences", float(curve.mean[0]), facts)
+
+
+def _gained(curve: Curve, facts: Mapping[str, str]) -> Evidence:
+    """From the first checkpoint to the last."""
+    interval = percentile_interval(curve.resamples[:, -1] - curve.resamples[:, 0])
+    return Evidence(float(curve.mean[-1] - curve.mean[0]), interval, curve.n, "texts", 0.0, facts)
+
+
+def _factor(curve: Curve, when: Sweep, event: str, facts: Mapping[str, str]) -> Evidence:
+    """From 10 to 90 %; the whole training's factor where the logistic has not won, since the change then has no middle."""
+    factor, low, high, better = (
+        float(when.sel(event=event, part=part).values) for part in ("factor", "factor low", "factor high", "better")
+    )
+    whole = float(facts["steps"].replace(",", "")) + 1
+    if better <= WINS:
+        factor, low, high = whole, whole, whole
+    told = {**facts, "better": "undefined" if math.isnan(better) else f"{better:.0f}"}
+    return Evidence(factor, (low, high), curve.n, "sequences", 1.0, told)
+
+
+def _ratio(found: Mapping[str, Curve], when: Sweep, first: str, second: str, facts: Mapping[str, str]) -> Evidence:
+    """How much later the second event is, as a ratio of steps (+ 1), with its events' intervals multiplied out."""
+    parts = ("step", "low", "high")
+    one, other = (
+        np.array([float(when.sel(event=name, part=part).values) + 1 for part in parts]) for name in (first, second)
+    )
+    interval = (float(other[1] / one[2]), float(other[2] / one[1]))
+    return Evidence(float(other[0] / one[0]), interval, found["previous-token head"].n, "sequences", 1.0, facts)

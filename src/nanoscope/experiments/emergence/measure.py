@@ -1,4 +1,4 @@
-"""Emergence, the numbers: head scores and behaviour at every checkpoint of a training."""
+"""Emergence, the numbers: the snapshots of one training, one after another."""
 
 from __future__ import annotations
 
@@ -6,73 +6,61 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nanoscope import tasks
-from nanoscope.analysis import behaviour, heads
-from nanoscope.checkpoint import load
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import Subject, Sweeps
-from nanoscope.model import GPT
-from nanoscope.results import Sweep
+from nanoscope.experiments.emergence.events import curves, events
+from nanoscope.experiments.experiment import Group, Sweeps
+from nanoscope.results import Result, Sweep, head_name
 
 FOLLOWED = ("induction", "previous")
+FEWEST = 6
+"""A logistic has four parameters."""
 
 
 @dataclass(frozen=True)
 class Params:
-    """How much is measured at each checkpoint."""
-
-    sequences: int = 32
-    lengths: int = 3
-    """How many block lengths, shortest first."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.sequences < 2 or self.lengths < 1:
-            raise NanoscopeError("--sequences must be at least 2 and --lengths at least 1")
+    """Nothing to set: how much is measured is a setting of the snapshots."""
 
 
-def measure(subject: Subject, params: Params) -> Sweeps:
-    """Scores `[step, score, length, layer, head, example]` reduced to the heads that end best, and behaviour by step."""
-    if len(subject.history) < 3:
+def measure(group: Group, params: Params) -> Sweeps:
+    """The heads that end best, followed back `[score, step, length, example]`; every head; copying; readings of text."""
+    shots = sorted(group.results, key=_step)
+    steps = tuple(_step(shot) for shot in shots)
+    if len(steps) < FEWEST or len(set(steps)) < len(steps):
         raise NanoscopeError(
-            f"{subject.label} has no checkpoints of its training; train it with `nanoscope train` first"
+            f"{group.label} has {len(set(steps))} checkpoints of its training; emergence takes at least {FEWEST}: train "
+            "with `nanoscope train`, which keeps them"
         )
-    train = subject.checkpoint.encode(subject.corpus.train)
-    config = subject.checkpoint.model.config
-    symbols = tasks.alphabet(train, config.vocab_size)
-    lengths = tasks.lengths_that_fit(config.block_size, len(symbols))[: params.lengths]
-    select, report = (
-        [tasks.repeats(symbols, n, config.block_size, params.sequences, None, split, params.seed) for n in lengths]
-        for split in ("emergence select", "emergence")
-    )
-    prefix = min(4, config.block_size - 2 * lengths[0])
-    task = tasks.repeated(symbols, lengths[0], params.sequences, "emergence", params.seed, prefix=prefix)
-    models = ((step, load(path).model) for step, path in sorted(subject.history.items()))
-    rows = [(step, _scores(model, report), behaviour.on_task(model, task).values) for step, model in models]
-    steps = tuple(step for step, _, _ in rows)
-    scores = np.stack([row for _, row, _ in rows])
-    best = _best(_scores(subject.checkpoint.model, select).mean(-1).min(axis=1))
-    followed = np.stack([scores[:, s, :, layer, head] for s, (layer, head) in enumerate(best)])
-    names = tuple(f"L{layer}H{head}" for layer, head in best)
-    every = scores.mean(-1).min(axis=2)
-    return {
+    last = shots[-1]["heads_select"].values.min(axis=0)
+    best = _best(last)
+    scores = np.stack([shot["heads"].values for shot in shots])
+    followed = np.stack([scores[:, :, s, layer, head] for s, (layer, head) in enumerate(best)])
+    lengths = shots[0]["heads"].labels("length")
+    names = tuple(head_name(*head) for head in best)
+    copying = np.stack([shot["copying"].values for shot in shots])
+    sweeps = {
         "followed": Sweep(followed, ("score", "step", "length", "example"), "share above uniform",
                           {"score": FOLLOWED, "step": steps, "length": lengths}),
-        "heads": Sweep(every, ("step", "score", "layer", "head"), "share above uniform",
+        "heads": Sweep(scores.mean(-1).min(axis=1), ("step", "score", "layer", "head"), "share above uniform",
                        {"step": steps, "score": FOLLOWED}),
         "names": Sweep(np.array(best), ("score", "part"), "index", {"score": names, "part": ("layer", "head")}),
-        "behaviour": Sweep(np.stack([row for _, _, row in rows]), ("step", "measure", "run", "example"), "share; nats",
-                           {"step": steps, "measure": ("accuracy", "log_prob"), "run": ("clean", "corrupt")}),
+        "copying": Sweep(copying[:, best[0][0], best[0][1]], ("step",), "score", {"step": steps}),
+        "behaviour": _stacked(shots, "behaviour", steps),
+        "text": _stacked(shots, "text", steps),
     }  # fmt: skip
+    found = curves(sweeps)
+    means = Sweep(np.stack([curve.mean for curve in found.values()]), ("curve", "step"), "as the curve's",
+                  {"curve": tuple(found), "step": steps})  # fmt: skip
+    return {**sweeps, "curves": means, "events": events(found, steps)}
 
 
-def _scores(model: GPT, sequences: list[tasks.Repeats]) -> np.ndarray:
-    """`[score, length, layer, head, example]` above uniform attention."""
-    which = [heads.SCORES.index(score) for score in FOLLOWED]
-    parts = [
-        heads.above_uniform(heads.attention_scores(model, s), heads.uniform_scores(s)).values[which] for s in sequences
-    ]
-    return np.stack(parts, axis=1)
+def _step(result: Result) -> int:
+    return int(result.subject["training"]["step"])
+
+
+def _stacked(shots: list[Result], name: str, steps: tuple[int, ...]) -> Sweep:
+    first = shots[0][name]
+    values = np.stack([shot[name].values for shot in shots])
+    return Sweep(values, ("step", *first.dims), first.unit, {"step": steps, **first.coords})
 
 
 def _best(lowest: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -1,0 +1,74 @@
+# %% [markdown]
+# # 04 · How circuits evolve, how small a model can be, what replicates, what fails
+#
+# Four questions whose criteria were written down before the runs. This notebook reads the published study (`results/`), so it
+# needs no model and no training; `nanoscope study shakespeare-cpu` makes everything again.
+
+# %%
+# %matplotlib inline
+from pathlib import Path
+
+from nanoscope.plots import emergence, evolution, failures, replication
+from nanoscope.report import read_study
+
+published = read_study(Path("../results"))
+models = published.with_role("model")
+for result in [result for name in ("evolution", "scale", "replication") for result in published.compared(name)]:
+    print(f"\n{result.experiment} over {result.subject['label']}")
+    for finding in result.findings:
+        print(f"  {finding.verdict:14} {finding.claim}")
+
+# %% [markdown]
+# ## a. How do circuits evolve during training?
+#
+# One training first: every score at every checkpoint, with its band over texts. In the control, where only copying pays, the
+# same curves show what a phase change looks like.
+
+# %%
+main, control = (published.result(label, "emergence") for label in published.shown[:2])
+display(emergence.onset(main), emergence.onset(control))
+
+# %% [markdown]
+# Then all trainings that differ in their seed only: thin lines are trainings, bands are Student's t over them.
+
+# %%
+for result in published.compared("evolution"):
+    display(evolution.bands(result), evolution.timeline(result))
+
+# %% [markdown]
+# ## b. How small can a model be?
+#
+# Depths, widths, two tasks, three seeds. Empty where the published study did not train the sizes: the report says so.
+
+# %%
+for result in published.compared("scale"):
+    print("\n".join(finding.text for finding in result.findings))
+
+# %% [markdown]
+# ## c. What replicates?
+#
+# Every claim's verdict in every training; then heads, matched across trainings by what they attend to on one half of the
+# text and compared on the other.
+
+# %%
+for result in published.compared("replication"):
+    display(replication.verdicts(result), replication.heads(result))
+
+# %% [markdown]
+# ## d. Can circuit measurements predict the model's failures?
+#
+# At equal confidence, does the state of the copying and previous-token heads say where the model is wrong? Random heads of the
+# same layers and the text itself are the controls; a planted model, whose errors its head causes, shows that the instrument sees.
+
+# %%
+result = published.result(published.main, "failures")
+print("\n\n".join(finding.text for finding in result.findings))
+display(failures.areas(result), failures.states(result))
+
+# %% [markdown]
+# Over all trainings: how much the heads' state adds to confidence (AUROC), training by training.
+
+# %%
+for label in models:
+    adds = published.result(label, "failures").finding("failures.adds").evidence
+    print(f"{label}: {adds.value:+.4f} [{adds.interval[0]:+.4f}, {adds.interval[1]:+.4f}]")

@@ -1,0 +1,23 @@
+"""Finding 4a: how do circuits evolve during training, and do all trainings go the same way?
+
+The unit is a training: each has its own curves and events (the emergence experiment), and what is claimed is counted or
+averaged over trainings.
+"""
+
+from nanoscope.experiments.evolution.claims import CLAIMS
+from nanoscope.experiments.evolution.judge import judge
+from nanoscope.experiments.evolution.measure import Params, measure
+from nanoscope.experiments.experiment import Experiment
+from nanoscope.plots import evolution as plots
+
+EXPERIMENT = Experiment(
+    name="evolution",
+    question="How do circuits evolve, and do all trainings go the same way?",
+    version=1,
+    params=Params,
+    measure=measure,
+    judge=judge,
+    claims=CLAIMS,
+    figures={"evolution_curves": plots.bands, "evolution_events": plots.timeline},
+    reads=("emergence",),
+)

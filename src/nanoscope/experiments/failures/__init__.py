@@ -1,0 +1,23 @@
+"""Experiment 04d: can circuit measurements predict where the model fails?
+
+Errors of the model's first choice are predicted, place by place, from its own confidence, from the state of its copying
+and previous-token heads, from random heads, and from the text alone: regressions fitted on one part of the held-out text
+and judged on another, with planted failures to show that the instrument can see.
+"""
+
+from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.failures.claims import CLAIMS
+from nanoscope.experiments.failures.judge import judge
+from nanoscope.experiments.failures.measure import Params, measure
+from nanoscope.plots import failures as plots
+
+EXPERIMENT = Experiment(
+    name="failures",
+    question="Can circuit measurements predict the model's failures?",
+    version=1,
+    params=Params,
+    measure=measure,
+    judge=judge,
+    claims=CLAIMS,
+    figures={"failures_auroc": plots.areas, "failures_states": plots.states},
+)

@@ -1,0 +1,221 @@
+"""Experiment 04d, the numbers: heads chosen on one text, regressions of errors fitted on a second, judged on a third."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from nanoscope.analysis import ablation, states
+from nanoscope.analysis.states import Circuit
+from nanoscope.errors import NanoscopeError
+from nanoscope.experiments.experiment import Subject, Sweeps, timed
+from nanoscope.experiments.failures.control import planted_failures
+from nanoscope.experiments.failures.predict import Text, coefficients, compare, require_errors, shuffled_gain
+from nanoscope.model import GPT
+from nanoscope.ngrams import NGrams
+from nanoscope.passages import Passages, passages
+from nanoscope.results import Sweep, head_name
+from nanoscope.seeds import seed_for
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+ORDERS = 5
+LARGEST_CODE = 2**63
+CHUNK = 16
+FEWEST_WINDOWS = 4
+SHORTEST = 24
+"""Shorter contexts leave a copying head nothing to find."""
+BINS = 8
+GROUPS = ("the copy is the first choice", "the copy is another character", "nothing to copy")
+COPYABLE = 3
+"""Shorter matches are hardly evidence for what follows (methods.md 1.4): they count as nothing to copy."""
+
+
+@dataclass(frozen=True)
+class Params:
+    """How much is measured. The defaults are for the published findings; `QUICK` is for the first five minutes."""
+
+    select_windows: int = 48
+    """Windows of validation text on which the heads are chosen; the three sets of windows share none."""
+    fit_windows: int = 220
+    """Windows on which the regressions are fitted."""
+    test_windows: int = 320
+    """Windows on which they are judged."""
+    random_sets: int = 4
+    """Draws of random heads of the same layers."""
+    shuffles: int = 20
+    control_examples: int = 64
+    """Repeated random blocks of the planted model, on each side of the control."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in (f.name for f in fields(self) if f.name != "seed"):
+            least = FEWEST_WINDOWS if name.endswith("windows") else 1
+            if getattr(self, name) < least:
+                raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(self, name)}")
+
+
+QUICK = Params(select_windows=40, fit_windows=240, test_windows=320, random_sets=3, control_examples=32)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """The model, and its text in three parts."""
+
+    subject: Subject
+    params: Params
+    train: Tensor
+    windows: Passages
+    parts: tuple[Int[np.ndarray, "window"], ...]
+    """Which windows are for choosing, for fitting, for judging."""
+
+    @property
+    def model(self) -> GPT:
+        return self.subject.checkpoint.model
+
+    @cached_property
+    def scores(self) -> states.Scores:
+        return states.scores(self.model, self.windows.tokens[self.parts[0]])
+
+    @cached_property
+    def circuits(self) -> list[Circuit]:
+        """The chosen heads, then random ones."""
+        return [
+            self.scores.best,
+            *random_circuits(self.model, self.scores.best, self.params.random_sets, self.params.seed),
+        ]
+
+    @cached_property
+    def tables(self) -> NGrams:
+        symbols = self.model.config.vocab_size
+        order = max(n for n in range(1, ORDERS + 1) if symbols**n < LARGEST_CODE)
+        return NGrams.fit(self.train.numpy(), symbols, order)
+
+    @cached_property
+    def fit(self) -> Text:
+        return self.text(1)
+
+    @cached_property
+    def test(self) -> Text:
+        return self.text(2)
+
+    def text(self, part: int) -> Text:
+        """What is seen on one part of the text. A start symbol has a position, but is no place."""
+        rows, shift = self.parts[part], int(self.subject.start is not None)
+        tokens, current = self.windows.tokens[rows], self.windows.current[rows].numpy()
+        following = self.windows.text[rows][
+            :, 1 - shift :
+        ]  # a start symbol is followed by the window's first character
+        seen = states.observe(self.model, tokens, following, self.circuits, slice(states.SKIP + shift, None))
+        return Text(seen, table_features(self.tables, current, seen.top))
+
+
+def measure(subject: Subject, params: Params) -> Sweeps:
+    """All numbers of experiment 04d, by name."""
+    s = _setting(subject, params)
+    return timed(
+        {
+            "heads": lambda: _heads(s),
+            "states": lambda: _states(s),
+            "regressions": lambda: {**compare(s.fit, s.test), "coefficients": coefficients(s.fit)},
+            "shuffled": lambda: {"shuffled": shuffled_gain(s.fit, s.test, params.shuffles, params.seed)},
+            "planted": lambda: _planted(s),
+        }
+    )
+
+
+def _setting(subject: Subject, params: Params) -> _Setting:
+    checkpoint, corpus = subject.checkpoint, subject.corpus
+    context, sizes = (
+        checkpoint.model.config.block_size,
+        (params.select_windows, params.fit_windows, params.test_windows),
+    )
+    if context < SHORTEST:
+        raise NanoscopeError(
+            f"a context of {context} is too short to copy in; predicting errors takes at least {SHORTEST}"
+        )
+    val = checkpoint.encode(corpus.val)
+    text = passages(corpus.val, val, context, sum(sizes), subject.start, states.SKIP)
+    parts = three_parts(len(text), sizes, params.seed)
+    if min(map(len, parts)) < FEWEST_WINDOWS:
+        raise NanoscopeError(
+            f"the validation text has {len(val)} characters, too few for three times {FEWEST_WINDOWS} windows of {context}"
+        )
+    return _Setting(subject, params, checkpoint.encode(corpus.train), text, parts)
+
+
+def three_parts(count: int, sizes: tuple[int, int, int], seed: int) -> tuple[Int[np.ndarray, "window"], ...]:
+    """Windows dealt at random to three sets of these sizes, or in that proportion where there are fewer."""
+    ends = np.cumsum(sizes)
+    cuts = np.floor(ends * (min(count, ends[-1]) / ends[-1])).astype(int)
+    order = np.random.default_rng(seed_for("three parts", seed)).permutation(count)
+    return tuple(np.sort(part) for part in np.split(order[: cuts[-1]], cuts[:-1]))
+
+
+def random_circuits(model: GPT, chosen: Circuit, count: int, seed: int) -> list[Circuit]:
+    """Other heads of the same layers in the same roles; none where a layer has too few."""
+    drawn = ablation.layer_matched(model, chosen.heads, count, "failures", seed)
+    found = []
+    for heads in (heads for heads in drawn if len(heads) == len(chosen.heads)):
+        previous = next(head for head in heads if head[0] == chosen.previous[0])
+        found.append(Circuit(previous, next(head for head in heads if head != previous)))
+    return found
+
+
+def table_features(
+    tables: NGrams, current: Int[np.ndarray, "window pos"], top: Int[np.ndarray, "window place"]
+) -> Float[np.ndarray, "feature window place"]:
+    """What the longest table gives to the model's first choice and to its own, log-probabilities at the last places."""
+    rows = []
+    for i in range(0, len(current), CHUNK):
+        chances = np.log(tables.distribution(current[i : i + CHUNK])[-1, :, -top.shape[1] :])
+        own = np.take_along_axis(chances, top[i : i + CHUNK, :, None], axis=-1)[..., 0]
+        rows.append(np.stack([own, chances.max(-1)]))
+    return np.concatenate(rows, axis=1)
+
+
+def _heads(s: _Setting) -> Sweeps:
+    """Both scores of every head, and which heads were chosen or drawn: `[circuit, role, part]`, layer and head."""
+    values = np.stack([s.scores.previous, s.scores.copying])
+    chosen = np.array([circuit.heads for circuit in s.circuits], dtype=float)
+    coords = {"role": states.ROLES, "part": ("layer", "head")}
+    return {
+        "scores": Sweep(values, ("role", "layer", "head"), "attention above chance", {"role": states.ROLES}),
+        "heads": Sweep(chosen, ("circuit", "role", "part"), "index", coords),
+    }
+
+
+def _states(s: _Setting) -> Sweeps:
+    """Errors of the judged text by confidence and by what copying would say: `[measure, group, bin, window]`, summed."""
+    require_errors(s.fit, s.test)
+    seen, edges = s.test.seen, np.quantile(s.fit.seen.chance, np.arange(1, BINS) / BINS)
+    group, bins = groups(seen), np.searchsorted(edges, seen.chance)
+    inside = (group == np.arange(len(GROUPS))[:, None, None])[:, None] & (bins == np.arange(BINS)[:, None, None])
+    sums = [(inside * what).sum(-1) for what in (1.0, seen.wrong, seen.chance)]
+    coords = {"measure": ("places", "errors", "sure"), "group": GROUPS}
+    return {"states": Sweep(np.stack(sums), ("measure", "group", "bin", "window"), "summed", coords)}
+
+
+def groups(seen: states.Observed) -> Int[np.ndarray, "window place"]:
+    """Which of `GROUPS` each place is in."""
+    copyable = seen.match[states.LENGTHS.index(COPYABLE)] > 0
+    return np.where(copyable, np.where(seen.match[-1] > 0, 0, 1), 2)
+
+
+def _planted(s: _Setting) -> Sweeps:
+    """The same measurements of failures that were planted."""
+    circuit, fit, test = planted_failures(s.params.control_examples, s.params.seed)
+    found = compare(fit, test)
+    names = tuple(head_name(*head) for head in circuit.heads)
+    return {
+        "planted_auroc": found["auroc"],
+        "planted_resampled": found["auroc_resampled"],
+        "planted_shuffled": shuffled_gain(fit, test, s.params.shuffles, "planted", s.params.seed),
+        "planted_heads": Sweep(np.array(circuit.heads, dtype=float), ("role", "part"), "index", {"role": names}),
+        "planted_examples": Sweep(np.array(float(len(test.seen.wrong))), (), "examples"),
+    }

@@ -1,0 +1,127 @@
+"""Experiment 04d, the comparison: regressions from several sets of features, fitted on one text and judged on another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nanoscope.analysis.states import CONFIDENCE, MATCH, ROLES, STATE, Observed
+from nanoscope.errors import NanoscopeError
+from nanoscope.logistic import Logistic, fit_logistic, log_losses
+from nanoscope.results import Sweep
+from nanoscope.roc import auroc, pairs
+from nanoscope.seeds import seed_for
+from nanoscope.stats import resampled_means
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+TABLE = ("n-gram table's log-probability of the first choice", "n-gram table's highest log-probability")
+STATES = tuple(f"{role}: {state}" for role in ROLES for state in STATE)
+CIRCUIT = "confidence + circuit"
+SETS = {
+    "confidence": ("confidence",),
+    CIRCUIT: ("confidence", "match", "circuit"),
+    "confidence + random heads": ("confidence", "match", "random heads"),
+    "confidence + text": ("confidence", "match", "table"),
+    "confidence + text + circuit": ("confidence", "match", "table", "circuit"),
+    "circuit": ("match", "circuit"),
+    "text": ("match", "table"),
+}
+NAMES = {"confidence": CONFIDENCE, "match": MATCH, "table": TABLE, "circuit": STATES, "random heads": STATES}
+
+
+@dataclass(frozen=True)
+class Text:
+    """What was seen on a text, and what an n-gram table says of it: `table [feature, window, place]`."""
+
+    seen: Observed
+    table: Float[np.ndarray, "feature window place"] = field(repr=False)
+
+    @property
+    def draws(self) -> int:
+        """How many circuits of random heads were watched."""
+        return len(self.seen.states) - 1
+
+    def features(self, groups: tuple[str, ...], draw: int) -> Float[np.ndarray, "window place feature"]:
+        """Some groups of features side by side; circuit 0 is the chosen one, the others are random."""
+        of = {
+            "confidence": self.seen.confidence,
+            "match": self.seen.match,
+            "table": self.table,
+            "circuit": self.seen.states[0],
+            "random heads": self.seen.states[draw],
+        }
+        return np.moveaxis(np.concatenate([of[group] for group in groups]), 0, -1)
+
+
+def compare(fit: Text, test: Text) -> dict[str, Sweep]:
+    """Every set of features, fitted on one text and judged on the other.
+
+    `auroc [set]` and `auroc_resampled [set, resample]` (windows drawn with replacement, the same for every set),
+    `log_loss [set, window]` summed over places. Random heads: the mean over their draws, NaN where there are none.
+    """
+    scored = {name: _scores(fit, test, name) for name in SETS}
+    wrong = test.seen.wrong
+    whole, drawn = np.ones(len(wrong)), len(wrong) * resampled_means(np.eye(len(wrong)), "failures")
+    areas, resamples, losses = [], [], []
+    for runs in scored.values():
+        counted = [pairs(run, wrong) for run in runs]
+        areas.append(_mean([np.asarray(one.auroc(whole)) for one in counted], ()))
+        resamples.append(_mean([one.auroc(drawn) for one in counted], (len(drawn),)))
+        losses.append(_mean([log_losses(run, wrong).sum(-1) for run in runs], (len(wrong),)))
+    named = {"set": tuple(SETS)}
+    return {
+        "auroc": Sweep(np.array(areas), ("set",), "area", named),
+        "auroc_resampled": Sweep(np.stack(resamples), ("set", "resample"), "area", named),
+        "log_loss": Sweep(np.stack(losses), ("set", "window"), "nats, summed", named),
+    }
+
+
+def _scores(fit: Text, test: Text, name: str) -> list[Float[np.ndarray, "window place"]]:
+    """The log-odds of an error by one set of features; one run, or one for each draw of random heads."""
+    draws = range(1, fit.draws + 1) if "random heads" in SETS[name] else (0,)
+    return [fitted(fit, name, draw).log_odds(test.features(SETS[name], draw)) for draw in draws]
+
+
+def fitted(fit: Text, name: str, draw: int = 0) -> Logistic:
+    """The regression of errors on a set of features."""
+    features = fit.features(SETS[name], draw)
+    return fit_logistic(features.reshape(-1, features.shape[-1]), fit.seen.wrong.ravel())
+
+
+def coefficients(fit: Text) -> Sweep:
+    """What each feature counts beside the confidence: log-odds of an error per standard deviation."""
+    names = tuple(name for group in SETS[CIRCUIT] for name in NAMES[group])
+    return Sweep(fitted(fit, CIRCUIT).weights, ("feature",), "log-odds", {"feature": names})
+
+
+def shuffled_gain(fit: Text, test: Text, shuffles: int, *labels: object) -> Sweep:
+    """What the circuit adds to the confidence when errors are shuffled across places, on both texts: `[shuffle]`."""
+    rng = np.random.default_rng(seed_for("shuffled errors", *labels))
+    gains = []
+    for _ in range(shuffles):
+        here, there = (rng.permutation(text.seen.wrong.ravel()) for text in (fit, test))
+        areas = []
+        for name in ("confidence", CIRCUIT):
+            x, y = (text.features(SETS[name], 0) for text in (fit, test))
+            model = fit_logistic(x.reshape(-1, x.shape[-1]), here)
+            areas.append(auroc(model.log_odds(y).ravel(), there))
+        gains.append(areas[1] - areas[0])
+    return Sweep(np.array(gains), ("shuffle",), "area")
+
+
+def require_errors(*texts: Text) -> None:
+    """NanoscopeError where there is nothing to predict."""
+    for text in texts:
+        if text.seen.wrong.all() or not text.seen.wrong.any():
+            which = "all" if text.seen.wrong.any() else "none"
+            raise NanoscopeError(
+                f"{which} of the model's predictions on this text are wrong: there is nothing to predict"
+            )
+
+
+def _mean(parts: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    return np.mean(parts, axis=0) if parts else np.full(shape, np.nan)

@@ -1,0 +1,24 @@
+"""Finding 4b: how small can a model be and still have a capability?
+
+Each cell is a depth, a width and a task, trained with several seeds and measured by a snapshot of its end. A size has a
+capability where all its trainings pass the threshold. FLOPs of a training are 6 N T for N non-embedding parameters and T
+tokens, plus 12 L D C T for attention over a context of C (Kaplan et al. 2020, arXiv 2001.08361; backward is twice forward).
+"""
+
+from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.scale.claims import CLAIMS
+from nanoscope.experiments.scale.judge import judge
+from nanoscope.experiments.scale.measure import Params, measure
+from nanoscope.plots import scale as plots
+
+EXPERIMENT = Experiment(
+    name="scale",
+    question="How small can a model be and still have a capability?",
+    version=1,
+    params=Params,
+    measure=measure,
+    judge=judge,
+    claims=CLAIMS,
+    figures={"scale_capabilities": plots.capabilities, "scale_loss": plots.loss},
+    reads=("snapshot",),
+)

@@ -1,0 +1,64 @@
+"""Finding 4b, the numbers: what each size can do at the end of its training, seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.experiments.experiment import Group, Sweeps
+from nanoscope.results import Result, Sweep
+
+TASKS = ("text", "echo")
+MEASURES = ("copying accuracy", "induction head", "previous-token head", "loss", "repeated passages")
+SIZES = ("parameters", "FLOPs")
+AXES = ("task", "layers", "width", "seed")
+
+
+@dataclass(frozen=True)
+class Params:
+    """Which cells belong to the range, run or not."""
+
+    layers: tuple[int, ...] = (1, 2, 4)
+    widths: tuple[int, ...] = (64, 128, 256)
+    seeds: tuple[int, ...] = (1, 2, 3)
+
+
+def measure(group: Group, params: Params) -> Sweeps:
+    """Scores `[measure, task, layers, width, seed]` at the end of each training, NaN for a cell that was not run."""
+    axes = {"task": TASKS, "layers": params.layers, "width": params.widths, "seed": params.seeds}
+    shape = tuple(len(labels) for labels in axes.values())
+    scores, sizes = np.full((len(MEASURES), *shape), np.nan), np.full((len(SIZES), *shape), np.nan)
+    for result in group.results:
+        training, config = result.subject["training"], result.subject["config"]
+        if training["step"] < training["iterations"]:
+            continue
+        cell = (training["data"], config["n_layer"], config["n_embd"], training["seed"])
+        if any(label not in labels for label, labels in zip(cell, axes.values(), strict=True)):
+            raise NanoscopeError(f"{result.subject['label']} is no cell of the range of sizes")
+        where = tuple(labels.index(label) for label, labels in zip(cell, axes.values(), strict=True))
+        scores[:, *where] = _scores(result)
+        sizes[:, *where] = result.subject["parameters"], flops(config, training, result.subject["parameters"])
+    return {
+        "scores": Sweep(scores, ("measure", *AXES), "share; nats", {"measure": MEASURES, **axes}),
+        "sizes": Sweep(sizes, ("size", *AXES), "parameters; FLOPs", {"size": SIZES, **axes}),
+    }
+
+
+def flops(config: Mapping[str, Any], training: Mapping[str, Any], parameters: int) -> float:
+    """Floating-point operations of a whole training."""
+    tokens = training["iterations"] * training["batch_size"] * training["accumulation"] * config["block_size"]
+    working = parameters - config["block_size"] * config["n_embd"]  # a tied embedding works once, as the unembedding
+    return 6.0 * working * tokens + 12.0 * config["n_layer"] * config["n_embd"] * config["block_size"] * tokens
+
+
+def _scores(result: Result) -> list[float]:
+    """The best heads at the block length where they are lowest, what a copy gains, and the loss on text."""
+    heads = result["heads"].values.mean(-1).min(axis=0)
+    accuracy = result["behaviour"].sel(measure="accuracy").mean("example").values
+    text = result["text"].mean("window")
+    loss, repeated, new = (float(text.sel(quantity=name).values) for name in ("loss", "repeated", "new"))
+    return [float(accuracy[0] - accuracy[1]), float(heads[0].max()), float(heads[1].max()), loss, new - repeated]

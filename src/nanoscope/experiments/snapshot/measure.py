@@ -1,0 +1,124 @@
+"""A snapshot, the numbers: heads' scores, copying, and what the loss on ordinary text says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from torch import Tensor
+
+from nanoscope import tasks
+from nanoscope.analysis import behaviour, composition, heads, reading
+from nanoscope.checkpoint import Checkpoint
+from nanoscope.corpora.corpus import Corpus
+from nanoscope.errors import NanoscopeError
+from nanoscope.experiments.experiment import Subject, Sweeps
+from nanoscope.findings import Finding
+from nanoscope.model import GPT
+from nanoscope.ngrams import NGrams
+from nanoscope.passages import passages
+from nanoscope.results import Sweep
+from nanoscope.tokens import Vocabulary
+from nanoscope.weights import fold, head_weights
+
+SCORES = ("induction", "previous")
+ORDERS = 5
+
+
+@dataclass(frozen=True)
+class Params:
+    """How much is measured at each checkpoint."""
+
+    sequences: int = 16
+    """Repeated sequences per block length, on each of the two splits (selection, report)."""
+    lengths: int = 3
+    """How many block lengths, shortest first."""
+    windows: int = 128
+    """Windows of validation text."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("sequences", 2), ("lengths", 1), ("windows", 2)):
+            if getattr(self, name) < least:
+                raise NanoscopeError(f"--{name} must be at least {least}, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Material:
+    """What every checkpoint of a training is measured on."""
+
+    splits: Mapping[str, tuple[tasks.Repeats, ...]] = field(repr=False)
+    task: tasks.Task
+    text: reading.Text = field(repr=False)
+
+
+def measure(subject: Subject, params: Params) -> Sweeps:
+    """Heads `[length, score, layer, head, example]`, copying by weights, the copy's gain, and readings of text."""
+    checkpoint, model = subject.checkpoint, subject.checkpoint.model
+    stuff = material(subject.corpus, _vocabulary(checkpoint), model.config.block_size, subject.start, params)
+    lengths = tuple(sequences.length for sequences in stuff.splits["report"])
+    named = {"length": lengths, "score": SCORES}
+    axes = ("length", "score", "layer", "head")
+    return {
+        "heads": Sweep(_scores(model, stuff.splits["report"]), (*axes, "example"), "share above uniform", named),
+        "heads_select": Sweep(_scores(model, stuff.splits["select"]).mean(-1), axes, "share above uniform", named),
+        "copying": _copying(model),
+        "behaviour": behaviour.on_task(model, stuff.task),
+        "text": reading.over_text(model, stuff.text),
+    }
+
+
+def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
+    """A snapshot claims nothing: what it is worth shows over a training."""
+    return ()
+
+
+@lru_cache(maxsize=2)
+def material(corpus: Corpus, vocabulary: Vocabulary, context: int, start: int | None, params: Params) -> Material:
+    """The same for every checkpoint, so it is made once in a process."""
+    train, val = corpus.split(vocabulary)
+    symbols = tasks.alphabet(train, len(vocabulary))
+    lengths = tasks.lengths_that_fit(context - (start is not None), len(symbols))[: params.lengths]
+    splits = {
+        split: tuple(
+            tasks.repeats(symbols, n, context, params.sequences, start, f"snapshot {split}", params.seed)
+            for n in lengths
+        )
+        for split in ("select", "report")
+    }
+    prefix = min(4, context - 2 * lengths[0] - (start is not None))
+    labels = ("snapshot", params.seed)
+    task = tasks.repeated(symbols, lengths[0], 2 * params.sequences, *labels, prefix=prefix, start=start)
+    text = passages(corpus.val, val, context, params.windows, start, reading.EARLIEST)
+    return Material(splits, task, reading.Text.of(text, _tables(train, len(vocabulary))))
+
+
+def _tables(train: Tensor, symbols: int) -> NGrams:
+    return NGrams.fit(train.numpy(), symbols, ORDERS)
+
+
+def _vocabulary(checkpoint: Checkpoint) -> Vocabulary:
+    if checkpoint.vocabulary is None:
+        raise NanoscopeError("a snapshot takes a checkpoint with a vocabulary of characters")
+    return checkpoint.vocabulary
+
+
+def _scores(model: GPT, sequences: tuple[tasks.Repeats, ...]) -> np.ndarray:
+    """`[length, score, layer, head, example]` above uniform attention."""
+    which = [heads.SCORES.index(score) for score in SCORES]
+    return np.stack(
+        [
+            heads.above_uniform(heads.attention_scores(model, s), heads.uniform_scores(s)).values[which]
+            for s in sequences
+        ]
+    )
+
+
+def _copying(model: GPT) -> Sweep:
+    """Eigenvalue copying on the token embeddings; NaN for a model whose norms cannot be folded."""
+    shape = (model.config.n_layer, model.config.n_head)
+    if model.config.norm != "layer" or model.ln_f is None:
+        return Sweep(np.full(shape, np.nan), ("layer", "head"), "score")
+    return composition.copying_scores(head_weights(fold(model)))
