@@ -1,5 +1,6 @@
 """Studies: a graph of stages that any engine runs to the same findings, and that survives whatever is killed."""
 
+import io
 import multiprocessing
 import os
 import random
@@ -19,9 +20,10 @@ sys.path.append(str(TOYS))
 
 import toy_study
 
-from nanoscope import executors, experiments, plan, stages, store, study
+from nanoscope import executors, experiments, pace, plan, stages, store, study
 from nanoscope.corpora import Corpus
 from nanoscope.errors import NanoscopeError
+from nanoscope.pace import Status
 from nanoscope.presets import STUDIES, Compared
 from nanoscope.study import run_study
 
@@ -347,3 +349,65 @@ def test_workers_have_one_thread_and_the_environment_is_put_back(tmp_path: Path,
     with executors.open_executor("local", 1, tmp_path) as engine:
         assert engine.submit(os.getenv, "OMP_NUM_THREADS").result(timeout=PATIENCE) == "1"
     assert os.environ["OMP_NUM_THREADS"] == "7"
+
+
+# ---- what is shown -------------------------------------------------------------------------------------------------
+
+
+def status(folder: Path) -> Status:
+    """One training of two has ended (8 s); of the first toy's checkpoints two have (3 s and 5 s) and one is running."""
+    whole = plan.plan_study(toy_study.study())
+    watched = pace.Pace(whole, stages.Place(folder, "excerpt", ""))
+    seconds = {"train toy-1": 8.0, "toy_snapshot of toy-1 at 0": 3.0, "toy_snapshot of toy-1 at 4": 5.0}
+    records = {name: stages.Record(name, "output", taken) for name, taken in seconds.items()}
+    running = {"train toy-2": "", "toy_snapshot of toy-1 at 8": study.EARLIER}
+    return Status(watched.lines(records, running, slots=2), tuple(records.values()))
+
+
+def test_time_left_is_what_the_pace_says(tmp_path: Path):
+    """Two checkpoints of the first toy and four of the second, at 4 s each in two processes: 4 s and 8 s."""
+    lines = {(line.kind, line.label): line for line in status(tmp_path).lines}
+    first, second = lines["snapshot", "toy 1"], lines["snapshot", "toy 2"]
+    assert (first.done, first.running, first.waiting, first.seconds_left, first.note) == (2, 1, 1, 4.0, study.EARLIER)
+    assert (second.done, second.running, second.waiting, second.seconds_left) == (0, 0, 4, 8.0)
+    assert lines["analyse", "toy 1"].seconds_left is None
+    (snapshots,) = [line for line in pace.summed(list(lines.values())) if line.kind == "snapshot"]
+    assert (snapshots.done, snapshots.running, snapshots.waiting, snapshots.seconds_left) == (2, 1, 5, 12.0)
+
+
+def test_a_trainings_time_left_comes_from_its_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Two iterations when first seen, five 30 s later: the seven that are left take 70 s. A line half written is no line."""
+    watched = pace.Pace(plan.plan_study(toy_study.study()), stages.Place(tmp_path, "excerpt", ""))
+    path = tmp_path / "models" / "toy-2" / "metrics.jsonl"
+    path.parent.mkdir(parents=True)
+    clock = iter([100.0, 130.0])
+    monkeypatch.setattr(pace.time, "monotonic", lambda: next(clock))
+    for written, left in ((2, None), (5, 70.0)):
+        path.write_text("".join(f'{{"step": {step}, "loss": 2.5}}\n' for step in range(written)) + '{"step": 99, "lo')
+        (line,) = [line for line in watched.lines({}, {"train toy-2": ""}, 2) if line.running]
+        assert line.seconds_left == left
+        assert line.note == f"{written} of 12 iterations, loss 2.500"
+
+
+def test_a_terminal_gets_a_table_and_a_log_a_line_for_each_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from rich.console import Console
+
+    from nanoscope.cli import study as shown
+
+    console = Console(record=True, width=120, file=io.StringIO())
+    console.print(shown.drawn(status(tmp_path), 75.0))
+    text = console.export_text()
+    assert re.search(r"training +1 +1 +\?", text)
+    assert re.search(r"  toy 2 +0 +1 +\? +0 of 12 iterations", text)
+    assert re.search(r"checkpoints +2 +1 +5 +12 s", text)
+    assert "3 of 16 stages, 75 s, at least 12 s left" in text
+    said = []
+    monkeypatch.setattr(shown, "say", said.append)
+    log = shown._Log()
+    for _ in range(2):
+        log.show(status(tmp_path))
+    assert said == [
+        "train toy-1: 8 s (1 of 16 stages)",
+        "toy_snapshot of toy-1 at 0: 3 s (2 of 16 stages)",
+        "toy_snapshot of toy-1 at 4: 5 s (3 of 16 stages)",
+    ]
