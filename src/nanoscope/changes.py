@@ -3,8 +3,11 @@
 With x = log(step + 1), a logistic y = a + (b - a) / (1 + exp(-(x - x0) / w)) is compared with a line in x and with a power
 law y = a + b (step + 1)^-k, by BIC = n log(RSS / n) + p log(n) with p = 4, 2 and 3. The midpoint is exp(x0) - 1, and the
 curve goes from 10 to 90 % within a factor of exp(2 w log 9). Given x0 and w (or k), a and b are linear; so each is found on
-a fixed grid, for all curves of a bootstrap at once; nine tenths of the change must lie within the training. Source:
-methods.md 1.7; BIC: Schwarz 1978.
+a fixed grid, for all curves of a bootstrap at once, and the logistic's on ever finer ones around the best; nine tenths of
+the change must lie within the training. Source: methods.md 1.7; BIC: Schwarz 1978.
+
+A logistic may beat a line and still not be the curve: a score that rises in two steps has one midpoint and a short fitted
+width. So `crossing` says beside it when the curve itself has done a share of its change.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 WIDTHS = np.geomspace(0.02, 3.0, 36)
 POWERS = np.geomspace(0.02, 4.0, 40)
 MIDPOINTS = 240
+ROUNDS, SIDE, CHUNK = 7, 5, 200
+"""Finer grids around the best point: how many, of how many points a side, for how many curves at once."""
 TEN_TO_NINETY = 2 * np.log(9)
 
 
@@ -45,16 +50,57 @@ def change(curves: Float[np.ndarray, "curve step"], steps: Float[np.ndarray, "st
     inside = middle + width * TEN_TO_NINETY / 2 <= x[-1]  # or its end would be a guess, and so would its middle
     middle, width = middle[inside], width[inside]
     shapes = 1 / (1 + np.exp(-np.clip((x - middle[:, None]) / width[:, None], -700, 700)))
-    explained = _explained(shapes, y)
-    best = explained.argmax(0)
+    best = _explained(shapes, y).argmax(0)
+    x0, width, explained = _refined(x, y, middle[best], width[best])
     other = [
         _bic(total - _explained(x[None], y).max(0), 2, len(x)),
         _bic(total - _explained(np.exp(-POWERS[:, None] * x), y).max(0), 3, len(x)),
     ]
-    better = np.minimum(*other) - _bic(total - explained.max(0), 4, len(x))
-    x0, half = middle[best], width[best] * TEN_TO_NINETY / 2
+    better = np.minimum(*other) - _bic(total - explained, 4, len(x))
+    half = width * TEN_TO_NINETY / 2
     ten, ninety = (np.maximum(np.expm1(end), steps[0]) for end in (x0 - half, x0 + half))
     return Change(np.expm1(x0), ten, ninety, np.exp(2 * half), better)
+
+
+def crossing(
+    curves: Float[np.ndarray, "curve step"], steps: Float[np.ndarray, "step"], share: float
+) -> Float[np.ndarray, "curve"]:
+    """When each curve has first done a share of its change from first to last, between checkpoints along log(step + 1)."""
+    x = np.log1p(np.asarray(steps, dtype=np.float64))
+    height = curves[:, -1:] - curves[:, :1]
+    done = (curves - curves[:, :1]) / np.where(height == 0, 1.0, height)
+    after = np.maximum((done >= share).argmax(1), 1)
+    rows = np.arange(len(curves))
+    low, high = done[rows, after - 1], done[rows, after]
+    part = (share - low) / np.where(high > low, high - low, np.inf)
+    return np.expm1(x[after - 1] + part * (x[after] - x[after - 1]))
+
+
+def _refined(x: np.ndarray, y: np.ndarray, middle: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Each curve's midpoint, width and explained squares, from the grid's: the grid alone is 3 % of a step wide."""
+    parts = [_search(x, y[i : i + CHUNK], middle[i : i + CHUNK], width[i : i + CHUNK]) for i in range(0, len(y), CHUNK)]
+    found = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    return found[0], found[1], found[2]
+
+
+def _search(x: np.ndarray, y: np.ndarray, middle: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, ...]:
+    aside, wider = (grid.ravel() for grid in np.meshgrid(*[np.linspace(-1, 1, SIDE)] * 2, indexing="ij"))
+    reach, ratio, rows = (x[-1] - x[0]) / (MIDPOINTS - 1), np.log(WIDTHS[1] / WIDTHS[0]), np.arange(len(y))
+    best = np.zeros(len(y))
+    for _ in range(ROUNDS):
+        middles, widths = middle[:, None] + reach * aside, width[:, None] * np.exp(ratio * wider)
+        shapes = 1 / (1 + np.exp(-np.clip((x - middles[..., None]) / widths[..., None], -700, 700)))
+        centred = shapes - shapes.mean(2, keepdims=True)
+        lengths = np.linalg.norm(centred, axis=2)
+        explained = (np.einsum("cks,cs->ck", centred, y) / np.where(lengths > 1e-9, lengths, np.inf)) ** 2
+        inside = (
+            (middles >= x[0]) & (middles + widths * TEN_TO_NINETY / 2 <= x[-1] + 1e-9) & (widths >= WIDTHS[0] - 1e-9)
+        )
+        explained = np.where(inside, explained, -1.0)
+        which = explained.argmax(1)
+        middle, width, best = middles[rows, which], widths[rows, which], explained[rows, which]
+        reach, ratio = reach / 2, ratio / 2
+    return middle, width, best
 
 
 def _explained(shapes: Float[np.ndarray, "shape step"], y: Float[np.ndarray, "curve step"]) -> np.ndarray:

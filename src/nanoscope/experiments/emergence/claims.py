@@ -1,5 +1,6 @@
 """Emergence, the claims. "Abrupt" is a convention fixed beforehand (methods.md 1.7): the logistic beats a line and a power
-law by more than 10 BIC, and goes from 10 to 90 % within a factor of 3 in iterations."""
+law by more than 10 BIC, and 10 to 90 % take less than a factor of 3 in iterations, by the logistic and by the curve itself
+(that last condition came with version 4, when a head that forms in two steps had passed without it)."""
 
 from nanoscope.findings import Claim, Criterion
 
@@ -28,9 +29,9 @@ CLAIMS = (
         null_is="the same head before training",
         prose={
             "supported": "The previous-token head {previous} ends at {value} above uniform attention [{low}, {high}].",
-            "not supported": "No previous-token head forms below it: {previous} ends at {value} above uniform attention "
+            "not supported": "No previous-token head forms: the best, {previous}, ends at {value} above uniform attention "
             "[{low}, {high}].",
-            "undecided": "The best previous-token head below it, {previous}, ends at {value} above uniform attention [{low}, "
+            "undecided": "The best previous-token head, {previous}, ends at {value} above uniform attention [{low}, "
             "{high}].",
         },
     ),
@@ -42,8 +43,8 @@ CLAIMS = (
         prose={
             "supported": "It appears abruptly: its score goes from 10 to 90 % between {from} and {to} (a factor of {value} "
             "[{low}, {high}]; the logistic beats a line and a power law by {better} BIC).",
-            "not supported": "It appears gradually: its score goes from 10 to 90 % between {from} and {to} (the logistic's "
-            "advantage over a line and a power law is {better} BIC).",
+            "not supported": "It does not appear abruptly: its score goes from 10 to 90 % between {from} and {to} (the "
+            "logistic's advantage over a line and a power law is {better} BIC).",
             "undecided": "Whether it appears abruptly is not decided (10 % at {from}, 90 % at {to}).",
         },
     ),
@@ -55,7 +56,7 @@ CLAIMS = (
         prose={
             "supported": "The previous-token head appears abruptly, from 10 to 90 % between {previous_from} and {previous_to} "
             "(a factor of {value} [{low}, {high}]; {better} BIC better than a line and a power law).",
-            "not supported": "The previous-token head appears gradually, from 10 to 90 % between {previous_from} and "
+            "not supported": "The previous-token head does not appear abruptly: from 10 to 90 % between {previous_from} and "
             "{previous_to} (the logistic's advantage over a line and a power law is {better} BIC).",
             "undecided": "Whether the previous-token head appears abruptly is not decided (10 % at {previous_from}, 90 % at "
             "{previous_to}).",

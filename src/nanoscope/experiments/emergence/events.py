@@ -2,6 +2,10 @@
 
 A head that ends below 0.3, and a curve whose change from the first to the last checkpoint is smaller than its margin, has
 no event. Where the model is nearest to an n-gram table is the lowest point of a curve, not a change.
+
+An event's step is the logistic's midpoint. Where a tenth and nine tenths of the change are done is read off the curve
+itself, and the factor between them is the larger of the curve's and the logistic's: a score that rises in two steps is
+fitted by a steep logistic through the second, and is not abrupt.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nanoscope.changes import change
+from nanoscope.changes import change, crossing
 from nanoscope.results import Sweep
 from nanoscope.stats import percentile_interval, resampled_means
 
@@ -19,6 +23,8 @@ HEADS = ("induction head", "previous-token head")
 FORMED = 0.3
 MARGINS = {"copying": 0.1, "in-context learning": 0.02, "repeated passages": 0.1}
 """Nats: the copy's gain; the score's change; how much more the loss falls in repeated passages than in new ones."""
+REFITS = 400
+"""Resamples that are fitted again for an event's interval."""
 PARTS = ("step", "low", "high", "ten", "ninety", "factor", "factor low", "factor high", "better")
 
 
@@ -64,11 +70,21 @@ def happens(name: str, curve: Curve) -> bool:
 
 
 def _changed(curve: Curve, steps: np.ndarray) -> list[float]:
-    fitted, resampled = change(curve.mean[None], steps), change(curve.resamples, steps)
-    low, high = percentile_interval(resampled.midpoint)
-    least, most = percentile_interval(resampled.factor)
-    one = [float(part[0]) for part in fitted]
-    return [one[0], low, high, one[1], one[2], one[3], least, most, one[4]]
+    again = curve.resamples[:REFITS]
+    (one, ten, ninety, factor, better), (middles, _, _, factors, _) = (
+        _times(curves, steps) for curves in (curve.mean[None], again)
+    )
+    low, high = percentile_interval(middles)
+    least, most = percentile_interval(factors)
+    return [float(one[0]), low, high, float(ten[0]), float(ninety[0]), float(factor[0]), least, most, float(better[0])]
+
+
+def _times(curves: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Of each curve: midpoint, 10 % and 90 % done, the factor between these, the logistic's advantage."""
+    fitted = change(curves, steps)
+    ten, ninety = (crossing(curves, steps, share) for share in (0.1, 0.9))
+    measured = (np.maximum(ninety, ten) + 1) / (ten + 1)
+    return fitted.midpoint, ten, ninety, np.maximum(measured, fitted.factor), fitted.better
 
 
 def _nearest(curve: Curve, steps: np.ndarray) -> list[float]:

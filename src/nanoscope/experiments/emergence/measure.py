@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.emergence.events import curves, events
+from nanoscope.experiments.emergence.events import FORMED, curves, events
 from nanoscope.experiments.experiment import Group, Sweeps
 from nanoscope.results import Result, Sweep, head_name
 
@@ -65,9 +65,10 @@ def _stacked(shots: list[Result], name: str, steps: tuple[int, ...]) -> Sweep:
 
 def _best(lowest: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:
     """From final scores `[score, layer, head]` on other sequences: the best induction head, and the best previous-token
-    head below it (of all layers, where it is in the first)."""
+    head below it; of all layers where no induction head has formed, or where it is in the first."""
     induction = _argmax(lowest[0])
-    return induction, _argmax(lowest[1][: induction[0]] if induction[0] > 0 else lowest[1])
+    below = induction[0] > 0 and lowest[0][induction] >= FORMED
+    return induction, _argmax(lowest[1][: induction[0]] if below else lowest[1])
 
 
 def _argmax(scores: np.ndarray) -> tuple[int, int]:
