@@ -59,7 +59,8 @@ for result in published.compared("replication"):
 # ## d. Can circuit measurements predict the model's failures?
 #
 # At equal confidence, does the state of the copying and previous-token heads say where the model is wrong? Random heads of the
-# same layers and the text itself are the controls; a planted model, whose errors its head causes, shows that the instrument sees.
+# same layers and the text itself are the controls; a planted model, whose errors its head causes, shows that the instrument
+# sees.
 
 # %%
 result = published.result(published.main, "failures")
