@@ -15,3 +15,4 @@ case $preset in
 esac
 .venv/bin/nanoscope export "runs/train-$preset/final" "$model"
 echo "in nanoGPT's format: $model"
+echo "to publish it: .venv/bin/nanoscope release runs/train-$preset/final trained_models/$preset   (add --data as in training)"

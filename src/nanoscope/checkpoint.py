@@ -22,7 +22,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from nanoscope import store, tokens
+from nanoscope import parts, store, tokens
 from nanoscope.errors import NanoscopeError
 from nanoscope.model import GPT, GPTConfig
 from nanoscope.tokens import Vocabulary
@@ -81,9 +81,20 @@ def save(checkpoint: Checkpoint, path: str | Path, half: bool = False, part_byte
     `half` stores 16-bit floats, `part_bytes` splits the weights into files of at most that size, each with a checksum in
     `checkpoint.json`. Weights that 16 bits cannot hold are refused.
     """
+    files, sha256 = packed(checkpoint, half, part_bytes)
+    if Path(path).exists() and load(path).sha256 != sha256:
+        raise NanoscopeError(f"{path} holds another checkpoint; choose another path or remove it")
+    with store.new_directory(Path(path)) as folder:
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+    return replace(checkpoint, sha256=sha256)
+
+
+def packed(checkpoint: Checkpoint, half: bool = False, part_bytes: int | None = None) -> tuple[dict[str, bytes], str]:
+    """What `save` writes, file name -> bytes, and the checkpoint's checksum."""
     state = dict(_own_weights(checkpoint.model))
-    weights = safetensors.torch.save(_halved(state) if half else state)
-    parts = _split(weights, part_bytes or len(weights))
+    weights = safetensors.torch.save(halved(state) if half else state)
+    files = {WEIGHTS: weights} if part_bytes is None else parts.split(WEIGHTS, weights, part_bytes)
     description = {
         "format": FORMAT,
         "config": asdict(checkpoint.model.config),
@@ -92,16 +103,20 @@ def save(checkpoint: Checkpoint, path: str | Path, half: bool = False, part_byte
         "training": dict(checkpoint.training),
     }
     if part_bytes is not None:
-        description["parts"] = {name: store.sha256(part) for name, part in parts.items()}
+        description["parts"] = {name: store.sha256(part) for name, part in files.items()}
     description = json.loads(json.dumps(description))
     description["sha256"] = _digest(weights, description)
-    if Path(path).exists() and load(path).sha256 != description["sha256"]:
-        raise NanoscopeError(f"{path} holds another checkpoint; choose another path or remove it")
-    with store.new_directory(Path(path)) as folder:
-        for name, part in parts.items():
-            (folder / (name if part_bytes is not None else WEIGHTS)).write_bytes(part)
-        (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n")
-    return replace(checkpoint, sha256=description["sha256"])
+    return {**files, DESCRIPTION: (json.dumps(description, indent=1) + "\n").encode()}, description["sha256"]
+
+
+def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights rounded to 16-bit floats; NanoscopeError where one does not fit."""
+    for name, value in state.items():
+        if not torch.isfinite(value.half()).all():
+            raise NanoscopeError(
+                f"the weight {name} holds values that 16 bits cannot; keep the model in full precision"
+            )
+    return {name: value.half() for name, value in state.items()}
 
 
 def export(checkpoint: Checkpoint, path: str | Path) -> None:
@@ -136,6 +151,8 @@ def _load_directory(path: Path) -> Checkpoint:
     try:
         description = json.loads((path / DESCRIPTION).read_text())
         weights = _read_weights(path, description)
+    except NanoscopeError:
+        raise
     except FileNotFoundError as error:
         raise NanoscopeError(f"{path} is no checkpoint: {Path(error.filename).name} is missing") from None
     except (OSError, ValueError) as error:
@@ -157,33 +174,11 @@ def _load_directory(path: Path) -> Checkpoint:
     return Checkpoint(model, vocabulary or None, corpus, training, sha256, notes)
 
 
-def _split(weights: bytes, part_bytes: int) -> dict[str, bytes]:
-    """The bytes in files of at most so many."""
-    cuts = range(0, len(weights), part_bytes)
-    return {
-        f"{WEIGHTS}.part-{i:02d}-of-{len(cuts):02d}": weights[a : a + part_bytes] for i, a in enumerate(cuts, start=1)
-    }
-
-
-def _halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    for name, value in state.items():
-        if not torch.isfinite(value.half()).all():
-            raise NanoscopeError(
-                f"the weight {name} holds values that 16 bits cannot; keep the model in full precision"
-            )
-    return {name: value.half() for name, value in state.items()}
-
-
 def _read_weights(path: Path, description: Any) -> bytes:
-    """The weights, joined where they are in parts; a part that is not what it should be is named."""
-    parts = description.get("parts") if isinstance(description, dict) else None
-    if parts is None:
-        return (path / WEIGHTS).read_bytes()
-    read = {str(name): (path / str(name)).read_bytes() for name in parts}
-    damaged = [name for name, data in read.items() if store.sha256(data) != parts[name]]
-    if damaged:
-        raise NanoscopeError(f"{path / damaged[0]} has been changed or damaged (its checksum differs); copy it again")
-    return b"".join(read.values())
+    """The weights, joined where they are in parts."""
+    if isinstance(description, dict) and "parts" in description:
+        return parts.join(path, description["parts"])
+    return (path / WEIGHTS).read_bytes()
 
 
 def _digest(weights: bytes, description: Mapping[str, Any]) -> str:

@@ -6,8 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+
 from nanoscope.errors import NanoscopeError
 from nanoscope.model import GPTConfig
+
+Precision = Literal["float32", "bfloat16"]
+NATIVE_BFLOAT16 = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Recipe:
     """Checkpoints at 0, 1, 2, 4, ... up to here, then at every multiple of `checkpoint_every`."""
     eval_every: int = 250
     eval_windows: int = 64
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for name in ("iterations", "batch_size", "accumulation", "checkpoint_every", "eval_every", "eval_windows"):
@@ -52,6 +57,18 @@ class Machine:
 
 
 ONE_THREAD = Machine()
+
+
+def native_precision(device: str) -> Precision:
+    """bfloat16 on a GPU and on a processor that multiplies it natively (AMX, AVX512-BF16), else float32.
+
+    There bfloat16 is about twice as fast; a processor that emulates it is far slower than in float32. torch keeps its
+    questions about the processor private, so a version that asks otherwise falls back to float32.
+    """
+    if device != "cpu":
+        return "bfloat16"
+    asked = (getattr(torch.cpu, name, None) for name in NATIVE_BFLOAT16)
+    return "bfloat16" if any(supported is not None and supported() for supported in asked) else "float32"
 
 
 def learning_rate(recipe: Recipe, iteration: int) -> float:

@@ -1,122 +1,112 @@
 """Releasing a model: its weights in half precision, in parts that fit anywhere, with a card that says what it is.
 
-What is released is what is analysed: the checksum of a release names every result on it. The card is rendered from the
-checkpoint and from what is measured at the release; nobody types a number.
+What is released is what is analysed: the checksum of a release names every result on it. Rounding costs at most half a
+unit in the eleventh bit of a weight (2^-11 relative); what that does to the model is measured and said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from nanoscope import store
-from nanoscope.checkpoint import DESCRIPTION, Checkpoint, load, save
-from nanoscope.corpora import Corpus
+from nanoscope.checkpoint import Checkpoint, halved, load, packed
+from nanoscope.corpora.corpus import Corpus
+from nanoscope.errors import NanoscopeError
+from nanoscope.model import GPT
+from nanoscope.model_card import COMPARED_WINDOWS, NEEDED, card
 from nanoscope.train import consecutive_windows, evaluate
 
 PART_BYTES = 15_000_000
-COMPARED_WINDOWS = 64
+CARD = "README.md"
+SAME_LOSS = 0.01
+"""Nats. A text on which the loss is further from the recorded one is not the text that the model was trained on."""
 
 
-def release(checkpoint: Checkpoint, corpus: Corpus, folder: Path) -> Checkpoint:
+def release(checkpoint: Checkpoint, corpus: Corpus, folder: Path, part_bytes: int = PART_BYTES) -> Checkpoint:
     """Write the checkpoint as it will be published, measure it, and open it again; gives what was opened.
 
     The training record's `val_loss` is that of the released weights, `val_loss_float32` the original's (nats per
-    character, the whole validation split); `largest_difference` is between the two models' logits. A release that is
-    there already is opened.
+    character, the whole validation split); `largest_difference` is between the two models' logits. A release of the
+    same checkpoint that is there already is opened, and its card rendered again; one of another is refused.
     """
-    if not (folder / DESCRIPTION).exists():
-        half = _rounded(checkpoint)
-        told = {**checkpoint.training, **_measured(checkpoint, half, corpus), "released_from": checkpoint.sha256}
-        save(replace(half, training=told), folder, half=True, part_bytes=PART_BYTES)
+    folder = Path(folder)
+    rounded = _rounded(checkpoint)
+    if not folder.exists():
+        told = checkpoint.training if _is_release(checkpoint) else _record(checkpoint, rounded, corpus)
+        _write(replace(checkpoint, model=rounded, training=told), folder, part_bytes)
     released = load(folder)
-    store.write_bytes(folder / "README.md", card(released, folder).encode())
+    if _source(released) != _source(checkpoint) or not _same_weights(released.model, rounded):
+        raise NanoscopeError(f"{folder} holds a release of another checkpoint; choose another folder or remove it")
+    _refresh_card(released, folder)
     return released
 
 
-def _rounded(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint with its weights rounded to 16 bits, in 32-bit floats."""
-    model = type(checkpoint.model)(checkpoint.model.config).eval().requires_grad_(False)
-    model.load_state_dict({name: value.half().float() for name, value in checkpoint.model.state_dict().items()})
-    return replace(checkpoint, model=model)
+def _write(rounded: Checkpoint, folder: Path, part_bytes: int) -> None:
+    """Weights, description and card appear together, in one rename."""
+    files, sha256 = packed(rounded, half=True, part_bytes=part_bytes)
+    page = card(replace(rounded, sha256=sha256), folder, files)
+    with store.new_directory(folder) as temporary:
+        for name, data in {**files, CARD: page.encode()}.items():
+            (temporary / name).write_bytes(data)
 
 
-def _measured(original: Checkpoint, half: Checkpoint, corpus: Corpus) -> dict[str, float]:
-    context = original.model.config.block_size
-    windows = consecutive_windows(original.encode(corpus.val), context)
+def _refresh_card(released: Checkpoint, folder: Path) -> None:
+    """A card that is missing, or was rendered by another version, is written again from what lies beside it."""
+    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file() and path.name != CARD}
+    page = card(released, folder, files).encode()
+    if not (folder / CARD).exists() or (folder / CARD).read_bytes() != page:
+        store.write_bytes(folder / CARD, page)
+
+
+def _rounded(checkpoint: Checkpoint) -> GPT:
+    """The model with its weights rounded to 16 bits, in 32-bit floats."""
+    model = GPT(checkpoint.model.config).eval().requires_grad_(False)
+    model.load_state_dict({name: value.float() for name, value in halved(checkpoint.model.state_dict()).items()})
+    return model
+
+
+def _record(original: Checkpoint, rounded: GPT, corpus: Corpus) -> dict[str, object]:
+    """The training record with what is measured on the release, as long as this is the model's own text."""
+    if not all(name in original.training for name in NEEDED):
+        raise NanoscopeError("only a checkpoint that nanoscope trained can be released: its card tells the recipe")
+    if corpus.name != original.corpus:
+        raise NanoscopeError(
+            f"the model was trained on {original.corpus}, and this text is {corpus.name}; give its own with --data"
+        )
+    measured = _measured(original, rounded, corpus)
+    loss = original.training.get("val_loss")
+    if loss is not None and not abs(loss - measured["val_loss_float32"]) <= SAME_LOSS:
+        raise NanoscopeError(
+            f"the loss on this text is {measured['val_loss_float32']:.4f}, but {loss:.4f} is recorded, so it is not the "
+            f"{corpus.name} that the model was trained on; give its own with --data"
+        )
+    return {**original.training, **measured, "released_from": original.sha256}
+
+
+def _measured(original: Checkpoint, rounded: GPT, corpus: Corpus) -> dict[str, float]:
+    windows = consecutive_windows(original.encode(corpus.val), original.model.config.block_size)
     some = windows[:: max(1, len(windows) // COMPARED_WINDOWS)][:COMPARED_WINDOWS, :-1]
     with torch.no_grad():
-        difference = (original.model(some) - half.model(some)).abs().max()
+        difference = (original.model(some) - rounded(some)).abs().max()
     return {
-        "val_loss": evaluate(half.model, windows),
+        "val_loss": evaluate(rounded, windows),
         "val_loss_float32": evaluate(original.model, windows),
         "largest_difference": float(difference),
     }
 
 
-def card(checkpoint: Checkpoint, folder: Path) -> str:
-    """The model card of a release, from what the release says of itself."""
-    model, training = checkpoint.model, checkpoint.training
-    parts = sorted(folder.glob("model.safetensors*"))
-    rows = {
-        "Architecture": f"nanoGPT: {model.config.n_layer} layers, {model.config.n_head} heads, width {model.config.n_embd}, "
-        f"context {model.config.block_size}",
-        "Parameters": f"{model.parameter_count:,}",
-        "Vocabulary": f"{model.config.vocab_size} characters",
-        "Data": f"{checkpoint.corpus}, the first nine tenths",
-        "Training": _recipe(training, model.config.block_size),
-        "Validation loss": f"{training['val_loss']:.4f} nats per character (the whole validation split; before rounding "
-        f"{training['val_loss_float32']:.4f})",
-        "Weights": f"16-bit floats; the largest difference to the original's logits on {COMPARED_WINDOWS} windows is "
-        f"{training['largest_difference']:.4f}",
-    }
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    files = "\n".join(
-        f"| `{part.name}` | {part.stat().st_size:,} | `{store.sha256(part.read_bytes())}` |" for part in parts
-    )
-    return f"""# {folder.name}
-
-| | |
-|---|---|
-{table}
-
-## Use
-
-```bash
-nanoscope check {folder.name}
-nanoscope run induction {folder.name}
-nanoscope export {folder.name} ckpt.pt     # nanoGPT's own format
-```
-
-```python
-import nanoscope as ns
-
-checkpoint = ns.load("{folder.name}")
-```
-
-The parts are joined, and every checksum is compared, when it is opened.
-
-## What it is for, and what not
-
-A subject for interpretability research: the study beside it analyses exactly these weights (checksum
-`{checkpoint.sha256}`). It writes text that looks like its data and means nothing; it knows no facts, follows no
-instructions, and says nothing about models of another size.
-
-## Files
-
-| file | bytes | sha256 |
-|---|---|---|
-{files}
-"""
+def _is_release(checkpoint: Checkpoint) -> bool:
+    return "released_from" in checkpoint.training
 
 
-def _recipe(training: Mapping[str, Any], context: int) -> str:
-    batch = training["batch_size"] * training["accumulation"]
-    return (
-        f"{training['iterations']:,} iterations of {batch} x {context} characters, seed {training['seed']}, learning rate "
-        f"{training['learning_rate']:g} to {training['min_learning_rate']:g}, {training['precision']}"
-    )
+def _source(checkpoint: Checkpoint) -> str:
+    """The checksum of the checkpoint in full precision."""
+    return checkpoint.training.get("released_from", checkpoint.sha256)
+
+
+def _same_weights(one: GPT, other: GPT) -> bool:
+    mine, theirs = one.state_dict(), other.state_dict()
+    return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)

@@ -18,6 +18,7 @@ from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.neurons import NeuronsCommand, run_neurons
 from nanoscope.cli.patch import Patch, run_patch
+from nanoscope.cli.release import ReleaseCommand, run_release
 from nanoscope.cli.study import StudyCommand, run_study_command
 from nanoscope.cli.training import Train, run_train
 from nanoscope.errors import NanoscopeError
@@ -56,17 +57,6 @@ class Export:
     to: tyro.conf.Positional[Path]
 
 
-@dataclass(frozen=True)
-class Release:
-    """Write a checkpoint as it will be published: half precision, in parts with checksums, with a model card."""
-
-    checkpoint: tyro.conf.Positional[Path]
-    to: tyro.conf.Positional[Path]
-    """Folder of the release; its name is the model's."""
-    data: str | None = None
-    """The text that it was trained on, on whose validation split the release is measured; without it, shakespeare."""
-
-
 Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Run, tyro.conf.subcommand("run")]
@@ -78,7 +68,7 @@ Command = (
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Export, tyro.conf.subcommand("export")]
-    | Annotated[Release, tyro.conf.subcommand("release")]
+    | Annotated[ReleaseCommand, tyro.conf.subcommand("release")]
 )
 
 
@@ -224,19 +214,6 @@ def _export(command: Export) -> None:
     say(f"wrote {command.to}")
 
 
-def _release(command: Release) -> None:
-    from nanoscope.checkpoint import load
-    from nanoscope.release import release
-
-    checkpoint = load(command.checkpoint)
-    if "learning_rate" not in checkpoint.training:
-        raise NanoscopeError("only a checkpoint that nanoscope trained can be released: its card tells the recipe")
-    released = release(checkpoint, open_text(command.data), command.to)
-    told = released.training
-    say(f"validation loss {told['val_loss']:.4f} nats per character (before rounding {told['val_loss_float32']:.4f})")
-    say(f"wrote {command.to}; its card is {command.to / 'README.md'}")
-
-
 _COMMANDS: dict[type, Callable[[Any], None]] = {
     Train: run_train,
     Patch: run_patch,
@@ -247,5 +224,5 @@ _COMMANDS: dict[type, Callable[[Any], None]] = {
     Report: _report,
     Check: _check,
     Export: _export,
-    Release: _release,
+    ReleaseCommand: run_release,
 }

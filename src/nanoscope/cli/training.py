@@ -41,7 +41,8 @@ class Train:
     device: str = "auto"
     """cpu, cuda, or auto."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 on a GPU, float32 elsewhere."""
+    """auto: bfloat16 on a GPU and on a CPU that multiplies it natively (AMX, AVX512-BF16), else float32. What was chosen is
+    recorded with the weights; to get the same on every machine, name it: --precision float32."""
     threads: int = 0
     """CPU threads; 0 takes all cores. The count changes the rounding, so keep it to reproduce a run."""
     compile: bool = False
@@ -90,6 +91,7 @@ def _estimate(command: Train, recipe: Recipe, machine: Machine, text: Corpus) ->
 def _recipe(command: Train) -> Recipe:
     """The preset's recipe with what the command line changes."""
     from nanoscope.presets import RECIPES
+    from nanoscope.recipe import native_precision
 
     def given(*names: str) -> dict[str, Any]:
         return {name: value for name in names if (value := getattr(command, name)) is not None}
@@ -101,7 +103,7 @@ def _recipe(command: Train) -> Recipe:
         changed["min_learning_rate"] = min(recipe.min_learning_rate, command.learning_rate)
     precision = command.precision
     if precision == "auto":
-        precision = "bfloat16" if chosen_device(command.device) != "cpu" else "float32"
+        precision = native_precision(chosen_device(command.device))
     return replace(recipe, model=model, seed=command.seed, precision=precision, **changed)
 
 

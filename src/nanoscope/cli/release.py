@@ -1,0 +1,30 @@
+"""`nanoscope release`: a checkpoint as it will be published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from nanoscope.cli.console import open_text, say
+
+
+@dataclass(frozen=True)
+class ReleaseCommand:
+    """Write a checkpoint as it will be published: half precision, in parts with checksums, with a model card."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    to: tyro.conf.Positional[Path]
+    """Folder of the release, such as trained_models/shakespeare-1; its name is the model's."""
+    data: str | None = None
+    """The text that it was trained on, on whose validation split the release is measured; without it, shakespeare."""
+
+
+def run_release(command: ReleaseCommand) -> None:
+    from nanoscope.checkpoint import load
+    from nanoscope.release import release
+
+    told = release(load(command.checkpoint), open_text(command.data), command.to).training
+    say(f"validation loss {told['val_loss']:.4f} nats per character (before rounding {told['val_loss_float32']:.4f})")
+    say(f"wrote {command.to}; its card is {command.to / 'README.md'}")

@@ -1,0 +1,17 @@
+"""Under which terms a named text may be used; a model's card repeats them."""
+
+from __future__ import annotations
+
+TERMS = {
+    "tiny-shakespeare": "Shakespeare's plays, in the public domain; put together by Andrej Karpathy",
+    "wikitext-2": "articles of the English Wikipedia, CC BY-SA; put together by Merity and others (arXiv 1609.07843)",
+}
+STANDARD_LIBRARY = "the standard library of Python, Python Software Foundation License"
+UNKNOWN = "a text of the trainer's own; ask them for its licence"
+
+
+def terms(name: str) -> str:
+    """What a text is and its licence, by the name of its corpus."""
+    if name.startswith("python-") and name.endswith("-stdlib"):
+        return STANDARD_LIBRARY
+    return TERMS.get(name, UNKNOWN)
