@@ -8,7 +8,7 @@
 # %matplotlib inline
 from pathlib import Path
 
-from nanoscope.plots import emergence, evolution, failures, replication
+from nanoscope.plots import emergence, evolution, failures, replication, scale
 from nanoscope.report import read_study
 
 published = read_study(Path("../results"))
@@ -38,11 +38,12 @@ for result in published.compared("evolution"):
 # %% [markdown]
 # ## b. How small can a model be?
 #
-# Depths, widths, two tasks, three seeds. Empty where the published study did not train the sizes: the report says so.
+# Depths, widths, two tasks, up to three seeds. Cells that the published study did not train say so.
 
 # %%
 for result in published.compared("scale"):
     print("\n".join(finding.text for finding in result.findings))
+    display(scale.capabilities(result), scale.loss(result))
 
 # %% [markdown]
 # ## c. What replicates?
@@ -58,7 +59,8 @@ for result in published.compared("replication"):
 # ## d. Can circuit measurements predict the model's failures?
 #
 # At equal confidence, does the state of the copying and previous-token heads say where the model is wrong? Random heads of the
-# same layers and the text itself are the controls; a planted model, whose errors its head causes, shows that the instrument sees.
+# same layers and the text itself are the controls; a planted model, whose errors its head causes, shows that the instrument
+# sees.
 
 # %%
 result = published.result(published.main, "failures")

@@ -135,7 +135,7 @@ def test_a_bad_checkpoint_is_one_line(call: Call, tmp_path: Path, trained: Path,
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["run", "nonsense", "x"], "there is no experiment 'nonsense'; there are induction, emergence"),
+        (["run", "nonsense", "x"], "there is no experiment 'nonsense'; there are induction, snapshot, emergence"),
         (["report", "{tmp}"], "{tmp} "),
         (["report", "{tmp}/missing"], "there is no folder {tmp}/missing"),
         (

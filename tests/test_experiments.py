@@ -16,7 +16,6 @@ from nanoscope.corpora import Corpus
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments import EXPERIMENTS, open_experiment
 from nanoscope.experiments.digest import source_digest
-from nanoscope.experiments.emergence.judge import crossing
 from nanoscope.experiments.emergence.measure import Params as Emergence
 from nanoscope.experiments.experiment import Subject, run_experiment
 from nanoscope.experiments.heads.measure import Params as Heads
@@ -24,6 +23,7 @@ from nanoscope.experiments.induction.judge import _gate
 from nanoscope.experiments.induction.measure import Params as Induction
 from nanoscope.experiments.induction.select import select
 from nanoscope.experiments.lenses.measure import Params as Lenses
+from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.model import GPTConfig
 from nanoscope.plots.style import save_png
 from nanoscope.presets import PLANTED_PARAMS, STUDIES, Member, Study
@@ -71,11 +71,12 @@ Code and data|References|Updates log""".replace("\n", "|").split("|")
 
 
 def _study() -> Study:
-    recipe = Recipe(SMALL, iterations=12, batch_size=4, eval_every=4, eval_windows=4, dense_until=0, checkpoint_every=4)
+    recipe = Recipe(SMALL, iterations=12, batch_size=4, eval_every=4, eval_windows=4, dense_until=0, checkpoint_every=2)
     echo = replace(recipe, data="echo", model=replace(SMALL, attention_only=True))
     both = {
         "induction": FEW,
-        "emergence": Emergence(sequences=4, lengths=1),
+        "snapshot": Snapshot(sequences=4, lengths=1, windows=4),
+        "emergence": Emergence(),
         "heads": FEW_HEADS,
         "lenses": FEW_LENSES,
     }
@@ -303,14 +304,6 @@ def test_an_intermediate_checkpoint_can_be_reported_on(studied: Path, tmp_path: 
     run_experiment(open_experiment("induction"), subject, FEW, tmp_path / "results")
     report.write(tmp_path)
     assert "4 of 12 iterations" in _page(tmp_path)
-
-
-def test_crossings_worked_by_hand() -> None:
-    steps = np.array([0.0, 10, 20, 30])
-    curves = np.array([[0.0, 0.1, 0.5, 1.0], [0.0, 0.0, 0.0, 0.1]])
-    assert crossing(curves, steps, 0.1)[0] == 10
-    assert crossing(curves, steps, 0.9)[0] == 30
-    assert np.isnan(crossing(curves, steps, 0.5)[1])
 
 
 def test_a_broken_model_is_not_analysed(tmp_path: Path, shakespeare: Corpus) -> None:

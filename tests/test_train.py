@@ -291,9 +291,10 @@ def test_batches_are_windows_of_the_text() -> None:
 def test_the_echo_control_forms_induction_heads(tmp_path: Path, shakespeare: Corpus) -> None:
     """The positive control, trained in full: the instrument sees what must be there."""
     from nanoscope.experiments import open_experiment
-    from nanoscope.experiments.emergence.measure import Params as Emergence
     from nanoscope.experiments.experiment import Subject, run_experiment
     from nanoscope.experiments.induction.measure import QUICK
+    from nanoscope.experiments.snapshot.measure import Params as Snapshot
+    from nanoscope.experiments.training import follow
     from nanoscope.presets import ECHO_CONTROL
 
     recipe = replace(ECHO_CONTROL, checkpoint_every=30)
@@ -305,10 +306,10 @@ def test_the_echo_control_forms_induction_heads(tmp_path: Path, shakespeare: Cor
     assert result.finding("induction.absent").verdict == "not supported"
     heads = result.finding("induction.heads").evidence
     assert heads.interval[0] > 10 * abs(heads.null) + 0.3
-    onset = run_experiment(
-        open_experiment("emergence"), subject, Emergence(sequences=12, lengths=2), tmp_path / "results"
-    )
-    assert {f.id: f.verdict for f in onset.findings} == dict.fromkeys((f.id for f in onset.findings), "supported")
+    snapshots = Snapshot(sequences=12, lengths=2, windows=32)
+    onset = follow(open_experiment("emergence"), subject, snapshots, tmp_path / "results")
+    for claim in ("forms", "previous", "sharp", "order", "copying"):
+        assert onset.finding(f"emergence.{claim}").verdict == "supported", claim
 
 
 def test_what_cannot_be_trained_claims_no_folder(tmp_path: Path, corpus: Corpus) -> None:

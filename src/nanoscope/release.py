@@ -94,6 +94,7 @@ nanoscope export {folder.name} ckpt.pt     # nanoGPT's own format
 
 ```python
 import nanoscope as ns
+
 checkpoint = ns.load("{folder.name}")
 ```
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nanoscope import __version__
-from nanoscope.cli.console import CONSOLE, open_text, print_findings, say, thread_count
+from nanoscope.cli.console import CONSOLE, bars, open_text, print_findings, say, thread_count
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.neurons import NeuronsCommand, run_neurons

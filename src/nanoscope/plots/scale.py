@@ -26,7 +26,7 @@ def capabilities(result: Result) -> Figure:
     images = []
     for ax, (task, measure) in zip(axes, SHOWN, strict=True):
         values = scores.sel(task=task, measure=measure).values
-        mean = np.where(np.isnan(values).any(-1), 0.0, values.mean(-1))
+        mean = np.nan_to_num(_over_seeds(values))
         images.append(heatmap(ax, mean, 1.0, diverging=False))
         for row, column in np.ndindex(mean.shape):
             cell = values[row, column]
@@ -52,11 +52,17 @@ def loss(result: Result) -> Figure:
     for depth, colour in zip(layers, ordered_colours(len(layers)), strict=True):
         x, y = flops.sel(layers=depth).values, losses.sel(layers=depth).values
         ax.scatter(x.ravel(), y.ravel(), s=14, color=colour)
-        ax.plot(x.mean(-1), y.mean(-1), color=colour, label=f"{depth} layer{'s' * (int(depth) > 1)}")
-        for width, at, value in zip(widths, x.mean(-1), y.mean(-1), strict=True):
+        ax.plot(_over_seeds(x), _over_seeds(y), color=colour, label=f"{depth} layer{'s' * (int(depth) > 1)}")
+        for width, at, value in zip(widths, _over_seeds(x), _over_seeds(y), strict=True):
             if not np.isnan(value):
                 ax.annotate(str(width), (at, value), textcoords="offset points", xytext=(3, 4), fontsize=7)
     ax.set(xscale="log", xlabel="FLOPs of the training", ylabel="loss on validation text, nats")
     ax.legend(fontsize=8, title="(numbers: width)", title_fontsize=7)
     figure.suptitle(f"{result.subject['label']}: loss", x=0.01, ha="left", fontweight="bold")
     return figure
+
+
+def _over_seeds(values: np.ndarray) -> np.ndarray:
+    """The mean over the seeds that were run; NaN where none was."""
+    run = ~np.isnan(values)
+    return np.where(run.any(-1), np.where(run, values, 0.0).sum(-1) / np.maximum(run.sum(-1), 1), np.nan)

@@ -7,7 +7,7 @@ from typing import Any
 
 from nanoscope.corpora import SHAKESPEARE, data_option
 from nanoscope.experiments import open_experiment
-from nanoscope.report import replication
+from nanoscope.report import absences, replication
 from nanoscope.report.contents import Study, drawn, places
 from nanoscope.results import Result
 
@@ -35,7 +35,28 @@ else. All of it is in [findings.json](findings.json)."""
 
 def models(study: Study) -> str:
     """What was analysed, with measured sizes and losses."""
-    return "## Models analysed\n\n" + "\n\n".join(_model(study.subject(label)) for label in study.labels)
+    parts = [_model(study.subject(label)) for label in study.shown]
+    return "\n\n".join(["## Models analysed", *parts, *_further(study), *_sizes(study)])
+
+
+def _further(study: Study) -> list[str]:
+    """Trainings like those above, a row each."""
+    others = [(label, study.subject(label)) for label in study.labels if label not in study.shown]
+    rows = [f"| {label} | {about['corpus']} | {_loss(about['training'])} |" for label, about in others]
+    if not rows:
+        return []
+    head = "| further trainings | text | validation loss, nats per character |\n|---|---|---|"
+    return [f"{head}\n" + "\n".join(rows)]
+
+
+def _sizes(study: Study) -> list[str]:
+    """Which cells of the range of sizes were trained."""
+    told = [result for result in study.compared("scale") if result["scores"].values.size]
+    return [f"And {len(result.subject['models'])} small models, compared under finding 4b." for result in told]
+
+
+def _loss(training: dict[str, Any]) -> str:
+    return f"{training['val_loss']:.4f}" if "val_loss" in training else "not recorded"
 
 
 def _model(subject: dict[str, Any]) -> str:
@@ -69,8 +90,10 @@ def _training_rows(corpus: str, config: dict[str, Any], training: dict[str, Any]
         ),
     ]
     if "val_loss" in training:
-        loss = f"{training['val_loss']:.4f} nats per character (the whole validation split)"
-        rows.append(("Validation loss", loss))
+        rows.append(("Validation loss", f"{_loss(training)} nats per character (the whole validation split)"))
+    if "released_from" in training:
+        rounded = f"rounded to 16 bits for the release; the loss before was {training['val_loss_float32']:.4f}"
+        rows.append(("Weights", rounded))
     if training["data"] == "echo" and "val_loss_own_data" in training:
         rows.append(("Loss on its own data", f"{training['val_loss_own_data']:.4f} nats per character"))
     return rows
@@ -81,6 +104,8 @@ def reproducibility(study: Study) -> str:
     return f"""## Reproducibility
 
 {replication.section(study)}
+
+{absences.section(study)}
 
 ### Limitations
 

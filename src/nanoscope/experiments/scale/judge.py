@@ -55,7 +55,7 @@ def _smallest(copies: Sweep, sizes: Sweep, params: Params) -> str:
         if (copies.sel(layers=layers, width=width).values >= COPIES).all()
     ]
     if not passing:
-        return "At no size do all trainings copy."
+        return "At no size were all trainings run and found to copy."
     parameters, layers, width = min(passing)
     return f"The smallest size all of whose trainings copy: {layers} layers of width {width} ({parameters:,.0f} parameters)."
 

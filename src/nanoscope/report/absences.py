@@ -1,0 +1,69 @@
+"""What was not found, and how sure one can be: the same claim on models where it must be, or was, found.
+
+An absence is worth as much as the instrument's power to see: beside each claim that the main model does not support stand its
+interval, the verdict on the positive control and the planted model, and how many trainings agree.
+"""
+
+from __future__ import annotations
+
+from nanoscope.findings import Finding, number
+from nanoscope.report.contents import Study
+from nanoscope.report.pieces import link
+
+HEAD = (
+    "| not found | value [95 % interval] | would count | seen elsewhere | trainings that agree | evidence |\n"
+    "|---|---|---|---|---|---|"
+)
+
+
+def section(study: Study) -> str:
+    """A row for each claim that is not supported on the model that the report is about."""
+    absent = [
+        (result.key, link(result), finding)
+        for result in study.results
+        if result.subject["label"] == study.main
+        for finding in result.findings
+        if finding.kind == "measurement" and finding.verdict == "not supported"
+    ]
+    title = "### What was not found, and how sure we are"
+    if not absent:
+        return f"{title}\n\nEvery claim about {study.main} is supported or undecided."
+    seen = [finding for _, _, finding in absent if "yes" in _elsewhere(study, finding)]
+    text = (
+        f"{len(absent)} claims are not supported on {study.main}. For {len(seen)} of them the same code finds the thing in "
+        "a model that has it, so that an instrument that cannot see is no explanation; for the others an absence is only as "
+        "good as the interval."
+    )
+    rows = [_row(study, where, finding) for _, where, finding in absent]
+    return f"{title}\n\n{text}\n\n{HEAD}\n" + "\n".join(rows)
+
+
+def _row(study: Study, where: str, finding: Finding) -> str:
+    e = finding.evidence
+    interval = f"{number(e.value)} [{number(e.interval[0])}, {number(e.interval[1])}]"
+    cells = (
+        finding.claim,
+        interval,
+        str(finding.criterion),
+        _elsewhere(study, finding),
+        _agree(study, finding),
+        f"[{finding.id}]({where})",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _elsewhere(study: Study, finding: Finding) -> str:
+    """Is the same claim supported on the positive control, or on the planted model?"""
+    told = []
+    for label in (one for one in study.shown if study.role(one) in ("control", "planted")):
+        result = study.result(label, finding.id.split(".")[0])
+        if result is not None and any(other.id == finding.id for other in result.findings):
+            told.append(f"{label}: {'yes' if result.finding(finding.id).verdict == 'supported' else 'no'}")
+    return "; ".join(told) or "-"
+
+
+def _agree(study: Study, finding: Finding) -> str:
+    """Of all trainings of the model, how many do not support the claim."""
+    results = [study.result(label, finding.id.split(".")[0]) for label in study.with_role("model")]
+    verdicts = [result.finding(finding.id).verdict for result in results if result is not None]
+    return f"{verdicts.count('not supported')} of {len(verdicts)}"
