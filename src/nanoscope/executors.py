@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -80,7 +81,7 @@ def _local(workers: int) -> Iterator[Engine]:
     pool = ProcessPoolExecutor(workers, context, initializer=_end_with_driver, initargs=(reader,))
     with _environment(ONE_THREAD):  # for all of the block: the pool starts its processes when it needs them
         try:
-            yield Engine(pool.submit, workers)
+            yield Engine(partial(_uninterrupted, pool.submit), workers)
             pool.shutdown()
         finally:
             writer.close()
@@ -88,9 +89,17 @@ def _local(workers: int) -> Iterator[Engine]:
             reader.close()
 
 
+def _uninterrupted(submit: Callable[..., Future[Any]], *task: Any) -> Future[Any]:
+    """Submitting may start a process, which inherits that Ctrl-C is not for it: the driver answers for all."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return submit(*task)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _end_with_driver(reader: Connection) -> None:
-    """Start of a worker: the driver answers Ctrl-C for all, and a worker does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Start of a worker: it does not outlive the driver."""
     threading.Thread(target=_wait_for_end, args=(reader,), daemon=True).start()
 
 
@@ -149,12 +158,17 @@ def _ray(address: str, workers: int) -> Iterator[Engine]:
             ray.init(address or "local", log_to_driver=False, logging_level="error", **size)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise NanoscopeError(f"no Ray answers at {address or 'this machine'} ({error})") from None
-        remote = ray.remote(num_cpus=1, max_retries=0)
+        remote = ray.remote(num_cpus=1, max_retries=0)(_call)
         try:
             slots = workers or int(ray.cluster_resources().get("CPU", 1))
-            yield Engine(lambda call, *args: remote(call).remote(*args).future(), slots)
+            yield Engine(lambda *task: remote.remote(*task).future(), slots)
         finally:
             ray.shutdown()
+
+
+def _call(function: Callable[..., Any], *args: Any) -> Any:
+    """The one function that Ray knows: it takes no built-in ones, and would be sent each of several anew."""
+    return function(*args)
 
 
 # ---- SLURM ---------------------------------------------------------------------------------------------------------
