@@ -153,14 +153,11 @@ def test_a_published_study_is_the_same_page_and_renders_itself_again(studied: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
-def test_a_publication_that_would_be_too_large_changes_nothing(
-    studied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_publication_that_would_be_too_large_changes_nothing(studied: Path, tmp_path: Path) -> None:
     report.publish(studied, tmp_path / "results")
     before = {path: path.read_bytes() for path in sorted((tmp_path / "results").rglob("*")) if path.is_file()}
-    monkeypatch.setattr("nanoscope.report.publish.MOST_BYTES", 100_000)
-    with pytest.raises(NanoscopeError, match=r"it would take \d+ MB of 0; the largest file is"):
-        report.publish(studied, tmp_path / "results")
+    with pytest.raises(NanoscopeError, match=r"it would take \d+ MB of 0.1; the largest file is"):
+        report.publish(studied, tmp_path / "results", most_bytes=100_000)
     assert before == {path: path.read_bytes() for path in sorted((tmp_path / "results").rglob("*")) if path.is_file()}
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")

@@ -20,11 +20,11 @@ LARGE_SWEEP = 20_000
 """Bytes above which a sweep of a result without figures of its own stays behind."""
 
 
-def publish(study_folder: Path, folder: Path) -> Path:
+def publish(study_folder: Path, folder: Path, most_bytes: int = MOST_BYTES) -> Path:
     """Copy what the page needs from a study's folder, render it there, and give the page.
 
     An older publication is replaced as a whole, once the new one is written. NanoscopeError where the folder holds
-    something else, where the study is not finished, or where the publication would exceed 30 MB.
+    something else, where the study is not finished, or where the publication would exceed `most_bytes`.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / "study.json").exists():
         raise NanoscopeError(f"{folder} holds something else than a published study; give a new folder")
@@ -36,7 +36,7 @@ def publish(study_folder: Path, folder: Path) -> Path:
         listed = {"study": study.name, "results": [result.key for result in study.results]}
         store.write_json(temporary / "study.json", listed | {"corpus": _corpus(study_folder)})
         write(temporary)
-        _check_size(temporary)
+        _check_size(temporary, most_bytes)
     return folder / "FINDINGS.md"
 
 
@@ -45,11 +45,11 @@ def _corpus(study_folder: Path) -> str | None:
     return json.loads(listed.read_text()).get("corpus") if listed.exists() else None
 
 
-def _check_size(folder: Path) -> None:
+def _check_size(folder: Path, most_bytes: int) -> None:
     sizes = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
-    if sum(sizes.values()) > MOST_BYTES:
+    if sum(sizes.values()) > most_bytes:
         largest = max(sizes, key=lambda path: sizes[path])
         raise NanoscopeError(
-            f"published, it would take {sum(sizes.values()) / 1e6:.0f} MB of {MOST_BYTES / 1e6:.0f}; the largest file is "
+            f"published, it would take {sum(sizes.values()) / 1e6:.0f} MB of {most_bytes / 1e6:.1f}; the largest file is "
             f"{largest.relative_to(folder)} ({sizes[largest] / 1e6:.1f} MB): measure with smaller settings"
         )
