@@ -1,6 +1,7 @@
 """Emergence, evolution over trainings, and sizes: planted courses of trainings, and what is said of them."""
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +100,14 @@ def test_a_training_without_an_induction_head_has_no_such_event(tmp_path: Path) 
     assert result.finding("emergence.forms").verdict == "not supported"
     assert result.finding("emergence.sharp").verdict == "undecided"
     assert math.isnan(float(result["events"].sel(event="induction head", part="step").values))
+    assert _told_in_order(result.finding("emergence.repeated").evidence.facts["events"]) == 6
+
+
+def _told_in_order(told: str) -> int:
+    """How many events a sentence lists, once it is seen that their steps rise."""
+    steps = [int(step.replace(",", "")) for step in re.findall(r"\(([\d,]+)", told)]
+    assert steps == sorted(steps)
+    return len(steps)
 
 
 def test_trainings_that_go_the_same_way_are_said_to(tmp_path: Path) -> None:
@@ -117,6 +126,10 @@ def test_trainings_that_go_the_same_way_are_said_to(tmp_path: Path) -> None:
     assert result.finding("evolution.timing").verdict == "not supported"
     assert result.finding("evolution.previous_first").verdict == "not supported"
     assert result.finding("evolution.stages").evidence.value == pytest.approx(4 / 6)
+    mixed = run_comparison(EVOLUTION, Group("mixed", "seeds", (alike[0], *apart)), EVOLUTION.params(), tmp_path)
+    told = mixed.finding("evolution.order").evidence.facts["order"]
+    assert _told_in_order(told) == 8
+    assert re.search(r"induction head \(\d+; in 1 of 7\)", told)
 
 
 def test_too_few_checkpoints_or_trainings_are_refused(tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
 def _facts(sweeps: Mapping[str, Sweep], found: Mapping[str, Curve], when: Sweep) -> dict[str, str]:
     names = [str(name) for name in sweeps["names"].labels("score")]
     steps = sweeps["followed"].labels("step")
-    order = [(float(when.sel(event=name, part="step").values), str(name)) for name in when.labels("event")]
+    steps_of = {str(name): float(when.sel(event=name, part="step").values) for name in when.labels("event")}
+    order = sorted((step, name) for name, step in steps_of.items() if not math.isnan(step))
     return {
         "head": names[0],
         "previous": names[1],
@@ -52,7 +53,7 @@ def _facts(sweeps: Mapping[str, Sweep], found: Mapping[str, Curve], when: Sweep)
         "bigram": _said(when, "nearest to a 2-gram", "step"),
         "trigram": _said(when, "nearest to a 3-gram", "step"),
         "previous_half": _said(when, "previous-token head", "step"),
-        "events": ", ".join(f"{name} ({_iteration(step)})" for step, name in sorted(order) if not math.isnan(step)),
+        "events": ", ".join(f"{name} ({_iteration(step)})" for step, name in order),
     }
 
 

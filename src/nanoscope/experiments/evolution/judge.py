@@ -43,11 +43,19 @@ def _order(events: Sweep) -> Evidence:
     for one, other in ((a, b) for a in range(count) for b in range(count) if a != b):
         both = ~np.isnan(steps[one] + steps[other])
         taus[one, other] = scipy_stats.kendalltau(steps[one, both], steps[other, both])[0]
-    happens = np.flatnonzero(~np.isnan(steps).all(0))
-    middles = np.nanmedian(steps[:, happens], axis=0)
-    names = [str(events.labels("event")[i]) for i in happens]
-    order = ", ".join(f"{name} ({round(step):,})" for step, name in sorted(zip(middles, names, strict=True)))
-    return Evidence(float(np.nanmean(taus)), pair_interval(taus), count, "trainings", 0.0, {"order": order})
+    return Evidence(float(np.nanmean(taus)), pair_interval(taus), count, "trainings", 0.0, {"order": _medians(events)})
+
+
+def _medians(events: Sweep) -> str:
+    """Every event with the median of the steps at which it happens, and in how many trainings where not in all."""
+    steps = events.sel(part="step").values.T
+    happens = {str(name): row[~np.isnan(row)] for name, row in zip(events.labels("event"), steps, strict=True)}
+    order = sorted((float(np.median(at)), name) for name, at in happens.items() if len(at))
+    told = []
+    for step, name in order:
+        count, every = len(happens[name]), steps.shape[1]
+        told.append(f"{name} ({round(step):,}{f'; in {count} of {every}' if count < every else ''})")
+    return ", ".join(told)
 
 
 def _counted(holds: np.ndarray, judged: np.ndarray) -> Evidence:

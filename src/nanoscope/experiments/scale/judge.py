@@ -69,7 +69,9 @@ def _text_heads(scores: Sweep, params: Params) -> Evidence:
     previous = scores.sel(measure="previous-token head", task="text").values.reshape(len(cells), -1)
     have = [_cell(*cell) for cell, values in zip(cells, previous, strict=True) if (values >= HEAD).all()]
     facts = {
-        "previous": f"All trainings form a previous-token head at {'; '.join(have) or 'no size'}.",
+        "previous": f"All trainings form a previous-token head at: {'; '.join(have)}."
+        if have
+        else "At no size do all trainings form a previous-token head.",
         "cell": "unknown",
     }
     if best is None:
@@ -85,7 +87,7 @@ def _better(scores: Sweep, small: Mapping[str, int], large: Mapping[str, int]) -
     """How much lower the larger model's loss is, over pairs that are alike else; a seed's pairs are averaged first."""
     loss = scores.sel(measure="loss", task="text")
     less = loss.sel(**small).values - loss.sel(**large).values
-    seeds = np.nanmean(less, axis=0)[~np.isnan(less).all(0)] if not np.isnan(less).all() else np.array([])
+    seeds = np.nanmean(less[:, ~np.isnan(less).all(0)], axis=0)
     if len(seeds) == 0:
         return NOT_RUN
     return Evidence(float(seeds.mean()), seed_interval(seeds), int((~np.isnan(less)).sum()), "pairs", 0.0)
