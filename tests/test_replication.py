@@ -134,6 +134,7 @@ def test_verdicts_are_counted_per_claim_with_exact_intervals(tmp_path) -> None:
     assert result.finding("replication.previous").verdict == "supported"
     same = result.finding("replication.findings").evidence
     assert (same.value, same.n, same.facts["differ"]) == (0.5, 2, "induction.heads")
+    assert (same.facts["open"], same.facts["opposed"]) == ("0", "induction.heads")
     for draw in REPLICATION.figures.values():
         assert all(checklist(draw(result)).values())
 

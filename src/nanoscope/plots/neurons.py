@@ -273,7 +273,7 @@ def _roles(ax: Axes, roles: Sweep) -> None:
         shares = (roles.values == which).mean(1)
         ax.bar(layers + 0.4 * which - 0.6, shares, 0.38, color=colour, label=name)
     ax.set_xticks(layers, [f"L{layer}" for layer in layers])
-    ax.set_title("Share that names (not) what comes, by weights", fontsize=9)
+    ax.set_title("Names what comes, or what does not", fontsize=9)
     ax.set_ylabel("share of neurons")
     ax.axhline(0.01, color=INK, linewidth=0.6, linestyle=":", label="Gaussian weights, both")
     ax.legend(fontsize=7)

@@ -11,12 +11,14 @@ CLAIMS = (
         figure="replication_verdicts",
         prose={
             "supported": "**{same} of {n} claims** get the same verdict in all {trainings} trainings ({percent} %, 95 % "
-            "interval {percents}); verdicts drawn at random would agree in a share of {null}. Those that differ: {differ}.",
+            "interval {percents}; undecided in all: {open}); verdicts drawn at random would agree in a share of {null}. Those "
+            "that differ: {differ}. Supported in one training and not supported in another: {opposed}.",
             "not supported": "Only {same} of {n} claims get the same verdict in all {trainings} trainings ({percent} %, 95 % "
-            "interval {percents}); verdicts drawn at random would agree in a share of {null}. Those that differ: {differ}.",
+            "interval {percents}; undecided in all: {open}); verdicts drawn at random would agree in a share of {null}. Those "
+            "that differ: {differ}. Supported in one training and not supported in another: {opposed}.",
             "undecided": "{same} of {n} claims get the same verdict in all {trainings} trainings ({percent} %, 95 % interval "
-            "{percents}), which does not decide whether most do; drawn at random, a share of {null} would. Those that "
-            "differ: {differ}.",
+            "{percents}; undecided in all: {open}), which does not decide whether most do; drawn at random, a share of {null} "
+            "would. Those that differ: {differ}. Supported in one training and not supported in another: {opposed}.",
         },
     ),
     Claim(

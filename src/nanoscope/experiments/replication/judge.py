@@ -32,6 +32,8 @@ def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
 def _same(verdicts: Sweep) -> Evidence:
     """In how many claims all trainings agree, and in how many they would if each drew its verdicts."""
     agree = (verdicts.values == verdicts.values[:, :1]).all(axis=1)
+    undecided = (verdicts.values == VERDICT["undecided"]).all(axis=1)
+    opposed = (verdicts.values == VERDICT["supported"]).any(1) & (verdicts.values == VERDICT["not supported"]).any(1)
     shares = [(verdicts.values == verdict).mean() for verdict in VERDICT.values()]
     chance = sum(share ** verdicts.values.shape[1] for share in shares)
     low, high = share_interval(int(agree.sum()), len(agree))
@@ -41,7 +43,9 @@ def _same(verdicts: Sweep) -> Evidence:
         "trainings": str(verdicts.values.shape[1]),
         "percent": f"{100 * agree.mean():.0f}",
         "percents": f"{100 * low:.0f} to {100 * high:.0f}",
+        "open": str(int(undecided.sum())),
         "differ": ", ".join(differ) or "none",
+        "opposed": ", ".join(str(claim) for claim in np.array(verdicts.labels("claim"))[opposed]) or "none",
     }
     return Evidence(float(agree.mean()), (low, high), len(agree), "claims", float(chance), facts)
 
