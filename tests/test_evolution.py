@@ -117,6 +117,7 @@ def test_trainings_that_go_the_same_way_are_said_to(tmp_path: Path) -> None:
     assert {f.id: f.verdict for f in result.findings} == dict.fromkeys(
         [claim.id for claim in EVOLUTION.claims], "supported"
     )
+    assert result.finding("evolution.order").evidence.interval[1] <= 1
     spread = result.finding("evolution.timing").evidence.value
     assert spread == pytest.approx(np.std([0.06 * i for i in range(6)], ddof=1), abs=0.06)
     for draw in EVOLUTION.figures.values():

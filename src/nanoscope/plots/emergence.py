@@ -7,9 +7,19 @@ import math
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, iterations_axis, new_figure, ordered_colours, styled
+from nanoscope.plots.style import (
+    ACCENT,
+    INK,
+    SECOND,
+    SOFT,
+    THIRD,
+    iterations_axis,
+    new_figure,
+    ordered_colours,
+    plain_logarithms,
+    styled,
+)
 from nanoscope.results import Result, Sweep
 
 HEADS = ("induction head", "previous-token head")
@@ -38,7 +48,13 @@ def _heads(ax: Axes, result: Result) -> None:
     for name, values, colour, score, event in zip(names, followed, (ACCENT, SECOND), scores, HEADS, strict=True):
         _band(ax, steps, values[:, values.mean((0, 2)).argmin()], colour, f"{name}: {score}{_when(result, event)}")
         _mark(ax, result, event, colour)
-    ax.plot(np.log1p(steps), result["copying"].values, color=SOFT, linestyle=":", label=f"{names[0]}: OV copying")
+    ax.plot(
+        np.log1p(steps),
+        result["copying"].values,
+        color=SOFT,
+        linestyle=":",
+        label=f"{names[0]}: OV copying (raw embeddings)",
+    )
     ax.set(ylabel="above uniform; OV score", title="heads")
 
 
@@ -60,9 +76,7 @@ def _tables(ax: Axes, result: Result) -> None:
         _band(ax, steps, text.sel(quantity=name).values, colour, f"{name}{_when(result, f'nearest to a {name}')}")
     ax.set(ylabel="KL(table || model), nats", title="distance to n-gram tables", yscale="log")
     ax.set_ylim(bottom=0.4 * ax.get_ylim()[0])  # room for the legend below the curves
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    plain_logarithms(ax)
 
 
 def _context(ax: Axes, result: Result) -> None:

@@ -7,7 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from nanoscope.plots.style import ACCENT, SECOND, SOFT, THIRD, iterations_axis, new_figure, ordered_colours, styled
+from nanoscope.plots.style import (
+    ACCENT,
+    SECOND,
+    SOFT,
+    THIRD,
+    iterations_axis,
+    new_figure,
+    ordered_colours,
+    plain_logarithms,
+    styled,
+)
 from nanoscope.results import Result
 
 PANELS = {
@@ -34,6 +44,7 @@ def bands(result: Result) -> Figure:
         iterations_axis(ax, steps[-1])
         ax.legend(fontsize=7)
     axes[-1].set_yscale("log")
+    plain_logarithms(axes[-1])
     figure.suptitle(f"{result.subject['label']}: what appears when", x=0.01, ha="left", fontweight="bold")
     return figure
 

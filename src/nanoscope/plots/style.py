@@ -13,6 +13,7 @@ import matplotlib.colors
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from nanoscope import store
 
@@ -83,6 +84,13 @@ def iterations_axis(ax: Axes, last: float) -> None:
     shown = [tick for tick in (0, 1, 10, 100, 1000, 10_000, 100_000) if tick <= last]
     ax.set_xticks(np.log1p(shown), [f"{tick:,}" for tick in shown])
     ax.set_xlabel("iteration (logarithmic)")
+
+
+def plain_logarithms(ax: Axes) -> None:
+    """Label a logarithmic y axis at 1, 2 and 5 of each decade, in plain numbers."""
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def ordered_colours(count: int) -> list[str]:

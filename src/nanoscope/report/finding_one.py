@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-
 import numpy as np
 
 from nanoscope.findings import number
-from nanoscope.report.contents import ROLES, Study
+from nanoscope.report import literature
+from nanoscope.report.contents import Study
 from nanoscope.report.pieces import capital, evidence_table, link, picture, said, status
 from nanoscope.results import Result, head_name
 from nanoscope.stats import share_interval
@@ -35,7 +33,7 @@ def section(study: Study) -> str:
         "### Results",
         *(_model(study, label) for label in study.shown),
         _other_data(study),
-        _literature(study),
+        literature.section(study),
         _interpretation(study),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -171,68 +169,6 @@ def _differing(main: Result, other: Result) -> str:
     return (
         f"opposite verdicts on {len(differ)} claims ({'; '.join(differ)})" if differ else "no verdict is the opposite"
     )
-
-
-def _literature(study: Study) -> str:
-    """The field's numbers beside ours: a column for each kind of model, counted over its trainings."""
-    roles = [role for role in ROLES if study.with_role(role)]
-    rows = [
-        "### Comparison to the literature",
-        "",
-        f"| | {' | '.join(_column(study, role) for role in roles)} | literature |",
-        "|---|" + "---|" * (len(roles) + 1),
-        _literature_row(study, "Emergence", _emergence, "1 to 3 billion tokens in small models (Olsson et al. 2022), "
-                        "which is 1,000 to 3,000 of *their* steps of about 1M tokens; no iteration number carries over"),
-        _literature_row(study, "Layer of the best candidate", _layer, "last layer in attention-only models, second to last "
-                        "in 5- and 6-layer models with MLPs (Olsson et al. 2022), mid-depth in GPT-2"),
-        _literature_row(study, "Number of induction heads", _count, "often one in 2-layer attention-only models; five strong "
-                        "ones and a tail in GPT-2 small"),
-    ]  # fmt: skip
-    return "\n".join(rows)
-
-
-def _column(study: Study, role: str) -> str:
-    labels = study.with_role(role)
-    return labels[0] if len(labels) == 1 else f"{labels[0].rpartition(',')[0]}, {len(labels)} trainings"
-
-
-def _literature_row(study: Study, name: str, cell: Callable[[Study, str], str], literature: str) -> str:
-    cells = [_counted([cell(study, label) for label in study.with_role(role)]) for role in ROLES]
-    return f"| {name} | {' | '.join(text for text in cells if text)} | {literature} |"
-
-
-def _counted(texts: list[str]) -> str:
-    """What several trainings say, each thing once, with how many of them say it."""
-    if len(texts) < 2:
-        return "".join(texts)
-    return "; ".join(f"{text} ({count} of {len(texts)})" for text, count in Counter(texts).most_common())
-
-
-def _emergence(study: Study, label: str) -> str:
-    result = study.result(label, "emergence")
-    if result is None:
-        return "not trained" if study.role(label) == "planted" else "`nanoscope run emergence`"
-    forms = result.finding("emergence.forms")
-    facts = forms.evidence.facts
-    if forms.verdict != "supported":
-        return f"none within {facts['steps']} iterations"
-    training = study.subject(label)["training"]
-    step = int(facts["to"].split()[-1].replace(",", ""))
-    tokens = step * training["batch_size"] * training["accumulation"] * study.subject(label)["config"]["block_size"]
-    return f"{facts['from']} to {step:,} ({tokens / 1e6:.1f}M tokens)"
-
-
-def _layer(study: Study, label: str) -> str:
-    result = study.result(label, "induction")
-    if result is None:
-        return "`nanoscope run induction`"
-    head = result.finding("induction.heads").evidence.facts["head"]
-    return f"{head} of {study.subject(label)['config']['n_layer']} layers"
-
-
-def _count(study: Study, label: str) -> str:
-    result = study.result(label, "induction")
-    return "`nanoscope run induction`" if result is None else result.finding("induction.heads").evidence.facts["count"]
 
 
 def _interpretation(study: Study) -> str:

@@ -113,7 +113,9 @@ def reproducibility(study: Study) -> str:
 2. **Data.** By characters: {_corpora(study)}.
 3. **Examples.** {_examples(study)}
 4. **Tools.** The logit lens sees only what the unembedding reads; mean ablation leaves the distribution the model knows;
-   head indices mean nothing across trainings, so claims over seeds are about existence and effect."""
+   head indices mean nothing across trainings, so claims over seeds are about existence and effect.
+5. **Context.** The in-context-learning score and the loss in repeated passages compare different characters of the same
+   windows, in every training the same ones: bands over trainings leave that noise out, intervals over windows have it in."""
 
 
 def _corpora(study: Study) -> str:

@@ -43,7 +43,8 @@ def _order(events: Sweep) -> Evidence:
     for one, other in ((a, b) for a in range(count) for b in range(count) if a != b):
         both = ~np.isnan(steps[one] + steps[other])
         taus[one, other] = scipy_stats.kendalltau(steps[one, both], steps[other, both])[0]
-    return Evidence(float(np.nanmean(taus)), pair_interval(taus), count, "trainings", 0.0, {"order": _medians(events)})
+    low, high = (min(max(end, -1.0), 1.0) for end in pair_interval(taus))  # no tau lies beyond; t knows no bounds
+    return Evidence(float(np.nanmean(taus)), (low, high), count, "trainings", 0.0, {"order": _medians(events)})
 
 
 def _medians(events: Sweep) -> str:
