@@ -14,7 +14,9 @@ QUESTIONS = {
         "At every checkpoint the same scores are measured (finding 1's heads, copying, the in-context-learning score, "
         "distances to n-gram tables, the loss where a long passage repeats). Each curve is fitted by a logistic in the "
         "logarithm of the iteration, against a straight line and a power law; a change is called abrupt only where the "
-        "logistic wins by more than 10 BIC and goes from 10 to 90 % within a factor of 3. Bands and counts are over trainings.",
+        "logistic wins by more than 10 BIC and goes from 10 to 90 % within a factor of 3, by the logistic and by the curve "
+        "itself. (The curve was added after the first two trainings: a previous-token head that formed in two steps had passed "
+        "as abrupt, since a steep logistic fits the second.) Bands and counts are over trainings.",
     ),
     "scale": (
         "4b. How small can a model be?",
@@ -32,7 +34,8 @@ QUESTIONS = {
         "4d. Can circuit measurements predict the model's failures?",
         "At each position of held-out text, is the model's top character wrong? A logistic regression is fitted on the "
         "model's own confidence, on the state of the copying and previous-token heads, on both, and on controls (as many "
-        "random heads of the same layers; what the text alone tells), and read on other windows.",
+        "random heads of the same layers; what the text alone tells), and read on other windows. (How the positive control is "
+        "built was changed after its first run; its criterion and the others were not.)",
     ),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from nanoscope.findings import number
@@ -243,5 +245,10 @@ def _warning(study: Study) -> str:
     abrupt = [r for r in results if r is not None and r.finding("emergence.sharp").verdict == "supported"]
     if not abrupt:
         return ""
-    labels = ", ".join(str(result.subject["label"]) for result in abrupt)
-    return f"A capability can appear abruptly ({labels}), so an early look at a training does not settle what it will hold. "
+    count = Counter(
+        str(result.subject["label"]).rpartition(", seed")[0] or str(result.subject["label"]) for result in abrupt
+    )
+    told = ", ".join(name if times == 1 else f"{name}, {times} trainings" for name, times in count.items())
+    return (
+        f"A capability can appear abruptly ({told}), so an early look at a training does not settle what it will hold. "
+    )

@@ -28,8 +28,8 @@ CLAIMS = (
         prose={
             "supported": "In {count} of {n} trainings the model is nearest to a bigram table before its previous-token head "
             "forms ([{low}, {high}]).",
-            "not supported": "In only {count} of {n} trainings is the model nearest to a bigram table before its "
-            "previous-token head forms ([{low}, {high}]).",
+            "not supported": "In no more than {count} of {n} trainings is the model nearest to a bigram table before "
+            "its previous-token head forms ([{low}, {high}]).",
             "undecided": "In {count} of {n} trainings the model is nearest to a bigram table before its previous-token head "
             "forms, which decides nothing ([{low}, {high}]).",
         },
@@ -41,10 +41,10 @@ CLAIMS = (
         null_is="none",
         prose={
             "supported": "In {count} of {n} trainings the previous-token head forms before copying begins ([{low}, {high}]).",
-            "not supported": "In only {count} of {n} trainings does a previous-token head form before copying begins ([{low}, "
-            "{high}]); in {without} there is no such pair of events.",
+            "not supported": "In no more than {count} of {n} trainings does a previous-token head form before copying begins "
+            "([{low}, {high}]); in {without} one of the two never happens.",
             "undecided": "In {count} of {n} trainings the previous-token head forms before copying begins, which decides "
-            "nothing ([{low}, {high}]; in {without} there is no such pair of events).",
+            "nothing ([{low}, {high}]; in {without} one of the two never happens).",
         },
     ),
     Claim(
@@ -54,7 +54,8 @@ CLAIMS = (
         null_is="none",
         prose={
             "supported": "The previous-token head appears abruptly in {count} of {n} trainings ([{low}, {high}]).",
-            "not supported": "The previous-token head appears abruptly in {count} of {n} trainings only ([{low}, {high}]).",
+            "not supported": "The previous-token head appears abruptly in no more than {count} of {n} trainings ([{low}, "
+            "{high}]).",
             "undecided": "The previous-token head appears abruptly in {count} of {n} trainings, which decides nothing ([{low}, "
             "{high}]).",
         },

@@ -16,6 +16,8 @@ READS = ("induction", "emergence", "heads", "lenses", "neurons", "failures")
 VERDICT = {"supported": 1, "undecided": 0, "not supported": -1}
 ENDS = ("value", "low", "high")
 FEWEST = 2
+OF_THE_INSTRUMENT = ("heads.categoriser", "neurons.planted", "failures.sees")
+"""Claims about planted models, the same in every training: that they agree says nothing about trainings."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,11 @@ def _findings(group: Group, label: str) -> dict[str, Finding]:
     """What was measured (not timed) on one model."""
     mine = [result for result in group.results if result.subject["label"] == label]
     found = [finding for result in mine for finding in result.findings]
-    return {finding.id: finding for finding in found if finding.kind == "measurement"}
+    return {
+        finding.id: finding
+        for finding in found
+        if finding.kind == "measurement" and finding.id not in OF_THE_INSTRUMENT
+    }
 
 
 def _ends(finding: Finding) -> tuple[float, float, float]:
