@@ -84,7 +84,7 @@ def test_planted_events_are_found_in_their_order(tmp_path: Path) -> None:
         step, low, high = (float(events.sel(event=event, part=part).values) for part in ("step", "low", "high"))
         assert low <= step <= high
         assert abs(math.log((step + 1) / (at + 1))) < 0.2, event
-    assert float(events.sel(event="nearest to a 2-gram", part="step").values) == 32
+    assert float(events.sel(event="least distance to 2-grams", part="step").values) == 32
     assert math.isnan(float(events.sel(event="repeated passages", part="step").values))
     verdicts = {finding.id.split(".")[1]: finding.verdict for finding in result.findings}
     assert {
@@ -100,7 +100,7 @@ def test_a_training_without_an_induction_head_has_no_such_event(tmp_path: Path) 
     assert result.finding("emergence.forms").verdict == "not supported"
     assert result.finding("emergence.sharp").verdict == "undecided"
     assert math.isnan(float(result["events"].sel(event="induction head", part="step").values))
-    assert _told_in_order(result.finding("emergence.repeated").evidence.facts["events"]) == 6
+    assert _told_in_order(result.finding("emergence.repeated").evidence.facts["events"]) == 5
 
 
 def _told_in_order(told: str) -> int:
@@ -112,7 +112,7 @@ def _told_in_order(told: str) -> int:
 
 def test_trainings_that_go_the_same_way_are_said_to(tmp_path: Path) -> None:
     """Six that share their order, with midpoints a sixteenth of an octave apart; and six whose heads form at any time."""
-    alike = [_emergence(f"seed {i}", tmp_path, 100 * 2 ** (0.06 * i), 500, i) for i in range(6)]
+    alike = [_emergence(f"seed {i}", tmp_path, 600 * 2 ** (0.06 * i), 900, i) for i in range(6)]
     result = run_comparison(EVOLUTION, Group("alike", "seeds", tuple(alike)), EVOLUTION.params(), tmp_path)
     assert {f.id: f.verdict for f in result.findings} == dict.fromkeys(
         [claim.id for claim in EVOLUTION.claims], "supported"
@@ -125,11 +125,11 @@ def test_trainings_that_go_the_same_way_are_said_to(tmp_path: Path) -> None:
     apart = [_emergence(f"other seed {i}", tmp_path, at, None, i) for i, at in enumerate((12, 30, 90, 300, 600, 60))]
     result = run_comparison(EVOLUTION, Group("apart", "seeds", tuple(apart)), EVOLUTION.params(), tmp_path)
     assert result.finding("evolution.timing").verdict == "not supported"
-    assert result.finding("evolution.previous_first").verdict == "not supported"
+    assert result.finding("evolution.previous_first").verdict == "undecided"
     assert result.finding("evolution.stages").evidence.value == pytest.approx(4 / 6)
     mixed = run_comparison(EVOLUTION, Group("mixed", "seeds", (alike[0], *apart)), EVOLUTION.params(), tmp_path)
     told = mixed.finding("evolution.order").evidence.facts["order"]
-    assert _told_in_order(told) == 8
+    assert _told_in_order(told) == 7
     assert re.search(r"induction head \(\d+; in 1 of 7\)", told)
 
 

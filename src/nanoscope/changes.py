@@ -7,7 +7,8 @@ a fixed grid, for all curves of a bootstrap at once, and the logistic's on ever 
 the change must lie within the training. Source: methods.md 1.7; BIC: Schwarz 1978.
 
 A logistic may beat a line and still not be the curve: a score that rises in two steps has one midpoint and a short fitted
-width. So `crossing` says beside it when the curve itself has done a share of its change.
+width. So `crossing` says beside it when the curve itself has done a share of its change; of a noisy one, its `rising` part
+(isotonic regression: the nearest curve that never falls; Barlow et al. 1972).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -74,6 +76,11 @@ def crossing(
     low, high = done[rows, after - 1], done[rows, after]
     part = (share - low) / np.where(high > low, high - low, np.inf)
     return np.expm1(x[after - 1] + part * (x[after] - x[after - 1]))
+
+
+def rising(curves: Float[np.ndarray, "curve step"]) -> Float[np.ndarray, "curve step"]:
+    """The nearest curves that never fall."""
+    return np.array([isotonic_regression(curve).x for curve in curves])
 
 
 def _refined(x: np.ndarray, y: np.ndarray, middle: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, ...]:

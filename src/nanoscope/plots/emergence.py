@@ -73,7 +73,7 @@ def _tables(ax: Axes, result: Result) -> None:
     grams = [str(name) for name in text.labels("quantity") if str(name).endswith("-gram")]
     steps = _steps(text)
     for name, colour in zip(grams, ordered_colours(len(grams)), strict=True):
-        _band(ax, steps, text.sel(quantity=name).values, colour, f"{name}{_when(result, f'nearest to a {name}')}")
+        _band(ax, steps, text.sel(quantity=name).values, colour, f"{name}{_when(result, f'least distance to {name}s')}")
     ax.set(ylabel="KL(table || model), nats", title="distance to n-gram tables", yscale="log")
     ax.set_ylim(bottom=0.4 * ax.get_ylim()[0])  # room for the legend below the curves
     plain_logarithms(ax)
@@ -133,7 +133,7 @@ def _when(result: Result, event: str) -> str:
 
 
 def _mark(ax: Axes, result: Result, event: str, colour: str) -> None:
-    """A dashed line at the event's midpoint, and its interval behind it."""
+    """A dashed line where half of the change is done, and its interval behind it."""
     step, low, high = (np.log1p(_event(result, event, part)) for part in ("step", "low", "high"))
     if not math.isnan(step):
         ax.axvspan(low, high, color=colour, alpha=0.12, linewidth=0)

@@ -16,7 +16,9 @@ QUESTIONS = {
         "logarithm of the iteration, against a straight line and a power law; a change is called abrupt only where the "
         "logistic wins by more than 10 BIC and goes from 10 to 90 % within a factor of 3, by the logistic and by the curve "
         "itself. (The curve was added after the first two trainings: a previous-token head that formed in two steps had passed "
-        "as abrupt, since a steep logistic fits the second.) Bands and counts are over trainings.",
+        "as abrupt, since a steep logistic fits the second.) An event's iteration is where half "
+        "of its change is done, or where a distance is least. Orders are compared over pairs of events that are not both "
+        "distances to tables, since those come in one order nearly of themselves. Bands and counts are over trainings.",
     ),
     "scale": (
         "4b. How small can a model be?",

@@ -249,6 +249,4 @@ def _warning(study: Study) -> str:
         str(result.subject["label"]).rpartition(", seed")[0] or str(result.subject["label"]) for result in abrupt
     )
     told = ", ".join(name if times == 1 else f"{name}, {times} trainings" for name, times in count.items())
-    return (
-        f"A capability can appear abruptly ({told}), so an early look at a training does not settle what it will hold. "
-    )
+    return f"An induction head can form abruptly ({told}), so an early look at a training does not settle what it will hold. "

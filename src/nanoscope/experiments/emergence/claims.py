@@ -41,11 +41,11 @@ CLAIMS = (
         criterion=ABRUPT,
         null_is="at once",
         prose={
-            "supported": "It appears abruptly: its score goes from 10 to 90 % between {from} and {to} (a factor of {value} "
+            "supported": "{head} appears abruptly: its score goes from 10 to 90 % between {from} and {to} (a factor of {value} "
             "[{low}, {high}]; the logistic beats a line and a power law by {better} BIC).",
-            "not supported": "It does not appear abruptly: its score goes from 10 to 90 % between {from} and {to} (the "
+            "not supported": "{head} does not appear abruptly: its score goes from 10 to 90 % between {from} and {to} (the "
             "logistic's advantage over a line and a power law is {better} BIC).",
-            "undecided": "Whether it appears abruptly is not decided (10 % at {from}, 90 % at {to}).",
+            "undecided": "Whether an induction head appears abruptly is not decided (10 % at {from}, 90 % at {to}).",
         },
     ),
     Claim(
@@ -68,23 +68,23 @@ CLAIMS = (
         criterion=Criterion(">=", 1.0),
         null_is="at the same iteration",
         prose={
-            "supported": "The previous-token head {previous} below it is not later: the two reach their midpoints at {halves}.",
-            "not supported": "The previous-token head {previous} below it is later: the two reach their midpoints at {halves}.",
-            "undecided": "Which of {previous} and {head} is first is not decided (midpoints at {halves}).",
+            "supported": "The previous-token head {previous} is not later than {head}: half of each is there at {halves}.",
+            "not supported": "The previous-token head {previous} is later than {head}: half of each is there at {halves}.",
+            "undecided": "Which of {previous} and {head} is first is not decided (half of each is there at: {halves}).",
         },
     ),
     Claim(
         id="emergence.stages",
-        sentence="The model passes a bigram table before the previous-token head forms.",
+        sentence="The model comes closest to a bigram table before the previous-token head forms.",
         criterion=Criterion(">=", 1.0),
         null_is="at the same iteration",
         prose={
-            "supported": "The model is nearest to a bigram table at {bigram}, to a trigram table at {trigram}, and the "
-            "previous-token head comes after the first ({previous_half}).",
-            "not supported": "The previous-token head ({previous_half}) comes before the model is nearest to a bigram table "
-            "({bigram}; trigram: {trigram}).",
-            "undecided": "The model is nearest to a bigram table at {bigram} and to a trigram table at {trigram}; whether the "
-            "previous-token head comes later is not decided ({previous_half}).",
+            "supported": "The model's distance to a bigram table is least at {bigram}, to a trigram table at {trigram}, and "
+            "the previous-token head comes after the first (half of it: {previous_half}).",
+            "not supported": "The previous-token head (half of it: {previous_half}) comes before the distance to a bigram "
+            "table is least ({bigram}; trigram: {trigram}).",
+            "undecided": "The model's distance to a bigram table is least at {bigram}, to a trigram table at {trigram}; "
+            "whether the previous-token head comes later is not decided (half of it: {previous_half}).",
         },
     ),
     Claim(

@@ -1,11 +1,12 @@
 """What happens in a training, and when: one curve for each thing that may emerge, with resamples of its examples.
 
 A head that ends below 0.3, and a curve whose change from the first to the last checkpoint is smaller than its margin, has
-no event. Where the model is nearest to an n-gram table is the lowest point of a curve, not a change.
+no event. The least distance to an n-gram table is the lowest point of a curve, not a change; at the last checkpoint it is
+no event, since it may still come.
 
-An event's step is the logistic's midpoint. Where a tenth and nine tenths of the change are done is read off the curve
-itself, and the factor between them is the larger of the curve's and the logistic's: a score that rises in two steps is
-fitted by a steep logistic through the second, and is not abrupt.
+An event's step is where half of the change is done; that, a tenth and nine tenths are read off the curve itself (its rising
+part). The logistic only says how abrupt it is: the factor between a tenth and nine tenths is the larger of the curve's and
+the logistic's, since a score that rises in two steps is fitted by a steep logistic through the second, and is not abrupt.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nanoscope.changes import change, crossing
+from nanoscope.changes import change, crossing, rising
 from nanoscope.results import Sweep
 from nanoscope.stats import percentile_interval, resampled_means
 
@@ -23,6 +24,7 @@ HEADS = ("induction head", "previous-token head")
 FORMED = 0.3
 MARGINS = {"copying": 0.1, "in-context learning": 0.02, "repeated passages": 0.1}
 """Nats: the copy's gain; the score's change; how much more the loss falls in repeated passages than in new ones."""
+LEAST = "least distance to {}s"
 REFITS = 400
 """Resamples that are fitted again for an event's interval."""
 PARTS = ("step", "low", "high", "ten", "ninety", "factor", "factor low", "factor high", "better")
@@ -56,7 +58,7 @@ def curves(sweeps: Mapping[str, Sweep]) -> dict[str, Curve]:
 def events(found: Mapping[str, Curve], at: Sequence[int]) -> Sweep:
     """`[event, part]`: when it happens, in steps, and how abruptly. NaN for what does not happen."""
     steps = np.array(at, dtype=float)
-    rows = {f"nearest to a {name}": _nearest(found[name], steps) for name in found if name.endswith("-gram")}
+    rows = {LEAST.format(name): _nearest(found[name], steps) for name in found if name.endswith("-gram")}
     for name in (*HEADS, *MARGINS):
         rows[name] = _changed(found[name], steps) if happens(name, found[name]) else [np.nan] * len(PARTS)
     return Sweep(np.array(list(rows.values())), ("event", "part"), "steps", {"event": tuple(rows), "part": PARTS})
@@ -80,14 +82,15 @@ def _changed(curve: Curve, steps: np.ndarray) -> list[float]:
 
 
 def _times(curves: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Of each curve: midpoint, 10 % and 90 % done, the factor between these, the logistic's advantage."""
-    fitted = change(curves, steps)
-    ten, ninety = (crossing(curves, steps, share) for share in (0.1, 0.9))
-    measured = (np.maximum(ninety, ten) + 1) / (ten + 1)
-    return fitted.midpoint, ten, ninety, np.maximum(measured, fitted.factor), fitted.better
+    """Of each curve: 50 %, 10 % and 90 % done, the factor between the latter, the logistic's advantage."""
+    fitted, smooth = change(curves, steps), rising(curves)
+    ten, half, ninety = (crossing(smooth, steps, share) for share in (0.1, 0.5, 0.9))
+    return half, ten, ninety, np.maximum((ninety + 1) / (ten + 1), fitted.factor), fitted.better
 
 
 def _nearest(curve: Curve, steps: np.ndarray) -> list[float]:
+    if curve.mean.argmin() == len(steps) - 1:
+        return [np.nan] * len(PARTS)
     low, high = percentile_interval(steps[curve.resamples.argmin(1)])
     return [float(steps[curve.mean.argmin()]), low, high, *[np.nan] * (len(PARTS) - 3)]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from nanoscope.experiments.emergence.claims import CLAIMS, WINS
-from nanoscope.experiments.emergence.events import Curve, curves
+from nanoscope.experiments.emergence.events import LEAST, Curve, curves
 from nanoscope.experiments.emergence.measure import Params
 from nanoscope.findings import Evidence, Finding
 from nanoscope.results import Sweep
@@ -27,7 +27,7 @@ def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
         "emergence.sharp": _factor(found["induction head"], when, "induction head", facts),
         "emergence.sharp_previous": _factor(found["previous-token head"], when, "previous-token head", facts),
         "emergence.order": _ratio(found, when, "previous-token head", "induction head", facts),
-        "emergence.stages": _ratio(found, when, "nearest to a 2-gram", "previous-token head", facts),
+        "emergence.stages": _ratio(found, when, LEAST.format("2-gram"), "previous-token head", facts),
         "emergence.copying": _gained(found["copying"], facts),
         "emergence.icl": _gained(found["in-context learning"], facts),
         "emergence.repeated": _gained(found["repeated passages"], facts),
@@ -50,8 +50,8 @@ def _facts(sweeps: Mapping[str, Sweep], found: Mapping[str, Curve], when: Sweep)
         "previous_from": _said(when, "previous-token head", "ten"),
         "previous_to": _said(when, "previous-token head", "ninety"),
         "halves": f"{_said(when, 'previous-token head', 'step')} and {_said(when, 'induction head', 'step')}",
-        "bigram": _said(when, "nearest to a 2-gram", "step"),
-        "trigram": _said(when, "nearest to a 3-gram", "step"),
+        "bigram": _said(when, LEAST.format("2-gram"), "step"),
+        "trigram": _said(when, LEAST.format("3-gram"), "step"),
         "previous_half": _said(when, "previous-token head", "step"),
         "events": ", ".join(f"{name} ({_iteration(step)})" for step, name in order),
     }

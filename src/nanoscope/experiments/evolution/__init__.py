@@ -13,7 +13,7 @@ from nanoscope.plots import evolution as plots
 EXPERIMENT = Experiment(
     name="evolution",
     question="How do circuits evolve, and do all trainings go the same way?",
-    version=2,
+    version=3,
     params=Params,
     measure=measure,
     judge=judge,

@@ -22,16 +22,16 @@ CLAIMS = (
     ),
     Claim(
         id="evolution.stages",
-        sentence="Most trainings are nearest to a bigram table before they form a previous-token head.",
+        sentence="Most trainings come closest to a bigram table before they form a previous-token head.",
         criterion=MOST,
         null_is="none",
         prose={
-            "supported": "In {count} of {n} trainings the model is nearest to a bigram table before its previous-token head "
-            "forms ([{low}, {high}]).",
-            "not supported": "In no more than {count} of {n} trainings is the model nearest to a bigram table before "
-            "its previous-token head forms ([{low}, {high}]).",
-            "undecided": "In {count} of {n} trainings the model is nearest to a bigram table before its previous-token head "
-            "forms, which decides nothing ([{low}, {high}]).",
+            "supported": "In {count} of {n} trainings with a previous-token head the distance to a bigram table is least "
+            "before it forms ([{low}, {high}]).",
+            "not supported": "In no more than {count} of {n} trainings with a previous-token head is the distance to a bigram "
+            "table least before it forms ([{low}, {high}]).",
+            "undecided": "In {count} of {n} trainings with a previous-token head the distance to a bigram table is least "
+            "before it forms, which decides nothing ([{low}, {high}]).",
         },
     ),
     Claim(
@@ -40,11 +40,12 @@ CLAIMS = (
         criterion=MOST,
         null_is="none",
         prose={
-            "supported": "In {count} of {n} trainings the previous-token head forms before copying begins ([{low}, {high}]).",
-            "not supported": "In no more than {count} of {n} trainings does a previous-token head form before copying begins "
-            "([{low}, {high}]); in {without} one of the two never happens.",
-            "undecided": "In {count} of {n} trainings the previous-token head forms before copying begins, which decides "
-            "nothing ([{low}, {high}]; in {without} one of the two never happens).",
+            "supported": "In {count} of the {n} trainings in which both happen (of {all}) the previous-token head forms before "
+            "copying begins ([{low}, {high}]).",
+            "not supported": "In no more than {count} of the {n} trainings in which both happen (of {all}) does the "
+            "previous-token head form before copying begins ([{low}, {high}]).",
+            "undecided": "Whether the previous-token head forms before copying begins is not decided: both happen in {n} of "
+            "{all} trainings, in this order in {count} ([{low}, {high}]).",
         },
     ),
     Claim(
@@ -53,11 +54,12 @@ CLAIMS = (
         criterion=MOST,
         null_is="none",
         prose={
-            "supported": "The previous-token head appears abruptly in {count} of {n} trainings ([{low}, {high}]).",
-            "not supported": "The previous-token head appears abruptly in no more than {count} of {n} trainings ([{low}, "
+            "supported": "The previous-token head appears abruptly in {count} of the {n} trainings that form one ([{low}, "
             "{high}]).",
-            "undecided": "The previous-token head appears abruptly in {count} of {n} trainings, which decides nothing ([{low}, "
-            "{high}]).",
+            "not supported": "The previous-token head appears abruptly in no more than {count} of the {n} trainings that form "
+            "one ([{low}, {high}]).",
+            "undecided": "The previous-token head appears abruptly in {count} of the {n} trainings that form one, which "
+            "decides nothing ([{low}, {high}]).",
         },
     ),
     Claim(
@@ -67,11 +69,11 @@ CLAIMS = (
         null_is="at the same iteration",
         prose={
             "supported": "When it forms is reproducible: the standard deviation over trainings is {value} octaves of "
-            "iterations [{low}, {high}] (midpoints: {midpoints}).",
+            "iterations [{low}, {high}] (half of it: {midpoints}).",
             "not supported": "When it forms varies: the standard deviation over trainings is {value} octaves of iterations "
-            "[{low}, {high}] (midpoints: {midpoints}).",
+            "[{low}, {high}] (half of it: {midpoints}).",
             "undecided": "How much the time at which it forms varies is not decided: a standard deviation of {value} octaves "
-            "[{low}, {high}] (midpoints: {midpoints}).",
+            "[{low}, {high}] (half of it: {midpoints}).",
         },
     ),
 )

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import stats as scipy_stats
 
+from nanoscope.experiments.emergence.events import LEAST
 from nanoscope.experiments.evolution.claims import CLAIMS
 from nanoscope.experiments.evolution.measure import Params
 from nanoscope.findings import Evidence, Finding
@@ -22,12 +22,13 @@ def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
     """All findings, in the order of the claims."""
     events = sweeps["events"]
     previous, bigram, copying = (
-        events.sel(event=name, part="step").values for name in ("previous-token head", "nearest to a 2-gram", "copying")
+        events.sel(event=name, part="step").values
+        for name in ("previous-token head", LEAST.format("2-gram"), "copying")
     )
     factor, better = (events.sel(event="previous-token head", part=part).values for part in ("factor", "better"))
     evidence = {
         "evolution.order": _order(events),
-        "evolution.stages": _counted(bigram < previous, ~np.isnan(previous)),
+        "evolution.stages": _counted(bigram < previous, ~np.isnan(bigram + previous)),
         "evolution.previous_first": _counted(previous < copying, ~np.isnan(previous + copying)),
         "evolution.abrupt": _counted((factor <= ABRUPT) & (better > WINS), ~np.isnan(previous)),
         "evolution.timing": _spread(previous),
@@ -36,15 +37,25 @@ def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
 
 
 def _order(events: Sweep) -> Evidence:
-    """Mean Kendall's tau over pairs of trainings, over the events that happen in both."""
-    steps = events.sel(part="step").values
-    count = len(steps)
+    """Mean Kendall's tau over pairs of trainings."""
+    steps, count = events.sel(part="step").values, len(events.labels("training"))
+    table = np.array([str(name).startswith(LEAST.split("{")[0]) for name in events.labels("event")])
     taus = np.full((count, count), np.nan)
     for one, other in ((a, b) for a in range(count) for b in range(count) if a != b):
-        both = ~np.isnan(steps[one] + steps[other])
-        taus[one, other] = scipy_stats.kendalltau(steps[one, both], steps[other, both])[0]
+        taus[one, other] = _tau(steps[one], steps[other], table)
     low, high = (min(max(end, -1.0), 1.0) for end in pair_interval(taus))  # no tau lies beyond; t knows no bounds
     return Evidence(float(np.nanmean(taus)), (low, high), count, "trainings", 0.0, {"order": _medians(events)})
+
+
+def _tau(one: np.ndarray, other: np.ndarray, table: np.ndarray) -> float:
+    """Share of pairs of events in the same order, minus those in another, among pairs that happen in both trainings.
+
+    The distances to nested n-gram tables come in one order nearly of themselves, so two of them are no pair.
+    """
+    i, j = np.triu_indices(len(one), 1)
+    agree = np.sign(one[i] - one[j]) * np.sign(other[i] - other[j])
+    agree = agree[~np.isnan(agree) & ~(table[i] & table[j])]
+    return float(agree.mean()) if len(agree) else math.nan
 
 
 def _medians(events: Sweep) -> str:
@@ -60,9 +71,11 @@ def _medians(events: Sweep) -> str:
 
 
 def _counted(holds: np.ndarray, judged: np.ndarray) -> Evidence:
-    """In how many trainings; one in which an event does not happen is one in which it does not hold."""
-    count, trainings = int((holds & judged).sum()), len(holds)
-    facts = {"count": str(count), "without": str(int((~judged).sum()))}
+    """In how many of the trainings in which the events happen."""
+    count, trainings = int((holds & judged).sum()), int(judged.sum())
+    facts = {"count": str(count), "all": str(len(holds))}
+    if not trainings:
+        return Evidence(math.nan, (math.nan, math.nan), 0, "trainings", 0.0, facts)
     return Evidence(count / trainings, share_interval(count, trainings), trainings, "trainings", 0.0, facts)
 
 
