@@ -17,7 +17,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.experiments import EXPERIMENTS, open_experiment
 from nanoscope.experiments.digest import source_digest
 from nanoscope.experiments.emergence.measure import Params as Emergence
-from nanoscope.experiments.experiment import Subject, run_experiment
+from nanoscope.experiments.experiment import Subject, judged_again, run_experiment, stored_params
 from nanoscope.experiments.heads.measure import Params as Heads
 from nanoscope.experiments.induction.judge import _gate
 from nanoscope.experiments.induction.measure import Params as Induction
@@ -197,9 +197,20 @@ def test_an_interrupted_study_ends_as_one_left_alone(studied: Path, tmp_path: Pa
 def test_findings_follow_from_the_stored_arrays(studied: Path) -> None:
     for result in load_results(studied / "results"):
         experiment = open_experiment(result.experiment)
-        parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in result.identity["params"].items()}
-        again = experiment.judge(result.sweeps, experiment.params(**parameters))
+        again = experiment.judge(result.sweeps, stored_params(experiment, result))
         assert [f.to_json() for f in again] == [f.to_json() for f in result.findings]
+
+
+def test_a_result_judged_again_keeps_its_numbers_and_takes_the_next_version(studied: Path, tmp_path: Path) -> None:
+    result = next(iter(load_results(studied / "results")))
+    experiment = open_experiment(result.experiment)
+    before = replace(result, identity={**result.identity, "version": experiment.version - 1}, findings=())
+    again = load_result(save_result(judged_again(experiment, before), tmp_path))
+    assert (again.key, again.findings) == (result.key, result.findings)
+    assert again.provenance["measured_by"] == result.provenance["source"]
+    assert all(
+        np.array_equal(again[name].values, sweep.values, equal_nan=True) for name, sweep in result.sweeps.items()
+    )
 
 
 def test_the_planted_model_is_seen_through(studied: Path) -> None:

@@ -16,7 +16,7 @@ from nanoscope.concepts import concepts
 from nanoscope.corpora import Corpus
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments import open_experiment
-from nanoscope.experiments.experiment import Subject, run_experiment
+from nanoscope.experiments.experiment import Subject, run_experiment, stored_params
 from nanoscope.experiments.neurons.judge import corrected_p, in_context
 from nanoscope.experiments.neurons.labels import CONTEXT, CURRENT, FAMILIES, KIND, labels
 from nanoscope.experiments.neurons.measure import Params
@@ -73,8 +73,7 @@ def test_a_random_model_has_no_context_neurons_but_the_planted_one_is_found(meas
 
 def test_findings_follow_from_the_stored_arrays(measured: Result) -> None:
     experiment = open_experiment("neurons")
-    parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in measured.identity["params"].items()}
-    again = experiment.judge(measured.sweeps, experiment.params(**parameters))
+    again = experiment.judge(measured.sweeps, stored_params(experiment, measured))
     assert [f.to_json() for f in again] == [f.to_json() for f in measured.findings]
     assert json.dumps([f.to_json() for f in again])
 

@@ -133,6 +133,22 @@ def _answered(experiment: Experiment, wanted: Result, subject: Subject | Group, 
     return load_result(save_result(result, folder))
 
 
+def stored_params(experiment: Experiment, result: Result) -> Any:
+    """The settings that a stored result was made with."""
+    plain = result.identity["params"]
+    return experiment.params(**{name: tuple(x) if isinstance(x, list) else x for name, x in plain.items()})
+
+
+def judged_again(experiment: Experiment, result: Result) -> Result:
+    """What was measured under an earlier version, with the findings of this one: for a change of judgement or of words.
+
+    Its provenance tells which code measured and which judged."""
+    told = {**result.provenance, "source": source_digest(experiment.name), "measured_by": result.provenance["source"]}
+    identity = {**result.identity, "version": experiment.version}
+    findings = experiment.judge(result.sweeps, stored_params(experiment, result))
+    return replace(result, identity=identity, findings=findings, provenance=told)
+
+
 def timed(stages: Mapping[str, Callable[[], Sweeps]]) -> Sweeps:
     """The sweeps of all stages, in order, and how long each stage took."""
     sweeps, seconds = {}, []

@@ -11,9 +11,11 @@ from nanoscope.report.contents import Study
 from nanoscope.report.pieces import link
 
 HEAD = (
-    "| not found | value [95 % interval] | would count | seen elsewhere | trainings that agree | evidence |\n"
+    "| claim not supported | value [95 % interval] | would count | seen elsewhere | trainings that agree | evidence |\n"
     "|---|---|---|---|---|---|"
 )
+
+SEEN = {"supported": "yes", "not supported": "no", "undecided": "undecided"}
 
 
 def section(study: Study) -> str:
@@ -30,7 +32,8 @@ def section(study: Study) -> str:
         return f"{title}\n\nEvery claim about {study.main} is supported or undecided."
     seen = [finding for _, _, finding in absent if "yes" in _elsewhere(study, finding)]
     text = (
-        f"{len(absent)} claims are not supported on {study.main}. For {len(seen)} of them the same code finds the thing in "
+        f"{len(absent)} claims are not supported on {study.main}. (Where the criterion is a margin or a bound from above, what "
+        f"was not found is that something is small.) For {len(seen)} of them the same code finds the thing in "
         "a model that has it, so that an instrument that cannot see is no explanation; for the others an absence is only as "
         "good as the interval."
     )
@@ -58,7 +61,7 @@ def _elsewhere(study: Study, finding: Finding) -> str:
     for label in (one for one in study.shown if study.role(one) in ("control", "planted")):
         result = study.result(label, finding.id.split(".")[0])
         if result is not None and any(other.id == finding.id for other in result.findings):
-            told.append(f"{label}: {'yes' if result.finding(finding.id).verdict == 'supported' else 'no'}")
+            told.append(f"{label}: {SEEN[result.finding(finding.id).verdict]}")
     return "; ".join(told) or "-"
 
 

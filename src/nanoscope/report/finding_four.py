@@ -41,6 +41,13 @@ QUESTIONS = {
     ),
 }
 
+NEEDS = {
+    "evolution": "several trainings",
+    "scale": "models of several sizes",
+    "replication": "several trainings",
+    "failures": "this experiment on the model",
+}
+
 
 def section(study: Study) -> str:
     """The whole of finding 4."""
@@ -69,7 +76,7 @@ def _status(study: Study) -> str:
 def _question(study: Study, name: str) -> str:
     title, method = QUESTIONS[name]
     answers = [_answer(study, result) for result in _answers(study, name)]
-    missing = f"Not measured here: `{_command(name)}` does it."
+    missing = f"Not measured here: it takes {NEEDS[name]}; `{_command(name)}` does it."
     return "\n\n".join([f"### {title}", method, *(answers or [missing])])
 
 

@@ -217,10 +217,13 @@ def _seeds(study: Study) -> str:
         return "One or two trainings of a model say nothing about trainings in general."
     results = [result for label in labels if (result := study.result(label, "induction")) is not None]
     verdicts = [result.finding("induction.heads").verdict for result in results]
-    low, high = share_interval(verdicts.count("supported"), len(verdicts))
+    low, _ = share_interval(verdicts.count("supported"), len(verdicts))
+    _, high = share_interval(len(verdicts) - verdicts.count("not supported"), len(verdicts))
+    unclear = verdicts.count("undecided")
     return (
         f"Over {len(verdicts)} trainings that differ in their seed, induction heads form in {verdicts.count('supported')} and "
-        f"do not form in {verdicts.count('not supported')} (the share that forms them: 95 % interval {100 * low:.0f} to "
+        f"do not form in {verdicts.count('not supported')}{f', undecided in {unclear}' if unclear else ''} (the share that "
+        f"forms them: 95 % interval {100 * low:.0f} to "
         f"{100 * high:.0f} %)."
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from nanoscope.findings import Finding, number
 from nanoscope.report.contents import Study
-from nanoscope.report.pieces import capital, evidence_table, link, picture, said, status
+from nanoscope.report.pieces import capital, evidence_table, link, over_trainings, picture, said, status
 from nanoscope.results import Result
 
 METHOD = """### Methodology
@@ -72,8 +72,8 @@ def _floor(result: Result) -> str:
     floor = result["table_floor"].values
     listed = ", ".join(f"n = {n} {number(float(x))}" for n, x in enumerate(floor, start=1))
     return (
-        f"(No reading can be told nearer to a table than tables of two halves of the text are to each other: {listed} nats. "
-        "Long tables are far from everything for that reason alone.)"
+        f"(Tables of two halves of the text lie this far from each other: {listed} nats. Differences below these cannot be "
+        "told, and long tables are far from everything for that reason alone.)"
     )
 
 
@@ -82,20 +82,22 @@ def _interpretation(study: Study) -> str:
     result = study.result(study.main, "lenses")
     if result is None:
         return ""
-    hypothesis = [_clause(result.finding(f"lenses.{claim}")) for claim in ("gradual", "first_layer", "deeper")]
+    hypothesis = [_clause(study, result.finding(f"lenses.{claim}")) for claim in ("gradual", "first_layer", "deeper")]
     places = int(result["places"].sel(kind="all").values.sum())
     return (
-        f"### Interpretation\n\nOf the hypothesis: {'; '.join(hypothesis)}. All of it is of one training of one model, read on "
-        f"{places:,} places of validation text.\n\n### Implications for AI safety\n\nSmall. An intermediate reading is what a "
+        f"### Interpretation\n\nOf the hypothesis: {'; '.join(hypothesis)}. What is not of several trainings is of "
+        f"{study.main}, "
+        f"read on {places:,} places of validation text.\n\n### Implications for AI safety\n\nSmall. An intermediate reading "
+        "is what a "
         "fixed map makes of a layer: it can miss what the unembedding does not see, and a learned map can add what the layer "
         "does not know, which is why both are bounded here by a control. Nothing follows for models of another size."
     )
 
 
-def _clause(finding: Finding) -> str:
+def _clause(study: Study, finding: Finding) -> str:
     verdicts = {"supported": "holds", "not supported": "does not hold", "undecided": "is not decided"}
     sentence = finding.claim.rstrip(".")
-    return f'"{sentence[0].lower()}{sentence[1:]}" {verdicts[finding.verdict]}'
+    return f'"{sentence[0].lower()}{sentence[1:]}" {verdicts[finding.verdict]}{over_trainings(study, finding.id)}'
 
 
 def lens_table(result: Result) -> str:

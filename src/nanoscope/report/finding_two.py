@@ -6,7 +6,7 @@ import numpy as np
 
 from nanoscope.findings import number
 from nanoscope.report.contents import Study
-from nanoscope.report.pieces import capital, evidence_table, link, picture, said, status
+from nanoscope.report.pieces import capital, evidence_table, link, over_trainings, picture, said, status
 from nanoscope.results import Result, head_name
 
 METHOD = """### Methodology
@@ -136,8 +136,10 @@ def _interpretation(study: Study) -> str:
         "names, or follows something that they do not name.",
         "undecided": f"Whether most heads of {study.main} specialise is not decided.",
     }[share.verdict]
+    seeds = f"That most heads have a class is {share.verdict}{over_trainings(study, share.id)}."
     return (
-        f"### Interpretation\n\n{sentence} A name describes where attention goes on this text, no more: what a head is for "
+        f"### Interpretation\n\n{sentence} {seeds} A name describes where attention goes on this text, no more: what a head "
+        "is for "
         "is a matter of ablation and patching, and heads do several things at once. The same instrument names planted heads as "
         "the last paragraph of each model says.\n\n### Implications for AI safety\n\nSmall. Names of heads are a map, not an "
         "explanation; that a share of heads has none, at a stated criterion, is worth as much as the names."

@@ -47,7 +47,8 @@ def _emergence(study: Study, labels: list[str]) -> str:
         if forms.verdict == "supported":
             formed[label] = [_step(forms.evidence.facts[end]) for end in ("from", "to")]
         else:
-            without.append(f"none within {forms.evidence.facts['steps']} iterations")
+            none = "none" if forms.verdict == "not supported" else "undecided"
+            without.append(f"{none} within {forms.evidence.facts['steps']} iterations")
     told = [_counted(without, len(measured))] if without else []
     if formed:
         starts, ends = zip(*formed.values(), strict=True)
@@ -83,7 +84,7 @@ def _layer(study: Study, label: str) -> str:
     heads = result.finding("induction.heads")
     layers = study.subject(label)["config"]["n_layer"]
     if heads.verdict != "supported":
-        return f"none of {layers} layers"
+        return f"none of {layers} layers" if heads.verdict == "not supported" else "undecided"
     return f"{heads.evidence.facts['head'].partition('H')[0]} of {layers} layers"
 
 

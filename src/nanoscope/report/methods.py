@@ -40,7 +40,10 @@ def _patching(study: Study) -> str:
         result = study.result(label, "induction")
         if result is not None:
             right = result.finding("induction.localised").verdict == "supported"
-            lines.append(f"- Identifies the right components in {label}: **{'yes' if right else 'no'}**. "
+            asked = (
+                "Identifies the right components in" if study.role(label) == "planted" else "Names the copy's parts in"
+            )
+            lines.append(f"- {asked} {label}: **{'yes' if right else 'no'}**. "
                          f"{result.finding('induction.localised').text}")  # fmt: skip
     main = study.result(study.main, "induction")
     if main is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nanoscope.findings import Finding, number
+from nanoscope.findings import VERDICTS, Finding, number
 from nanoscope.report.contents import Study, figure_path
 from nanoscope.results import Result
 
@@ -18,7 +18,15 @@ def status(study: Study, experiment: str, claim: str) -> str:
     if result is None:
         return "not measured"
     found = result.finding(f"{experiment}.{claim}")
-    return f'complete; "{found.claim.rstrip(".")}": *{found.verdict}*'
+    return f'complete; "{found.claim.rstrip(".")}": *{found.verdict}*{over_trainings(study, found.id)}'
+
+
+def over_trainings(study: Study, claim: str) -> str:
+    """How the trainings of the model that differ in their seed judge a claim, to follow its verdict."""
+    results = [study.result(label, claim.split(".", maxsplit=1)[0]) for label in study.with_role("model")]
+    verdicts = [result.finding(claim).verdict for result in results if result is not None]
+    told = [f"{verdict} in {verdicts.count(verdict)}" for verdict in VERDICTS if verdict in verdicts]
+    return f" (of {len(verdicts)} trainings, {', '.join(told)})" if len(verdicts) > 1 else ""
 
 
 def link(result: Result) -> str:

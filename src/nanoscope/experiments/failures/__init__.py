@@ -14,7 +14,7 @@ from nanoscope.plots import failures as plots
 EXPERIMENT = Experiment(
     name="failures",
     question="Can circuit measurements predict the model's failures?",
-    version=1,
+    version=2,
     params=Params,
     measure=measure,
     judge=judge,

@@ -44,8 +44,9 @@ CLAIMS = (
         figure="failures_auroc",
         prose={
             "supported": "They add **{value}** [{low}, {high}] more than random heads of the same layers do ({null}).",
-            "not supported": "They add no more than random heads of the same layers do: {value} [{low}, {high}] above their "
-            "{null}.",
+            "not supported": "They add {value} [{low}, {high}] more than random heads of the same layers do ({null}): less "
+            "than "
+            "the {threshold} that would count.",
             "undecided": "Whether they add more than random heads of the same layers is not decided: {why}.",
         },
     ),
@@ -68,15 +69,15 @@ CLAIMS = (
         id="failures.alone",
         sentence="Circuit measurements alone predict errors as well as the confidence does.",
         criterion=Criterion(">=", 0.0),
-        null_is="the text alone, in the same measure",
+        null_is="matches and n-gram table alone, in the same measure",
         figure="failures_auroc",
         prose={
-            "supported": "Without the confidence they do as well: AUROC {circuit}, {value} [{low}, {high}] above the "
-            "confidence's (the text alone: {null}).",
-            "not supported": "Without the confidence they do worse: AUROC {circuit}, {value} [{low}, {high}] against the "
-            "confidence's (the text alone: {null}).",
-            "undecided": "Without the confidence they have an AUROC of {circuit}; whether that is as good as the confidence's "
-            "is not decided ({value} [{low}, {high}]; the text alone: {null}).",
+            "supported": "Without the confidence, with the matches alone beside them, they do as well: AUROC {circuit}, "
+            "{value} [{low}, {high}] against the confidence's {confidence}. {text}",
+            "not supported": "Without the confidence, with the matches alone beside them, they do worse: AUROC {circuit}, "
+            "{value} [{low}, {high}] against the confidence's {confidence}. {text}",
+            "undecided": "Without the confidence, with the matches alone beside them, they have an AUROC of {circuit}; whether "
+            "that is as good as the confidence's {confidence} is not decided ({value} [{low}, {high}]). {text}",
         },
     ),
     Claim(
@@ -88,7 +89,8 @@ CLAIMS = (
         prose={
             "supported": "The model is as sure as it is right: the mean probability of its first choice is {sure}, the share "
             "that is right {right} (difference {value} [{low}, {high}]). {states}",
-            "not supported": "The model is not as sure as it is right: the mean probability of its first choice is {sure}, the "
+            "not supported": "The model is **{sign}** than it is right: the mean probability of its first choice is {sure}, "
+            "the "
             "share that is right {right} (difference {value} [{low}, {high}]). {states}",
             "undecided": "Whether the model is as sure as it is right is not decided: the mean probability of its first choice "
             "is {sure}, the share that is right {right} (difference {value} [{low}, {high}]). {states}",

@@ -121,7 +121,12 @@ def _alone(sweeps: Sweeps) -> Evidence:
     """Area of the circuit alone minus that of the confidence alone."""
     value, interval = _gain(sweeps, "circuit", "confidence")
     null = _area(sweeps, "text") - _area(sweeps, "confidence")
-    facts = {"circuit": number(_area(sweeps, "circuit"))}
+    text = f"Matches and n-gram table, given the model's first choice, have {number(_area(sweeps, 'text'))}."
+    facts = {
+        "circuit": number(_area(sweeps, "circuit")),
+        "confidence": number(_area(sweeps, "confidence")),
+        "text": text,
+    }
     return Evidence(value, interval, _windows(sweeps), "windows", null, facts)
 
 
@@ -135,8 +140,13 @@ def _calibrated(sweeps: Sweeps) -> Evidence:
         return sure / places - (1 - errors / places)
 
     places, errors, sure = sums.sum(-1)
-    facts = {"sure": number(sure / places), "right": number(1 - errors / places), "states": _by_group(sweeps)}
     value = float(excess(sums.sum(-1)))
+    facts = {
+        "sure": number(sure / places),
+        "right": number(1 - errors / places),
+        "states": _by_group(sweeps),
+        "sign": "surer" if value > 0 else "less sure",
+    }
     return Evidence(value, percentile_interval(excess(drawn)), _windows(sweeps), "windows", 0.0, facts)
 
 

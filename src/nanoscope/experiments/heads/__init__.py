@@ -13,7 +13,7 @@ from nanoscope.plots import heads as plots
 EXPERIMENT = Experiment(
     name="heads",
     question="What does each attention head do?",
-    version=1,
+    version=2,
     params=Params,
     measure=measure,
     judge=judge,

@@ -79,17 +79,19 @@ CLAIMS = (
     ),
     Claim(
         id="heads.ablation",
-        sentence="Classified heads matter more than others of the same layers.",
+        sentence="The heads of the largest class matter more than others of the same layers.",
         criterion=Criterion(">=", 0.02),
-        null_is="as many other heads of the same layers",
+        null_is="as many other heads of the same layers, whatever their class",
         figure="heads_ablation",
         prose={
-            "supported": "Without its {cls} heads ({heads}) the model loses **{value} nats** per character more [{low}, "
-            "{high}] than without as many others of the same layers ({own} against {null}). By class: {each}.",
-            "not supported": "Without its {cls} heads ({heads}) the model loses {value} nats per character more [{low}, "
-            "{high}] than without as many others of the same layers ({own} against {null}): less than the {threshold} that "
-            "would count. By class: {each}.",
-            "undecided": "Whether classified heads matter more than others is not decided: {why}. By class: {each}.",
+            "supported": "Without the heads of its largest class, {cls} ({heads}), the model loses **{value} nats** per "
+            "character more [{low}, {high}] than without as many others of the same layers, whatever their class ({own} "
+            "against {null}). By class: {each}.",
+            "not supported": "Without the heads of its largest class, {cls} ({heads}), the model loses {value} nats per "
+            "character more [{low}, {high}] than without as many others of the same layers, whatever their class ({own} "
+            "against {null}): less than the {threshold} that would count. By class: {each}.",
+            "undecided": "Whether the heads of the largest class matter more than others is not decided: {why}. By class: "
+            "{each}.",
         },
     ),
     Claim(
@@ -101,10 +103,10 @@ CLAIMS = (
         prose={
             "supported": "**{value}** [{low}, {high}] of the {n} pairs of an earlier and a later head compose (through "
             "queries, keys or values) more than 97.5 % of the pairs that cannot; most: {most} (randomly oriented heads: "
-            "{random}).",
+            "{random}). Pairs share heads, so the interval is too narrow.",
             "not supported": "Only {value} [{low}, {high}] of the {n} pairs of an earlier and a later head compose (through "
             "queries, keys or values) more than 97.5 % of the pairs that cannot; most: {most} (randomly oriented heads: "
-            "{random}).",
+            "{random}). Pairs share heads, so the interval is too narrow.",
             "undecided": "{value} [{low}, {high}] of the {n} pairs of an earlier and a later head compose (through queries, "
             "keys or values) more than 97.5 % of the pairs that cannot, which decides nothing; most: {most}.",
         },

@@ -101,7 +101,8 @@ def _ablation(sweeps: Sweeps) -> Evidence:
     intact, ablated = sweeps["ablation_intact"].values, sweeps["ablation"]
     names = [str(name) for name in ablated.labels("cls")]
     lost = ablated.values - intact
-    each = ", ".join(f"{name} {lost[i, 0].mean():+.3f}" for i, name in enumerate(names)) or "there is none"
+    costs = [f"{name} {lost[names.index(name), 0].mean():+.3f}" for name in members(sweeps)]
+    each = ", ".join(costs) or "there is none"
     comparable = [name for name in members(sweeps) if not np.isnan(lost[names.index(name), 1]).any()]
     if not comparable:
         why = "no head has a class" if not names else "no layer has heads left to compare with"

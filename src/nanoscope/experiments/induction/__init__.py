@@ -13,7 +13,7 @@ from nanoscope.plots import induction as plots
 EXPERIMENT = Experiment(
     name="induction",
     question="Do induction heads form, and do they do the work?",
-    version=2,
+    version=3,
     params=Params,
     measure=measure,
     judge=judge,

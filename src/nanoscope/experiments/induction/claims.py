@@ -182,7 +182,7 @@ CLAIMS = (
             "The later heads' clean outputs already carry its work, so they are enough; both together give {both}.",
             "not supported": "No AND gate shows: corrupting {previous} destroys {needed} and {induction} {induction_needed} of "
             "the difference, restoring {previous} alone brings back {alone} and both {both}.",
-            "undecided": "An AND gate is not judged or not decided: it takes a previous-token head below the induction heads.",
+            "undecided": "Whether the parts form an AND gate is not decided: {why}.",
         },
     ),
     Claim(
@@ -198,8 +198,8 @@ CLAIMS = (
             "not supported": "Read through the logit lens, the prediction settles early, after {layer} of {depth} layers on "
             "average ({value} of the depth [{low}, {high}]); the right character's probability exceeds one half {half} "
             "and ends at {final}.",
-            "undecided": "When the copy's prediction settles is not judged, or not decided: it takes a copy that is predicted "
-            "(the lens's top character is the model's from {layer} of {depth} layers on; the right one ends at {final}).",
+            "undecided": "When the copy's prediction settles is not decided: {why} (the lens's top character is the model's "
+            "from {layer} of {depth} layers on; the right one ends at {final}).",
         },
     ),
     Claim(

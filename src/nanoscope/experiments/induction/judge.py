@@ -193,10 +193,12 @@ def _and_gate(sweeps: Sweeps, chosen: Selection) -> Evidence:
         "induction_needed": number(_share(sweeps, "noise", 0)[0]),
     }
     if not (chosen.found and chosen.fed and sweeps["patch_informative"].values):
-        return Evidence(math.nan, UNDEFINED, _examples(sweeps), "sequences", 0.0, facts)
+        why = "the copy changes too little to patch" if chosen.found and chosen.fed else "there are no two such parts"
+        return Evidence(math.nan, UNDEFINED, _examples(sweeps), "sequences", 0.0, {**facts, "why": why})
     plain, sets = sweeps["patch_plain"].values.mean(-1)[:, None], sweeps["patch_sets"].values.mean(-1)[None]
-    value = float(_gate(plain[0], plain[1], sets)[0])
-    return Evidence(value, _resampled_share(sweeps, _gate), _examples(sweeps), "sequences", 0.0, facts)
+    value, interval = float(_gate(plain[0], plain[1], sets)[0]), _resampled_share(sweeps, _gate)
+    facts["why"] = f"the least of what it needs is {number(value)} [{number(interval[0])}, {number(interval[1])}]"
+    return Evidence(value, interval, _examples(sweeps), "sequences", 0.0, facts)
 
 
 def _gate(clean: np.ndarray, corrupt: np.ndarray, sets: np.ndarray) -> np.ndarray:
@@ -222,7 +224,10 @@ def _convergence(sweeps: Sweeps) -> Evidence:
     }
     predicted = _accuracy(sweeps).interval[0] > 0
     interval = mean_interval(settled, "lens") if predicted else UNDEFINED
-    return Evidence(float(settled.mean()), interval, len(settled), "sequences", 0.0, facts)
+    value = float(settled.mean())
+    ends = f"{number(value)} of the depth [{number(interval[0])}, {number(interval[1])}]"
+    facts["why"] = ends if predicted else "the copy is not predicted"
+    return Evidence(value, interval, len(settled), "sequences", 0.0, facts)
 
 
 def _cost(sweeps: Sweeps) -> Evidence:

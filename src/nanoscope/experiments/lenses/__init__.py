@@ -13,7 +13,7 @@ from nanoscope.plots import lenses as plots
 EXPERIMENT = Experiment(
     name="lenses",
     question="How do predictions form, through the layers and through training?",
-    version=1,
+    version=2,
     params=Params,
     measure=measure,
     judge=judge,

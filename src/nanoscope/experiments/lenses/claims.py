@@ -20,7 +20,7 @@ CLAIMS = (
     ),
     Claim(
         id="lenses.first_layer",
-        sentence="After the first layer the model knows what a bigram table knows.",
+        sentence="After the first layer the model is nearest to the bigram table.",
         criterion=Criterion("within", 2.0, 0.5),
         null_is="untrained model",
         figure="lenses_ngrams",
@@ -39,11 +39,13 @@ CLAIMS = (
         criterion=Criterion(">=", 1.0),
         null_is="no layer differs",
         prose={
-            "supported": "With depth it comes nearer to longer contexts: nearest n by reading {course}, {value} [{low}, "
-            "{high}] more at the output than after the first layer.",
-            "not supported": "It comes no nearer to longer contexts with depth: nearest n by reading {course}.",
-            "undecided": "Whether it comes nearer to longer contexts with depth is not decided: nearest n by reading {course} "
-            "(difference {value} [{low}, {high}]).",
+            "supported": "With depth it comes nearer to longer contexts: of the tables up to n = {longest}, nearest n by "
+            "reading {course}, **{value}** [{low}, {high}] more at the output than after the first layer.",
+            "not supported": "With depth it comes nearer to longer contexts by less than {threshold}: of the tables up to "
+            "n = {longest}, nearest n by reading {course} (difference {value} [{low}, {high}]).",
+            "undecided": "Whether it comes nearer to longer contexts with depth is not decided: of the tables up to n = "
+            "{longest}, "
+            "nearest n by reading {course} (difference {value} [{low}, {high}]).",
         },
     ),
     Claim(
@@ -68,11 +70,14 @@ CLAIMS = (
         figure="lenses_settling",
         prose={
             "supported": "Predictions settle (KL to the output stays below 0.1 nats) late: after {readings} of {layers} layers "
-            "on average by the tuned lens, **{value}** of the depth [{low}, {high}]; {logit} by the logit lens. {half}",
+            "on average by the tuned lens, **{value}** of the depth [{low}, {high}] (untrained model: {null}); {logit} by the "
+            "logit lens. {half}",
             "not supported": "Predictions settle (KL to the output stays below 0.1 nats) early: after {readings} of {layers} "
-            "layers on average by the tuned lens, **{value}** of the depth [{low}, {high}]; {logit} by the logit lens. {half}",
+            "layers on average by the tuned lens, **{value}** of the depth [{low}, {high}] (untrained model: {null}); {logit} "
+            "by the logit lens. {half}",
             "undecided": "By the tuned lens predictions settle (KL to the output stays below 0.1 nats) after {readings} of "
-            "{layers} layers on average, {value} of the depth [{low}, {high}]; {logit} by the logit lens. {half}",
+            "{layers} layers on average, {value} of the depth [{low}, {high}] (untrained model: {null}); {logit} by the logit "
+            "lens. {half}",
         },
     ),
     Claim(

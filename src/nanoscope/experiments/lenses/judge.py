@@ -91,7 +91,7 @@ def _deeper(sweeps: Sweeps) -> Evidence:
     drawn = np.moveaxis(resampled_means(tables, "deeper"), 0, -1)
     n, each = nearest(tables.mean(0)), nearest(drawn)
     interval = percentile_interval(each[-1] - each[1]) if len(n) > 2 else UNDEFINED
-    facts = {"course": ", ".join(map(str, n))}
+    facts = {"course": ", ".join(map(str, n)), "longest": str(tables.shape[1])}
     return Evidence(int(n[-1] - n[1]), interval, len(tables), "windows", 0.0, facts)
 
 

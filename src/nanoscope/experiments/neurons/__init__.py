@@ -13,7 +13,7 @@ from nanoscope.plots import neurons as plots
 EXPERIMENT = Experiment(
     name="neurons",
     question="What do the hidden units know?",
-    version=1,
+    version=2,
     params=Params,
     measure=measure,
     judge=judge,

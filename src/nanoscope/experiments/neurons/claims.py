@@ -79,8 +79,8 @@ CLAIMS = (
         prose={
             "supported": "It grows with depth: the best neuron of a layer in the second half tells those concepts with an "
             "AUROC **{value}** higher [{low}, {high}] than that of a layer in the first ({layers}).",
-            "not supported": "It does not grow with depth: second half minus first half of the layers is {value} [{low}, "
-            "{high}], short of {threshold} ({layers}).",
+            "not supported": "It grows with depth by less than {threshold}: second half minus first half of the layers is "
+            "{value} [{low}, {high}] ({layers}).",
             "undecided": "Whether it grows with depth is not decided: {state}.",
         },
     ),

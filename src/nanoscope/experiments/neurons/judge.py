@@ -194,7 +194,7 @@ def _dead(sweeps: Sweeps) -> Evidence:
 def _universal(sweeps: Sweeps) -> Evidence:
     """Neurons whose excess correlation is above 0.5 with every other training."""
     if "universality" not in sweeps:
-        state = "not measured: it takes another training of the same recipe (`--twins`), and one was analysed"
+        state = "not measured: it takes another training of the same recipe (`--twins`)"
         return Evidence(math.nan, UNDEFINED, 0, "neurons", 0.0, {"state": state})
     excess = sweeps["universality"].sel(measure="excess").values
     universal = (excess >= 0.5).all(axis=0)

@@ -12,7 +12,7 @@ from nanoscope.plots import replication as plots
 EXPERIMENT = Experiment(
     name="replication",
     question="What replicates across trainings?",
-    version=2,
+    version=3,
     params=Params,
     measure=measure,
     judge=judge,

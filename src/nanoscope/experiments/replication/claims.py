@@ -11,14 +11,17 @@ CLAIMS = (
         figure="replication_verdicts",
         prose={
             "supported": "**{same} of {n} claims** get the same verdict in all {trainings} trainings ({percent} %, 95 % "
-            "interval {percents}; undecided in all: {open}); verdicts drawn at random would agree in a share of {null}. Those "
-            "that differ: {differ}. Supported in one training and not supported in another: {opposed}.",
+            "interval {percents}; undecided in all: {open}); of the {decided} decided in some training, {agreed} are decided "
+            "alike in all. Those that differ: {differ}. Supported in one training and not supported in another: {opposed}. "
+            "Claims depend on one another, so the interval is too narrow.",
             "not supported": "Only {same} of {n} claims get the same verdict in all {trainings} trainings ({percent} %, 95 % "
-            "interval {percents}; undecided in all: {open}); verdicts drawn at random would agree in a share of {null}. Those "
-            "that differ: {differ}. Supported in one training and not supported in another: {opposed}.",
+            "interval {percents}; undecided in all: {open}); of the {decided} decided in some training, {agreed} are decided "
+            "alike in all. Those that differ: {differ}. Supported in one training and not supported in another: {opposed}. "
+            "Claims depend on one another, so the interval is too narrow.",
             "undecided": "{same} of {n} claims get the same verdict in all {trainings} trainings ({percent} %, 95 % interval "
-            "{percents}; undecided in all: {open}), which does not decide whether most do; drawn at random, a share of {null} "
-            "would. Those that differ: {differ}. Supported in one training and not supported in another: {opposed}.",
+            "{percents}; undecided in all: {open}), which does not decide whether most do; of the {decided} decided in some "
+            "training, {agreed} are decided alike in all. Those that differ: {differ}. Supported in one training and not "
+            "supported in another: {opposed}.",
         },
     ),
     Claim(
@@ -27,10 +30,12 @@ CLAIMS = (
         criterion=Criterion(">=", 0.5),
         null_is="none",
         prose={
-            "supported": "Induction heads form in {count} of {n} trainings (a share of {value} [{low}, {high}]).",
-            "not supported": "Induction heads form in {count} of {n} trainings (a share of {value} [{low}, {high}]): fewer "
+            "supported": "Induction heads form in {count} of {n} trainings{unclear} (a share of {value} [{low}, {high}]).",
+            "not supported": "Induction heads form in {count} of {n} trainings{unclear} (a share of {value} [{low}, {high}]): "
+            "fewer "
             "than half of such trainings form one.",
-            "undecided": "Induction heads form in {count} of {n} trainings, too few trainings to say whether more than half "
+            "undecided": "Induction heads form in {count} of {n} trainings{unclear}, too few trainings to say whether more "
+            "than half "
             "of them do ([{low}, {high}]).",
         },
     ),
@@ -40,9 +45,12 @@ CLAIMS = (
         criterion=Criterion(">=", 0.5),
         null_is="none",
         prose={
-            "supported": "A previous-token head forms in {count} of {n} trainings (a share of {value} [{low}, {high}]).",
-            "not supported": "A previous-token head forms in {count} of {n} trainings (a share of {value} [{low}, {high}]).",
-            "undecided": "A previous-token head forms in {count} of {n} trainings, too few to say whether more than half form "
+            "supported": "A previous-token head forms in {count} of {n} trainings{unclear} (a share of {value} [{low}, "
+            "{high}]).",
+            "not supported": "A previous-token head forms in {count} of {n} trainings{unclear} (a share of {value} [{low}, "
+            "{high}]).",
+            "undecided": "A previous-token head forms in {count} of {n} trainings{unclear}, too few to say whether more than "
+            "half form "
             "one ([{low}, {high}]).",
         },
     ),
@@ -83,7 +91,9 @@ CLAIMS = (
         prose={
             "supported": "Heads of the same index are no more alike than any two of the same layer ({value} [{low}, {high}], "
             "inside the margin of 0.05).",
-            "not supported": "Heads of the same index are more alike than two of the same layer, by {value} [{low}, {high}].",
+            "not supported": "Heads of the same index are {sign} alike than two of the same layer: a difference of {value} "
+            "[{low}, "
+            "{high}].",
             "undecided": "Whether heads of the same index are more alike than two of the same layer is not decided ({value} "
             "[{low}, {high}]).",
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,6 +45,8 @@ def _same(verdicts: Sweep) -> Evidence:
         "percent": f"{100 * agree.mean():.0f}",
         "percents": f"{100 * low:.0f} to {100 * high:.0f}",
         "open": str(int(undecided.sum())),
+        "decided": str(int((~undecided).sum())),
+        "agreed": str(int((agree & ~undecided).sum())),
         "differ": ", ".join(differ) or "none",
         "opposed": ", ".join(str(claim) for claim in np.array(verdicts.labels("claim"))[opposed]) or "none",
     }
@@ -51,10 +54,13 @@ def _same(verdicts: Sweep) -> Evidence:
 
 
 def _formed(verdicts: Sweep, claim: str) -> Evidence:
-    """In how many trainings a claim is supported, with the exact interval."""
+    """In how many trainings a claim is supported, with the exact interval: undecided ones may be either."""
+    trainings = verdicts.values.shape[1]
     if claim not in verdicts.labels("claim"):
-        return _counted(None, verdicts.values.shape[1], {})
-    return _counted(int((verdicts.sel(claim=claim).values == 1).sum()), verdicts.values.shape[1], {})
+        return _counted(None, trainings, {"unclear": ""})
+    yes, open_ = (int((verdicts.sel(claim=claim).values == VERDICT[word]).sum()) for word in ("supported", "undecided"))
+    counted = _counted(yes, trainings, {"unclear": f", undecided in {open_}" if open_ else ""})
+    return replace(counted, interval=(counted.interval[0], share_interval(yes + open_, trainings)[1]))
 
 
 def _depth(sweeps: Mapping[str, Sweep]) -> Evidence:
@@ -80,12 +86,13 @@ def _alike(sweeps: Mapping[str, Sweep], assignment: str) -> Evidence:
     trainings = sweeps["verdicts"].values.shape[1]
     if "agreement" not in sweeps:
         return Evidence(
-            math.nan, NOT_JUDGED, trainings, "trainings", math.nan, {"matched": "unknown", "any": "unknown"}
+            math.nan, NOT_JUDGED, trainings, "trainings", math.nan, {"matched": "unknown", "any": "unknown", "sign": ""}
         )
     table = sweeps["agreement"]
     mine, within, every = (table.sel(assignment=name).values for name in (assignment, "within layers", "any"))
-    facts = {"matched": f"{np.nanmean(mine):.2f}", "any": f"{np.nanmean(every):.2f}"}
     more = mine - within
+    sign = "more" if np.nanmean(more) > 0 else "less"
+    facts = {"matched": f"{np.nanmean(mine):.2f}", "any": f"{np.nanmean(every):.2f}", "sign": sign}
     return Evidence(
         float(np.nanmean(more)), pair_interval(more), trainings, "trainings", float(np.nanmean(within)), facts
     )
