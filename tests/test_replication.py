@@ -139,6 +139,22 @@ def test_verdicts_are_counted_per_claim_with_exact_intervals(tmp_path) -> None:
         assert all(checklist(draw(result)).values())
 
 
+def test_an_undecided_training_counts_as_neither(tmp_path) -> None:
+    """Three that form, two undecided, one that does not: the interval reaches from none of the two to both."""
+    rng = np.random.default_rng(6)
+    shape, told = (len(CLASSES), LAYERS, HEADS), [1.0, 1.0, 1.0, np.nan, np.nan, 0.0]
+    trainings = [
+        _training(f"seed {i}", (rng.random(shape), rng.random(shape)), {"induction.heads": x, "induction.gain": np.nan})
+        for i, x in enumerate(told)
+    ]
+    result = run_comparison(REPLICATION, _group(trainings), Params(), tmp_path)
+    evidence = result.finding("replication.induction").evidence
+    assert evidence.interval == (share_interval(3, 6)[0], share_interval(5, 6)[1])
+    assert evidence.facts == {"count": "3", "unclear": ", undecided in 2"}
+    same = result.finding("replication.findings").evidence.facts
+    assert (same["open"], same["decided"], same["agreed"]) == ("1", "1", "0")
+
+
 def test_one_training_is_too_few(tmp_path) -> None:
     alone = _group([_training("seed 1", (np.zeros((5, 4, 6)), np.zeros((5, 4, 6))), {})])
     with pytest.raises(NanoscopeError, match="at least 2 trainings, not 1"):
