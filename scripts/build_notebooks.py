@@ -4,6 +4,7 @@ The .py is the source; the .ipynb is what it shows. Cell ids and metadata are fi
 results gives the same file. Usage: `make notebooks` (or `python scripts/build_notebooks.py NAME ...`).
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FOLDER = Path(__file__).resolve().parent.parent / "experiments"
 
 
@@ -32,7 +34,16 @@ def _settled(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for index, cell in enumerate(notebook.cells):
         cell["id"] = f"c{index:03d}"
         cell.metadata = nbformat.from_dict({})
+        for place, output in enumerate(cell.get("outputs", ())):
+            if "text/html" in output.get("data", {}):
+                output.data["text/html"] = _numbered(output.data["text/html"], f"{cell['id']}-{place}")
     return notebook
+
+
+def _numbered(html: str, place: str) -> str:
+    """The same page with its random ids (xarray draws some for every table) counted instead."""
+    ids = {name: f"{place}-{i}" for i, name in enumerate(dict.fromkeys(UUID.findall(html)))}
+    return UUID.sub(lambda found: ids[found[0]], html)
 
 
 if __name__ == "__main__":
