@@ -38,7 +38,7 @@ def _model(study: Study, label: str) -> str:
         alone = study.subject(label)["config"]["attention_only"]
         return f"#### {capital(label)}\n\nAttention-only: it has no neurons." if alone else ""
     paragraphs = {
-        "The search": said(result, "planted"),
+        "The search.": said(result, "planted"),
         "Concepts.": said(result, "selective", "learned", "basis", "depth"),
         "Nested concepts.": said(result, "conditional"),
         "What they say.": f"{_roles(result)} {said(result, 'ablation')}",

@@ -12,7 +12,7 @@ from nanoscope.plots import emergence as plots
 EXPERIMENT = Experiment(
     name="emergence",
     question="When in training do induction heads appear, and what else does?",
-    version=5,
+    version=6,
     params=Params,
     measure=measure,
     judge=judge,

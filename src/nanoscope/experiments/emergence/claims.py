@@ -122,10 +122,10 @@ CLAIMS = (
         prose={
             "supported": "Where the last five characters stood before in the window, the loss falls by **{value} nats** "
             "[{low}, {high}] more than in new passages. In order: {events}.",
-            "not supported": "Where the last five characters stood before in the window, the loss falls by {value} nats "
-            "[{low}, {high}] more than in new passages: less than {threshold}. In order: {events}.",
-            "undecided": "Where the last five characters stood before in the window, the loss falls by {value} nats "
-            "[{low}, {high}] more than in new passages, which decides nothing. In order: {events}.",
+            "not supported": "Where the last five characters stood before in the window, the loss falls no {threshold} nats "
+            "further than in new passages (difference {value} [{low}, {high}]). In order: {events}.",
+            "undecided": "Whether the loss falls further where the last five characters stood before in the window than in "
+            "new passages is not decided (difference {value} nats [{low}, {high}]). In order: {events}.",
         },
     ),
 )
