@@ -21,6 +21,7 @@ import nanoscope
 from nanoscope.checkpoint import Checkpoint
 from nanoscope.checks import require_sound
 from nanoscope.corpora.corpus import Corpus
+from nanoscope.errors import NanoscopeError
 from nanoscope.experiments.digest import source_digest
 from nanoscope.findings import Claim, Finding
 from nanoscope.results import Result, Sweep, load_result, save_result
@@ -84,6 +85,14 @@ class Experiment:
     reads: tuple[str, ...] = ()
     of_training: bool = False
     """What it reads are the checkpoints of one training, so that it tells of a model."""
+
+
+def require_least(params: Any, **least: int) -> None:
+    """Refuse a setting below its least, which is 1 where none is named; a seed may be anything."""
+    for name, value in asdict(params).items():
+        needed = least.get(name, 1)
+        if name != "seed" and isinstance(value, int) and value < needed:
+            raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {needed}, not {value}")
 
 
 def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder: Path) -> Result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from nanoscope.analysis import ablation, states
 from nanoscope.analysis.states import Circuit
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import Subject, Sweeps, timed
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed
 from nanoscope.experiments.failures.control import planted_failures
 from nanoscope.experiments.failures.predict import Text, coefficients, compare, require_errors, shuffled_gain
 from nanoscope.model import GPT
@@ -54,10 +54,7 @@ class Params:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in fields(self) if f.name != "seed"):
-            least = FEWEST_WINDOWS if name.endswith("windows") else 1
-            if getattr(self, name) < least:
-                raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(self, name)}")
+        require_least(self, select_windows=FEWEST_WINDOWS, fit_windows=FEWEST_WINDOWS, test_windows=FEWEST_WINDOWS)
 
 
 QUICK = Params(select_windows=40, fit_windows=240, test_windows=320, random_sets=3, control_examples=32)

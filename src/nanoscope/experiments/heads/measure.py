@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +16,7 @@ from nanoscope.analysis import ablation, characters, composition, heads, taxonom
 from nanoscope.analysis.profile import Profile, profile
 from nanoscope.analysis.taxonomy import mean_of_present
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import Subject, Sweeps, timed
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed
 from nanoscope.experiments.heads import control
 from nanoscope.experiments.heads.label import ALL_CLASSES, FAMILIES, labels
 from nanoscope.model import GPT
@@ -55,10 +55,7 @@ class Params:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in fields(self) if f.name != "seed"):
-            least = 4 if name.endswith("windows") else 2 if name == "sequences" else 1
-            if getattr(self, name) < least:
-                raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(self, name)}")
+        require_least(self, windows=4, planted_windows=4, sequences=2)
 
 
 QUICK = Params(

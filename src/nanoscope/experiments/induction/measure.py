@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from nanoscope import metrics, tasks
 from nanoscope.analysis import ablation, attribution, behaviour, composition, heads, lens, patching
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import Subject, Sweeps, timed
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed
 from nanoscope.experiments.induction.select import Head, Selection, p_values, select
 from nanoscope.model import GPT
 from nanoscope.ngrams import NGrams
@@ -44,10 +44,7 @@ class Params:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in fields(self) if f.name != "seed"):
-            least = 2 if name in ("sequences", "patch_examples", "natural_examples") else 1
-            if getattr(self, name) < least:
-                raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(self, name)}")
+        require_least(self, sequences=2, patch_examples=2, natural_examples=2)
 
 
 QUICK = Params(

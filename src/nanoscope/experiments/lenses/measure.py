@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +14,7 @@ from nanoscope.activations import residual_streams, run
 from nanoscope.analysis import attribution, lens, tuned
 from nanoscope.checkpoint import load
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import Subject, Sweeps, timed
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed
 from nanoscope.model import GPT
 from nanoscope.ngrams import NGrams
 from nanoscope.passages import NAMES, Passages, passages, windows_to_fit
@@ -50,10 +50,7 @@ class Params:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in fields(self) if f.name not in ("seed", "checkpoints")):
-            least = 2 if name.endswith("windows") else 1
-            if getattr(self, name) < least:
-                raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(self, name)}")
+        require_least(self, windows=2, damage_windows=2, checkpoints=0)
         if self.tuned_tokens > 200_000:
             raise NanoscopeError(
                 f"--tuned-tokens must be at most 200000, not {self.tuned_tokens}: they are kept in memory"

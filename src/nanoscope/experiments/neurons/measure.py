@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ import torch
 from nanoscope.analysis import neuron_ablation, neuron_weights, neurons, universality
 from nanoscope.checkpoint import Checkpoint, load
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import Subject, Sweeps
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least
 from nanoscope.experiments.neurons.cards import Neuron, cards
 from nanoscope.experiments.neurons.claims import SELECTIVE
 from nanoscope.experiments.neurons.control import control
@@ -59,10 +59,7 @@ class Params:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in (f.name for f in fields(self) if f.name not in ("seed", "twins")):
-            least = 2 if name == "ablation_windows" else 1
-            if getattr(self, name) < least:
-                raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(self, name)}")
+        require_least(self, ablation_windows=2)
 
 
 QUICK = Params(

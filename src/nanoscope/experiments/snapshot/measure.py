@@ -14,7 +14,7 @@ from nanoscope.analysis import behaviour, composition, heads, reading
 from nanoscope.checkpoint import Checkpoint
 from nanoscope.corpora.corpus import Corpus
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import Subject, Sweeps
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least
 from nanoscope.findings import Finding
 from nanoscope.model import GPT
 from nanoscope.ngrams import NGrams
@@ -40,9 +40,7 @@ class Params:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("sequences", 2), ("lengths", 1), ("windows", 2)):
-            if getattr(self, name) < least:
-                raise NanoscopeError(f"--{name} must be at least {least}, not {getattr(self, name)}")
+        require_least(self, sequences=2, windows=2)
 
 
 @dataclass(frozen=True)
