@@ -1,10 +1,13 @@
 """Fixtures, and shape checks: under pytest every annotated array argument is checked by jaxtyping and beartype."""
 
 import os
+import signal
 import typing
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell that starts tests in the background has them, and all that they start, ignore Ctrl-C."""
 import beartype  # noqa: F401
 import jaxtyping
 import matplotlib.figure  # noqa: F401
