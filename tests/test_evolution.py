@@ -213,12 +213,22 @@ def test_the_smallest_size_that_copies_is_found_and_cells_not_run_are_shown(tmp_
     verdicts = {f.id.split(".")[1]: f.verdict for f in result.findings}
     assert verdicts == {"one_layer": "supported", "two_layers": "supported", "text_heads": "supported",
                         "depth": "supported", "width": "not supported"}  # fmt: skip
+    assert "Left out: width 64, where no training" in result.finding("scale.one_layer").text
     assert "2 layers of width 128 (256,000 parameters)" in result.finding("scale.two_layers").text
     assert result.finding("scale.depth").evidence.value == pytest.approx(0.3)
     assert np.isnan(result["scores"].sel(task="text", layers=4, width=256).values).all()
     figure = SCALE.figures["scale_capabilities"](result)
     assert "not run" in {text.get_text() for ax in figure.axes for text in ax.texts}
     assert all(all(checklist(draw(result)).values()) for draw in SCALE.figures.values())
+
+
+def test_a_width_that_learned_nothing_says_nothing_of_one_layer(tmp_path: Path) -> None:
+    """Where nothing copies, one layer is not judged; where one layer itself copies, its width counts."""
+    shapes = [("echo", layers, width, seed) for layers in (1, 2, 4) for width in (64, 128, 256) for seed in (1, 2, 3)]
+    for copier, verdict in ((0, "undecided"), (1, "not supported"), (2, "supported")):
+        cells = [_cell(*shape, 0.9 - 0.01 * shape[3] if shape[1:3] == (copier, 128) else 0.01, 2.0) for shape in shapes]
+        found = run_comparison(SCALE, Group("sizes", "seeds", tuple(cells)), SCALE.params(), tmp_path / str(copier))
+        assert found.finding("scale.one_layer").verdict == verdict
 
 
 def test_flops_of_the_canonical_training() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,9 +32,15 @@ def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
 
 
 def _one_layer(copies: Sweep, params: Params) -> Evidence:
+    """The best width at one layer. A width at which no training copies, however deep, was not learned at all: that one
+    layer does not copy there says nothing, and it is left out and named (so since the first run of all sizes)."""
     rows = copies.sel(layers=min(params.layers)).values
-    best = _best(rows)
-    return NOT_RUN if best is None else _over_seeds(rows[best], 0.0, {})
+    learned = np.array([(copies.sel(width=width).values >= COPIES).any() for width in params.widths])
+    silent = ", ".join(str(width) for width, any_copies in zip(params.widths, learned, strict=True) if not any_copies)
+    told = f"Left out: width {silent}, where no training of any depth copies, so that depth is not what it lacks."
+    facts = {"silent": told if silent else ""}
+    best = _best(np.where(learned[:, None], rows, np.nan))
+    return replace(NOT_RUN, facts=facts) if best is None else _over_seeds(rows[best], 0.0, facts)
 
 
 def _two_layers(copies: Sweep, params: Params, sizes: Sweep) -> Evidence:
@@ -41,7 +48,7 @@ def _two_layers(copies: Sweep, params: Params, sizes: Sweep) -> Evidence:
     rows, facts = copies.sel(layers=2).values, {"smallest": _smallest(copies, sizes, params), "width": "unknown"}
     best = _best(rows)
     if best is None:
-        return Evidence(NOT_RUN.value, NOT_RUN.interval, 0, "trainings", math.nan, facts)
+        return replace(NOT_RUN, facts=facts)
     one = float(np.nanmean(copies.sel(layers=1, width=params.widths[best]).values))
     return _over_seeds(rows[best], one, {**facts, "width": str(params.widths[best])})
 
@@ -75,7 +82,7 @@ def _text_heads(scores: Sweep, params: Params) -> Evidence:
         "cell": "unknown",
     }
     if best is None:
-        return Evidence(NOT_RUN.value, NOT_RUN.interval, 0, "trainings", math.nan, facts)
+        return replace(NOT_RUN, facts=facts)
     return _over_seeds(flat[best], 0.0, {**facts, "cell": _cell(*cells[best])})
 
 
