@@ -135,6 +135,8 @@ FEW_CONTROL = {**FEW, "induction": replace(QUICK, patch_examples=64)}
 SEEDS = tuple(range(1, 9))
 """A sign test over trainings takes six; eight leave room."""
 SIZE_ITERATIONS = 2000
+WIDE, WIDE_RATE = 256, 1e-3
+"""From this width on the control's task is trained at this rate: at the control's own none of nine trainings learned it."""
 COMPARISONS: dict[str, Any] = {"evolution": Evolution(), "replication": Replication(), "scale": Scale()}
 
 
@@ -163,6 +165,8 @@ def _size(task: str, layers: int, width: int, seed: int) -> Member:
     """One cell of the range of sizes: heads of width 32, on the text or on the control's task."""
     recipe = QUICK_MODEL if task == "text" else ECHO_CONTROL
     model = replace(recipe.model, n_layer=layers, n_embd=width, n_head=width // 32)
+    if task == "echo" and width >= WIDE:
+        recipe = replace(recipe, learning_rate=WIDE_RATE, min_learning_rate=WIDE_RATE)
     end = replace(recipe, model=model, seed=seed, iterations=SIZE_ITERATIONS, checkpoint_every=SIZE_ITERATIONS)
     label = f"{layers} layer{'s' * (layers > 1)} of width {width} on the {task} task, seed {seed}"
     recipe = replace(end, dense_until=0)

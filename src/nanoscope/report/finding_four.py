@@ -24,8 +24,9 @@ QUESTIONS = {
         "4b. How small can a model be?",
         "Models of 1, 2 and 4 layers and widths 64, 128 and 256 are trained on the text and on the control task, three seeds "
         "each, and measured by the same scores. A size has a capability where all its trainings pass the threshold. A "
-        "width at which no training of any depth copies is left out of what is said of one layer (added after the first run, "
-        "in which the widest learned nothing at the learning rate that all share).",
+        "width at which no training of any depth copies is left out of what is said of one layer. (Added after a first run, in "
+        "which none of nine trainings of width 256 learned the control task; that width was then trained again at a third of "
+        "the learning rate, and these are its results.)",
     ),
     "replication": (
         "4c. What replicates across trainings?",
