@@ -11,7 +11,7 @@ from scipy import stats as scipy_stats
 from nanoscope import metrics
 from nanoscope import model as arithmetic
 from nanoscope.activations import run
-from nanoscope.analysis import neuron_ablation, neuron_weights, neurons, selectivity, universality
+from nanoscope.analysis import neuron_ablation, neuron_weights, neurons, selectivity
 from nanoscope.edits import mean, zero
 from nanoscope.errors import NanoscopeError
 from nanoscope.hidden import Windows, by_layer, every_layer, windows
@@ -398,37 +398,3 @@ def test_a_neuron_that_writes_nothing_or_never_changes_is_worth_nothing() -> Non
         model, laid.tokens[:, :-1], laid.tokens[:, 1:], [(0, 4), (1, 9)], [0.0, 0.0]
     )
     assert np.abs(found.change.values).max() < 1e-5
-
-
-# ---- universality --------------------------------------------------------------------------------------------------
-
-
-def _shuffled(model: GPT) -> GPT:
-    """The same function, its neurons in another order in every layer."""
-    other = random_model()
-    other.load_state_dict(model.state_dict())
-    for layer, block in enumerate(other.blocks):
-        order = torch.randperm(64, generator=torch.Generator().manual_seed(layer))
-        assert block.mlp is not None
-        block.mlp.c_fc.weight.copy_(block.mlp.c_fc.weight[order])
-        block.mlp.c_proj.weight.copy_(block.mlp.c_proj.weight[:, order])
-    return other
-
-
-def test_a_model_whose_neurons_were_shuffled_is_the_same_and_another_seed_is_not() -> None:
-    model, other = random_model(seed=0), random_model(seed=1)
-    laid = windows(_tokens(_text(3000)), 24, 3000)
-    same = universality.excess_correlation(model, _shuffled(model), laid, "test")
-    np.testing.assert_allclose(same.sel(measure="best").values, 1, atol=1e-4)
-    assert same.sel(measure="excess").values.min() > 0.1
-    found = universality.excess_correlation(model, other, laid, "test")
-    mine, theirs = _post(model, laid).reshape(192, -1), _post(other, laid).reshape(192, -1)
-    expected = np.corrcoef(mine, theirs)[:192, 192:].max(1).reshape(3, 64)
-    np.testing.assert_allclose(found.sel(measure="best").values, expected, atol=1e-3)
-    assert found.sel(measure="excess").values.mean() < same.sel(measure="excess").values.mean() - 0.3
-
-
-def test_a_rotation_keeps_lengths() -> None:
-    turn = universality.rotation(40, "test")
-    torch.testing.assert_close(turn @ turn.T, torch.eye(40), atol=1e-5, rtol=0)
-    assert not torch.equal(turn, universality.rotation(40, "other"))

@@ -34,9 +34,10 @@ class Plan:
 def plan_study(study: Study) -> Plan:
     """The stages of a study with what each needs."""
     made = {member.name: _made(member) for member in study.members}
+    members = {member.name: member for member in study.members}
     if len(made) < len(study.members):
         raise NanoscopeError(f"two members of the study {study.name} have the same name; give each its own")
-    own = [stage for member in study.members for stage in _of_member(member, made[member.name])]
+    own = [stage for member in study.members for stage in _of_member(member, made[member.name], members)]
     between = [_between(compared, study, made) for compared in study.comparisons]
     stages = sorted([*own, *between], key=lambda stage: KINDS.index(stage.kind))
     told = [name for names in made.values() for e, ns in names.items() if e not in PER_CHECKPOINT for name in ns]
@@ -57,7 +58,7 @@ def _made(member: Member) -> Made:
     }
 
 
-def _of_member(member: Member, made: Made) -> list[Stage]:
+def _of_member(member: Member, made: Made, members: Mapping[str, Member]) -> list[Stage]:
     trained = _training(member)
     needs = tuple(stage.name for stage in trained)
     stages = trained
@@ -70,6 +71,11 @@ def _of_member(member: Member, made: Made) -> list[Stage]:
             read = _read(experiment, reads, member.label, [made])
             work = Comparison(experiment, member.experiments[experiment], member.label, read, member)
             stages.append(Stage(names[0], "compare", member.label, work, needs + read))
+        elif open_experiment(experiment).twinned:
+            twins = tuple(members[name] for name in member.twins)
+            also = tuple(stage.name for twin in twins for stage in _training(twin))
+            work = Analysis(member, experiment, twins=twins)
+            stages.append(Stage(names[0], "analyse", member.label, work, needs + also))
         else:
             stages.append(Stage(names[0], "analyse", member.label, Analysis(member, experiment), needs))
     return stages

@@ -6,7 +6,7 @@ and of comparisons, each an experiment that reads the members' results.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from nanoscope.experiments.neurons.measure import Params as Neurons
 from nanoscope.experiments.replication.measure import Params as Replication
 from nanoscope.experiments.scale.measure import Params as Scale
 from nanoscope.experiments.snapshot.measure import Params as Snapshot
+from nanoscope.experiments.universality.measure import Params as Universality
 from nanoscope.model import GPTConfig
 from nanoscope.recipe import Recipe
 
@@ -43,6 +44,8 @@ class Member:
     """A named corpus that it is trained and measured on; None: the study's."""
     released: bool = False
     """Its end is published in half precision, and what is published is what is analysed."""
+    twins: tuple[str, ...] = ()
+    """Names of other trainings of its recipe, with which `TWINNED` experiments compare it."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,9 @@ SEEDS = tuple(range(1, 9))
 SIZE_ITERATIONS = 2000
 WIDE, WIDE_RATE = 256, 1e-3
 """From this width on the control's task is trained at this rate: at the control's own none of nine trainings learned it."""
+TWINNED: dict[str, Any] = {"universality": Universality()}
+TWIN_SEEDS = (2, 3, 4, 5)
+"""Five trainings in all, as many as Gurnee et al. compared."""
 COMPARISONS: dict[str, Any] = {"evolution": Evolution(), "replication": Replication(), "scale": Scale()}
 
 
@@ -191,7 +197,10 @@ def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple
 
 def _published(preset: str, settings: Mapping[str, Any], control: Mapping[str, Any]) -> Study:
     """Everything: eight trainings of the model and of the control, the planted model, other texts, all sizes."""
-    models = tuple(replace(_model(preset, seed, settings), released=seed == 1) for seed in SEEDS)
+    first, *further = (_model(preset, seed, settings) for seed in SEEDS)
+    twins = tuple(f"{preset}-{seed}" for seed in TWIN_SEEDS)
+    first = replace(first, released=True, twins=twins, experiments={**settings, **TWINNED})
+    models = (first, *further)
     controls = tuple(_control(seed, control) for seed in SEEDS)
     others = tuple(_other_text(corpus, settings) for corpus in ("code", "wiki"))
     comparisons = (
@@ -207,15 +216,23 @@ def only(study: Study, seeds: int, leave_out: Sequence[str] = ()) -> Study:
 
     Comparisons are of what is left; one of less than two trainings is left out.
     """
-    kept = tuple(
+    left = tuple(
         member
         for member in study.members
         if (member.recipe is None or member.recipe.seed <= seeds)
         and not any(member.name.startswith(name) for name in leave_out)
     )
-    names = {member.name for member in kept}
+    names = {member.name for member in left}
+    kept = tuple(_with_twins(member, names) for member in left)
     compared = [replace(one, members=tuple(name for name in one.members if name in names)) for one in study.comparisons]
     return Study(study.name, kept, tuple(one for one in compared if len(one.members) > 1))
+
+
+def _with_twins(member: Member, names: Collection[str]) -> Member:
+    """The member with those of its twins that are left; without any it is compared with none."""
+    twins = tuple(name for name in member.twins if name in names)
+    alone = {name: params for name, params in member.experiments.items() if name not in TWINNED}
+    return replace(member, twins=twins, experiments=member.experiments if twins else alone)
 
 
 STUDIES = {

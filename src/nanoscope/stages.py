@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,8 @@ class Analysis(_GivesResult):
     member: Member
     experiment: str
     step: int | None = None
+    twins: tuple[Member, ...] = ()
+    """Other trainings, whose ends it is compared with."""
 
     @property
     def text(self) -> str | None:
@@ -154,7 +156,8 @@ class Analysis(_GivesResult):
         return _identity(self.experiment, self.member.experiments[self.experiment]) | {"step": self.step}
 
     def make(self, place: Place, inputs: Outputs) -> str:
-        subject = open_member(self.member, place, self.step)
+        twins = tuple(load(place.end(twin)) for twin in self.twins)
+        subject = replace(open_member(self.member, place, self.step), twins=twins)
         params = self.member.experiments[self.experiment]
         return run_experiment(open_experiment(self.experiment), subject, params, place.results).key
 

@@ -9,6 +9,7 @@ models must differ in their seed: two checkpoints of one training share their ne
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,25 +21,50 @@ from nanoscope.results import Sweep
 from nanoscope.seeds import seed_for
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
 BLOCK = 512
 UNIVERSAL = 0.5
 
 
-def excess_correlation(model: GPT, other: GPT, windows: Windows, *labels: object) -> Sweep:
+def posts(model: GPT, windows: Windows) -> Iterator[Float[Tensor, "neuron char"]]:
+    """The activations of a model's neurons, layer after layer."""
+    return (hidden.post for hidden in by_layer(model, windows))
+
+
+def excess_correlation(
+    mine: Sequence[Float[Tensor, "neuron char"]], theirs: Iterable[Float[Tensor, "neuron char"]], *labels: object
+) -> Sweep:
     """`[measure, layer, neuron]`: "best" correlation with any neuron of the other model, the same with its neurons
-    "rotated", and the "excess" of the first. In single precision, block by block; 0 for a neuron that never changes."""
-    mine = [standardised(hidden.post) for hidden in by_layer(model, windows)]
-    best, rotated = (torch.full((len(mine), len(mine[0])), -1.0) for _ in range(2))
-    for layer, hidden in enumerate(by_layer(other, windows)):
-        turned = rotation(len(hidden.post), layer, *labels) @ hidden.post
-        for found, theirs in ((best, hidden.post), (rotated, turned)):
-            columns = standardised(theirs).T.contiguous()
-            for row, neurons in enumerate(mine):
+    "rotated", and the "excess" of the first. In single precision, block by block; 0 for a neuron that never changes.
+
+    `mine` and `theirs` are the two models' `posts` on the same characters; of the second one layer is held at a time."""
+    rows = [standardised(post) for post in mine]
+    best, rotated = (torch.full((len(rows), len(rows[0])), -1.0) for _ in range(2))
+    for layer, post in enumerate(theirs):
+        turned = rotation(len(post), layer, *labels) @ post
+        for found, other in ((best, post), (rotated, turned)):
+            columns = standardised(other).T.contiguous()
+            for row, neurons in enumerate(rows):
                 torch.maximum(found[row], _largest(neurons, columns), out=found[row])
     values = torch.stack([best, rotated, best - rotated]).double().numpy()
     return Sweep(values, ("measure", "layer", "neuron"), "correlation", {"measure": ("best", "rotated", "excess")})
+
+
+def shared_half(layers: int, neurons: int, *labels: object) -> Bool[Tensor, "layer neuron"]:
+    """Which neurons `half_shared` leaves in place: a random half of every layer."""
+    generator = torch.Generator().manual_seed(seed_for("shared half", layers, neurons, *labels))
+    return torch.rand(layers, neurons, generator=generator).argsort(dim=1) < neurons // 2
+
+
+def half_shared(
+    mine: Iterable[Float[Tensor, "neuron char"]],
+    strange: Iterable[Float[Tensor, "neuron char"]],
+    shared: Bool[Tensor, "layer neuron"],
+) -> Iterator[Float[Tensor, "neuron char"]]:
+    """The planted answer: another model that has the `shared` neurons of this one, and a strange model's in place of the
+    others."""
+    return (torch.where(kept[:, None], a, b) for a, b, kept in zip(mine, strange, shared, strict=True))
 
 
 def standardised(rows: Float[Tensor, "neuron char"]) -> Float[Tensor, "neuron char"]:

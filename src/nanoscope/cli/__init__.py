@@ -112,6 +112,7 @@ def _run(name: str, arguments: list[str]) -> None:
         out: Path = Path("runs/mine"),
         label: str | None = None,
         threads: int = 0,
+        twins: tuple[Path, ...] = (),
     ) -> None:
         """Run the experiment on a checkpoint, and draw its figures.
 
@@ -122,18 +123,27 @@ def _run(name: str, arguments: list[str]) -> None:
             out: folder for results and figures.
             label: what the report calls the model.
             threads: CPU threads; 0 takes all cores.
+            twins: checkpoints of other trainings, for an experiment that compares them (universality).
         """
-        _run_on(experiment, checkpoint, settings, data, out, label, threads)
+        _run_on(experiment, checkpoint, settings, data, out, label, threads, twins)
 
     run.__annotations__["settings"] = Annotated[measured.params, tyro.conf.arg(name="")]
     run.__annotations__ |= {"data": str | None, "label": str | None}
     run.__annotations__ |= {"checkpoint": tyro.conf.Positional[Path], "out": Path, "threads": int}
-    run.__defaults__ = (measured.params(), None, Path("runs/mine"), None, 0)
+    run.__annotations__ |= {"twins": tuple[Path, ...]}
+    run.__defaults__ = (measured.params(), None, Path("runs/mine"), None, 0, ())
     tyro.cli(run, prog=f"nanoscope run {name}", description=experiment.question, args=arguments)
 
 
 def _run_on(
-    experiment: Any, path: Path, settings: Any, data: str | None, out: Path, label: str | None, threads: int
+    experiment: Any,
+    path: Path,
+    settings: Any,
+    data: str | None,
+    out: Path,
+    label: str | None,
+    threads: int,
+    twins: tuple[Path, ...],
 ) -> None:
     import torch
 
@@ -143,12 +153,15 @@ def _run_on(
     from nanoscope.plots.style import save_png
     from nanoscope.train import checkpoints
 
+    if twins and not experiment.twinned:
+        raise NanoscopeError(f"{experiment.name} looks at one training; leave --twins out")
     torch.set_num_threads(thread_count(threads))
     checkpoint, corpus = load(path), open_text(data)
     for note in checkpoint.notes:
         say(f"note: {note}")
     role = "control" if checkpoint.training.get("data") == "echo" else "model"
-    subject = Subject(checkpoint, corpus, label or f"the model {path}", role, checkpoints(path.parent))
+    others = tuple(load(twin) for twin in twins)
+    subject = Subject(checkpoint, corpus, label or f"the model {path}", role, checkpoints(path.parent), others)
     with store.only_writer(out):
         result = _answer(experiment, subject, settings, out / "results")
         drawn = {name: out / "figures" / f"{name}-{result.key[-12:]}.png" for name in experiment.figures}

@@ -15,6 +15,7 @@ EXPERIMENTS: dict[str, tuple[str, str]] = {
     "heads": ("nanoscope.experiments.heads", "What does each attention head do?"),
     "lenses": ("nanoscope.experiments.lenses", "How do predictions form, through the layers and through training?"),
     "neurons": ("nanoscope.experiments.neurons", "What do the hidden units know?"),
+    "universality": ("nanoscope.experiments.universality", "Do other trainings grow the same neurons?"),
     "evolution": ("nanoscope.experiments.evolution", "How do circuits evolve, and do all trainings go the same way?"),
     "scale": ("nanoscope.experiments.scale", "How small can a model be?"),
     "replication": ("nanoscope.experiments.replication", "What replicates across trainings?"),

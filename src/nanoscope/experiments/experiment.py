@@ -43,6 +43,8 @@ class Subject:
     """"model", "control" or "planted": where the report puts it."""
     history: Mapping[int, Path] = field(default_factory=dict)
     """Earlier checkpoints of the same training, by step."""
+    twins: tuple[Checkpoint, ...] = ()
+    """Other trainings of the same recipe, for an experiment that is `twinned`."""
 
     @property
     def start(self) -> int | None:
@@ -85,6 +87,8 @@ class Experiment:
     reads: tuple[str, ...] = ()
     of_training: bool = False
     """What it reads are the checkpoints of one training, so that it tells of a model."""
+    twinned: bool = False
+    """It compares the model with other trainings of its recipe, which its subject's `twins` are."""
 
 
 def require_least(params: Any, **least: int) -> None:
@@ -104,6 +108,7 @@ def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder
         "history": sorted(subject.history),
         "corpus": subject.corpus.sha256,
         "dtype": str(subject.checkpoint.model.wte.weight.dtype).removeprefix("torch."),
+        **({"twins": [twin.sha256 for twin in subject.twins]} if subject.twins else {}),
     }
     wanted = Result(experiment.name, _plain(identity), describe(subject), {})
     if (folder / wanted.key).exists():

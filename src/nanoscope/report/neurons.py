@@ -42,13 +42,20 @@ def _model(study: Study, label: str) -> str:
         "Concepts.": said(result, "selective", "learned", "basis", "depth"),
         "Nested concepts.": said(result, "conditional"),
         "What they say.": f"{_roles(result)} {said(result, 'ablation')}",
-        "All neurons.": said(result, "dead", "universal"),
+        "All neurons.": said(result, "dead"),
     }
     texts = [f"**{name}** {text} ([evidence]({link(result)}))" for name, text in paragraphs.items()]
+    twinned = study.result(label, "universality")
     pictures = [picture(study, label, name) for name in PICTURES[: len(PICTURES) if label == study.main else 1]]
-    return "\n\n".join(
-        [f"#### {capital(label)}", *texts, _best(result), _families(result), *pictures, evidence_table(result)]
-    )
+    parts = [*texts, _best(result), _families(result), *pictures, evidence_table(result)]
+    return "\n\n".join([f"#### {capital(label)}", *parts, *(_universality(study, twinned) if twinned else ())])
+
+
+def _universality(study: Study, result: Result) -> list[str]:
+    """Whether other trainings grow the same neurons."""
+    text = f"**Across trainings.** {said(result, 'some', 'alike', 'sees')} ([evidence]({link(result)}))"
+    label = str(result.subject["label"])
+    return [text, picture(study, label, "universality_neurons"), evidence_table(result)]
 
 
 def _roles(result: Result) -> str:

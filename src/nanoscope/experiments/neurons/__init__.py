@@ -13,7 +13,7 @@ from nanoscope.plots import neurons as plots
 EXPERIMENT = Experiment(
     name="neurons",
     question="What do the hidden units know?",
-    version=2,
+    version=3,
     params=Params,
     measure=measure,
     judge=judge,

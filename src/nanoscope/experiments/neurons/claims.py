@@ -133,19 +133,6 @@ CLAIMS = (
         },
     ),
     Claim(
-        id="neurons.universal",
-        sentence="Some neurons are universal: another training has grown them too.",
-        criterion=Criterion(">=", 0.01),
-        null_is="rotations of the other model's neurons",
-        prose={
-            "supported": "**{count} of {n}** neurons are universal (correlated with a neuron of the other training{s} by at "
-            "least 0.5 more than with any of as many rotated ones).",
-            "not supported": "Only {count} of {n} neurons are universal (correlated with a neuron of the other training{s} by "
-            "at least 0.5 more than with any of as many rotated ones).",
-            "undecided": "Whether other trainings grow the same neurons is {state}.",
-        },
-    ),
-    Claim(
         id="neurons.cost",
         sentence="All of it costs less than a minute per layer.",
         criterion=Criterion("<=", 60_000),

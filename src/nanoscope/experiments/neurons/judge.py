@@ -33,7 +33,6 @@ def judge(sweeps: Sweeps, params: Params) -> tuple[Finding, ...]:
         "neurons.conditional": _conditional(sweeps),
         "neurons.ablation": _ablation(sweeps),
         "neurons.dead": _dead(sweeps),
-        "neurons.universal": _universal(sweeps),
         "neurons.cost": _cost(sweeps),
     }
     return tuple(claim.found(evidence[claim.id]) for claim in CLAIMS)
@@ -189,18 +188,6 @@ def _dead(sweeps: Sweeps) -> Evidence:
     }
     interval = share_interval(int(gone.sum()), gone.size)
     return Evidence(float(gone.mean()), interval, gone.size, "neurons", 0.0, facts)
-
-
-def _universal(sweeps: Sweeps) -> Evidence:
-    """Neurons whose excess correlation is above 0.5 with every other training."""
-    if "universality" not in sweeps:
-        state = "not measured: it takes another training of the same recipe (`--twins`)"
-        return Evidence(math.nan, UNDEFINED, 0, "neurons", 0.0, {"state": state})
-    excess = sweeps["universality"].sel(measure="excess").values
-    universal = (excess >= 0.5).all(axis=0)
-    interval = share_interval(int(universal.sum()), universal.size)
-    facts = {"count": str(int(universal.sum())), "s": "s" if len(excess) > 1 else "", "state": "not decided"}
-    return Evidence(float(universal.mean()), interval, universal.size, "neurons", 0.0, facts)
 
 
 def _cost(sweeps: Sweeps) -> Evidence:

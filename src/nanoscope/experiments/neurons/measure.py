@@ -11,8 +11,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from nanoscope.analysis import neuron_ablation, neuron_weights, neurons, universality
-from nanoscope.checkpoint import Checkpoint, load
+from nanoscope.analysis import neuron_ablation, neuron_weights, neurons
+from nanoscope.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments.experiment import Subject, Sweeps, require_least
 from nanoscope.experiments.neurons.cards import Neuron, cards
@@ -53,9 +53,6 @@ class Params:
     """Random neurons of the same layer beside each ablated one."""
     ablation_windows: int = 24
     cards: int = 4
-    twins: tuple[str, ...] = ()
-    """Checkpoints of other trainings (other seeds) of the same shape and text."""
-    twin_characters: int = 8192
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -115,7 +112,6 @@ def measure(subject: Subject, params: Params) -> Sweeps:
         "cards": lambda: cards(
             setting.model, over, setting.whole, subject.corpus.text, weights, telling(found, setting, params.cards)
         ),
-        "universality": lambda: _universality(setting),
     }
     for name, stage in stages.items():
         sweeps |= _timed(seconds, name, stage)
@@ -218,42 +214,6 @@ def _random_neurons(setting: Setting, chosen: list[Neuron]) -> list[Neuron]:
         others = rng.permutation(np.setdiff1d(np.arange(width), mine))
         picked += [(layer, int(neuron)) for neuron in others[: setting.params.random_neurons * len(mine)]]
     return picked
-
-
-def _universality(setting: Setting) -> Sweeps:
-    """Excess correlations with the neurons of every other training, `[twin, measure, layer, neuron]`; none without one."""
-    parts = [
-        universality.excess_correlation(
-            setting.model, _twin(setting, path), _twin_windows(setting), setting.params.seed
-        )
-        for path in setting.params.twins
-    ]
-    if not parts:
-        return {}
-    return {
-        "universality": Sweep(
-            np.stack([part.values for part in parts]), ("twin", *parts[0].dims), "correlation", parts[0].coords
-        )
-    }
-
-
-def _twin(setting: Setting, path: str) -> GPT:
-    """The model of another training; NanoscopeError where it is another kind of model, or no other training."""
-    other, mine = load(path), setting.checkpoint
-    if other.model.config != mine.model.config or other.vocabulary != mine.vocabulary:
-        raise NanoscopeError(f"{path} is a model of another shape or vocabulary, so it is no twin")
-    if other.training.get("seed") == mine.training.get("seed"):
-        raise NanoscopeError(
-            f"{path} is of the same seed, or neither checkpoint says its own; a twin is another training"
-        )
-    return other.model
-
-
-def _twin_windows(setting: Setting) -> Windows:
-    corpus, context = setting.subject.corpus, setting.model.config.block_size
-    return windows(
-        setting.checkpoint.encode(corpus.val), context, setting.params.twin_characters, setting.subject.start
-    )
 
 
 def _examples(over: neurons.OverText) -> Sweeps:

@@ -14,7 +14,7 @@ from nanoscope.plots import scale as plots
 EXPERIMENT = Experiment(
     name="scale",
     question="How small can a model be and still have a capability?",
-    version=2,
+    version=3,
     params=Params,
     measure=measure,
     judge=judge,

@@ -14,11 +14,11 @@ CLAIMS = (
         figure="scale_capabilities",
         prose={
             "supported": "On the control task, one layer gains at most {value} accuracy from a copy [{low}, {high}] (the best "
-            "width's mean over {n} trainings): copying takes a second layer. {silent}",
+            "width's mean over {n} trainings): copying takes a second layer.{silent}",
             "not supported": "On the control task, one layer gains {value} accuracy from a copy [{low}, {high}] at the best "
-            "width ({n} trainings): more than the {threshold} that theory would allow it. {silent}",
+            "width ({n} trainings): more than the {threshold} that theory would allow it.{silent}",
             "undecided": "On the control task, one layer gains {value} accuracy from a copy at the best width [{low}, {high}] "
-            "({n} trainings), which decides nothing. {silent}",
+            "({n} trainings), which decides nothing.{silent}",
         },
     ),
     Claim(

@@ -37,7 +37,7 @@ def _one_layer(copies: Sweep, params: Params) -> Evidence:
     rows = copies.sel(layers=min(params.layers)).values
     learned = np.array([(copies.sel(width=width).values >= COPIES).any() for width in params.widths])
     silent = ", ".join(str(width) for width, any_copies in zip(params.widths, learned, strict=True) if not any_copies)
-    told = f"Left out: width {silent}, where no training of any depth copies, so that depth is not what it lacks."
+    told = f" Left out: width {silent}, where no training of any depth copies, so that depth is not what it lacks."
     facts = {"silent": told if silent else ""}
     best = _best(np.where(learned[:, None], rows, np.nan))
     return replace(NOT_RUN, facts=facts) if best is None else _over_seeds(rows[best], 0.0, facts)

@@ -1,0 +1,25 @@
+"""Do other trainings of the same recipe grow the same neurons? (Gurnee et al. 2024, arXiv 2401.12181)
+
+    excess(n) = mean over the other trainings m of (max over j of corr(n, m_j) - max over j of corr(n, (R m)_j))
+
+with R a random rotation of each layer's neurons; a neuron is universal where the excess is above 0.5. Beside it an
+untrained model, and as the planted answer a model that shares half of its neurons with this one.
+"""
+
+from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.universality.claims import CLAIMS
+from nanoscope.experiments.universality.judge import judge
+from nanoscope.experiments.universality.measure import Params, measure
+from nanoscope.plots import universality as plots
+
+EXPERIMENT = Experiment(
+    name="universality",
+    question="Do other trainings grow the same neurons?",
+    version=1,
+    params=Params,
+    measure=measure,
+    judge=judge,
+    claims=CLAIMS,
+    figures={"universality_neurons": plots.neurons},
+    twinned=True,
+)

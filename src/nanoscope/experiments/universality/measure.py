@@ -1,0 +1,80 @@
+"""Universality, the numbers: excess correlations with other trainings, an untrained model, and a planted one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from nanoscope.analysis.universality import excess_correlation, half_shared, posts, shared_half
+from nanoscope.checkpoint import Checkpoint
+from nanoscope.errors import NanoscopeError
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least
+from nanoscope.hidden import Windows, require_neurons, windows
+from nanoscope.model import GPT
+from nanoscope.results import Sweep
+from nanoscope.seeds import seed_for
+
+
+@dataclass(frozen=True)
+class Params:
+    """How much is measured."""
+
+    characters: int = 8192
+    """Of the validation text, in evenly spread windows."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_least(self)
+
+
+def measure(subject: Subject, params: Params) -> Sweeps:
+    """Excess correlations `[twin, measure, layer, neuron]` with other trainings, and beside them an untrained model's and
+    a planted model's. NanoscopeError without another training, or where one is of another kind."""
+    model = subject.checkpoint.model
+    require_neurons(model)
+    _require_twins(subject)
+    laid = _windows(subject, params)
+    mine, strange = tuple(posts(model, laid)), _untrained(model, params.seed)
+    found = [excess_correlation(mine, posts(twin.model, laid), params.seed) for twin in subject.twins]
+    shared = shared_half(len(mine), len(mine[0]), params.seed)
+    twins = tuple(f"seed {twin.training['seed']}" for twin in subject.twins)
+    values = np.stack([one.values for one in found])
+    return {
+        "excess": Sweep(values, ("twin", *found[0].dims), "correlation", {"twin": twins, **found[0].coords}),
+        "untrained": excess_correlation(mine, posts(strange, laid), params.seed),
+        "planted": excess_correlation(mine, half_shared(mine, posts(strange, laid), shared), params.seed),
+        "shared": Sweep(shared.numpy(), ("layer", "neuron"), "yes or no"),
+    }
+
+
+def _require_twins(subject: Subject) -> None:
+    """Refuse what is no other training of the same recipe."""
+    if not subject.twins:
+        raise NanoscopeError("universality compares a model with other trainings; name their checkpoints with --twins")
+    for twin in subject.twins:
+        what = f"the twin of seed {twin.training.get('seed', 'unknown')}"
+        if _kind(twin) != _kind(subject.checkpoint):
+            raise NanoscopeError(
+                f"{what} has another shape or vocabulary; a twin is another training of the same recipe"
+            )
+    seeds = [of.training.get("seed") for of in (subject.checkpoint, *subject.twins)]
+    if None in seeds or len(set(seeds)) < len(seeds):
+        raise NanoscopeError(
+            f"these trainings do not all say different seeds ({', '.join(map(str, seeds))}); a twin is another training"
+        )
+
+
+def _kind(checkpoint: Checkpoint) -> object:
+    return replace(checkpoint.model.config, dropout=0.0), checkpoint.vocabulary
+
+
+def _windows(subject: Subject, params: Params) -> Windows:
+    text = subject.checkpoint.encode(subject.corpus.val)
+    return windows(text, subject.checkpoint.model.config.block_size, params.characters, subject.start)
+
+
+def _untrained(model: GPT, seed: int) -> GPT:
+    torch.manual_seed(seed_for("untrained model", seed))
+    return GPT(model.config).eval().requires_grad_(False)
