@@ -182,6 +182,17 @@ def test_the_page_tells_of_it_where_it_was_measured(excerpt: Corpus, tmp_path: P
     assert "universal" not in alone
     assert twinned.finding("universality.some").text in told
     assert "universality_neurons.png" in told
+    assert "very same weights" not in told
+    others = [_checkpoint(excerpt, seed) for seed in (1, 2)]
+    others[1] = replace(others[1], sha256="trained elsewhere", training={"seed": 2, "val_loss": 1.5})
+    further = [
+        run_experiment(
+            open_experiment("neurons"), Subject(other, excerpt, f"the model, seed {i}"), _FEW_NEURONS, tmp_path
+        )
+        for i, other in enumerate(others, 1)
+    ]
+    told = report.section(Study("quick", (neurons, twinned, *further)))
+    assert "(seed 2: validation loss unknown; in the other sections 1.5000)" in told
 
 
 # ---- the command, and the study ------------------------------------------------------------------------------------

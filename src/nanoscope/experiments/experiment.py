@@ -185,6 +185,7 @@ def describe(subject: Subject) -> dict[str, Any]:
             "training": dict(subject.checkpoint.training),
             "corpus": subject.corpus.name,
             "notes": list(subject.checkpoint.notes),
+            **({"twins": [dict(twin.training) for twin in subject.twins]} if subject.twins else {}),
         }
     )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from nanoscope.analysis.neuron_weights import ROLES
@@ -53,7 +56,8 @@ def _model(study: Study, label: str) -> str:
 
 def _universality(study: Study, result: Result) -> list[str]:
     """Whether other trainings grow the same neurons."""
-    text = f"**Across trainings.** {said(result, 'some', 'alike', 'sees')} ([evidence]({link(result)}))"
+    said_here = f"{said(result, 'some', 'alike', 'sees')}{_other_weights(study, result)}"
+    text = f"**Across trainings.** {said_here} ([evidence]({link(result)}))"
     label = str(result.subject["label"])
     return [text, picture(study, label, "universality_neurons"), evidence_table(result)]
 
@@ -117,3 +121,31 @@ def _families(result: Result) -> str:
     ]
     head = "| family | concepts | a neuron | an untrained model's | a random direction | a probe |\n|---|---|---|---|---|---|"
     return "Concepts told with an AUROC of at least 0.8, by what:\n\n" + "\n".join([head, *rows])
+
+
+def _other_weights(study: Study, result: Result) -> str:
+    """Where the other trainings are not the very weights that the rest of the study tells of: said, with their losses."""
+    told = {study.subject(label)["training"].get("seed"): label for label in study.with_role("model")}
+    twins = list(zip(result.subject["twins"], result.identity["twins"], strict=True))
+    differ = [
+        twin for twin, sha256 in twins if (label := told.get(twin["seed"])) and sha256 not in _weights(study, label)
+    ]
+    if not differ:
+        return ""
+    seeds = ", ".join(str(twin["seed"]) for twin in differ)
+    here = ", ".join(_loss(twin) for twin in differ)
+    there = ", ".join(_loss(study.subject(told[twin["seed"]])["training"]) for twin in differ)
+    return (
+        " For this the other trainings were run once more, and not all ended in the very same weights "
+        f"(seed{'s' * (len(differ) > 1)} {seeds}: validation loss {here}; in the other sections {there})."
+    )
+
+
+def _weights(study: Study, label: str) -> set[str]:
+    """Checksums of what the study's results about one model were measured on."""
+    mine = (result for result in study.results if result.subject["label"] == label)
+    return {str(result.identity["checkpoint"]) for result in mine if "checkpoint" in result.identity}
+
+
+def _loss(training: Mapping[str, Any]) -> str:
+    return f"{training['val_loss']:.4f}" if "val_loss" in training else "unknown"
