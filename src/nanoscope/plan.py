@@ -71,13 +71,11 @@ def _of_member(member: Member, made: Made, members: Mapping[str, Member]) -> lis
             read = _read(experiment, reads, member.label, [made])
             work = Comparison(experiment, member.experiments[experiment], member.label, read, member)
             stages.append(Stage(names[0], "compare", member.label, work, needs + read))
-        elif open_experiment(experiment).twinned:
-            twins = tuple(members[name] for name in member.twins)
+        else:
+            twins = tuple(members[name] for name in member.twins) if open_experiment(experiment).twinned else ()
             also = tuple(stage.name for twin in twins for stage in _training(twin))
             work = Analysis(member, experiment, twins=twins)
             stages.append(Stage(names[0], "analyse", member.label, work, needs + also))
-        else:
-            stages.append(Stage(names[0], "analyse", member.label, Analysis(member, experiment), needs))
     return stages
 
 
