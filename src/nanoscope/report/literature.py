@@ -20,8 +20,12 @@ def section(study: Study) -> str:
 
 
 def _column(study: Study, role: str) -> str:
+    """The model that was trained once, or several times; or the models, where they are of different recipes or texts."""
     labels = study.with_role(role)
-    return labels[0] if len(labels) == 1 else f"{labels[0].rpartition(',')[0]}, {len(labels)} trainings"
+    models = list(dict.fromkeys(label.rpartition(",")[0] or label for label in labels))
+    if len(labels) == 1:
+        return labels[0]
+    return " and ".join(models) if len(models) > 1 else f"{models[0]}, {len(labels)} trainings"
 
 
 def _each(cell: Callable[[Study, str], str]) -> Callable[[Study, list[str]], str]:

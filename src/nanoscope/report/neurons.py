@@ -22,6 +22,9 @@ layer the best neuron is chosen on training text and measured on validation text
 with the concept activates it more than one without. Beside it stand labels shifted along the text (over all neurons and
 concepts), an untrained model, as many random directions of the same activations, and a linear probe of what the neurons
 read. A neuron planted in a copy of the model shows whether the search finds one that is there."""
+LITERATURE = (
+    "In Gurnee et al. (2024), over five seeds, 4.2 % were in GPT-2 small, 1.2 % in GPT-2 medium, 1.3 % in Pythia-160M."
+)
 PICTURES = ("neurons_concepts", "neurons_cards", "neurons_ablation", "neurons_statistics")
 RAISED = 4
 IN_A_TABLE = {**WRITTEN, "|": "bar", "`": "backtick"}
@@ -56,7 +59,7 @@ def _model(study: Study, label: str) -> str:
 
 def _universality(study: Study, result: Result) -> list[str]:
     """Whether other trainings grow the same neurons."""
-    said_here = f"{said(result, 'some', 'alike', 'sees')}{_other_weights(study, result)}"
+    said_here = f"{said(result, 'some', 'alike', 'sees')} {LITERATURE}{_other_weights(study, result)}"
     text = f"**Across trainings.** {said_here} ([evidence]({link(result)}))"
     label = str(result.subject["label"])
     return [text, picture(study, label, "universality_neurons"), evidence_table(result)]

@@ -15,12 +15,13 @@ CLAIMS = (
         null_is="no difference between the two halves",
         prose={
             "supported": "The instrument sees: where half of another model's neurons are this one's and half are an untrained "
-            "model's, {found} of the first are called universal and {false} of the others.",
+            "model's, {found} of the first are called universal and {false} of the others{resemble}.",
             "not supported": "The instrument sees only a part: where half of another model's neurons are this one's and half "
-            "are an untrained model's, {found} of the first are called universal and {false} of the others, so more may be "
-            "shared than is found.",
+            "are an untrained model's, {found} of the first are called universal, so more may be shared than is found, and "
+            "{false} of the others{resemble}.",
             "undecided": "Where half of another model's neurons are this one's and half are an untrained model's, {found} of "
-            "the first are called universal and {false} of the others, which does not decide whether the instrument sees.",
+            "the first are called universal and {false} of the others{resemble}, which does not decide whether the "
+            "instrument sees.",
         },
     ),
     Claim(

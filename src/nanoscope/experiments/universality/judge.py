@@ -37,7 +37,9 @@ def _sees(sweeps: Sweeps) -> Evidence:
     def difference(means: np.ndarray) -> np.ndarray:
         return means[:, 0] / means[:, 2] - means[:, 1] / means[:, 3]
 
-    facts = {"found": _percent(found), "false": _percent(false)}
+    strange = _percent(_share(sweeps["untrained"]))
+    resemble = f" (neurons that resemble a shared one: with the untrained model alone it is {strange})"
+    facts = {"found": _percent(found), "false": _percent(false), "resemble": resemble if false else ""}
     return Evidence(found - false, statistic_interval(parts, difference, "sees"), len(called), "neurons", 0.0, facts)
 
 
@@ -46,7 +48,7 @@ def _some(sweeps: Sweeps) -> Evidence:
     excess = sweeps["excess"].sel(measure="excess").values
     mean = excess.mean(axis=0)
     universal = mean > UNIVERSAL
-    null = float((sweeps["untrained"].sel(measure="excess").values > UNIVERSAL).mean())
+    null = _share(sweeps["untrained"])
     most = np.argsort(-mean, axis=None, kind="stable")[:NAMED]
     names = [(neuron_name(*map(int, np.unravel_index(at, mean.shape))), mean.ravel()[at]) for at in most]
     facts = {
@@ -65,6 +67,11 @@ def _alike(sweeps: Sweeps) -> Evidence:
     null = float(sweeps["untrained"].sel(measure="excess").values.mean())
     facts = {"best": number(float(sweeps["excess"].sel(measure="best").values.mean()))}
     return Evidence(float(per_twin.mean()), seed_interval(per_twin), len(per_twin), "other trainings", null, facts)
+
+
+def _share(excess: Sweep) -> float:
+    """Of all neurons, those that would be universal by one other model."""
+    return float((excess.sel(measure="excess").values > UNIVERSAL).mean())
 
 
 def _percent(share: float) -> str:
