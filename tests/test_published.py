@@ -41,6 +41,12 @@ def test_the_page_has_no_blank_and_every_link_leads_somewhere() -> None:
     assert all((PUBLISHED / target).exists() for target in targets if not target.startswith("http"))
 
 
+def test_every_kind_of_model_stands_in_the_comparison_to_the_literature() -> None:
+    head = (PUBLISHED / "FINDINGS.md").read_text().split("### Comparison to the literature")[1].split("\n")[2]
+    for label in report.read_study(PUBLISHED).labels:
+        assert (label.rpartition(",")[0] or label) in head, label
+
+
 def test_the_publication_is_small() -> None:
     assert sum(path.stat().st_size for path in PUBLISHED.rglob("*") if path.is_file()) < 30_000_000
     parts = list(MODELS.glob("*/model.safetensors*"))

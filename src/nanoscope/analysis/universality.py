@@ -47,7 +47,7 @@ def excess_correlation(
             columns = standardised(other).T.contiguous()
             for row, neurons in enumerate(rows):
                 torch.maximum(found[row], _largest(neurons, columns), out=found[row])
-    values = torch.stack([best, rotated, best - rotated]).double().numpy()
+    values = torch.stack([best, rotated, best - rotated]).numpy()
     return Sweep(values, ("measure", "layer", "neuron"), "correlation", {"measure": ("best", "rotated", "excess")})
 
 

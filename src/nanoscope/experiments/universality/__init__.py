@@ -15,7 +15,7 @@ from nanoscope.plots import universality as plots
 EXPERIMENT = Experiment(
     name="universality",
     question="Do other trainings grow the same neurons?",
-    version=2,
+    version=1,
     params=Params,
     measure=measure,
     judge=judge,

@@ -36,8 +36,9 @@ CLAIMS = (
             "not supported": "Only {count} of {n} neurons are universal, fewer than one in a hundred: over {others} the best "
             "correlation with a neuron there seldom exceeds that with any of as many rotated ones by 0.5 on average (by "
             "layer {layers}; most: {top}).",
-            "undecided": "{count} of {n} neurons are universal over {others}, which does not decide whether one in a hundred "
-            "is (by layer {layers}; most: {top}).",
+            "undecided": "{count} of {n} neurons are universal, which does not decide whether one in a hundred is: over "
+            "{others} the best correlation with a neuron there exceeds that with any of as many rotated ones by 0.5 on "
+            "average (by layer {layers}; most: {top}).",
         },
     ),
     Claim(
