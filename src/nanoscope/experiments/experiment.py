@@ -24,7 +24,9 @@ from nanoscope.corpora.corpus import Corpus
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments.digest import source_digest
 from nanoscope.findings import Claim, Finding
+from nanoscope.model import GPT
 from nanoscope.results import Result, Sweep, load_result, save_result
+from nanoscope.seeds import seed_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -171,6 +173,13 @@ def timed(stages: Mapping[str, Callable[[], Sweeps]]) -> Sweeps:
         sweeps |= stage()
         seconds.append(time.perf_counter() - began)
     return {**sweeps, "seconds": Sweep(np.array(seconds), ("stage",), "s", {"stage": tuple(stages)})}
+
+
+def untrained(model: GPT, *labels: object) -> GPT:
+    """A model of the same shape as it is before any training, decided by the labels: what has to be learned is not in it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(*labels))
+        return GPT(model.config).eval().requires_grad_(False)
 
 
 def describe(subject: Subject) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from nanoscope.analysis import ablation, characters, composition, heads, taxonom
 from nanoscope.analysis.profile import Profile, profile
 from nanoscope.analysis.taxonomy import mean_of_present
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed, untrained
 from nanoscope.experiments.heads import control
 from nanoscope.experiments.heads.label import ALL_CLASSES, FAMILIES, labels
 from nanoscope.model import GPT
@@ -233,8 +233,7 @@ def _untrained(s: _Setting) -> Sweeps:
     """Scores, labels and positional shares of untrained models of this shape: a reference band."""
     few, found = s.splits["select"], []
     for seed in range(s.params.random_models):
-        torch.manual_seed(seed_for("untrained heads", seed, s.params.seed))
-        model = GPT(s.model.config).eval().requires_grad_(False)
+        model = untrained(s.model, "untrained heads", seed, s.params.seed)
         attention = few.attention(model)
         scores = with_induction(attention, induction(s, model, "select"))
         p = taxonomy.p_values(attention, min(s.params.permutations, REFERENCE_PERMUTATIONS), seed).values

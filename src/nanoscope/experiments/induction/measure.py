@@ -12,12 +12,11 @@ from torch import Tensor
 from nanoscope import metrics, tasks
 from nanoscope.analysis import ablation, attribution, behaviour, composition, heads, lens, patching
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed, untrained
 from nanoscope.experiments.induction.select import Head, Selection, p_values, select
 from nanoscope.model import GPT
 from nanoscope.ngrams import NGrams
 from nanoscope.results import Sweep, stacked
-from nanoscope.seeds import seed_for
 from nanoscope.sites import Site
 from nanoscope.tasks import Task
 from nanoscope.weights import fold, head_weights, require_foldable
@@ -185,11 +184,10 @@ def _random_models(s: _Setting) -> Sweeps:
     """The best head and the behaviour of untrained models of the same shape: a reference band, not a test."""
     best, gains = [], []
     for seed in range(s.params.random_models):
-        torch.manual_seed(seed_for("random model", seed, s.params.seed))
-        untrained = replace(s, model=GPT(s.model.config).eval().requires_grad_(False))
-        parts = [_mean_scores(untrained, length) for length in s.lengths]
+        other = replace(s, model=untrained(s.model, "random model", seed, s.params.seed))
+        parts = [_mean_scores(other, length) for length in s.lengths]
         best.append(np.min(parts, axis=0).max(axis=(1, 2)))
-        runs = behaviour.on_task(untrained.model, s.paired("behaviour")).values.mean(-1)
+        runs = behaviour.on_task(other.model, s.paired("behaviour")).values.mean(-1)
         gains.append(runs[:, 0] - runs[:, 1])
     coords = {"measure": ("accuracy", "log_prob")}
     return {

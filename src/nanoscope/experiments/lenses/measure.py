@@ -14,12 +14,11 @@ from nanoscope.activations import residual_streams, run
 from nanoscope.analysis import attribution, lens, tuned
 from nanoscope.checkpoint import load
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed, untrained
 from nanoscope.model import GPT
 from nanoscope.ngrams import NGrams
 from nanoscope.passages import NAMES, Passages, passages, windows_to_fit
 from nanoscope.results import Sweep, stacked
-from nanoscope.seeds import seed_for
 
 ORDERS = 7
 LENSES = ("logit lens", "tuned lens")
@@ -94,8 +93,7 @@ class _Setting:
 
     @cached_property
     def untrained(self) -> GPT:
-        torch.manual_seed(seed_for("untrained model", self.params.seed))
-        return GPT(self.model.config).eval().requires_grad_(False)
+        return untrained(self.model, "untrained model", self.params.seed)
 
     @cached_property
     def fitted(self) -> tuned.Fit:

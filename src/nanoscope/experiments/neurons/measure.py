@@ -9,12 +9,11 @@ from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
-import torch
 
 from nanoscope.analysis import neuron_ablation, neuron_weights, neurons
 from nanoscope.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import Subject, Sweeps, require_least
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least, untrained
 from nanoscope.experiments.neurons.cards import Neuron, cards
 from nanoscope.experiments.neurons.claims import SELECTIVE
 from nanoscope.experiments.neurons.control import control
@@ -93,8 +92,7 @@ class Setting:
 
     @cached_property
     def untrained(self) -> GPT:
-        torch.manual_seed(seed_for("untrained model", self.params.seed))
-        return GPT(self.model.config).eval().requires_grad_(False)
+        return untrained(self.model, "untrained model", self.params.seed)
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from nanoscope.analysis.universality import excess_correlation, half_shared, posts, shared_half
 from nanoscope.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import Subject, Sweeps, require_least
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least, untrained
 from nanoscope.hidden import Windows, require_neurons, windows
-from nanoscope.model import GPT
 from nanoscope.results import Sweep
-from nanoscope.seeds import seed_for
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ def measure(subject: Subject, params: Params) -> Sweeps:
     require_neurons(model)
     _require_twins(subject)
     laid = _windows(subject, params)
-    mine, strange = tuple(posts(model, laid)), _untrained(model, params.seed)
+    mine, strange = tuple(posts(model, laid)), untrained(model, "untrained model", params.seed)
     found = [excess_correlation(mine, posts(twin.model, laid), params.seed) for twin in subject.twins]
     shared = shared_half(len(mine), len(mine[0]), params.seed)
     twins = tuple(f"seed {twin.training['seed']}" for twin in subject.twins)
@@ -73,8 +70,3 @@ def _kind(checkpoint: Checkpoint) -> object:
 def _windows(subject: Subject, params: Params) -> Windows:
     text = subject.checkpoint.encode(subject.corpus.val)
     return windows(text, subject.checkpoint.model.config.block_size, params.characters, subject.start)
-
-
-def _untrained(model: GPT, seed: int) -> GPT:
-    torch.manual_seed(seed_for("untrained model", seed))
-    return GPT(model.config).eval().requires_grad_(False)
