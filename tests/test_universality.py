@@ -10,7 +10,7 @@ from conftest import random_model
 
 from nanoscope import cli, plan, stages
 from nanoscope.analysis import universality
-from nanoscope.checkpoint import Checkpoint, save
+from nanoscope.checkpoint import Checkpoint, load, save
 from nanoscope.corpora import Corpus
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments import open_experiment
@@ -19,11 +19,14 @@ from nanoscope.experiments.neurons.measure import Params as Neurons
 from nanoscope.experiments.universality.judge import judge
 from nanoscope.experiments.universality.measure import Params
 from nanoscope.hidden import Windows, windows
-from nanoscope.model import GPT
+from nanoscope.model import GPT, GPTConfig
 from nanoscope.plots.style import save_png
-from nanoscope.presets import STUDIES, only
+from nanoscope.presets import STUDIES, Member, only
+from nanoscope.presets import Study as PresetStudy
+from nanoscope.recipe import Recipe
 from nanoscope.report import neurons as report
 from nanoscope.report.contents import Study
+from nanoscope.study import run_study
 
 SHAPE = {"n_layer": 2, "n_head": 2, "n_embd": 64, "block_size": 32}
 FEW = Params(characters=2000)
@@ -230,3 +233,25 @@ def test_a_study_compares_its_first_training_with_those_that_it_has() -> None:
             assert isinstance(stage.work, stages.Analysis)
             assert [twin.recipe.seed for twin in stage.work.twins if twin.recipe] == list(expected)
             assert stage.needs == tuple(f"train shakespeare-cpu-{seed}" for seed in (1, *expected))
+
+
+def test_a_study_trains_the_twins_first_and_compares_their_ends(excerpt: Corpus, tmp_path: Path) -> None:
+    recipe = Recipe(
+        GPTConfig(n_layer=1, n_head=2, n_embd=32, block_size=32),
+        iterations=4,
+        batch_size=2,
+        checkpoint_every=4,
+        dense_until=0,
+    )
+    first, *others = (
+        Member(f"toy-{seed}", f"the toy model, seed {seed}", "model", replace(recipe, seed=seed), {})
+        for seed in (1, 2, 3)
+    )
+    first = replace(first, twins=("toy-2", "toy-3"), experiments={"universality": FEW}, released=True)
+    (result,) = run_study(PresetStudy("toy", (first, *others)), excerpt, tmp_path / "study", workers=1)
+    ends = [load(tmp_path / "study" / "models" / f"toy-{seed}" / "final").sha256 for seed in (2, 3)]
+    assert result.identity["twins"] == ends
+    assert result.identity["checkpoint"] == load(tmp_path / "study" / "trained_models" / "toy-1").sha256
+    assert [twin["seed"] for twin in result.subject["twins"]] == [2, 3]
+    (again,) = run_study(PresetStudy("toy", (first, *others)), excerpt, tmp_path / "study", workers=1)
+    assert (again.key, again.provenance) == (result.key, result.provenance), "what is there is used"
