@@ -115,7 +115,9 @@ def reproducibility(study: Study) -> str:
 4. **Tools.** The logit lens sees only what the unembedding reads; mean ablation leaves the distribution the model knows;
    head indices mean nothing across trainings, so claims over seeds are about existence and effect.
 5. **Context.** The in-context-learning score and the loss in repeated passages compare different characters of the same
-   windows, in every training the same ones: bands over trainings leave that noise out, intervals over windows have it in."""
+   windows, in every training the same ones: bands over trainings leave that noise out, intervals over windows have it in.
+6. **Machines.** On the same machine, with as many threads, a training comes out bit for bit the same; on another processor it
+   may round differently, and is then another training of the same recipe and seed."""
 
 
 def _corpora(study: Study) -> str:
