@@ -111,6 +111,36 @@ def test_the_change_point_is_where_a_plain_evaluation_puts_it(switched: tuple[Ch
     assert copying > float(sweeps["events"].sel(event="previous-token head", part="step").values)
 
 
+@pytest.mark.parametrize(
+    ("previous", "verdict"), [("first", "supported"), ("last", "not supported"), ("together", "undecided")]
+)
+def test_which_head_is_first_is_read_off_their_courses(
+    switched: tuple[Checkpoint, tuple[Result, ...]], previous: str, verdict: str
+) -> None:
+    """Both heads' scores as measured, the other way round, and both taking one course on different sequences."""
+    _, shots = switched
+    sweeps = measure(Group("planted", "planted", tuple(_taking(shot, previous) for shot in shots)), Params())
+    assert sweeps["names"].labels("score") == ("L1H0", "L0H0")
+    said = {finding.id: finding.verdict for finding in EMERGENCE.judge(sweeps, Params())}
+    assert said["emergence.forms"] == said["emergence.previous"] == "supported"
+    assert said["emergence.order"] == verdict
+
+
+def _taking(shot: Result, previous: str) -> Result:
+    """The snapshot with the scores of the induction head `L1H0` and the previous-token head `L0H0` exchanged or alike."""
+    sweeps = dict(shot.sweeps)
+    for name in ("heads", "heads_select"):
+        old = sweeps[name]
+        values = old.values.copy()
+        induction, before = old.values[:, 0, 1, 0], old.values[:, 1, 0, 0]
+        if previous == "last":
+            values[:, 0, 1, 0], values[:, 1, 0, 0] = before, induction
+        if previous == "together":
+            values[:, 1, 0, 0] = np.roll(induction, 1, axis=-1) if induction.ndim > 1 else induction
+        sweeps[name] = Sweep(values, old.dims, old.unit, old.coords)
+    return replace(shot, sweeps=sweeps)
+
+
 def test_without_an_induction_head_the_previous_token_head_is_sought_in_all_layers(
     switched: tuple[Checkpoint, tuple[Result, ...]],
 ) -> None:

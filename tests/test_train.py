@@ -308,7 +308,9 @@ def test_the_echo_control_forms_induction_heads(tmp_path: Path, shakespeare: Cor
     assert heads.interval[0] > 10 * abs(heads.null) + 0.3
     snapshots = Snapshot(sequences=12, lengths=2, windows=32)
     onset = follow(open_experiment("emergence"), subject, snapshots, tmp_path / "results")
-    for claim in ("forms", "previous", "sharp", "order", "copying"):
+    # Not "order": the two heads' half-way points lie within 3 % of each other in half of these trainings, and which of them
+    # these are depends on how the processor rounds. Orders that are known: test_emergence.py.
+    for claim in ("forms", "previous", "sharp", "copying"):
         assert onset.finding(f"emergence.{claim}").verdict == "supported", claim
 
 
