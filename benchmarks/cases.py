@@ -24,7 +24,7 @@ class Reading:
     """One number from each pair of runs; `promise` is what its median must reach (or, `at_most`, stay under)."""
 
     what: str
-    """speedup, speedup_where_it_matters, matmul_share, slowdown or memory (`readings.py`)."""
+    """One of `readings.READINGS`."""
     promise: float | None = None
     at_most: bool = False
 
@@ -55,6 +55,11 @@ GPT2_HEADS = Case(
 )
 FORWARD = Case("forward with a full cache", CANONICAL, "forward", batch=8, length=128)
 FUSED = Case("forward with a cache, no scores or patterns", CANONICAL, "forward_fused", batch=8, length=128)
+STEP = Case("training step, bfloat16, dropout", CANONICAL, "step", 64, 128, precision="bfloat16", dropout=0.2)
+STEP_PLAIN = replace(STEP, name="training step, bfloat16", dropout=0.0)
+STEP_FULL = replace(STEP, name="training step, float32, dropout", precision="float32")
+STEP_FULL_PLAIN = replace(STEP_FULL, name="training step, float32", dropout=0.0)
+STEPS = (STEP, STEP_PLAIN, STEP_FULL, STEP_FULL_PLAIN)
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
@@ -90,5 +95,9 @@ COMPARISONS: tuple[Comparison, ...] = (
     *(Comparison(case, "matmul", (Reading("matmul_share", 0.75),)) for case in (RESID, HEADS)),
     Comparison(FORWARD, "plain", (Reading("slowdown", 1.15, at_most=True),), repeats=9),
     Comparison(FUSED, "plain", (Reading("slowdown"),), repeats=9),
+    *(Comparison(case, "nanogpt_step", (Reading("step", 1.0, at_most=True),)) for case in STEPS),
+    Comparison(STEP_FULL, "undropped", (Reading("step", 1.3, at_most=True),)),
+    Comparison(STEP, "undropped", (Reading("step"),)),
+    *(Comparison(case, "matmul", (Reading("training_share", 0.6),)) for case in (STEP, STEP_FULL)),
     *cuda(),
 )

@@ -63,8 +63,22 @@ def matmul_share(case: Case, ours: Outcome, peer: Outcome) -> Number:
     return Number(rate, own, rate / own)
 
 
+def step_operations(case: Case) -> int:
+    """Products of a training step, forward and twice as many backward: weights, and causal scores and mixtures in full."""
+    width, layers = case.shape.n_embd, case.shape.n_layer
+    by_token = layers * (12 * width**2 + 2 * case.length * width) + width * case.shape.vocab_size
+    return 3 * 2 * by_token * case.batch * case.length
+
+
+def training_share(case: Case, ours: Outcome, peer: Outcome) -> Number:
+    """Operations of a training step per second of it, over the machine's own rate in the same arithmetic."""
+    rate = step_operations(case) / statistics.median(ours.cell_seconds)
+    own = peer.details["flops_per_second"]
+    return Number(rate, own, rate / own)
+
+
 def slowdown(case: Case, ours: Outcome, peer: Outcome) -> Number:
-    """Seconds of one forward of ours over the peer's, each the median of several in a row."""
+    """Seconds of one forward or step of ours over the peer's, each the median of several in a row."""
     mine, theirs = statistics.median(ours.cell_seconds), statistics.median(peer.cell_seconds)
     return Number(mine, theirs, mine / theirs)
 
@@ -90,6 +104,8 @@ READINGS: dict[str, Callable[[Case, Outcome, Outcome], Number]] = {
     "speedup": speedup,
     "speedup_where_it_matters": speedup_where_it_matters,
     "matmul_share": matmul_share,
+    "training_share": training_share,
+    "step": slowdown,
     "slowdown": slowdown,
     "memory": memory,
 }
@@ -97,6 +113,8 @@ UNITS = {
     "speedup": "s",
     "speedup_where_it_matters": "s",
     "matmul_share": "FLOP/s",
+    "training_share": "FLOP/s",
+    "step": "s",
     "slowdown": "s",
     "memory": "bytes",
 }

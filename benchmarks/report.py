@@ -15,6 +15,8 @@ PEERS = {
     "nnsight_worker": "nnsight",
     "plain": "plain nanoGPT",
     "matmul": "F.linear",
+    "nanogpt_step": "nanoGPT's train.py",
+    "undropped": "ours without dropout",
 }
 SECTIONS = {
     "speedup": ("Sweeps", "How many times faster than the peer, equal values"),
@@ -23,32 +25,52 @@ SECTIONS = {
         "The peer's seconds are counted on the cells from the first difference on",
     ),
     "matmul_share": ("Share of the machine's matmul rate", "Operations that the plan needs, per second of the sweep"),
+    "step": ("Training steps", "How many times the seconds of the other's step, with the same precision and batch"),
+    "training_share": (
+        "Training steps: share of the machine's matmul rate",
+        "Operations of a step per second, beside the products alone in the same arithmetic",
+    ),
     "slowdown": ("Forward passes", "How many times the seconds of a plain nanoGPT forward"),
     "memory": ("Memory", "The most memory held above what was held after loading, over the budget"),
 }
 
 
-def rendered(results: Mapping[str, Any]) -> str:
-    """The whole document."""
-    entries = results["entries"]
-    parts = ["# Benchmarks", introduction(results)]
+EXPLANATION = (
+    "Rendered from results.json by report.py. Ours and the peer run in turn, each in a process of its own; a ratio is the "
+    "median over the pairs, with the least and the greatest beside it. A sweep's time runs from texts to values and "
+    "includes the clean run; loading and a warm-up do not count. *Sampled* means that the peer ran evenly spaced cells, "
+    "whose mean stands for all. What one machine could not show is in the part of another, or is not measured."
+)
+
+
+def rendered(entries: Sequence[Entry]) -> str:
+    """The whole document: one part a machine."""
+    places = {_place(one): None for one in entries}
+    parts = [on_one_machine([one for one in entries if _place(one) == place]) for place in places]
+    return "\n\n".join(["# Benchmarks", EXPLANATION, *parts]) + "\n"
+
+
+def on_one_machine(entries: Sequence[Entry]) -> str:
+    """All that was measured on one machine."""
+    parts = [f"# {_place(entries[0])}"]
     for reading, (title, explanation) in SECTIONS.items():
         own = [one for one in entries if one["reading"] == reading]
         if own:
             parts += [f"## {title}", f"{explanation}.", table(own)]
     parts += [plans(entries), problems(entries), versions(entries)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(part for part in parts if part)
 
 
-def introduction(results: Mapping[str, Any]) -> str:
-    """The machine, and how to read the tables."""
-    here = results["machine"]
+def origin(entry: Entry) -> tuple[str, str]:
+    """What was measured, and on what machine."""
+    return entry["name"], _place(entry)
+
+
+def _place(entry: Entry) -> str:
+    here = entry["machine"]
     return (
-        f"{here['cpu']}, {here['cores']} cores, {here['memory_gib']} GiB, {here['system']}; {results['threads']} threads for "
-        "every contestant. Rendered from results.json by report.py.\n\n"
-        "Ours and the peer run in turn, each in a process of its own; a ratio is the median over the pairs, with the least "
-        "and the greatest beside it. A sweep's time runs from texts to values and includes the clean run; loading and a "
-        "warm-up do not count. *Sampled* means that the peer ran evenly spaced cells, whose mean stands for all."
+        f"{here['cpu']}, {here['cores']} cores, {here['memory_gib']} GiB, {here['system']}; {entry['threads']} threads for "
+        "every contestant"
     )
 
 
@@ -165,7 +187,7 @@ def versions(entries: Sequence[Entry]) -> str:
 def write() -> None:
     """RESULTS.md beside results.json."""
     results = json.loads((FOLDER / "results.json").read_text())
-    (FOLDER / "RESULTS.md").write_text(rendered(results))
+    (FOLDER / "RESULTS.md").write_text(rendered(results["entries"]))
 
 
 if __name__ == "__main__":

@@ -279,21 +279,16 @@ class Progress:
         self.at += 1
 
 
-def stored(settings: Settings) -> Entry:
-    """The results so far, if they are from this machine with as many threads; otherwise none."""
-    here = {"machine": machine.describe(), "threads": settings.threads}
-    old = json.loads(settings.file.read_text()) if settings.file.exists() else here
-    if {name: old[name] for name in here} == here:
-        return {**here, "entries": old.get("entries", [])}
-    print("results.json is from another machine or thread count: beginning anew", file=sys.stderr)
-    return {**here, "entries": []}
+def stored(settings: Settings) -> list[Entry]:
+    """The results so far, of whatever machines."""
+    return json.loads(settings.file.read_text())["entries"] if settings.file.exists() else []
 
 
 def merged(old: Sequence[Entry], new: Sequence[Entry]) -> list[Entry]:
-    """New entries in the place of old ones of their names, all in the order of the list of comparisons."""
+    """New entries in the place of old ones of their names and machine, all in the order of the list of comparisons."""
     order = {one.name: place for place, one in enumerate(COMPARISONS)}
-    renewed = {one["name"] for one in new}
-    kept = [one for one in old if one["name"] not in renewed and one["name"] in order]
+    renewed = {report.origin(one) for one in new}
+    kept = [one for one in old if report.origin(one) not in renewed and one["name"] in order]
     return sorted([*kept, *new], key=lambda one: order[one["name"]])
 
 
@@ -314,19 +309,20 @@ def main() -> None:
     if options.list or not chosen:
         print("\n".join(one.name for one in COMPARISONS))
         sys.exit(0 if options.list else "nothing is called that; the names are above")
-    results = stored(settings)
-    say = Progress(chosen, results["entries"])
+    entries = stored(settings)
+    say = Progress(chosen, entries)
     for comparison in chosen:
         found = compared(thinned(comparison) if options.quick else comparison, settings, say)
         say.finished(found)
-        results["entries"] = merged(results["entries"], found)
-        settings.file.write_text(json.dumps(results, indent=1) + "\n")
+        here = {"machine": machine.describe(), "threads": settings.threads}
+        entries = merged(entries, [here | one for one in found])
+        settings.file.write_text(json.dumps({"entries": entries}, indent=1) + "\n")
     if options.quick:
-        print(report.rendered(results))
+        print(report.rendered(entries))
     else:
         report.write()
-    missed = sum(one.get("met") is False or "failed" in one for one in results["entries"])
-    print(f"{missed} of {len(results['entries'])} entries missed their promise or failed", file=sys.stderr)
+    missed = sum(one.get("met") is False or "failed" in one for one in entries)
+    print(f"{missed} of {len(entries)} entries missed their promise or failed", file=sys.stderr)
 
 
 def named(parts: Sequence[str]) -> set[str]:

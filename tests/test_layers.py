@@ -11,12 +11,13 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "nanoscope"
 LAYERS = [
     ["errors"],
-    ["store", "seeds", "sites", "dropout"],
+    ["store", "seeds", "sites", "dropout", "allocator"],
     ["stats", "matching", "changes", "parts"],
     ["findings"],
     ["results"],
     ["model", "tokens"],
     ["corpora", "checkpoint", "batches", "recipe"],
+    ["stretches"],
     ["train", "planted", "planted_heads", "planted_neurons", "planted_taxonomy"],
     ["model_card"],
     ["release"],

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,12 +19,14 @@ from conftest import SHARED
 from reference import NanoGPT
 from torch.nn import functional as F
 
+from nanoscope import allocator, stretches
 from nanoscope.batches import EchoBatches, TextBatches
 from nanoscope.checkpoint import load
 from nanoscope.corpora import Corpus
 from nanoscope.errors import NanoscopeError
 from nanoscope.model import GPT, GPTConfig
 from nanoscope.recipe import Machine, Recipe, learning_rate, scheduled
+from nanoscope.report import frame
 from nanoscope.seeds import seed_for
 from nanoscope.train import checkpoints, consecutive_windows, evaluate, make_batches, make_optimizer, train, update
 
@@ -211,6 +214,59 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path, corpus: Corpus) -> None
     told = []
     train(TINY, corpus, tmp_path / "run", progress=told.append)
     assert told == []
+
+
+def _stop_at(step: int):
+    def stop(moment) -> None:
+        if moment.step == step:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def test_a_training_notes_where_each_stretch_of_it_ran(tmp_path: Path, corpus: Corpus, monkeypatch) -> None:
+    """One stretch however often it is stopped; on another processor a second, and no checkpoint of the path that ended."""
+    monkeypatch.setattr("nanoscope.train.RESUME_SECONDS", -1.0)
+    folder = tmp_path / "run"
+    for step in (5, 12):
+        with pytest.raises(KeyboardInterrupt):
+            train(TINY, corpus, folder, progress=_stop_at(step))
+    (only,) = stretches.of(folder)
+    assert (only["first"], only["threads"], only["precision"]) == (0, 1, "float32")
+    assert only["processor"] == stretches.processor("cpu")
+    (folder / "resume_00000011").rename(folder / "resume_00000007")
+    monkeypatch.setattr("nanoscope.stretches.processor", lambda device: "another")
+    with pytest.raises(KeyboardInterrupt):
+        train(TINY, corpus, folder, progress=_stop_at(8))
+    assert list(checkpoints(folder)) == [0, 1, 2, 4]
+    final = train(TINY, corpus, folder)
+    first, second = final.training["stretches"]
+    assert (first, second["first"], second["processor"]) == (only, 7, "another")
+    assert load(checkpoints(folder)[4]).training["stretches"] == [only]
+    ((_, told),) = frame.trained_on([first, second])
+    assert "from iteration 7 on another" in told
+    assert told.endswith("these very weights cannot be trained again; another run of the recipe can")
+    assert "cannot" not in frame.trained_on([first])[0][1]
+
+
+def test_memory_that_is_kept_while_training_is_given_back() -> None:
+    """Blocks larger than glibc ever keeps by itself, freed and made again: none of their pages is asked for twice."""
+    if allocator._glibc() is None:
+        pytest.skip("the C library is not glibc")
+
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(8):
+            torch.ones(2**24)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    faults()
+    without = faults()
+    with allocator.freed_memory_kept():
+        faults()
+        kept = faults()
+    assert kept < without / 4
+    assert faults() > 4 * kept
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, corpus: Corpus) -> None:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from protocol import Case, Cell, Measured, Run, Shape, Subject, serve
 
-TOKENS = (512, 1024, 2048, 4096)
+TOKENS = (512, 1024, 2048, 4096, 8192)
 SECONDS = 4.0
 """How long each number of tokens is kept up."""
 
@@ -23,17 +23,20 @@ SECONDS = 4.0
 def load(case: Case, subject: Subject) -> Run:
     @torch.inference_mode()
     def rates(cells: Sequence[Cell]) -> Measured:
-        found = {tokens: rate(case.shape, tokens) for tokens in TOKENS}
+        kind = torch.bfloat16 if case.precision == "bfloat16" else torch.float32
+        found = {tokens: rate(case.shape, tokens, kind) for tokens in TOKENS}
         return Measured(torch.empty(0), details={"flops_per_second": max(found.values()), "by_tokens": found})
 
     return rates
 
 
-def rate(shape: Shape, tokens: int) -> float:
+def rate(shape: Shape, tokens: int, kind: torch.dtype) -> float:
     """Operations per second of a block's products on so many tokens, kept up."""
     width = shape.n_embd
     shapes = ((3 * width, width), (width, width), (4 * width, width), (width, 4 * width))
-    ready = [(torch.randn(tokens, columns), torch.randn(rows, columns)) for rows, columns in shapes]
+    ready = [
+        (torch.randn(tokens, columns, dtype=kind), torch.randn(rows, columns, dtype=kind)) for rows, columns in shapes
+    ]
     operations, turns, begun = sum(2 * tokens * rows * columns for rows, columns in shapes), 0, time.perf_counter()
     while time.perf_counter() - begun < SECONDS:
         for inputs, weight in ready:

@@ -1,7 +1,7 @@
 """nanoGPT written out compactly, with fused attention: what one would use without a library.
 
 A forward takes at most one patch, put in its place as the forward goes. As in nanoGPT, logits are of the last position
-unless all are asked for.
+unless all are asked for, and dropout, while training, is on embeddings, attention and both writes to the residual stream.
 """
 
 from __future__ import annotations
@@ -51,32 +51,36 @@ class Norm(nn.Module):
 
 
 class Attention(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, dropout: float) -> None:
         super().__init__()
-        self.n_head = shape.n_head
+        self.n_head, self.dropout = shape.n_head, dropout
         self.c_attn = nn.Linear(shape.n_embd, 3 * shape.n_embd, bias=shape.bias)
         self.c_proj = nn.Linear(shape.n_embd, shape.n_embd, bias=shape.bias)
 
     def forward(self, x: Tensor, layer: int, patch: Patch | None, show: Show | None) -> Tensor:
         q, k, v = (part.unflatten(-1, (self.n_head, -1)).transpose(1, 2) for part in self.c_attn(x).chunk(3, dim=-1))
-        z = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)
-        return self.c_proj(_placed("z", layer, z, patch, show).flatten(-2))
+        dropped = self.dropout if self.training else 0.0
+        z = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropped).transpose(1, 2)
+        written = self.c_proj(_placed("z", layer, z, patch, show).flatten(-2))
+        return F.dropout(written, self.dropout, self.training)
 
 
 class MLP(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, dropout: float) -> None:
         super().__init__()
+        self.dropout = dropout
         self.c_fc = nn.Linear(shape.n_embd, 4 * shape.n_embd, bias=shape.bias)
         self.c_proj = nn.Linear(4 * shape.n_embd, shape.n_embd, bias=shape.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.c_proj(F.gelu(self.c_fc(x)))
+        return F.dropout(self.c_proj(F.gelu(self.c_fc(x))), self.dropout, self.training)
 
 
 class Block(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, dropout: float) -> None:
         super().__init__()
-        self.ln_1, self.attn, self.ln_2, self.mlp = Norm(shape), Attention(shape), Norm(shape), MLP(shape)
+        self.ln_1, self.attn = Norm(shape), Attention(shape, dropout)
+        self.ln_2, self.mlp = Norm(shape), MLP(shape, dropout)
 
     def forward(self, x: Tensor, layer: int, patch: Patch | None = None, show: Show | None = None) -> Tensor:
         x = _placed("resid", layer, x, patch, show)
@@ -85,13 +89,14 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         self.transformer = nn.ModuleDict(
             {
                 "wte": nn.Embedding(shape.vocab_size, shape.n_embd),
                 "wpe": nn.Embedding(shape.block_size, shape.n_embd),
-                "h": nn.ModuleList(Block(shape) for _ in range(shape.n_layer)),
+                "h": nn.ModuleList(Block(shape, dropout) for _ in range(shape.n_layer)),
                 "ln_f": Norm(shape),
             }
         )
@@ -102,7 +107,7 @@ class GPT(nn.Module):
         self, tokens: Tensor, patch: Patch | None = None, show: Show | None = None, every_position: bool = False
     ) -> Tensor:
         parts = self.transformer
-        x = parts["wte"](tokens) + parts["wpe"].weight[: tokens.shape[1]]
+        x = F.dropout(parts["wte"](tokens) + parts["wpe"].weight[: tokens.shape[1]], self.dropout, self.training)
         for layer, block in enumerate(parts["h"]):
             x = block(x, layer, patch, show)
         return self.lm_head(parts["ln_f"](x if every_position else x[:, -1]))
@@ -122,7 +127,7 @@ def _placed(name: str, layer: int, value: Tensor, patch: Patch | None, show: Sho
 def build(case: Case, subject: Subject) -> GPT:
     """The subject's model."""
     with torch.device("meta"):
-        model = GPT(case.shape)
+        model = GPT(case.shape, case.dropout)
     model.load_state_dict(subject.weights | {"lm_head.weight": subject.weights["transformer.wte.weight"]}, assign=True)
     return model.eval().to(torch.bfloat16 if case.precision == "bfloat16" else torch.float32)
 

@@ -7,18 +7,24 @@ grid, because no patch there can have an effect: their value is the corrupt run'
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import nanoscope as ns
 from nanoscope import metrics
+from nanoscope.allocator import freed_memory_kept
 from nanoscope.analysis import patching
 from nanoscope.model import GPT, GPTConfig
+from nanoscope.recipe import Recipe
 from nanoscope.results import Sweep
 from nanoscope.sites import AXES
 from nanoscope.tasks import Task
-from protocol import Case, Cell, Measured, Run, Subject, repeated, serve
+from nanoscope.train import make_optimizer, update
+from protocol import Case, Cell, Measured, Run, Subject, repeated, serve, steps, window
 
 
 def swept(model: GPT, task: Task, case: Case) -> patching.Patched:
@@ -41,7 +47,34 @@ def build(case: Case, subject: Subject) -> GPT:
     return model.eval().to(torch.bfloat16 if case.precision == "bfloat16" else torch.float32)
 
 
+@dataclass(frozen=True)
+class Always:
+    """The same windows at every iteration."""
+
+    windows: Tensor
+
+    def draw(self, *labels: object, size: int) -> Tensor:
+        return self.windows
+
+
+def trained(case: Case, subject: Subject) -> Run:
+    """Steps of the training loop, in memory as it keeps it."""
+    half: Literal["float32", "bfloat16"] = "bfloat16" if case.precision == "bfloat16" else "float32"
+    model = build(replace(case, precision="float32"), subject).train()
+    model.config = replace(model.config, dropout=case.dropout)
+    recipe = Recipe(model.config, batch_size=case.batch, learning_rate=1e-4, precision=half)
+    optimizer, batches = make_optimizer(model, recipe), Always(window(subject))
+
+    def measured(cells: Sequence[Cell]) -> Measured:
+        with freed_memory_kept():
+            return steps(lambda: update(model, optimizer, batches, recipe, 100))
+
+    return measured
+
+
 def load(case: Case, subject: Subject) -> Run:
+    if case.kind == "step":
+        return trained(case, subject)
     model = build(case, subject)
     if not case.axes:
         kept = set(AXES) if case.kind == "forward" else set(AXES) - {"scores", "pattern"}

@@ -58,7 +58,10 @@ class Case:
     name: str
     shape: Shape
     kind: str
-    """resid: `[layer, pos]`; head: `[layer, head]`; head_pos: `[layer, head, pos]`; forward, forward_fused: no cells."""
+    """resid: `[layer, pos]`; head: `[layer, head]`; head_pos: `[layer, head, pos]`; forward, forward_fused, step: no cells.
+
+    A step is one of nanoGPT's recipe: AdamW, gradients clipped to norm 1, next tokens of the corrupt texts as targets.
+    """
     batch: int
     length: int
     first_difference: int = 0
@@ -66,7 +69,9 @@ class Case:
     """Memory for activations in bytes, where the contestant can keep to one."""
     device: str = "cpu"
     precision: str = "float32"
-    """float32, tf32 or bfloat16."""
+    """float32, tf32 or bfloat16; of a training step, that of its products, in autocast."""
+    dropout: float = 0.0
+    """Of a training step."""
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -163,6 +168,21 @@ def repeated(forward: Callable[[], Tensor], times: int = 9) -> Measured:
         logits = forward()
         seconds.append(time.perf_counter() - begun)
     return Measured(logits.flatten(0, 1), seconds)
+
+
+def steps(step: Callable[[], Tensor], times: int = 3) -> Measured:
+    """Take several training steps; no values, since each contestant drops other activations; and what each step took."""
+    seconds = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        float(step())
+        seconds.append(time.perf_counter() - begun)
+    return Measured(torch.empty(0), seconds)
+
+
+def window(subject: Subject) -> Tensor:
+    """The texts that a training step reads, one token longer than what the model sees of them."""
+    return torch.cat((subject.corrupt, subject.answer[:, None]), dim=1)
 
 
 def serve(load: Load, *packages: str) -> None:

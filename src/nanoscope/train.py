@@ -3,7 +3,7 @@
 Everything random in iteration i (its batch, its dropout masks) is drawn from a stream named by (seed, i), so the state
 of a run is its weights, its optimizer and i, and nothing else.
 
-A run's folder: `recipe.json`, `metrics.jsonl`, `checkpoints/step_00001234/`, `resume_00001234/`, `final/`.
+A run's folder: `recipe.json`, `stretches.json`, `metrics.jsonl`, `checkpoints/step_00001234/`, `resume_00001234/`, `final/`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nanoscope import store
+from nanoscope import store, stretches
+from nanoscope.allocator import freed_memory_kept
 from nanoscope.batches import Batches, EchoBatches, TextBatches
 from nanoscope.checkpoint import Checkpoint, load, save
 from nanoscope.corpora.corpus import Corpus
@@ -132,7 +133,7 @@ def train(
     """
     material = _Material.of(recipe, corpus)
     recipe = replace(recipe, model=replace(recipe.model, vocab_size=len(material.vocabulary)))
-    with store.only_writer(folder), _threads(machine.threads):
+    with store.only_writer(folder), _threads(machine.threads), freed_memory_kept():
         store.remove_leftovers(folder)
         store.remove_leftovers(folder / "checkpoints")
         _claim(folder, recipe, corpus, machine)
@@ -165,11 +166,12 @@ def _loop(
     recipe: Recipe, material: _Material, folder: Path, machine: Machine, progress: Callable[[Moment], None]
 ) -> None:
     model, optimizer, first = _start(recipe, folder, machine)
+    ran = _begin_stretch(recipe, folder, machine, first)
     runnable = torch.compile(model) if machine.compile else model
     metrics, pace, saved_at = _Metrics(folder, first), _Pace(recipe.iterations - first), time.monotonic()
     for iteration in range(first, recipe.iterations):
         if scheduled(recipe, iteration):
-            _save_step(model, material, recipe, machine, folder, iteration)
+            _save_step(model, material, recipe, machine, ran, folder, iteration)
         val_loss = evaluate(model, material.val_windows) if iteration % recipe.eval_every == 0 else None
         loss = float(update(runnable, optimizer, material.batches, recipe, iteration))  # pyright: ignore[reportArgumentType]
         if not math.isfinite(loss):
@@ -182,8 +184,8 @@ def _loop(
     whole = consecutive_windows(material.val_tokens, recipe.model.block_size)
     losses = {"val_loss": evaluate(model, whole), "val_loss_own_data": evaluate(model, material.val_windows)}
     metrics.add(recipe.iterations, None, losses["val_loss_own_data"], 0.0)
-    _save_step(model, material, recipe, machine, folder, recipe.iterations)
-    told = _told(recipe, machine, recipe.iterations) | losses
+    _save_step(model, material, recipe, machine, ran, folder, recipe.iterations)
+    told = _told(recipe, machine, ran, recipe.iterations) | losses
     save(Checkpoint(model, material.vocabulary, material.corpus.name, told), folder / "final")
     for path in folder.glob("resume_*"):
         _remove(path)
@@ -197,7 +199,7 @@ def checkpoints(folder: Path) -> dict[int, Path]:
 def seconds_per_iteration(recipe: Recipe, corpus: Corpus, machine: Machine, iterations: int = 20) -> float:
     """Time a few iterations on a model that is thrown away (median, seconds)."""
     recipe = replace(recipe, model=replace(recipe.model, vocab_size=len(corpus.vocabulary)))
-    with _threads(machine.threads):
+    with _threads(machine.threads), freed_memory_kept():
         model = GPT(recipe.model).to(machine.device).train()
         batches = make_batches(recipe, corpus.split(corpus.vocabulary)[0], len(corpus.vocabulary))
         optimizer, seconds = make_optimizer(model, recipe), []
@@ -249,17 +251,36 @@ def _remove(path: Path) -> None:
     path.rmdir()
 
 
-def _save_step(model: GPT, material: _Material, recipe: Recipe, machine: Machine, folder: Path, step: int) -> None:
+def _begin_stretch(recipe: Recipe, folder: Path, machine: Machine, first: int) -> list[stretches.Stretch]:
+    """Note it, and where it is of another kind drop the later checkpoints: they are of a path that ended there."""
+    before, now = stretches.of(folder), stretches.begin(folder, first, recipe, machine)
+    if before and now != before:
+        for step, path in checkpoints(folder).items():
+            if step > first:
+                _remove(path)
+    return now
+
+
+def _save_step(
+    model: GPT,
+    material: _Material,
+    recipe: Recipe,
+    machine: Machine,
+    ran: list[stretches.Stretch],
+    folder: Path,
+    step: int,
+) -> None:
     path = folder / "checkpoints" / f"step_{step:08d}"
     if not path.exists():
-        told = _told(recipe, machine, step)
+        told = _told(recipe, machine, ran, step)
         save(Checkpoint(model, material.vocabulary, material.corpus.name, told), path)
 
 
-def _told(recipe: Recipe, machine: Machine, step: int) -> dict[str, Any]:
-    """The part of a run that its checkpoints carry: plain values, the same in every run of the recipe."""
+def _told(recipe: Recipe, machine: Machine, ran: list[stretches.Stretch], step: int) -> dict[str, Any]:
+    """The part of a run that its checkpoints carry: plain values, the same in every run on one kind of machine."""
     plain = {key: value for key, value in asdict(recipe).items() if key != "model"}
-    return {**plain, "betas": list(recipe.betas), "step": step, "device": machine.device, "threads": machine.threads}
+    where = {"device": machine.device, "threads": machine.threads, "stretches": ran}
+    return {**plain, "betas": list(recipe.betas), "step": step, **where}
 
 
 def _claim(folder: Path, recipe: Recipe, corpus: Corpus, machine: Machine) -> None:

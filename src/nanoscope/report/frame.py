@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nanoscope.corpora import SHAKESPEARE, data_option
@@ -10,6 +10,7 @@ from nanoscope.experiments import open_experiment
 from nanoscope.report import absences, replication
 from nanoscope.report.contents import Study, drawn, places
 from nanoscope.results import Result
+from nanoscope.stretches import Stretch, repeatable
 
 REPORT_COMMANDS = {
     None: "nanoscope run induction CHECKPOINT --out runs/mine && nanoscope report runs/mine",
@@ -94,9 +95,23 @@ def _training_rows(corpus: str, config: dict[str, Any], training: dict[str, Any]
     if "released_from" in training:
         rounded = f"rounded to 16 bits for the release; the loss before was {training['val_loss_float32']:.4f}"
         rows.append(("Weights", rounded))
+    rows += trained_on(training.get("stretches", []))
     if training["data"] == "echo" and "val_loss_own_data" in training:
         rows.append(("Loss on its own data", f"{training['val_loss_own_data']:.4f} nats per character"))
     return rows
+
+
+def trained_on(stretches: Sequence[Stretch]) -> list[tuple[str, str]]:
+    """Where it was trained; of a training that moved, that nobody can repeat it exactly."""
+    ran = [
+        f"from iteration {one['first']:,} on {one['processor']}: {one['threads']} threads, {one['precision']}, "
+        f"torch {one['torch']}"
+        for one in stretches
+    ]
+    exactly = (
+        [] if repeatable(stretches) else ["these very weights cannot be trained again; another run of the recipe can"]
+    )
+    return [("Trained", "; ".join([*ran, *exactly]))] if ran else []
 
 
 def reproducibility(study: Study) -> str:
