@@ -9,6 +9,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell that starts tests in the background has them, and all that they start, ignore Ctrl-C."""
 import beartype  # noqa: F401
+import filelock  # noqa: F401
 import jaxtyping
 import matplotlib.figure  # noqa: F401
 import pytest

@@ -11,6 +11,7 @@ from nanoscope.analysis import ablation, attribution, behaviour, composition, he
 from nanoscope.edits import add
 from nanoscope.model import GPT, GPTConfig
 from nanoscope.ngrams import NGrams
+from nanoscope.results import Sweep
 from nanoscope.sites import Site
 from nanoscope.weights import fold, head_weights
 
@@ -250,6 +251,17 @@ def test_where_nothing_differs_a_sweep_says_so() -> None:
     task = _task()
     same = tasks.Task(task.clean, task.clean, task.answer, task.wrong, task.positions)
     assert not patching.exact(_model(), same, metrics.logit_diff, patching.heads(_model(), same)).informative
+
+
+def test_a_sweep_of_equal_cells_is_uninformative_however_large_the_difference() -> None:
+    """The last residual stream at every position restores all of it everywhere: that locates nothing."""
+    clean, corrupt = np.arange(3.0) + 9, np.arange(3.0)
+    equal = np.stack([np.broadcast_to(side, (2, 3)) for side in (clean, corrupt)])
+    varied = equal.copy()
+    varied[0, 1] = corrupt
+    for values, informative in ((equal, False), (varied, True)):
+        sweep = Sweep(values, ("direction", "layer", "example"), "metric")
+        assert patching.Patched(clean, corrupt, sweep).informative == informative
 
 
 # ---- lens, attribution, ablation, behaviour ------------------------------------------------------------------------

@@ -3,6 +3,8 @@ import os
 import pickle
 import random
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -376,6 +378,45 @@ def test_a_missing_weight_is_refused(tmp_path: Path, name: str):
     """Every one of them; a missing embedding is no nanoGPT at all, and a head may be missing where it is tied."""
     line = refusal(load, nanogpt_file(tmp_path, {key: value for key, value in FULL.items() if key != name}))
     assert name in line
+
+
+IN_ANY_ORDER = """
+import sys, torch
+from pathlib import Path
+from nanoscope.activations import run
+from nanoscope.checkpoint import load
+from nanoscope.errors import NanoscopeError
+from nanoscope.model import GPT, GPTConfig
+model = GPT(GPTConfig(n_layer=1, n_head=1, n_embd=4, block_size=4, vocab_size=3))
+calls = [lambda path=path: load(Path(path)) for path in sys.argv[1:]]
+names = ["one", "two", "three", "four", "five"]
+calls += [lambda: run(model, torch.zeros(1, 2, dtype=torch.long), keep=[*names, ("six", 0), ("seven", 0)])]
+for call in calls:
+    try:
+        call()
+    except NanoscopeError as error:
+        print(error)
+"""
+
+
+def test_a_refusal_names_the_same_thing_whatever_the_order_of_sets(tmp_path: Path):
+    """Several things are wrong at once; which one is named must not depend on how Python hashes strings today."""
+    (tmp_path / "few").mkdir()
+    (tmp_path / "more").mkdir()
+    gone = [key for key in FULL if key.endswith("c_proj.weight")]
+    few = nanogpt_file(tmp_path / "few", {key: value for key, value in FULL.items() if key not in gone})
+    extra = {f"transformer.{name}.weight": torch.zeros(2) for name in ("one", "two", "three", "four", "five")}
+    more = nanogpt_file(tmp_path / "more", FULL | extra)
+    said = set()
+    for seed in range(4):
+        command = [sys.executable, "-c", IN_ANY_ORDER, str(few), str(more)]
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed)}
+        said.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    (lines,) = said
+    missing, unknown, activation = lines.splitlines()
+    assert "is missing" in missing
+    assert "'transformer.five.weight' has no place" in unknown
+    assert "'five'" in activation
 
 
 def test_a_head_that_is_missing_is_the_embedding(tmp_path: Path):

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -329,6 +331,24 @@ def test_presets_are_what_the_design_says() -> None:
     assert (recipe.iterations, recipe.batch_size, recipe.model.dropout, recipe.weight_decay) == (5000, 64, 0.2, 0.1)
     assert len({m.recipe.seed for m in STUDIES["control"].members if m.recipe}) == 8
     assert PLANTED_PARAMS.random_sets >= 1
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiments_name_and_question_stand_in_one_place(name: str) -> None:
+    """The name is the module's; the question is in no other file."""
+    experiment = open_experiment(name)
+    assert experiment.name == name
+    package = VERSIONS.parent.parent
+    asked = [path for path in package.rglob("*.py") if f'"{experiment.question}"' in path.read_text()]
+    assert asked == [package / "experiments" / name / "__init__.py"]
+
+
+def test_the_names_are_known_before_any_experiment_is_loaded() -> None:
+    code = "import sys, nanoscope.experiments as e; e.EXPERIMENTS; print(*[m for m in sys.modules if e.__name__ in m])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "nanoscope.experiments\n"
+    with pytest.raises(NanoscopeError, match="there is no experiment 'digest'; there are induction, snapshot"):
+        open_experiment("digest")
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -106,6 +106,11 @@ def test_there_is_one_arithmetic() -> None:
             assert not arithmetic.search(path.read_text()), path
 
 
+def test_only_the_command_line_reads_how_the_process_was_called() -> None:
+    for path in _files():
+        assert "sys.argv" not in path.read_text() or _part(path) == "cli", path
+
+
 def test_no_hooks_no_globals_no_grab_bags() -> None:
     for path in _files():
         text = path.read_text()

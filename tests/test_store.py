@@ -143,3 +143,34 @@ def test_content_hashes_do_not_depend_on_the_order_of_keys():
         '{"a":"\\u00e9","b":[1,{"c":null,"d":0.1}]}'
     )
     assert store.sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_lock_that_was_waited_for_leaves_no_file(tmp_path: Path):
+    lock = tmp_path / "stages" / "one.lock"
+    with store.turn(lock):
+        assert store.is_held(lock)
+    assert not store.is_held(lock)
+    assert list(lock.parent.iterdir()) == []
+
+
+def test_a_turn_whose_block_fails_is_given_to_the_next(tmp_path: Path):
+    with pytest.raises(ZeroDivisionError), store.turn(tmp_path / "lock"):
+        raise ZeroDivisionError
+    assert not store.is_held(tmp_path / "lock")
+    with store.turn(tmp_path / "lock"):
+        pass
+
+
+def test_a_lock_where_nothing_can_be_written_is_one_line(tmp_path: Path):
+    (tmp_path / "file").write_bytes(OLD)
+    for lock in (store.turn, store.only_writer):
+        with pytest.raises(NanoscopeError, match=r"^could not write [^\n]*$"), lock(tmp_path / "file" / "below"):
+            pytest.fail("a lock below a file")
+
+
+def test_the_package_imports_where_there_is_no_fcntl():
+    """As on Windows."""
+    code = "import sys; sys.modules['fcntl'] = None\n"
+    code += "import nanoscope.store, nanoscope.study, nanoscope.train, nanoscope.release, nanoscope.cli"
+    done = python(code)
+    assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """Studies: a graph of stages that any engine runs to the same findings, and that survives whatever is killed."""
 
 import io
+import json
 import multiprocessing
 import os
 import random
@@ -30,6 +31,7 @@ from nanoscope.study import run_study
 PAGE = Path(__file__).parent.parent / "docs" / "clusters.md"
 EXAMPLES = dict(re.findall(r"<!-- tested: (\w+) -->\n```python\n(.*?)```", PAGE.read_text(), re.DOTALL))
 PATIENCE = 120.0
+COMMAND = "nanoscope study toy"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,8 +40,7 @@ def toys(shakespeare: Corpus) -> Iterator[Corpus]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(experiments, "__path__", [*experiments.__path__, str(toy_study.FOLDER)])
         patch.setattr(plan, "PER_CHECKPOINT", ("toy_snapshot",))
-        for name, place in toy_study.REGISTRY.items():
-            patch.setitem(experiments.EXPERIMENTS, name, place)
+        patch.setattr(experiments, "EXPERIMENTS", (*experiments.EXPERIMENTS, *toy_study.NAMES))
         source = str(Path(study.__file__).parent.parent)
         patch.setenv("PYTHONPATH", os.pathsep.join([source, str(TOYS), os.environ.get("PYTHONPATH", "")]))
         yield Corpus("excerpt", shakespeare.text[:30_000])
@@ -50,7 +51,7 @@ def alone(toys: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy study, run once by one process and left alone: what all others must equal."""
     folder = tmp_path_factory.mktemp("alone") / "run"
     told = []
-    run_study(toy_study.study(), toys, folder, workers=1, progress=told.append)
+    run_study(toy_study.study(), toys, folder, workers=1, progress=told.append, command=COMMAND)
     assert told[-1].done == told[-1].total == len(told[-1].ended) == 16
     assert all(line.seconds_left == 0 for line in told[-1].lines)
     assert {line.kind for status in told for line in status.lines if line.running} == set(plan.KINDS)
@@ -72,6 +73,20 @@ def same(one: Path, other: Path) -> bool:
     """Identical list of results, identical findings but for timings."""
     listed = (one / "study.json").read_bytes() == (other / "study.json").read_bytes()
     return listed and toy_study.findings(one) == toy_study.findings(other)
+
+
+def test_every_result_tells_which_command_made_it_and_the_process_keeps_its_own(
+    alone: Path, toys: Corpus, tmp_path: Path
+):
+    """An engine's process has arguments of its own; what is recorded is what was handed over, and nothing where nothing was."""
+    stored = [json.loads(path.read_text()) for path in alone.rglob("result.json")]
+    assert {result["provenance"]["command"] for result in stored} == {COMMAND}
+    place, before = stages.keep_corpora(toys, {}, tmp_path), list(sys.argv)
+    (stage,) = [stage for stage in plan.plan_study(toy_study.study()).stages if stage.name == "toy_loss of planted"]
+    made = stages.perform(stage, place, {})
+    assert isinstance(made, stages.Record)
+    assert json.loads((place.results / made.output / "result.json").read_text())["provenance"]["command"] == ""
+    assert sys.argv == before
 
 
 # ---- the graph -----------------------------------------------------------------------------------------------------

@@ -142,9 +142,9 @@ def _wanted(keep: Iterable[str | Key | Site]) -> Callable[[str, int | None], boo
             names.add(item)
         else:
             keys.add(item)
-    unknown = next((name for name in [*names, *(name for name, _ in keys)] if name not in AXES), None)
-    if unknown is not None:
-        raise NanoscopeError(f"no activation is called {unknown!r}; there are {', '.join(AXES)}")
+    unknown = sorted({*names, *(name for name, _ in keys)} - set(AXES))
+    if unknown:
+        raise NanoscopeError(f"no activation is called {unknown[0]!r}; there are {', '.join(AXES)}")
     return lambda name, layer: name in names or (name, layer) in keys
 
 

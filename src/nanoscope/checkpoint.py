@@ -353,7 +353,7 @@ def _fill(model: GPT, state: Mapping[str, Tensor], path: Path) -> None:
     if model.config.tied_head:
         tied = given.get("lm_head.weight", given.get("transformer.wte.weight"))
         given |= {} if tied is None else {"lm_head.weight": tied, "transformer.wte.weight": tied}
-    for name in [*(expected.keys() - given.keys()), *(given.keys() - expected.keys())]:
+    for name in [*sorted(expected.keys() - given.keys()), *sorted(given.keys() - expected.keys())]:
         state_of = "is missing" if name in expected else "has no place in a nanoGPT"
         raise NanoscopeError(f"{path}: the weight {name!r} {state_of}; it cannot be opened")
     for name, value in expected.items():

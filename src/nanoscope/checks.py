@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from nanoscope.activations import run
-from nanoscope.analysis import attribution, lens, patching
+from nanoscope.analysis import attribution, lens
 from nanoscope.edits import patch
 from nanoscope.errors import NanoscopeError
 from nanoscope.model import GPT
 from nanoscope.replay import replay
-from nanoscope.results import Sweep
 from nanoscope.seeds import seed_for
 from nanoscope.sites import AXES, MLP_SITES, WHOLE_MODEL, Site
 from nanoscope.tasks import Task
@@ -56,7 +54,6 @@ def self_checks(model: GPT) -> tuple[Check, ...]:
         ("explicit attention = fused attention", _tapped, TOLERANCE),
         ("the answer does not depend on the rest of the batch", _batch, TOLERANCE),
         ("a replayed cell = a full forward", _replayed, TOLERANCE),
-        ("a sweep of equal cells is called uninformative", _constant_sweep, 0.0),
     ]
     return tuple(Check(name, error(model, task), limit) for name, error, limit in checks)
 
@@ -141,11 +138,3 @@ def _replayed(model: GPT, task: Task) -> float:
         return float("inf")
     logits = [run(model, task.corrupt, cell).logits[:, int(task.positions[0, 0])] for cell in cells]
     return _relative(found.values, torch.stack(logits).square().mean(-1).double().cpu())
-
-
-def _constant_sweep(model: GPT, task: Task) -> float:
-    """The clean run's last residual stream at every position, put into the corrupt run, restores all of it: no news."""
-    values = np.stack([np.broadcast_to(side, (2, EXAMPLES)) for side in (np.arange(3.0), np.arange(3.0) - 1)])
-    sweep = Sweep(values, ("direction", "layer", "example"), "metric")
-    constant = patching.Patched(np.arange(3.0), np.arange(3.0) - 1, sweep)
-    return float(constant.informative)

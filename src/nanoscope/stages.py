@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -46,8 +44,8 @@ class Place:
     corpus_sha256: str
     others: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Further texts that members are trained on: alias -> (name, sha256)."""
-    command: tuple[str, ...] = ()
-    """What the user called, for the results' provenance."""
+    command: str = ""
+    """What the user typed, for the results' provenance."""
     version: str = nanoscope.__version__
 
     @property
@@ -89,10 +87,10 @@ def corpus_file(alias: str | None) -> str:
     return "corpus.txt" if alias is None else f"corpus-{alias}.txt"
 
 
-def keep_corpora(corpus: Corpus, others: Mapping[str, Corpus], folder: Path) -> Place:
+def keep_corpora(corpus: Corpus, others: Mapping[str, Corpus], folder: Path, command: str = "") -> Place:
     """Write the texts into the study's folder, once, so that a task need not carry them."""
     known = {alias: (other.name, other.sha256) for alias, other in others.items()}
-    place = Place(folder, corpus.name, corpus.sha256, known, tuple(sys.argv))
+    place = Place(folder, corpus.name, corpus.sha256, known, command)
     for alias, text in {None: corpus, **others}.items():
         if not (folder / corpus_file(alias)).exists():
             store.write_bytes(folder / corpus_file(alias), text.text.encode())
@@ -159,7 +157,8 @@ class Analysis(_GivesResult):
         twins = tuple(load(place.end(twin)) for twin in self.twins)
         subject = replace(open_member(self.member, place, self.step), twins=twins)
         params = self.member.experiments[self.experiment]
-        return run_experiment(open_experiment(self.experiment), subject, params, place.results).key
+        experiment = open_experiment(self.experiment)
+        return run_experiment(experiment, subject, params, place.results, place.command).key
 
 
 @dataclass(frozen=True)
@@ -187,7 +186,8 @@ class Comparison(_GivesResult):
         if self.member is not None:
             role, about = self.member.role, describe(open_member(self.member, place))
         group = Group(self.label, role, results, about)
-        return run_comparison(open_experiment(self.experiment), group, self.params, place.results).key
+        experiment = open_experiment(self.experiment)
+        return run_comparison(experiment, group, self.params, place.results, place.command).key
 
 
 Work = Training | Analysis | Comparison
@@ -271,7 +271,6 @@ def perform(stage: Stage, place: Place, inputs: Outputs) -> Record | Problem:
         key = stage_key(stage, place, inputs)
         with store.turn(place.record(key, "lock")):
             record = recorded(stage, place, key) or _perform(stage, place, inputs, key)
-            place.record(key, "lock").unlink(missing_ok=True)  # whoever waited for it finds the record
     except NanoscopeError as error:
         return Problem(" ".join(str(error).splitlines()))
     return record
@@ -279,8 +278,7 @@ def perform(stage: Stage, place: Place, inputs: Outputs) -> Record | Problem:
 
 def _perform(stage: Stage, place: Place, inputs: Outputs, key: str) -> Record:
     began = time.monotonic()
-    with _called_by(place.command):
-        output = stage.work.make(place, inputs)
+    output = stage.work.make(place, inputs)
     record = Record(stage.name, output, round(time.monotonic() - began, 2))
     store.write_json(place.record(key), asdict(record))
     return record
@@ -291,14 +289,3 @@ def _require_version(place: Place) -> None:
         raise NanoscopeError(
             f"{socket.gethostname()} has nanoscope {nanoscope.__version__}, not {place.version}; install the same there"
         )
-
-
-@contextmanager
-def _called_by(command: tuple[str, ...]) -> Iterator[None]:
-    """The provenance of a result is the user's command, whatever the engine started the process with."""
-    before = sys.argv
-    sys.argv = list(command) or before
-    try:
-        yield
-    finally:
-        sys.argv = before

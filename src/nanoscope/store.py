@@ -4,16 +4,17 @@ Everything nanoscope writes goes through a temporary neighbour and a rename, so 
 fills up, leaves either the old content or the new one and never half of it.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from nanoscope.errors import NanoscopeError
 
@@ -87,43 +88,63 @@ def replaced_directory(path: Path) -> Iterator[Path]:
 @contextmanager
 def only_writer(directory: Path) -> Iterator[None]:
     """Hold the lock of a run directory; the lock goes with the process, so a killed run leaves none behind."""
+    lock = _lock(directory / ".lock")
     with _telling_what_failed(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / ".lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise NanoscopeError(
-            f"another run is writing {directory}; wait for it to end or choose another folder"
-        ) from None
-    try:
+        free = _taken(lock)
+    if not free:
+        raise NanoscopeError(f"another run is writing {directory}; wait for it to end or choose another folder")
+    with _given_back(lock):
         yield
-    finally:
-        lock.close()
 
 
 @contextmanager
-def turn(lock: Path) -> Iterator[None]:
-    """Hold a lock file, waiting for as long as another process does; it goes with the process, as `only_writer`'s."""
-    with _telling_what_failed(lock):
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("w")
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def turn(path: Path) -> Iterator[None]:
+    """Hold a lock file, waiting for as long as another process does; it goes with the process, as `only_writer`'s.
+
+    When the block ends well the file is removed: whoever waited for it takes a new one.
+    """
+    lock = _lock(path)
+    with _telling_what_failed(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    with _given_back(lock):
         yield
+        with suppress(PermissionError):  # Windows removes no open file; there the lock's own release does
+            path.unlink(missing_ok=True)
 
 
-def is_held(lock: Path) -> bool:
+def is_held(path: Path) -> bool:
     """Would `turn` have to wait?"""
-    if not lock.exists():
+    if not path.exists():
         return False
-    with lock.open("r") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    lock = _lock(path)
+    if not _taken(lock):
+        return True
+    lock.release()
     return False
+
+
+def _lock(path: Path) -> FileLock:
+    """A lock of the operating system's; where a disk has none, an error rather than a file that a killed run leaves."""
+    return FileLock(path, fallback_to_soft=False)
+
+
+def _taken(lock: FileLock) -> bool:
+    """Take the lock if nobody holds it."""
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    return True
+
+
+@contextmanager
+def _given_back(lock: FileLock) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def remove_leftovers(directory: Path, older_than: float = 0.0) -> None:

@@ -40,17 +40,19 @@ def run_study(
     workers: int | None = None,
     progress: Tell = lambda status: None,
     where: str = "local",
+    command: str = "",
 ) -> tuple[Result, ...]:
     """Train, analyse and compare; gives the results, stored under `folder`. What is there is used, not made again.
 
     `where` is local, dask[:ADDRESS], ray[:ADDRESS] or slurm[:PARTITION]; `workers` processes at once (None: the engine's own).
+    `command` is what the user typed, for the results' provenance.
     """
     folder = folder.resolve()
     plan = plan_study(study)
     with store.only_writer(folder):
         _claim(study, corpus, folder)
         others = {alias: open_corpus(alias) for alias in sorted({m.corpus for m in study.members if m.corpus})}
-        place = keep_corpora(corpus, others, folder)
+        place = keep_corpora(corpus, others, folder, command)
         for part in (folder, place.results, folder / "stages"):
             store.remove_leftovers(part, OLD_SECONDS)
         run = _Run(plan, place, progress)

@@ -21,7 +21,6 @@ from nanoscope.results import Sweep
 
 FOLDER = Path(__file__).parent / "experiments"
 NAMES = ("toy_loss", "toy_snapshot", "toy_curve", "toy_seeds")
-REGISTRY = {name: (f"nanoscope.experiments.{name}", "A toy?") for name in NAMES}
 RECIPE = Recipe(
     GPTConfig(n_layer=1, n_head=2, n_embd=16, block_size=24),
     iterations=12,
@@ -42,7 +41,7 @@ class Params:
 
 def register() -> None:
     experiments.__path__.append(str(FOLDER))
-    experiments.EXPERIMENTS |= REGISTRY
+    experiments.EXPERIMENTS += NAMES
     plan.PER_CHECKPOINT = ("toy_snapshot",)
 
 

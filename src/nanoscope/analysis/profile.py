@@ -58,7 +58,7 @@ def profile(model: GPT, tokens: Int[Tensor, "window pos"]) -> Profile:
     return Profile(
         Sweep((totals["offset"] / (windows * seen)).double().numpy(), (*head, "offset"), unit),
         Sweep((totals["breadth"] / (windows * (size - 1))).double().numpy(), head, "share of uniform's entropy"),
-        Sweep(_explained(totals, windows, size), head, "share of variance"),
+        Sweep(_explained(totals, windows), head, "share of variance"),
         Sweep((totals["first"] / (totals["values"] / size)).double().numpy(), head, "times the mean"),
         Sweep((totals["character"] / (windows * size)).double().numpy(), (*head, "character"), unit),
     )
@@ -91,7 +91,7 @@ def _centred(scores: Tensor) -> Tensor:
     return (scores - mean) * seen
 
 
-def _explained(totals: dict[str, Tensor], windows: int, size: int) -> np.ndarray:
+def _explained(totals: dict[str, Tensor], windows: int) -> np.ndarray:
     """Share of the scores' variance that their mean at each (query, key) explains."""
     squares, mean = totals["squares"].double() / windows, totals["scores"].double() / windows
     within, whole = (squares - mean.square()).sum((-2, -1)), squares.sum((-2, -1))

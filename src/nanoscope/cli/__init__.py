@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nanoscope import __version__
-from nanoscope.cli.console import CONSOLE, bars, open_text, print_findings, say, thread_count
+from nanoscope.cli.console import CONSOLE, bars, called, open_text, print_findings, say, thread_count
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.neurons import NeuronsCommand, run_neurons
@@ -181,10 +181,17 @@ def _answer(experiment: Any, subject: Any, settings: Any, folder: Path) -> Any:
 
     if not experiment.of_training:
         with CONSOLE.status(f"{experiment.name}: {experiment.question}"):
-            return run_experiment(experiment, subject, settings, folder)
+            return run_experiment(experiment, subject, settings, folder, called())
     with bars() as shown:
         task = shown.add_task("checkpoints", total=max(1, len(subject.history)))
-        return follow(experiment, subject, settings, folder, lambda done, total: shown.update(task, completed=done))
+        return follow(
+            experiment,
+            subject,
+            settings,
+            folder,
+            lambda done, total: shown.update(task, completed=done),
+            called(),
+        )
 
 
 def _report(command: Report) -> None:

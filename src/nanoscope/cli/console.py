@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
     from nanoscope.results import Result
 
 CONSOLE = Console(highlight=False)
+
+
+def called() -> str:
+    """The command as it was typed, for a result's provenance."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def thread_count(wanted: int) -> int:

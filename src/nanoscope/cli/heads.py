@@ -11,7 +11,7 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
-from nanoscope.cli.console import CONSOLE, open_text, say, thread_count
+from nanoscope.cli.console import CONSOLE, called, open_text, say, thread_count
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def run_heads(command: HeadsCommand) -> None:
     subject = Subject(checkpoint, open_text(command.data), f"the model {command.checkpoint}")
     with store.only_writer(command.out.parent), CONSOLE.status("scoring every head"):
         settings = Params() if command.full else QUICK
-        result = run_experiment(open_experiment("heads"), subject, settings, command.out.parent / "results")
+        result = run_experiment(open_experiment("heads"), subject, settings, command.out.parent / "results", called())
     _print(result)
     titles = [[_class(result, layer, head) or "" for head in range(count)] for layer, count in _shape(result)]
     save_png(sentence(patterns or result["example"], titles, str(command.checkpoint)), command.out)

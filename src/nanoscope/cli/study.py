@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from nanoscope.cli.console import CONSOLE, open_text, print_findings, say
+from nanoscope.cli.console import CONSOLE, called, open_text, print_findings, say
 from nanoscope.cli.training import StudyPreset
 from nanoscope.errors import NanoscopeError
 
@@ -58,7 +58,7 @@ def run_study_command(command: StudyCommand) -> None:
     if not study.members:
         raise NanoscopeError("nothing of the study is left; give a larger --seeds or fewer names to --leave-out")
     with display() as show:
-        results = run_study(study, corpus, folder, command.workers or None, show, command.cluster)
+        results = run_study(study, corpus, folder, command.workers or None, show, command.cluster, called())
     with CONSOLE.status("drawing and writing"):
         page = report.write(folder)
     for result in results:

@@ -114,7 +114,7 @@ def wikitext(progress: Progress = lambda line: None) -> Corpus:
     return Corpus(WIKITEXT, without_rare(text, RARE, WIKI_CHARACTERS))
 
 
-def standard_library(progress: Progress = lambda line: None) -> Corpus:
+def standard_library() -> Corpus:
     """Python's own source, under a name that says which Python's."""
     return Corpus(library_name(), library_text())
 
@@ -134,6 +134,6 @@ def data_option(name: str) -> str:
 
 NAMED: dict[str, Callable[[Progress], Corpus]] = {
     "shakespeare": tiny_shakespeare,
-    "code": standard_library,
+    "code": lambda progress: standard_library(),
     "wiki": wikitext,
 }

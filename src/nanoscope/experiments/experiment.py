@@ -7,7 +7,6 @@ it draws. The command line, the study, the notebooks, the report and the tests a
 from __future__ import annotations
 
 import platform
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -78,7 +77,8 @@ class Experiment:
     An experiment that `reads` other experiments' results is a comparison: its subject is a `Group`.
     """
 
-    name: str
+    module: str
+    """Its module's `__name__`, whose last part is the experiment's name."""
     question: str
     version: int
     params: type
@@ -92,6 +92,10 @@ class Experiment:
     twinned: bool = False
     """It compares the model with other trainings of its recipe, which its subject's `twins` are."""
 
+    @property
+    def name(self) -> str:
+        return self.module.rpartition(".")[2]
+
 
 def require_least(params: Any, **least: int) -> None:
     """Refuse a setting below its least, which is 1 where none is named; a seed may be anything."""
@@ -101,8 +105,11 @@ def require_least(params: Any, **least: int) -> None:
             raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {needed}, not {value}")
 
 
-def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder: Path) -> Result:
-    """Measure, judge and store; a result that is there already is read instead. Refuses a model that fails a check."""
+def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder: Path, command: str = "") -> Result:
+    """Measure, judge and store; a result that is there already is read instead. Refuses a model that fails a check.
+
+    `command` is what the user typed, for the result's provenance; empty where it was called from Python.
+    """
     identity = {
         "version": experiment.version,
         "params": asdict(params),
@@ -116,11 +123,11 @@ def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder
     if (folder / wanted.key).exists():
         return load_result(folder / wanted.key)
     require_sound(subject.checkpoint.model)
-    return _answered(experiment, wanted, subject, params, folder)
+    return _answered(experiment, wanted, subject, params, folder, command)
 
 
-def run_comparison(experiment: Experiment, group: Group, params: Any, folder: Path) -> Result:
-    """Compare, judge and store; a result that is there already is read instead."""
+def run_comparison(experiment: Experiment, group: Group, params: Any, folder: Path, command: str = "") -> Result:
+    """Compare, judge and store; a result that is there already is read instead. `command` as in `run_experiment`."""
     read = [result for result in group.results if result.experiment in experiment.reads]
     identity = {
         "version": experiment.version,
@@ -132,10 +139,12 @@ def run_comparison(experiment: Experiment, group: Group, params: Any, folder: Pa
     wanted = Result(experiment.name, _plain(identity), _plain(described), {})
     if (folder / wanted.key).exists():
         return load_result(folder / wanted.key)
-    return _answered(experiment, wanted, replace(group, results=tuple(read)), params, folder)
+    return _answered(experiment, wanted, replace(group, results=tuple(read)), params, folder, command)
 
 
-def _answered(experiment: Experiment, wanted: Result, subject: Subject | Group, params: Any, folder: Path) -> Result:
+def _answered(
+    experiment: Experiment, wanted: Result, subject: Subject | Group, params: Any, folder: Path, command: str
+) -> Result:
     began = time.monotonic()
     sweeps = experiment.measure(subject, params)
     result = Result(
@@ -144,7 +153,7 @@ def _answered(experiment: Experiment, wanted: Result, subject: Subject | Group, 
         wanted.subject,
         sweeps,
         experiment.judge(sweeps, params),
-        {**provenance(experiment.name), "seconds": round(time.monotonic() - began, 2)},
+        {**provenance(experiment.name, command), "seconds": round(time.monotonic() - began, 2)},
     )
     return load_result(save_result(result, folder))
 
@@ -199,7 +208,7 @@ def describe(subject: Subject) -> dict[str, Any]:
     )
 
 
-def provenance(experiment: str) -> dict[str, Any]:
+def provenance(experiment: str, command: str) -> dict[str, Any]:
     """How a result came to be: when, by which code and libraries, on what, by which command."""
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -210,7 +219,7 @@ def provenance(experiment: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command,
     }
 
 

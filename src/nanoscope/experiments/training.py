@@ -26,9 +26,9 @@ def at_step(subject: Subject, step: int) -> Subject:
     return Subject(load(subject.history[step]), subject.corpus, f"{subject.label}, iteration {step}", subject.role)
 
 
-def snapshot(subject: Subject, step: int, params: Any, folder: Path) -> Result:
+def snapshot(subject: Subject, step: int, params: Any, folder: Path, command: str = "") -> Result:
     """The stored snapshot of one checkpoint, taken if it is not there."""
-    return run_experiment(open_experiment(SNAPSHOT), at_step(subject, step), params, folder)
+    return run_experiment(open_experiment(SNAPSHOT), at_step(subject, step), params, folder, command)
 
 
 def follow(
@@ -37,12 +37,13 @@ def follow(
     params: Any,
     folder: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    command: str = "",
 ) -> Result:
     """Snapshots of all checkpoints with these settings, then the comparison. What is stored already is read."""
     shots = []
     for step in sorted(subject.history):
         progress(len(shots), len(subject.history))
-        shots.append(snapshot(subject, step, params, folder))
+        shots.append(snapshot(subject, step, params, folder, command))
     progress(len(shots), len(subject.history))
     group = Group(subject.label, subject.role, tuple(shots), describe(subject))
-    return run_comparison(experiment, group, experiment.params(), folder)
+    return run_comparison(experiment, group, experiment.params(), folder, command)

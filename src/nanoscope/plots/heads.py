@@ -10,7 +10,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, heatmap, new_figure, styled, visible_character
+from nanoscope.plots.style import (
+    ACCENT,
+    INK,
+    SECOND,
+    SOFT,
+    THIRD,
+    heatmap,
+    new_figure,
+    styled,
+    tenths,
+    visible_character,
+)
 from nanoscope.results import Result, Sweep, head_name
 
 CARDS = 6
@@ -63,7 +74,7 @@ def taxonomy(result: Result) -> Figure:
     images = [heatmap(ax, values, 1.0) for ax, values in zip(axes, (flat, untrained), strict=True)]
     for ax, values in zip(axes, (flat, untrained), strict=True):
         for row, column in np.argwhere(values >= 0.1):
-            ax.text(column, row, f"{values[row, column]:.1f}"[-2:], ha="center", va="center", fontsize=6.5,
+            ax.text(column, row, tenths(float(values[row, column])), ha="center", va="center", fontsize=6.5,
                     color="white" if values[row, column] > 0.6 else INK)  # fmt: skip
     for column, label in enumerate(result["label"].values.ravel()):
         if label >= 0:

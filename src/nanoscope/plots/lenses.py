@@ -45,7 +45,7 @@ def _losses(ax: Axes, result: Result) -> None:
     tables = result["table_loss"].sel(kind="all").values.sum(-1) / places
     best = tables.argmin()
     top = max(1.15 * tables[0], losses.sel(lens="tuned lens").values.sum(-1).max() / places)
-    for n in {0, 1, 2, int(best)} & set(range(len(tables))):
+    for n in sorted({0, 1, 2, int(best)} & set(range(len(tables)))):
         ax.axhline(tables[n], color=SOFT, linewidth=0.8, zorder=0)
         ax.text(1.01, tables[n], f"{_table(n + 1)} table", transform=ax.get_yaxis_transform(), fontsize=8, va="center")
     for lens, colour in (("logit lens", SECOND), ("tuned lens", ACCENT)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -97,6 +98,11 @@ def ordered_colours(count: int) -> list[str]:
     """Colours that go from light to dark, for curves and bars that have an order."""
     shades = matplotlib.colormaps["viridis_r"](np.linspace(0.05, 0.95, count))
     return [matplotlib.colors.to_hex(shade) for shade in shades]
+
+
+def tenths(share: float) -> str:
+    """A share above 0 in a narrow cell: `.3`; from 0.95 on `1.0`."""
+    return f"{math.floor(10 * share + 0.5) / 10:.1f}".removeprefix("0")
 
 
 def visible_character(symbol: str) -> str:

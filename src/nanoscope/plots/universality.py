@@ -21,7 +21,7 @@ def neurons(result: Result) -> Figure:
     figure, axes = new_figure(9.6, 4.0, 1, 2, width_ratios=(1.25, 1))
     excess = result["excess"].sel(measure="excess").values
     _shares(axes[0], result, excess)
-    _layers(axes[1], result, excess)
+    _layers(axes[1], excess)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     figure.suptitle(
         f"{result.subject['label']}: neurons that other trainings have grown too",
@@ -49,7 +49,7 @@ def _above(excess: np.ndarray) -> np.ndarray:
     return 1 - np.searchsorted(values, GRID, side="right") / values.size
 
 
-def _layers(ax: Axes, result: Result, excess: np.ndarray) -> None:
+def _layers(ax: Axes, excess: np.ndarray) -> None:
     layers = np.arange(excess.shape[1])
     ax.bar(
         layers,

@@ -29,7 +29,7 @@ def measure(subject: Subject, params: toy_study.Params) -> Sweeps:
 
 
 EXPERIMENT = Experiment(
-    "toy_loss",
+    __name__,
     "A toy?",
     1,
     toy_study.Params,

@@ -10,7 +10,7 @@ def measure(group: Group, params: toy_study.Params) -> Sweeps:
 
 
 EXPERIMENT = Experiment(
-    "toy_seeds",
+    __name__,
     "A toy?",
     1,
     toy_study.Params,

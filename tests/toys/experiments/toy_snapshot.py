@@ -6,7 +6,7 @@ from nanoscope.experiments.toy_loss import loss
 from nanoscope.experiments.experiment import Experiment
 
 EXPERIMENT = Experiment(
-    "toy_snapshot",
+    __name__,
     "A toy?",
     1,
     toy_study.Params,

@@ -10,7 +10,7 @@ from nanoscope.experiments.experiment import Experiment
 from nanoscope.plots import emergence as plots
 
 EXPERIMENT = Experiment(
-    name="emergence",
+    module=__name__,
     question="When in training do induction heads appear, and what else does?",
     version=6,
     params=Params,

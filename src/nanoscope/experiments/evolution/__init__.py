@@ -11,7 +11,7 @@ from nanoscope.experiments.experiment import Experiment
 from nanoscope.plots import evolution as plots
 
 EXPERIMENT = Experiment(
-    name="evolution",
+    module=__name__,
     question="How do circuits evolve, and do all trainings go the same way?",
     version=3,
     params=Params,

@@ -12,7 +12,7 @@ from nanoscope.experiments.failures.measure import Params, measure
 from nanoscope.plots import failures as plots
 
 EXPERIMENT = Experiment(
-    name="failures",
+    module=__name__,
     question="Can circuit measurements predict the model's failures?",
     version=2,
     params=Params,

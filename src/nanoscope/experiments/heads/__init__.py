@@ -11,7 +11,7 @@ from nanoscope.experiments.heads.measure import Params, measure
 from nanoscope.plots import heads as plots
 
 EXPERIMENT = Experiment(
-    name="heads",
+    module=__name__,
     question="What does each attention head do?",
     version=2,
     params=Params,

@@ -11,7 +11,7 @@ from nanoscope.experiments.induction.measure import Params, measure
 from nanoscope.plots import induction as plots
 
 EXPERIMENT = Experiment(
-    name="induction",
+    module=__name__,
     question="Do induction heads form, and do they do the work?",
     version=3,
     params=Params,

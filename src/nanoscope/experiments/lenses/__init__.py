@@ -11,7 +11,7 @@ from nanoscope.experiments.lenses.measure import Params, measure
 from nanoscope.plots import lenses as plots
 
 EXPERIMENT = Experiment(
-    name="lenses",
+    module=__name__,
     question="How do predictions form, through the layers and through training?",
     version=2,
     params=Params,

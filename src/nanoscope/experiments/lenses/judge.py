@@ -6,7 +6,7 @@ The unit that is resampled is the window. Means over places are ratios of sums, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from nanoscope.results import Sweep
 from nanoscope.stats import percentile_interval, resampled_means
 
 Sweeps = Mapping[str, Sweep]
-Statistic = Callable[[np.ndarray], np.ndarray]
 UNDEFINED = (math.nan, math.nan)
 FEWEST_PLACES = 50
 TABLES = {1: "unigram", 2: "bigram", 3: "trigram"}

@@ -11,7 +11,7 @@ from nanoscope.experiments.neurons.measure import Params, measure
 from nanoscope.plots import neurons as plots
 
 EXPERIMENT = Experiment(
-    name="neurons",
+    module=__name__,
     question="What do the hidden units know?",
     version=3,
     params=Params,

@@ -10,7 +10,7 @@ from nanoscope.experiments.replication.measure import READS, Params, measure
 from nanoscope.plots import replication as plots
 
 EXPERIMENT = Experiment(
-    name="replication",
+    module=__name__,
     question="What replicates across trainings?",
     version=3,
     params=Params,

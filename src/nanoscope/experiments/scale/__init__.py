@@ -12,7 +12,7 @@ from nanoscope.experiments.scale.measure import Params, measure
 from nanoscope.plots import scale as plots
 
 EXPERIMENT = Experiment(
-    name="scale",
+    module=__name__,
     question="How small can a model be and still have a capability?",
     version=3,
     params=Params,

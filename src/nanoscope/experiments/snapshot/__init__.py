@@ -4,7 +4,7 @@ from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.snapshot.measure import Params, judge, measure
 
 EXPERIMENT = Experiment(
-    name="snapshot",
+    module=__name__,
     question="What can a checkpoint do, in a few numbers?",
     version=1,
     params=Params,

@@ -13,7 +13,7 @@ from nanoscope.experiments.universality.measure import Params, measure
 from nanoscope.plots import universality as plots
 
 EXPERIMENT = Experiment(
-    name="universality",
+    module=__name__,
     question="Do other trainings grow the same neurons?",
     version=1,
     params=Params,
