@@ -29,7 +29,8 @@ import machine
 import report
 from cases import COMPARISONS, Case, Comparison, Reading
 from machine import FOLDER, Unavailable
-from nanoscope.model import GPT, GPTConfig
+from nanoscope.model.config import GPTConfig
+from nanoscope.model.gpt import GPT
 from protocol import Subject, case_to_json, save_subject
 from readings import READINGS, UNITS, Number, Outcome, largest_difference
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import torch
 
-from nanoscope.checkpoint import Checkpoint, save
-from nanoscope.corpora import open_corpus
+from nanoscope.checkpoints.checkpoint import Checkpoint, save
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
-from nanoscope.model import GPT
-from nanoscope.presets import SHAKESPEARE
+from nanoscope.model.gpt import GPT
+from nanoscope.studies.presets import SHAKESPEARE
+from nanoscope.text.corpora import open_corpus
 
 FOLDER = Path(__file__).resolve().parent
 EXPERIMENTS = ("heads", "lenses", "neurons")

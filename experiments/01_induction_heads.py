@@ -10,10 +10,15 @@
 from pathlib import Path
 
 import nanoscope as ns
-from nanoscope import metrics, presets, study, tasks
-from nanoscope.analysis import heads, patching
-from nanoscope.plots import emergence, induction
+from nanoscope import tasks
+from nanoscope.analysis.attention import repeated_sequences
+from nanoscope.analysis.causal import patching
+from nanoscope.experiments.emergence import figures as emergence
+from nanoscope.experiments.induction import figures as induction
 from nanoscope.report import read_study
+from nanoscope.studies import presets
+from nanoscope.studies import run as study
+from nanoscope.tasks import metrics
 
 folder, corpus = Path("../runs/quick"), ns.open_corpus()
 results = study.run_study(presets.STUDIES["quick"], corpus, folder)
@@ -70,7 +75,7 @@ display(induction.logit_lens(control), emergence.onset(quick.result(quick.labels
 # %%
 checkpoint = ns.load(folder / "models" / "control-1" / "final")
 symbols = tasks.alphabet(checkpoint.encode(corpus.train), len(checkpoint.vocabulary))
-scores = heads.attention_scores(checkpoint.model, tasks.repeats(symbols, 23, 64, 32, None, "notebook"))
+scores = repeated_sequences.attention_scores(checkpoint.model, tasks.repeats(symbols, 23, 64, 32, None, "notebook"))
 scores.sel(score="induction").mean("example").to_xarray().round(2)
 
 # %%

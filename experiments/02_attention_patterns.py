@@ -10,12 +10,13 @@
 from pathlib import Path
 
 import nanoscope as ns
-from nanoscope import presets, study
-from nanoscope.analysis import characters, taxonomy
-from nanoscope.plots import heads
+from nanoscope.analysis.attention import character_tables, classes
+from nanoscope.experiments.heads import figures as heads
+from nanoscope.model.folded import fold
 from nanoscope.report import read_study
-from nanoscope.tasks import spread_starts
-from nanoscope.weights import fold
+from nanoscope.studies import presets
+from nanoscope.studies import run as study
+from nanoscope.text.windows import spread_starts
 
 folder, corpus = Path("../runs/quick"), ns.open_corpus()
 results = study.run_study(presets.STUDIES["quick"], corpus, folder)
@@ -65,13 +66,13 @@ checkpoint = ns.load(folder / "models" / "quick-1" / "final")
 val = checkpoint.encode(corpus.val)
 starts = spread_starts(len(val), 64, 32)
 windows = val.unfold(0, 64, 1)[starts]
-targets = taxonomy.token_targets(corpus.val, starts.numpy(), 64)
-found = taxonomy.scores(taxonomy.attention(checkpoint.model, windows, targets))
-taxonomy.mean_of_present(found.values)[taxonomy.CLASSES.index("last space")].round(2)
+targets = classes.token_targets(corpus.val, starts.numpy(), 64)
+found = classes.scores(classes.attention(checkpoint.model, windows, targets))
+classes.mean_of_present(found.values)[classes.CLASSES.index("last space")].round(2)
 
 # %%
-tables = characters.tables(fold(checkpoint.model), windows)
+tables = character_tables.tables(fold(checkpoint.model), windows)
 common = (tables.count.values >= 20).nonzero()[0]
 name = checkpoint.vocabulary.symbols
-for row, column, value in characters.strongest(tables.ov.values[1, 0], common, common, 5):
+for row, column, value in character_tables.strongest(tables.ov.values[1, 0], common, common, 5):
     print(f"L1H0 raises {name[column]!r} after attending to {name[row]!r}: {value:+.2f} logits")

@@ -8,7 +8,11 @@
 # %matplotlib inline
 from pathlib import Path
 
-from nanoscope.plots import emergence, evolution, failures, replication, scale
+from nanoscope.experiments.emergence import figures as emergence
+from nanoscope.experiments.evolution import figures as evolution
+from nanoscope.experiments.failures import figures as failures
+from nanoscope.experiments.replication import figures as replication
+from nanoscope.experiments.scale import figures as scale
 from nanoscope.report import read_study
 
 published = read_study(Path("../results"))

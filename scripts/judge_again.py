@@ -7,9 +7,9 @@ again, this gives every result of the version before its new findings, beside th
 import sys
 from pathlib import Path
 
+from nanoscope.evidence.result import load_result, save_result
 from nanoscope.experiments import open_experiment
-from nanoscope.experiments.experiment import judged_again
-from nanoscope.results import load_result, save_result
+from nanoscope.experiments.runner import judged_again
 
 
 def main(run: Path, experiments: list[str]) -> None:

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from nanoscope.experiments import EXPERIMENTS, open_experiment
-from nanoscope.experiments.digest import source_digest
+from nanoscope.experiments.code_digest import source_digest
 
 RECORD = Path(__file__).resolve().parent.parent / "src" / "nanoscope" / "experiments" / "versions.json"
 

@@ -19,14 +19,32 @@ import xarray  # noqa: F401
 
 # The package imports shapes for type checkers only (it needs no jaxtyping at run time); here they are wanted.
 typing.TYPE_CHECKING = True
-CHECKED = ["model", "activations", "metrics", "tasks", "ngrams", "weights", "stats", "tokens", "batches"]
+CHECKED = [
+    "model.arithmetic",
+    "model.config",
+    "model.gpt",
+    "model.modules",
+    "interventions.run",
+    "tasks.metrics",
+    "tasks.natural",
+    "tasks.synthetic",
+    "tasks.task",
+    "text.matches",
+    "text.windows",
+    "text.ngrams",
+    "model.folded",
+    "statistics.intervals",
+    "text.vocabulary",
+    "training.batches",
+]
 jaxtyping.install_import_hook([f"nanoscope.{name}" for name in CHECKED], "beartype.beartype")
 
-from nanoscope.checkpoint import Checkpoint
-from nanoscope.corpora import Corpus, open_corpus
+from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
-from nanoscope.model import GPT, GPTConfig
-from nanoscope.planted import planted_induction
+from nanoscope.model.config import GPTConfig
+from nanoscope.model.gpt import GPT
+from nanoscope.planted.induction import planted_induction
+from nanoscope.text.corpora import Corpus, open_corpus
 
 torch.set_num_threads(1)
 typing.TYPE_CHECKING = False

@@ -6,8 +6,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from nanoscope import dropout
-from nanoscope.model import GPT
+from nanoscope.model import dropout
+from nanoscope.model.gpt import GPT
 
 
 def logits(model: GPT, tokens: Tensor) -> Tensor:

@@ -15,15 +15,16 @@ import torch
 from torch import Tensor
 
 import nanoscope as ns
-from nanoscope import metrics
-from nanoscope.allocator import freed_memory_kept
-from nanoscope.analysis import patching
-from nanoscope.model import GPT, GPTConfig
-from nanoscope.recipe import Recipe
-from nanoscope.results import Sweep
-from nanoscope.sites import AXES
-from nanoscope.tasks import Task
-from nanoscope.train import make_optimizer, update
+from nanoscope.analysis.causal import patching
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.model.config import GPTConfig
+from nanoscope.model.gpt import GPT
+from nanoscope.model.sites import AXES
+from nanoscope.tasks import metrics
+from nanoscope.tasks.task import Task
+from nanoscope.training.allocator import freed_memory_kept
+from nanoscope.training.loop import make_optimizer, update
+from nanoscope.training.recipe import Recipe
 from protocol import Case, Cell, Measured, Run, Subject, repeated, serve, steps, window
 
 

@@ -1,6 +1,7 @@
 """nanoscope: a microscope for nanoGPT.
 
-`import nanoscope as ns` loads nothing heavy: each name is imported from its module when it is first used.
+`import nanoscope as ns` loads nothing heavy: each word, each room and each module of a room is imported when it is first
+used. `dir(ns)` and tab completion show them.
 """
 
 from importlib import import_module
@@ -9,52 +10,102 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from nanoscope.activations import Cache, gradients, run
-    from nanoscope.checkpoint import Checkpoint, export, load, save
-    from nanoscope.corpora import Corpus, open_corpus
-    from nanoscope.edits import Edit, add, freeze, mean, patch, resample, zero
+    from nanoscope import (
+        analysis,
+        checkpoints,
+        evidence,
+        experiments,
+        interventions,
+        model,
+        planted,
+        plots,
+        report,
+        statistics,
+        studies,
+        tasks,
+        text,
+        training,
+    )
+    from nanoscope.analysis import attention as heads
+    from nanoscope.analysis import neurons
+    from nanoscope.analysis.causal import patching
+    from nanoscope.analysis.prediction import logit_lens as lens
+    from nanoscope.checkpoints.checkpoint import Checkpoint, export, load, save
     from nanoscope.errors import NanoscopeError
-    from nanoscope.findings import Criterion, Finding
-    from nanoscope.model import GPT, GPTConfig
-    from nanoscope.ngrams import NGrams
-    from nanoscope.results import Result, Sweep
-    from nanoscope.sites import Site
-    from nanoscope.tasks import Task
+    from nanoscope.evidence.finding import Criterion, Finding
+    from nanoscope.evidence.result import Result
+    from nanoscope.evidence.sweep import Sweep
+    from nanoscope.interventions.edits import Edit, add, freeze, mean, patch, resample, zero
+    from nanoscope.interventions.run import Cache, gradients, run
+    from nanoscope.model.config import GPTConfig
+    from nanoscope.model.gpt import GPT
+    from nanoscope.model.sites import Site
+    from nanoscope.statistics import intervals as stats
+    from nanoscope.studies import run as study
+    from nanoscope.tasks import metrics
+    from nanoscope.tasks.task import Task
+    from nanoscope.text import ngrams
+    from nanoscope.text.corpora import Corpus, open_corpus
+    from nanoscope.text.ngrams import NGrams
+    from nanoscope.training import loop as train
 
 _HOME = {
-    "nanoscope.checkpoint": ("Checkpoint", "export", "load", "save"),
-    "nanoscope.corpora": ("Corpus", "open_corpus"),
-    "nanoscope.edits": ("Edit", "add", "freeze", "mean", "patch", "resample", "zero"),
+    "nanoscope.checkpoints.checkpoint": ("Checkpoint", "export", "load", "save"),
     "nanoscope.errors": ("NanoscopeError",),
-    "nanoscope.findings": ("Criterion", "Finding"),
-    "nanoscope.model": ("GPT", "GPTConfig"),
-    "nanoscope.ngrams": ("NGrams",),
-    "nanoscope.results": ("Result", "Sweep"),
-    "nanoscope.activations": ("Cache", "gradients", "run"),
-    "nanoscope.sites": ("Site",),
-    "nanoscope.tasks": ("Task",),
+    "nanoscope.evidence.finding": ("Criterion", "Finding"),
+    "nanoscope.evidence.result": ("Result",),
+    "nanoscope.evidence.sweep": ("Sweep",),
+    "nanoscope.interventions.edits": ("Edit", "add", "freeze", "mean", "patch", "resample", "zero"),
+    "nanoscope.interventions.run": ("Cache", "gradients", "run"),
+    "nanoscope.model.config": ("GPTConfig",),
+    "nanoscope.model.gpt": ("GPT",),
+    "nanoscope.model.sites": ("Site",),
+    "nanoscope.tasks.task": ("Task",),
+    "nanoscope.text.corpora": ("Corpus", "open_corpus"),
+    "nanoscope.text.ngrams": ("NGrams",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-_SUBMODULES = (
-    "analysis",
-    "experiments",
-    "metrics",
-    "ngrams",
-    "planted",
-    "plots",
-    "report",
-    "stats",
-    "study",
-    "tasks",
-    "train",
-)
+_ROOMS = {
+    **{
+        name: f"nanoscope.{name}"
+        for name in (
+            "analysis",
+            "checkpoints",
+            "evidence",
+            "experiments",
+            "interventions",
+            "model",
+            "planted",
+            "plots",
+            "report",
+            "statistics",
+            "studies",
+            "tasks",
+            "text",
+            "training",
+        )
+    },
+    "heads": "nanoscope.analysis.attention",
+    "lens": "nanoscope.analysis.prediction.logit_lens",
+    "metrics": "nanoscope.tasks.metrics",
+    "neurons": "nanoscope.analysis.neurons",
+    "ngrams": "nanoscope.text.ngrams",
+    "patching": "nanoscope.analysis.causal.patching",
+    "stats": "nanoscope.statistics.intervals",
+    "study": "nanoscope.studies.run",
+    "train": "nanoscope.training.loop",
+}
 
-__all__ = ["__version__", *sorted(_MODULE_OF)]
+__all__ = ["__version__", *sorted((*_MODULE_OF, *_ROOMS))]
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULE_OF:
         return getattr(import_module(_MODULE_OF[name]), name)
-    if name in _SUBMODULES:
-        return import_module(f"nanoscope.{name}")
+    if name in _ROOMS:
+        return import_module(_ROOMS[name])
     raise AttributeError(f"nanoscope has no {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

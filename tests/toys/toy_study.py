@@ -10,14 +10,15 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nanoscope import experiments, plan
-from nanoscope.corpora import Corpus
+from nanoscope import experiments
+from nanoscope.evidence.finding import Claim, Criterion, Evidence, Finding
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Sweeps
-from nanoscope.findings import Claim, Criterion, Evidence, Finding
-from nanoscope.model import GPTConfig
-from nanoscope.presets import Compared, Member, Study
-from nanoscope.recipe import Recipe
-from nanoscope.results import Sweep
+from nanoscope.model.config import GPTConfig
+from nanoscope.studies import plan
+from nanoscope.studies.presets import Compared, Member, Study
+from nanoscope.text.corpora import Corpus
+from nanoscope.training.recipe import Recipe
 
 FOLDER = Path(__file__).parent / "experiments"
 NAMES = ("toy_loss", "toy_snapshot", "toy_curve", "toy_seeds")
@@ -89,7 +90,7 @@ def findings(folder: Path) -> dict[str, list[dict]]:
     """All that a study found, but for timings, by stage kind and result."""
     import json
 
-    from nanoscope.results import load_result
+    from nanoscope.evidence.result import load_result
 
     listed = json.loads((folder / "study.json").read_text())
     results = [load_result(folder / "results" / key) for key in listed["results"] + listed["snapshots"]]

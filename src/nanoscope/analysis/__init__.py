@@ -1,1 +1,8 @@
-"""Analyses: each module is a set of functions (model, task, metric, settings) -> result, and none imports another."""
+"""Analyses: functions (model, task, metric, settings) -> result, in rooms by what they look at.
+
+Rooms never import one another.
+"""
+
+from nanoscope.rooms import opened
+
+globals().update(opened(__name__, __path__))

@@ -98,7 +98,7 @@ def _dispatch(arguments: list[str]) -> None:
 def _run(name: str, arguments: list[str]) -> None:
     """Two steps, because an experiment's settings are known only once it is opened."""
     from nanoscope.experiments import open_experiment
-    from nanoscope.experiments.training import SNAPSHOT
+    from nanoscope.experiments.following import SNAPSHOT
 
     experiment = open_experiment(name)
     if experiment.reads and not experiment.of_training:
@@ -147,11 +147,11 @@ def _run_on(
 ) -> None:
     import torch
 
-    from nanoscope import store
-    from nanoscope.checkpoint import load
+    from nanoscope import files
+    from nanoscope.checkpoints.checkpoint import load
     from nanoscope.experiments.experiment import Subject
     from nanoscope.plots.style import save_png
-    from nanoscope.train import checkpoints
+    from nanoscope.training.loop import checkpoints
 
     if twins and not experiment.twinned:
         raise NanoscopeError(f"{experiment.name} looks at one training; leave --twins out")
@@ -162,7 +162,7 @@ def _run_on(
     role = "control" if checkpoint.training.get("data") == "echo" else "model"
     others = tuple(load(twin) for twin in twins)
     subject = Subject(checkpoint, corpus, label or f"the model {path}", role, checkpoints(path.parent), others)
-    with store.only_writer(out):
+    with files.only_writer(out):
         result = _answer(experiment, subject, settings, out / "results")
         drawn = {name: out / "figures" / f"{name}-{result.key[-12:]}.png" for name in experiment.figures}
         for name, figure in drawn.items():
@@ -176,8 +176,8 @@ def _run_on(
 
 def _answer(experiment: Any, subject: Any, settings: Any, folder: Path) -> Any:
     """Run the experiment; over a training, checkpoint by checkpoint with time left."""
-    from nanoscope.experiments.experiment import run_experiment
-    from nanoscope.experiments.training import follow
+    from nanoscope.experiments.following import follow
+    from nanoscope.experiments.runner import run_experiment
 
     if not experiment.of_training:
         with CONSOLE.status(f"{experiment.name}: {experiment.question}"):
@@ -204,8 +204,8 @@ def _report(command: Report) -> None:
 
 
 def _check(command: Check) -> None:
-    from nanoscope.checkpoint import load
-    from nanoscope.checks import self_checks
+    from nanoscope.checkpoints.checkpoint import load
+    from nanoscope.experiments.self_checks import self_checks
 
     checkpoint = load(command.checkpoint)
     checks = self_checks(checkpoint.model)
@@ -228,7 +228,7 @@ def _check(command: Check) -> None:
 
 
 def _export(command: Export) -> None:
-    from nanoscope.checkpoint import export, load
+    from nanoscope.checkpoints.checkpoint import export, load
 
     export(load(command.checkpoint), command.to)
     say(f"wrote {command.to}")

@@ -18,8 +18,8 @@ from rich.table import Table
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
-    from nanoscope.corpora import Corpus
-    from nanoscope.results import Result
+    from nanoscope.evidence.result import Result
+    from nanoscope.text.corpora import Corpus
 
 CONSOLE = Console(highlight=False)
 
@@ -47,7 +47,7 @@ def chosen_device(wanted: str) -> str:
 
 def open_text(source: str | None) -> Corpus:
     """What `--data` names: a text file, or one of the corpora that have a name."""
-    from nanoscope.corpora import open_corpus
+    from nanoscope.text.corpora import open_corpus
 
     return open_corpus(source, lambda line: say(line, style="dim"))
 

@@ -15,8 +15,9 @@ from nanoscope.cli.console import CONSOLE, called, open_text, say, thread_count
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
-    from nanoscope.checkpoint import Checkpoint
-    from nanoscope.results import Result, Sweep
+    from nanoscope.checkpoints.checkpoint import Checkpoint
+    from nanoscope.evidence.result import Result
+    from nanoscope.evidence.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,20 @@ def run_heads(command: HeadsCommand) -> None:
     """Score every head, print the table, and draw the attention."""
     import torch
 
-    from nanoscope import store
-    from nanoscope.checkpoint import load
+    from nanoscope import files
+    from nanoscope.checkpoints.checkpoint import load
     from nanoscope.experiments import open_experiment
-    from nanoscope.experiments.experiment import Subject, run_experiment
+    from nanoscope.experiments.experiment import Subject
+    from nanoscope.experiments.heads.figures import sentence
     from nanoscope.experiments.heads.measure import QUICK, Params
-    from nanoscope.plots.heads import sentence
+    from nanoscope.experiments.runner import run_experiment
     from nanoscope.plots.style import save_png
 
     torch.set_num_threads(thread_count(command.threads))
     checkpoint = load(command.checkpoint)
     patterns = None if command.text is None else _patterns(checkpoint, command)
     subject = Subject(checkpoint, open_text(command.data), f"the model {command.checkpoint}")
-    with store.only_writer(command.out.parent), CONSOLE.status("scoring every head"):
+    with files.only_writer(command.out.parent), CONSOLE.status("scoring every head"):
         settings = Params() if command.full else QUICK
         result = run_experiment(open_experiment("heads"), subject, settings, command.out.parent / "results", called())
     _print(result)
@@ -68,8 +70,8 @@ def run_heads(command: HeadsCommand) -> None:
 
 def _patterns(checkpoint: Checkpoint, command: HeadsCommand) -> Sweep:
     """Every head's attention on the user's text: `[layer, head, query, key]`."""
-    from nanoscope.activations import run
-    from nanoscope.results import Sweep
+    from nanoscope.evidence.sweep import Sweep
+    from nanoscope.interventions.run import run
 
     if checkpoint.vocabulary is None:
         raise NanoscopeError(f"{command.checkpoint} has no vocabulary, so no text can be read into it")

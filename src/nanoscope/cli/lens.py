@@ -14,9 +14,9 @@ from nanoscope.cli.console import CONSOLE, open_text, say, thread_count
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
-    from nanoscope.analysis.lens import Lens
-    from nanoscope.checkpoint import Checkpoint
-    from nanoscope.results import Sweep
+    from nanoscope.analysis.prediction.logit_lens import Lens
+    from nanoscope.checkpoints.checkpoint import Checkpoint
+    from nanoscope.evidence.sweep import Sweep
 
 ROWS = 40
 FIT_WINDOWS, HELD_OUT_WINDOWS = 256, 32
@@ -48,9 +48,9 @@ def run_lens(command: LensCommand) -> None:
     """Read along, print the table, and draw it."""
     import torch
 
-    from nanoscope.analysis import lens
-    from nanoscope.checkpoint import load
-    from nanoscope.plots.lenses import sentence
+    from nanoscope.analysis.prediction import logit_lens as lens
+    from nanoscope.checkpoints.checkpoint import load
+    from nanoscope.experiments.lenses.figures import sentence
     from nanoscope.plots.style import save_png
 
     torch.set_num_threads(thread_count(command.threads))
@@ -78,8 +78,8 @@ def _speech(data: str | None, checkpoint: Checkpoint) -> str:
 
 
 def _chosen(command: LensCommand, checkpoint: Checkpoint) -> Lens:
-    from nanoscope.analysis import tuned
-    from nanoscope.passages import windows_to_fit
+    from nanoscope.analysis.prediction import tuned_lens
+    from nanoscope.text.passages import windows_to_fit
 
     model, vocabulary = checkpoint.model, checkpoint.vocabulary
     if command.lens == "logit":
@@ -87,8 +87,8 @@ def _chosen(command: LensCommand, checkpoint: Checkpoint) -> Lens:
     tokens, start = checkpoint.encode(open_text(command.data).train), vocabulary.start if vocabulary else None
     windows = windows_to_fit(tokens, model.config.block_size, FIT_WINDOWS, HELD_OUT_WINDOWS, start)
     with CONSOLE.status("fitting the tuned lens"):
-        train, held_out = (tuned.collect(model, some) for some in windows)
-        fit = tuned.fit(model, train, held_out, tuned.Settings(steps=150, batch=2048), "command line")
+        train, held_out = (tuned_lens.collect(model, some) for some in windows)
+        fit = tuned_lens.fit(model, train, held_out, tuned_lens.Settings(steps=150, batch=2048), "command line")
     before, after = fit.course.values[0].mean(), fit.course.values.min(0).mean()
     say(
         f"tuned lens: KL to the output {before:.3f} -> {after:.3f} nats, mean over layers, on text it was not fitted on"
@@ -98,7 +98,7 @@ def _chosen(command: LensCommand, checkpoint: Checkpoint) -> Lens:
 
 def _print(read: Sweep, symbols: tuple[str, ...]) -> None:
     """One row per character, the last `ROWS` of them."""
-    from nanoscope.analysis.lens import NEAR, settled
+    from nanoscope.analysis.prediction.logit_lens import NEAR, settled
 
     readings = len(read.labels("layer"))
     names = ["embedding", *(f"L{layer}" for layer in range(readings - 1))]

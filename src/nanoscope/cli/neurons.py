@@ -17,9 +17,9 @@ from nanoscope.errors import NanoscopeError
 if TYPE_CHECKING:
     import numpy as np
 
-    from nanoscope.analysis.neurons import OverText
+    from nanoscope.analysis.neurons.statistics import OverText
+    from nanoscope.evidence.sweep import Sweep
     from nanoscope.experiments.neurons.measure import Setting
-    from nanoscope.results import Sweep
 
 Neuron = tuple[int, int]
 LISTED, DRAWN, FIRING = 16, 4, 8
@@ -52,7 +52,7 @@ def run_neurons(command: NeuronsCommand) -> None:
     """Look at every neuron, print what is found, draw it."""
     import torch
 
-    from nanoscope.checkpoint import load
+    from nanoscope.checkpoints.checkpoint import load
     from nanoscope.experiments.experiment import Subject
     from nanoscope.experiments.neurons.measure import QUICK, logit_weights, over_text, setting_of
 
@@ -129,7 +129,7 @@ def _print_all(setting: Setting, over: OverText, weights: Sweep) -> dict[Neuron,
 def _print_one(setting: Setting, over: OverText, weights: Sweep, neuron: Neuron) -> dict[Neuron, str]:
     """What one neuron does, and the concepts that it tells best."""
     from nanoscope.experiments.neurons.search import told_by
-    from nanoscope.results import neuron_name
+    from nanoscope.model.names import neuron_name
 
     best = told_by(setting.model, setting.report, neuron)[:3]
     said = ", ".join(f"{name} {value:.2f}" for name, value in best)
@@ -172,15 +172,15 @@ def _raised(weights: Sweep, neuron: Neuron) -> str:
 def _draw_cards(
     command: NeuronsCommand, setting: Setting, over: OverText, weights: Sweep, told: dict[Neuron, str]
 ) -> None:
+    from nanoscope.experiments.neurons import figures
     from nanoscope.experiments.neurons.cards import cards
-    from nanoscope.plots import neurons as plots
+    from nanoscope.model.names import neuron_name
     from nanoscope.plots.style import save_png
-    from nanoscope.results import neuron_name
 
     shown = list(told)[:DRAWN]
     sweeps = cards(setting.model, over, setting.whole, setting.subject.corpus.text, weights, shown)
     titles = {neuron_name(*neuron): told[neuron] for neuron in shown}
-    save_png(plots.cards(sweeps, f"{command.checkpoint}", titles), command.out)
+    save_png(figures.cards(sweeps, f"{command.checkpoint}", titles), command.out)
     say(f"figure: {command.out}")
 
 
@@ -189,9 +189,9 @@ def _draw_cards(
 
 def _print_text(command: NeuronsCommand, setting: Setting, over: OverText, told: dict[Neuron, str]) -> None:
     """Which neurons fire where: those that tell something, then those that come nearest to their maximum here."""
-    from nanoscope.plots.neurons import on_text
+    from nanoscope.experiments.neurons.figures import on_text
+    from nanoscope.model.names import neuron_name
     from nanoscope.plots.style import save_png
-    from nanoscope.results import neuron_name
 
     text = command.text or ""
     shares = _shares(setting, over, text)
@@ -228,7 +228,7 @@ def _shares(setting: Setting, over: OverText, text: str) -> np.ndarray:
     """Activations on the text as shares of each neuron's largest over the corpus, `[layer, neuron, char]`."""
     import numpy as np
 
-    from nanoscope.activations import run
+    from nanoscope.interventions.run import run
 
     post = run(setting.model, _tokens_of(text, setting), keep=["post"]).cache.layers("post")[:, 0, setting.whole.lead :]
     largest = over.statistics.sel(statistic="max").values

@@ -13,9 +13,9 @@ from nanoscope.cli.console import CONSOLE, bars, chosen_device, say, thread_coun
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
-    from nanoscope.analysis.patching import Grid, Patched
-    from nanoscope.model import GPT
-    from nanoscope.tasks import Task
+    from nanoscope.analysis.causal.patching import Grid, Patched
+    from nanoscope.model.gpt import GPT
+    from nanoscope.tasks.task import Task
 
 Kind = Literal[
     "residual", "heads", "heads-by-position", "queries", "keys", "values", "attention", "mlps", "neurons", "pattern"
@@ -63,12 +63,12 @@ def run_patch(command: Patch) -> None:
     """Sweep, print the cells with the largest effects, and draw them all."""
     import torch
 
-    from nanoscope.analysis import patching
-    from nanoscope.checkpoint import load
-    from nanoscope.plots.patching import sweep_effects
+    from nanoscope.analysis.causal import patching
+    from nanoscope.checkpoints.checkpoint import load
+    from nanoscope.model.precision import in_precision
     from nanoscope.plots.style import save_png
-    from nanoscope.precision import in_precision
-    from nanoscope.tasks import pair
+    from nanoscope.plots.sweep import sweep_effects
+    from nanoscope.tasks.task import pair
 
     torch.set_num_threads(thread_count(command.threads))
     checkpoint = load(command.checkpoint, chosen_device(command.device))
@@ -90,7 +90,7 @@ def run_patch(command: Patch) -> None:
 
 
 def _grid(command: Patch, model: GPT, task: Task) -> Grid:
-    from nanoscope.analysis import patching
+    from nanoscope.analysis.causal import patching
 
     def chosen(axis: Literal["layer", "head"]) -> int:
         value = getattr(command, axis)
@@ -113,8 +113,8 @@ def _grid(command: Patch, model: GPT, task: Task) -> Grid:
 
 
 def _found(command: Patch, model: GPT, task: Task, cells: Grid, budget: int | None) -> Patched:
-    from nanoscope import metrics
-    from nanoscope.analysis import patching
+    from nanoscope.analysis.causal import patching
+    from nanoscope.tasks import metrics
 
     with bars() as shown:
         bar = shown.add_task(f"patching {command.sweep}", total=len(cells.cells))

@@ -22,8 +22,8 @@ class ReleaseCommand:
 
 
 def run_release(command: ReleaseCommand) -> None:
-    from nanoscope.checkpoint import load
-    from nanoscope.release import release
+    from nanoscope.checkpoints.checkpoint import load
+    from nanoscope.training.release import release
 
     told = release(load(command.checkpoint), open_text(command.data), command.to).training
     say(f"validation loss {told['val_loss']:.4f} nats per character (before rounding {told['val_loss_float32']:.4f})")

@@ -20,7 +20,7 @@ from nanoscope.cli.training import StudyPreset
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
-    from nanoscope.pace import Line, Status
+    from nanoscope.studies.progress import Line, Status
 
 WORDS = {"train": "training", "snapshot": "checkpoints", "analyse": "analyses", "compare": "comparisons"}
 COLUMNS = ("", "done", "running", "waiting", "left", "")
@@ -47,8 +47,8 @@ class StudyCommand:
 
 def run_study_command(command: StudyCommand) -> None:
     from nanoscope import report
-    from nanoscope.presets import STUDIES, only
-    from nanoscope.study import run_study
+    from nanoscope.studies.presets import STUDIES, only
+    from nanoscope.studies.run import run_study
 
     if command.workers < 0:
         raise NanoscopeError(f"workers must be 0 (automatic) or more, not {command.workers}")
@@ -79,7 +79,7 @@ def display() -> Iterator[Callable[[Status], None]]:
 
 def drawn(status: Status, elapsed: float) -> Group:
     """A row for each kind of stage, and under it one for each model of which something is running."""
-    from nanoscope.pace import summed
+    from nanoscope.studies.progress import summed
 
     table = Table(*COLUMNS, box=None, padding=(0, 2, 0, 0), header_style="dim")
     kinds = summed(status.lines)

@@ -11,8 +11,8 @@ import tyro
 from nanoscope.cli.console import CONSOLE, bars, chosen_device, duration, open_text, say, thread_count
 
 if TYPE_CHECKING:
-    from nanoscope.corpora import Corpus
-    from nanoscope.recipe import Machine, Recipe
+    from nanoscope.text.corpora import Corpus
+    from nanoscope.training.recipe import Machine, Recipe
 
 LONG_HOURS = 2.0
 Preset = Literal["quick", "control", "shakespeare", "shakespeare-cpu"]
@@ -51,7 +51,7 @@ class Train:
 
 
 def run_train(command: Train) -> None:
-    from nanoscope.train import train
+    from nanoscope.training.loop import train
 
     recipe, machine, text = _recipe(command), _machine(command), open_text(command.data)
     if command.estimate:
@@ -70,7 +70,7 @@ def run_train(command: Train) -> None:
 
 
 def _estimate(command: Train, recipe: Recipe, machine: Machine, text: Corpus) -> None:
-    from nanoscope.train import seconds_per_iteration
+    from nanoscope.training.loop import seconds_per_iteration
 
     seconds = seconds_per_iteration(recipe, text, machine)
     hours = seconds * recipe.iterations / 3600
@@ -90,8 +90,8 @@ def _estimate(command: Train, recipe: Recipe, machine: Machine, text: Corpus) ->
 
 def _recipe(command: Train) -> Recipe:
     """The preset's recipe with what the command line changes."""
-    from nanoscope.presets import RECIPES
-    from nanoscope.recipe import native_precision
+    from nanoscope.studies.presets import RECIPES
+    from nanoscope.training.recipe import native_precision
 
     def given(*names: str) -> dict[str, Any]:
         return {name: value for name in names if (value := getattr(command, name)) is not None}
@@ -108,6 +108,6 @@ def _recipe(command: Train) -> Recipe:
 
 
 def _machine(command: Train) -> Machine:
-    from nanoscope.recipe import Machine
+    from nanoscope.training.recipe import Machine
 
     return Machine(chosen_device(command.device), thread_count(command.threads), command.compile)

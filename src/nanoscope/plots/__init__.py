@@ -1,1 +1,5 @@
-"""Figures: pure functions of results, and the only importer of matplotlib. They are drawn, not shown or saved here."""
+"""What several experiments draw with. Beside `experiments/*/figures` the only importer of matplotlib."""
+
+from nanoscope.rooms import opened
+
+globals().update(opened(__name__, __path__))

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from nanoscope import store
+from nanoscope import files
 
 INK, SOFT, ACCENT, SECOND, THIRD = "#1f2933", "#9aa5b1", "#c2410c", "#1d4ed8", "#15803d"
 Shown = ParamSpec("Shown")
@@ -66,7 +66,7 @@ def save_png(figure: Figure, path: Path) -> None:
     buffer = io.BytesIO()
     with matplotlib.rc_context(SETTINGS):
         figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    store.write_bytes(path, buffer.getvalue())
+    files.write_bytes(path, buffer.getvalue())
 
 
 def heatmap(ax: Axes, values: Any, limit: float, diverging: bool = True) -> Any:

@@ -4,7 +4,7 @@ No experiment knows of the report, and the report runs no model: it reads a stud
 lays the findings' own sentences out in the order of the page that started the project.
 """
 
-from nanoscope.report.contents import read_study
+from nanoscope.evidence.stored_study import read_study
 from nanoscope.report.document import render, write
 from nanoscope.report.publish import publish
 

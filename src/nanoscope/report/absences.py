@@ -6,9 +6,9 @@ interval, the verdict on the positive control and the planted model, and how man
 
 from __future__ import annotations
 
-from nanoscope.findings import Finding, number
-from nanoscope.report.contents import Study
-from nanoscope.report.pieces import link
+from nanoscope.evidence.finding import Finding, number
+from nanoscope.evidence.markdown import link
+from nanoscope.evidence.stored_study import Study
 
 HEAD = (
     "| claim not supported | value [95 % interval] | would count | seen elsewhere | trainings that agree | evidence |\n"

@@ -8,13 +8,18 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from nanoscope import store
+from nanoscope import files
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.stored_study import Study, drawn, read_study
 from nanoscope.experiments import open_experiment
+from nanoscope.experiments.heads import page as finding_two
+from nanoscope.experiments.induction import page as finding_one
+from nanoscope.experiments.lenses import page as finding_three
+from nanoscope.experiments.neurons import page as neurons
 from nanoscope.plots.quality import checklist
 from nanoscope.plots.style import save_png
-from nanoscope.report import finding_four, finding_one, finding_three, finding_two, frame, methods, neurons
-from nanoscope.report.contents import Study, drawn, places, read_study
-from nanoscope.results import Result
+from nanoscope.report import finding_four, frame, methods
+from nanoscope.report.figure_files import places
 
 DRAWERS = 2
 """Processes that draw: figures take most of a report's time."""
@@ -49,9 +54,9 @@ def write(folder: Path) -> Path:
         for result in study.results
         for finding in result.findings
     ]
-    store.write_json(folder / "findings.json", findings)
-    store.write_json(folder / "induction_heads_analysis.json", _analysis(study))
-    store.write_bytes(folder / "FINDINGS.md", render(study, quality).encode())
+    files.write_json(folder / "findings.json", findings)
+    files.write_json(folder / "induction_heads_analysis.json", _analysis(study))
+    files.write_bytes(folder / "FINDINGS.md", render(study, quality).encode())
     return folder / "FINDINGS.md"
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from nanoscope.evidence.finding import number
+from nanoscope.evidence.markdown import capital, evidence_table, link, picture
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.stored_study import Study
 from nanoscope.experiments import open_experiment
-from nanoscope.findings import number
-from nanoscope.report.contents import Study
-from nanoscope.report.pieces import capital, evidence_table, link, picture
-from nanoscope.results import Result
 
 QUESTIONS = {
     "evolution": (

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nanoscope.corpora import SHAKESPEARE, data_option
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.stored_study import Study, drawn
 from nanoscope.experiments import open_experiment
-from nanoscope.report import absences, replication
-from nanoscope.report.contents import Study, drawn, places
-from nanoscope.results import Result
-from nanoscope.stretches import Stretch, repeatable
+from nanoscope.experiments.replication import page as replication
+from nanoscope.report import absences
+from nanoscope.report.figure_files import places
+from nanoscope.text.corpora import SHAKESPEARE, data_option
+from nanoscope.training.stretches import Stretch, repeatable
 
 REPORT_COMMANDS = {
     None: "nanoscope run induction CHECKPOINT --out runs/mine && nanoscope report runs/mine",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from nanoscope.findings import number
-from nanoscope.report.contents import Study
-from nanoscope.report.finding_three import lens_table
-from nanoscope.report.pieces import capital
-from nanoscope.results import Result
-from nanoscope.stats import share_interval
+from nanoscope.evidence.finding import number
+from nanoscope.evidence.markdown import capital
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.stored_study import Study
+from nanoscope.experiments.lenses.page import lens_table
+from nanoscope.statistics.intervals import share_interval
 
 Quality = Mapping[str, Mapping[str, bool]]
 """Of each figure that was drawn, which checks of `plots.quality` it passes."""

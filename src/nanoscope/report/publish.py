@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from nanoscope import store
+from nanoscope import files
 from nanoscope.errors import NanoscopeError
-from nanoscope.report.contents import drawn, read_study
+from nanoscope.evidence.result import save_result, thinned
+from nanoscope.evidence.stored_study import drawn, read_study
 from nanoscope.report.document import write
-from nanoscope.results import save_result, thinned
 
 MOST_BYTES = 30_000_000
 LARGE_SWEEP = 20_000
@@ -30,11 +30,11 @@ def publish(study_folder: Path, folder: Path, most_bytes: int = MOST_BYTES) -> P
         raise NanoscopeError(f"{folder} holds something else than a published study; give a new folder")
     study = read_study(study_folder)
     whole = {result.key for result in drawn(study)}
-    with store.replaced_directory(folder) as temporary:
+    with files.replaced_directory(folder) as temporary:
         for result in study.results:
             save_result(result if result.key in whole else thinned(result, LARGE_SWEEP), temporary / "results")
         listed = {"study": study.name, "results": [result.key for result in study.results]}
-        store.write_json(temporary / "study.json", listed | {"corpus": _corpus(study_folder)})
+        files.write_json(temporary / "study.json", listed | {"corpus": _corpus(study_folder)})
         write(temporary)
         _check_size(temporary, most_bytes)
     return folder / "FINDINGS.md"

@@ -8,7 +8,7 @@ import toy_study
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments.experiment import Experiment, Subject, Sweeps
-from nanoscope.train import consecutive_windows, evaluate
+from nanoscope.training.evaluate import consecutive_windows, evaluate
 
 
 def loss(subject: Subject, params: toy_study.Params) -> float:

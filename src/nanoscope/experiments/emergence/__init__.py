@@ -3,11 +3,11 @@
 Within one training a head keeps its index, so the heads that are best at the end are followed back to the start.
 """
 
+from nanoscope.experiments.emergence import figures
 from nanoscope.experiments.emergence.claims import CLAIMS
 from nanoscope.experiments.emergence.judge import judge
 from nanoscope.experiments.emergence.measure import Params, measure
 from nanoscope.experiments.experiment import Experiment
-from nanoscope.plots import emergence as plots
 
 EXPERIMENT = Experiment(
     module=__name__,
@@ -17,7 +17,7 @@ EXPERIMENT = Experiment(
     measure=measure,
     judge=judge,
     claims=CLAIMS,
-    figures={"emergence_onset": plots.onset, "emergence_heads": plots.every_head},
+    figures={"emergence_onset": figures.onset, "emergence_heads": figures.every_head},
     reads=("snapshot",),
     of_training=True,
 )

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nanoscope.changes import change, crossing, rising
-from nanoscope.results import Sweep
-from nanoscope.stats import percentile_interval, resampled_means
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.statistics.change_points import change, crossing, rising
+from nanoscope.statistics.intervals import percentile_interval, resampled_means
 
 HEADS = ("induction head", "previous-token head")
 FORMED = 0.3

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from nanoscope.evidence.finding import Evidence, Finding
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.emergence.claims import CLAIMS, WINS
 from nanoscope.experiments.emergence.events import LEAST, Curve, curves
 from nanoscope.experiments.emergence.measure import Params
-from nanoscope.findings import Evidence, Finding
-from nanoscope.results import Sweep
-from nanoscope.stats import percentile_interval
+from nanoscope.statistics.intervals import percentile_interval
 
 NOT_JUDGED = (math.nan, math.nan)
 

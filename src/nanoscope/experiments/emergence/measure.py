@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.emergence.events import FORMED, curves, events
 from nanoscope.experiments.experiment import Group, Sweeps
-from nanoscope.results import Result, Sweep, head_name
+from nanoscope.model.names import head_name
 
 FOLLOWED = ("induction", "previous")
 FEWEST = 6

@@ -4,11 +4,11 @@ The unit is a training: each has its own curves and events (the emergence experi
 averaged over trainings.
 """
 
+from nanoscope.experiments.evolution import figures
 from nanoscope.experiments.evolution.claims import CLAIMS
 from nanoscope.experiments.evolution.judge import judge
 from nanoscope.experiments.evolution.measure import Params, measure
 from nanoscope.experiments.experiment import Experiment
-from nanoscope.plots import evolution as plots
 
 EXPERIMENT = Experiment(
     module=__name__,
@@ -18,6 +18,6 @@ EXPERIMENT = Experiment(
     measure=measure,
     judge=judge,
     claims=CLAIMS,
-    figures={"evolution_curves": plots.bands, "evolution_events": plots.timeline},
+    figures={"evolution_curves": figures.bands, "evolution_events": figures.timeline},
     reads=("emergence",),
 )

@@ -1,6 +1,6 @@
 """Finding 4a, the claims, written down before any training of the canonical shape was followed. The unit is a training."""
 
-from nanoscope.findings import Claim, Criterion
+from nanoscope.evidence.finding import Claim, Criterion
 
 MOST = Criterion(">=", 0.5)
 

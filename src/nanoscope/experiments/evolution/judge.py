@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from nanoscope.evidence.finding import Evidence, Finding
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.emergence.events import LEAST
 from nanoscope.experiments.evolution.claims import CLAIMS
 from nanoscope.experiments.evolution.measure import Params
-from nanoscope.findings import Evidence, Finding
-from nanoscope.results import Sweep
-from nanoscope.stats import deviation_interval, pair_interval, share_interval
+from nanoscope.statistics.intervals import deviation_interval, pair_interval, share_interval
 
 ABRUPT, WINS = 3.0, 10.0
 """As the emergence experiment has it."""

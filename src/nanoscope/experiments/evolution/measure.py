@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Group, Sweeps
-from nanoscope.results import Sweep
 
 FEWEST = 2
 PARTS = ("step", "low", "high", "factor", "better")

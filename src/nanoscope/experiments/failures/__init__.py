@@ -6,10 +6,10 @@ and judged on another, with planted failures to show that the instrument can see
 """
 
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.failures import figures
 from nanoscope.experiments.failures.claims import CLAIMS
 from nanoscope.experiments.failures.judge import judge
 from nanoscope.experiments.failures.measure import Params, measure
-from nanoscope.plots import failures as plots
 
 EXPERIMENT = Experiment(
     module=__name__,
@@ -19,5 +19,5 @@ EXPERIMENT = Experiment(
     measure=measure,
     judge=judge,
     claims=CLAIMS,
-    figures={"failures_auroc": plots.areas, "failures_states": plots.states},
+    figures={"failures_auroc": figures.areas, "failures_states": figures.states},
 )

@@ -3,7 +3,7 @@
 All differences are of areas under the ROC curve on text that neither chose the heads nor fitted the regressions.
 """
 
-from nanoscope.findings import Claim, Criterion
+from nanoscope.evidence.finding import Claim, Criterion
 
 CLAIMS = (
     Claim(

@@ -15,16 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanoscope.activations import run
-from nanoscope.analysis.states import Circuit, observe, scores
-from nanoscope.edits import Edit
+from nanoscope.analysis.attention.circuit_state import Circuit, observe, scores
 from nanoscope.experiments.failures.predict import TABLE, Text
-from nanoscope.model import GPT
-from nanoscope.planted import Planted, planted_induction
+from nanoscope.interventions.edits import Edit
+from nanoscope.interventions.run import run
+from nanoscope.model.gpt import GPT
+from nanoscope.model.sites import Site
+from nanoscope.planted.induction import Planted, planted_induction
 from nanoscope.seeds import seed_for
-from nanoscope.sites import Site
-from nanoscope.tasks import Task, repeated, repeats
-from nanoscope.tokens import Vocabulary
+from nanoscope.tasks.synthetic import repeated, repeats
+from nanoscope.tasks.task import Task
+from nanoscope.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int

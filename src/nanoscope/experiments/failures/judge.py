@@ -10,13 +10,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nanoscope.analysis.states import CONFIDENCE
+from nanoscope.analysis.attention.circuit_state import CONFIDENCE
+from nanoscope.evidence.finding import Evidence, Finding, number
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.failures.claims import CLAIMS
 from nanoscope.experiments.failures.measure import GROUPS, Params
 from nanoscope.experiments.failures.predict import CIRCUIT
-from nanoscope.findings import Evidence, Finding, number
-from nanoscope.results import Sweep, head_name, head_names
-from nanoscope.stats import percentile_interval, resampled_means
+from nanoscope.model.names import head_name, head_names
+from nanoscope.statistics.intervals import percentile_interval, resampled_means
 
 Sweeps = Mapping[str, Sweep]
 UNDEFINED = (math.nan, math.nan)

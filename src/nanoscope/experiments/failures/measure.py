@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from nanoscope.analysis import ablation, states
-from nanoscope.analysis.states import Circuit
+from nanoscope.analysis.attention import circuit_state
+from nanoscope.analysis.attention.circuit_state import Circuit
+from nanoscope.analysis.causal import head_ablation
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed
 from nanoscope.experiments.failures.control import planted_failures
 from nanoscope.experiments.failures.predict import Text, coefficients, compare, require_errors, shuffled_gain
-from nanoscope.model import GPT
-from nanoscope.ngrams import NGrams
-from nanoscope.passages import Passages, passages
-from nanoscope.results import Sweep, head_name
+from nanoscope.model.gpt import GPT
+from nanoscope.model.names import head_name
 from nanoscope.seeds import seed_for
+from nanoscope.text.ngrams import NGrams
+from nanoscope.text.passages import Passages, passages
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -76,8 +78,8 @@ class _Setting:
         return self.subject.checkpoint.model
 
     @cached_property
-    def scores(self) -> states.Scores:
-        return states.scores(self.model, self.windows.tokens[self.parts[0]])
+    def scores(self) -> circuit_state.Scores:
+        return circuit_state.scores(self.model, self.windows.tokens[self.parts[0]])
 
     @cached_property
     def circuits(self) -> list[Circuit]:
@@ -108,7 +110,9 @@ class _Setting:
         following = self.windows.text[rows][
             :, 1 - shift :
         ]  # a start symbol is followed by the window's first character
-        seen = states.observe(self.model, tokens, following, self.circuits, slice(states.SKIP + shift, None))
+        seen = circuit_state.observe(
+            self.model, tokens, following, self.circuits, slice(circuit_state.SKIP + shift, None)
+        )
         return Text(seen, table_features(self.tables, current, seen.top))
 
 
@@ -137,7 +141,7 @@ def _setting(subject: Subject, params: Params) -> _Setting:
             f"a context of {context} is too short to copy in; predicting errors takes at least {SHORTEST}"
         )
     val = checkpoint.encode(corpus.val)
-    text = passages(corpus.val, val, context, sum(sizes), subject.start, states.SKIP)
+    text = passages(corpus.val, val, context, sum(sizes), subject.start, circuit_state.SKIP)
     parts = three_parts(len(text), sizes, params.seed)
     if min(map(len, parts)) < FEWEST_WINDOWS:
         raise NanoscopeError(
@@ -156,7 +160,7 @@ def three_parts(count: int, sizes: tuple[int, int, int], seed: int) -> tuple[Int
 
 def random_circuits(model: GPT, chosen: Circuit, count: int, seed: int) -> list[Circuit]:
     """Other heads of the same layers in the same roles; none where a layer has too few."""
-    drawn = ablation.layer_matched(model, chosen.heads, count, "failures", seed)
+    drawn = head_ablation.layer_matched(model, chosen.heads, count, "failures", seed)
     found = []
     for heads in (heads for heads in drawn if len(heads) == len(chosen.heads)):
         previous = next(head for head in heads if head[0] == chosen.previous[0])
@@ -180,9 +184,9 @@ def _heads(s: _Setting) -> Sweeps:
     """Both scores of every head, and which heads were chosen or drawn: `[circuit, role, part]`, layer and head."""
     values = np.stack([s.scores.previous, s.scores.copying])
     chosen = np.array([circuit.heads for circuit in s.circuits], dtype=float)
-    coords = {"role": states.ROLES, "part": ("layer", "head")}
+    coords = {"role": circuit_state.ROLES, "part": ("layer", "head")}
     return {
-        "scores": Sweep(values, ("role", "layer", "head"), "attention above chance", {"role": states.ROLES}),
+        "scores": Sweep(values, ("role", "layer", "head"), "attention above chance", {"role": circuit_state.ROLES}),
         "heads": Sweep(chosen, ("circuit", "role", "part"), "index", coords),
     }
 
@@ -198,9 +202,9 @@ def _states(s: _Setting) -> Sweeps:
     return {"states": Sweep(np.stack(sums), ("measure", "group", "bin", "window"), "summed", coords)}
 
 
-def groups(seen: states.Observed) -> Int[np.ndarray, "window place"]:
+def groups(seen: circuit_state.Observed) -> Int[np.ndarray, "window place"]:
     """Which of `GROUPS` each place is in."""
-    copyable = seen.match[states.LENGTHS.index(COPYABLE)] > 0
+    copyable = seen.match[circuit_state.LENGTHS.index(COPYABLE)] > 0
     return np.where(copyable, np.where(seen.match[-1] > 0, 0, 1), 2)
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nanoscope.analysis.states import CONFIDENCE, MATCH, ROLES, STATE, Observed
+from nanoscope.analysis.attention.circuit_state import CONFIDENCE, MATCH, ROLES, STATE, Observed
 from nanoscope.errors import NanoscopeError
-from nanoscope.logistic import Logistic, fit_logistic, log_losses
-from nanoscope.results import Sweep
-from nanoscope.roc import auroc, pairs
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.seeds import seed_for
-from nanoscope.stats import resampled_means
+from nanoscope.statistics.auroc import auroc, pairs
+from nanoscope.statistics.intervals import resampled_means
+from nanoscope.statistics.logistic import Logistic, fit_logistic, log_losses
 
 if TYPE_CHECKING:
     from jaxtyping import Float

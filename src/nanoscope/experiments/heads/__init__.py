@@ -5,10 +5,10 @@ explains most of it, and judged by its weights and by what is lost without it. P
 """
 
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.heads import figures
 from nanoscope.experiments.heads.claims import CLAIMS
 from nanoscope.experiments.heads.judge import judge
 from nanoscope.experiments.heads.measure import Params, measure
-from nanoscope.plots import heads as plots
 
 EXPERIMENT = Experiment(
     module=__name__,
@@ -19,11 +19,11 @@ EXPERIMENT = Experiment(
     judge=judge,
     claims=CLAIMS,
     figures={
-        "heads_taxonomy": plots.taxonomy,
-        "heads_grid": plots.grid,
-        "heads_cards": plots.cards,
-        "heads_ablation": plots.ablation,
-        "heads_composition": plots.composition,
-        "heads_planted": plots.planted,
+        "heads_taxonomy": figures.taxonomy,
+        "heads_grid": figures.grid,
+        "heads_cards": figures.cards,
+        "heads_ablation": figures.ablation,
+        "heads_composition": figures.composition,
+        "heads_planted": figures.planted,
     },
 )

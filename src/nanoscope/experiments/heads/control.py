@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanoscope.analysis import taxonomy
-from nanoscope.analysis.taxonomy import CLASSES, FARTHEST, PLACES, Targets
+from nanoscope.analysis.attention import classes
+from nanoscope.analysis.attention.classes import CLASSES, FARTHEST, PLACES, Targets
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.heads.label import labels
-from nanoscope.results import Sweep
 from nanoscope.seeds import seed_for
 
 STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -36,16 +36,16 @@ def accuracy(targets: Targets, heads: int, permutations: int, *seed: object) -> 
 
 def _labelled(patterns: Tensor, targets: Targets, permutations: int) -> np.ndarray:
     """The categoriser's label of each head, -1 for none."""
-    found = taxonomy.judged(patterns, targets)
-    means = taxonomy.mean_of_present(taxonomy.scores(found).values)
+    found = classes.judged(patterns, targets)
+    means = classes.mean_of_present(classes.scores(found).values)
     scores = Sweep(means, ("cls", "layer", "head"), "share above chance", {"cls": CLASSES})
-    return labels(scores, taxonomy.p_values(found, permutations, "planted"))[0]
+    return labels(scores, classes.p_values(found, permutations, "planted"))[0]
 
 
 def _ideal(cls: str, targets: Targets) -> Tensor:
     """All attention on the class's keys, evenly; zeros where a query has none: `[window, query, key]`."""
     if cls not in PLACES:
-        keys = targets.keys[taxonomy.TOKENS.index(cls)].float()
+        keys = targets.keys[classes.TOKENS.index(cls)].float()
         return keys / keys.sum(-1, keepdim=True).clamp_min(1)
     windows, size = targets.keys.shape[1], targets.keys.shape[-1]
     query, key = torch.arange(size)[:, None], torch.arange(size)[None, :]

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nanoscope.analysis.taxonomy import PLACES, TOKENS, mean_of_present
+from nanoscope.analysis.attention.classes import PLACES, TOKENS, mean_of_present
+from nanoscope.evidence.finding import Evidence, Finding, number
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.heads.claims import CLAIMS
 from nanoscope.experiments.heads.label import ALL_CLASSES, SIGNIFICANT, STRONG, WEAK
 from nanoscope.experiments.heads.measure import Params
-from nanoscope.findings import Evidence, Finding, number
-from nanoscope.results import Sweep, head_name, head_names
-from nanoscope.stats import mean_interval, share_interval
+from nanoscope.model.names import head_name, head_names
+from nanoscope.statistics.intervals import mean_interval, share_interval
 
 Sweeps = Mapping[str, Sweep]
 UNDEFINED = (math.nan, math.nan)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanoscope.analysis.taxonomy import CLASSES
-from nanoscope.results import Sweep
+from nanoscope.analysis.attention.classes import CLASSES
+from nanoscope.evidence.sweep import Sweep
 
 INDUCTION = "induction"
 ALL_CLASSES = (*CLASSES, INDUCTION)

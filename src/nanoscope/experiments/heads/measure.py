@@ -10,21 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanoscope import tasks
-from nanoscope.activations import run
-from nanoscope.analysis import ablation, characters, composition, heads, taxonomy
-from nanoscope.analysis.profile import Profile, profile
-from nanoscope.analysis.taxonomy import mean_of_present
+from nanoscope.analysis.attention import character_tables, classes, composition, repeated_sequences
+from nanoscope.analysis.attention.classes import mean_of_present
+from nanoscope.analysis.attention.profile import Profile, profile
+from nanoscope.analysis.causal import head_ablation
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.sweep import Sweep, stacked
 from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed, untrained
 from nanoscope.experiments.heads import control
 from nanoscope.experiments.heads.label import ALL_CLASSES, FAMILIES, labels
-from nanoscope.model import GPT
-from nanoscope.passages import Passages, passages
-from nanoscope.results import Sweep, stacked
+from nanoscope.interventions.run import run
+from nanoscope.model.folded import fold, head_weights, require_foldable
+from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
-from nanoscope.stats import max_t
-from nanoscope.weights import fold, head_weights, require_foldable
+from nanoscope.statistics.intervals import max_t
+from nanoscope.tasks import synthetic
+from nanoscope.text.passages import Passages, passages
+from nanoscope.text.windows import spread_starts
 
 SHOWN = 48
 """Characters of the passage on which every head's attention is drawn."""
@@ -68,10 +70,10 @@ class Text:
     """Windows of a text with the keys that each class names in them."""
 
     tokens: Tensor
-    targets: taxonomy.Targets
+    targets: classes.Targets
 
-    def attention(self, model: GPT) -> taxonomy.Attention:
-        return taxonomy.attention(model, self.tokens, self.targets)
+    def attention(self, model: GPT) -> classes.Attention:
+        return classes.attention(model, self.tokens, self.targets)
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,11 @@ class _Setting:
     @cached_property
     def splits(self) -> dict[str, Text]:
         """Even windows to select on, odd ones to report."""
-        starts = tasks.spread_starts(len(self.val), self.size, 2 * self.params.windows)
+        starts = spread_starts(len(self.val), self.size, 2 * self.params.windows)
         return {"select": self.text(starts[::2]), "report": self.text(starts[1::2])}
 
     def text(self, starts: Tensor) -> Text:
-        targets = taxonomy.token_targets(
+        targets = classes.token_targets(
             self.subject.corpus.val, starts.numpy(), self.size, self.subject.start is not None
         )
         return Text(self.started(self.val[starts[:, None] + torch.arange(self.size)]), targets)
@@ -124,7 +126,7 @@ class _Setting:
         tokens, vocabulary = self.symbols[drawn], self.subject.checkpoint.vocabulary
         assert vocabulary is not None
         starts = np.arange(len(tokens)) * self.size
-        targets = taxonomy.token_targets(
+        targets = classes.token_targets(
             vocabulary.decode(tokens.flatten()), starts, self.size, self.subject.start is not None
         )
         return Text(self.started(tokens), targets)
@@ -132,12 +134,12 @@ class _Setting:
     @cached_property
     def lengths(self) -> tuple[int, ...]:
         context = self.model.config.block_size - (self.subject.start is not None)
-        return tasks.lengths_that_fit(context, len(self.symbols))[:3]
+        return synthetic.lengths_that_fit(context, len(self.symbols))[:3]
 
-    def repeats(self, length: int, split: str) -> tasks.Repeats:
+    def repeats(self, length: int, split: str) -> synthetic.Repeats:
         context = self.model.config.block_size
         labels = ("taxonomy", split, self.params.seed)
-        return tasks.repeats(self.symbols, length, context, self.params.sequences, self.subject.start, *labels)
+        return synthetic.repeats(self.symbols, length, context, self.params.sequences, self.subject.start, *labels)
 
     @cached_property
     def scores(self) -> Sweep:
@@ -147,7 +149,7 @@ class _Setting:
     @cached_property
     def p(self) -> Sweep:
         """Family-wise p-values of the same, times two for text and repeated sequences."""
-        on_text = taxonomy.p_values(
+        on_text = classes.p_values(
             self.splits["select"].attention(self.model), self.params.permutations, self.params.seed
         )
         values = np.concatenate([on_text.values, self.induction_p[None]])
@@ -157,7 +159,9 @@ class _Setting:
     def induction_p(self) -> np.ndarray:
         """The largest p-value over block lengths (tokens permuted, patterns held), max-T over heads: `[layer, head]`."""
         tests = [
-            heads.permutation_test(self.model, self.repeats(n, "select"), self.params.permutations, self.params.seed)
+            repeated_sequences.permutation_test(
+                self.model, self.repeats(n, "select"), self.params.permutations, self.params.seed
+            )
             for n in self.lengths
         ]
         each = [max_t(observed.ravel(), null.reshape(len(null), -1)) for observed, null in tests]
@@ -191,11 +195,11 @@ def _setting(subject: Subject, params: Params) -> _Setting:
     require_foldable(checkpoint.model)
     train, val = checkpoint.encode(corpus.train), checkpoint.encode(corpus.val)
     context = checkpoint.model.config.block_size
-    if context < 2 * taxonomy.FARTHEST + 2:
+    if context < 2 * classes.FARTHEST + 2:
         raise NanoscopeError(f"a context of {context} is too short to tell classes of heads apart")
     if len(val) < 8 * context:
         raise NanoscopeError(f"the validation text has {len(val)} characters, too few for windows of {context}")
-    return _Setting(subject, params, train, val, tasks.alphabet(train, checkpoint.model.config.vocab_size))
+    return _Setting(subject, params, train, val, synthetic.alphabet(train, checkpoint.model.config.vocab_size))
 
 
 def induction(s: _Setting, model: GPT, split: str) -> Sweep:
@@ -203,15 +207,15 @@ def induction(s: _Setting, model: GPT, split: str) -> Sweep:
     parts = []
     for length in s.lengths:
         sequences = s.repeats(length, split)
-        raw, base = heads.attention_scores(model, sequences), heads.uniform_scores(sequences)
-        parts.append(heads.above_uniform(raw, base).sel(score="induction"))
+        raw, base = repeated_sequences.attention_scores(model, sequences), repeated_sequences.uniform_scores(sequences)
+        parts.append(repeated_sequences.above_uniform(raw, base).sel(score="induction"))
     return stacked(parts, "length", s.lengths)
 
 
-def with_induction(found: taxonomy.Attention, copied: Sweep) -> Sweep:
+def with_induction(found: classes.Attention, copied: Sweep) -> Sweep:
     """Mean scores of all classes; induction counts where it is lowest over block lengths: `[cls, layer, head]`."""
     lowest = copied.mean("example").values.min(axis=0)
-    values = np.concatenate([mean_of_present(taxonomy.scores(found).values), lowest[None]])
+    values = np.concatenate([mean_of_present(classes.scores(found).values), lowest[None]])
     return Sweep(values, ("cls", "layer", "head"), "share above chance", {"cls": ALL_CLASSES})
 
 
@@ -219,7 +223,7 @@ def _attention(s: _Setting) -> Sweeps:
     """Scores on both splits and on random text."""
     report = s.splits["report"].attention(s.model)
     copied = induction(s, s.model, "report")
-    windows = taxonomy.scores(report)
+    windows = classes.scores(report)
     return {
         "scores_select": s.scores,
         "scores_report": with_induction(report, copied),
@@ -236,7 +240,7 @@ def _untrained(s: _Setting) -> Sweeps:
         model = untrained(s.model, "untrained heads", seed, s.params.seed)
         attention = few.attention(model)
         scores = with_induction(attention, induction(s, model, "select"))
-        p = taxonomy.p_values(attention, min(s.params.permutations, REFERENCE_PERMUTATIONS), seed).values
+        p = classes.p_values(attention, min(s.params.permutations, REFERENCE_PERMUTATIONS), seed).values
         p = np.minimum(FAMILIES * np.concatenate([p, np.ones_like(p[:1])]), 1)
         found.append((scores.values, labels(scores, Sweep(p, scores.dims, "p")), _seen(s, model).positional.values))
     scores, named, positional = (np.stack(part) for part in zip(*found, strict=True))
@@ -261,7 +265,7 @@ def _weights(s: _Setting) -> Sweeps:
     """Composition, copying, and the strongest entries of every head's OV and QK tables."""
     folded, tokens = fold(s.model), s.splits["report"].tokens
     weights = head_weights(folded)
-    found = characters.tables(folded, tokens)
+    found = character_tables.tables(folded, tokens)
     common = np.flatnonzero(found.count.values >= min(COMMON, found.count.values.max()))
     copying = [
         composition.copying_scores(composition.as_read(folded, layer, tokens)).values[layer]
@@ -283,7 +287,7 @@ def _strongest(table: Sweep, rows: np.ndarray, columns: np.ndarray) -> Sweep:
     layers, count = table.values.shape[:2]
     values = np.full((layers, count, RANKS, 3), np.nan)
     for layer, head in np.ndindex(layers, count):
-        found = characters.strongest(table.values[layer, head], rows, columns, RANKS)
+        found = character_tables.strongest(table.values[layer, head], rows, columns, RANKS)
         values[layer, head, : len(found)] = found
     return Sweep(values, ("layer", "head", "rank", "part"), table.unit, {"part": ("row", "column", "value")})
 
@@ -294,12 +298,12 @@ def _ablation(s: _Setting) -> Sweeps:
     present = [label for label in range(len(ALL_CLASSES)) if (s.labels == label).any()]
     groups = [[(int(layer), int(head)) for layer, head in np.argwhere(s.labels == label)] for label in present]
     randoms = [
-        ablation.layer_matched(s.model, group, s.params.random_sets, ALL_CLASSES[label], s.params.seed)
+        head_ablation.layer_matched(s.model, group, s.params.random_sets, ALL_CLASSES[label], s.params.seed)
         for label, group in zip(present, groups, strict=True)
     ]
     sets = [(), *groups, *(one for draws in randoms for one in draws)]
     reference = s.splits["select"].tokens
-    losses = ablation.on_text(s.model, text, sets, reference).values
+    losses = head_ablation.on_text(s.model, text, sets, reference).values
     ends = np.cumsum([len(draws) for draws in randoms])
     others = [
         losses[1 + len(groups) + end - len(draws) : 1 + len(groups) + end]
@@ -326,7 +330,7 @@ def _passages(s: _Setting) -> Passages:
 
 
 def _planted(s: _Setting) -> Sweeps:
-    targets = taxonomy.Targets(s.splits["select"].targets.keys[:, : s.params.planted_windows])
+    targets = classes.Targets(s.splits["select"].targets.keys[:, : s.params.planted_windows])
     permutations = min(s.params.permutations, REFERENCE_PERMUTATIONS)
     return {"planted": control.accuracy(targets, s.params.planted_heads, permutations, s.params.seed)}
 
@@ -334,12 +338,12 @@ def _planted(s: _Setting) -> Sweeps:
 def _cost(s: _Setting) -> Sweeps:
     """Seconds of one batch, plain, with every pattern, and of judging the patterns, in turn: `[what, repeat]`."""
     few = s.splits["report"]
-    tokens, targets = few.tokens[:16], taxonomy.Targets(few.targets.keys[:, :16])
+    tokens, targets = few.tokens[:16], classes.Targets(few.targets.keys[:, :16])
     patterns = run(s.model, tokens, keep=["pattern"]).cache.layers("pattern")
     runs = (
         lambda: run(s.model, tokens),
         lambda: run(s.model, tokens, keep=["pattern"]),
-        lambda: [taxonomy.judged(one, targets) for one in patterns],
+        lambda: [classes.judged(one, targets) for one in patterns],
     )
     rows = []
     for _ in range(1 + s.params.repeats):  # the first is a warm-up

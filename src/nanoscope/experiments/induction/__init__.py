@@ -5,10 +5,10 @@ al. 2022). The same code measures the trained model, the positive control and th
 """
 
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.induction import figures
 from nanoscope.experiments.induction.claims import CLAIMS
 from nanoscope.experiments.induction.judge import judge
 from nanoscope.experiments.induction.measure import Params, measure
-from nanoscope.plots import induction as plots
 
 EXPERIMENT = Experiment(
     module=__name__,
@@ -19,10 +19,10 @@ EXPERIMENT = Experiment(
     judge=judge,
     claims=CLAIMS,
     figures={
-        "induction_patching_effects": plots.patching_effects,
-        "induction_logit_lens": plots.logit_lens,
-        "induction_attention": plots.attention,
-        "induction_head_scores": plots.head_scores,
-        "induction_behaviour": plots.behaviour,
+        "induction_patching_effects": figures.patching_effects,
+        "induction_logit_lens": figures.logit_lens,
+        "induction_attention": figures.attention,
+        "induction_head_scores": figures.head_scores,
+        "induction_behaviour": figures.behaviour,
     },
 )

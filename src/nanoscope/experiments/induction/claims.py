@@ -1,7 +1,7 @@
 """Experiment 01, the claims: what would count, written down before any run, and what is to be said under each verdict."""
 
+from nanoscope.evidence.finding import Claim, Criterion
 from nanoscope.experiments.induction.select import STRONG_ENOUGH
-from nanoscope.findings import Claim, Criterion
 
 _HEAD_NULL = "the best head of untrained models of this shape"
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from nanoscope.evidence.finding import Evidence, Finding, number
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.induction.claims import CLAIMS
 from nanoscope.experiments.induction.measure import Params
 from nanoscope.experiments.induction.select import Selection, select
-from nanoscope.findings import Evidence, Finding, number
-from nanoscope.results import Sweep, head_name, head_names
-from nanoscope.stats import mean_interval, percentile_interval, resampled_means
+from nanoscope.model.names import head_name, head_names
+from nanoscope.statistics.intervals import mean_interval, percentile_interval, resampled_means
 
 Sweeps = Mapping[str, Sweep]
 Share = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]

@@ -9,17 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanoscope import metrics, tasks
-from nanoscope.analysis import ablation, attribution, behaviour, composition, heads, lens, patching
+from nanoscope.analysis.attention import composition, repeated_sequences
+from nanoscope.analysis.causal import head_ablation, patching
+from nanoscope.analysis.prediction import behaviour, direct_attribution, logit_lens
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.sweep import Sweep, stacked
 from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed, untrained
 from nanoscope.experiments.induction.select import Head, Selection, p_values, select
-from nanoscope.model import GPT
-from nanoscope.ngrams import NGrams
-from nanoscope.results import Sweep, stacked
-from nanoscope.sites import Site
-from nanoscope.tasks import Task
-from nanoscope.weights import fold, head_weights, require_foldable
+from nanoscope.model.folded import fold, head_weights, require_foldable
+from nanoscope.model.gpt import GPT
+from nanoscope.model.sites import Site
+from nanoscope.tasks import metrics, synthetic
+from nanoscope.tasks.natural import natural_copies, natural_lookups
+from nanoscope.tasks.task import Task
+from nanoscope.text.ngrams import NGrams
+from nanoscope.text.windows import spread_starts
 
 TABLES = 5
 LONG_MATCH = 5
@@ -78,11 +82,11 @@ class _Setting:
         prefix = min(4, self.model.config.block_size - 2 * self.block - (self.start is not None))
         count = self.params.sequences if examples is None else examples
         seeds = (*labels, self.params.seed)
-        return tasks.repeated(self.symbols, self.block, count, *seeds, prefix=prefix, start=self.start, reads=reads)
+        return synthetic.repeated(self.symbols, self.block, count, *seeds, prefix=prefix, start=self.start, reads=reads)
 
-    def repeats(self, length: int, *labels: object) -> tasks.Repeats:
+    def repeats(self, length: int, *labels: object) -> synthetic.Repeats:
         context = self.model.config.block_size
-        return tasks.repeats(
+        return synthetic.repeats(
             self.symbols, length, context, self.params.sequences, self.start, *labels, self.params.seed
         )
 
@@ -111,8 +115,8 @@ def _setting(subject: Subject, params: Params) -> _Setting:
     context = checkpoint.model.config.block_size
     if len(val) < 2 * context:
         raise NanoscopeError(f"the validation text has {len(val)} characters, too few for windows of {context}")
-    symbols = tasks.alphabet(train, checkpoint.model.config.vocab_size)
-    lengths = tasks.lengths_that_fit(context - (subject.start is not None), len(symbols))
+    symbols = synthetic.alphabet(train, checkpoint.model.config.vocab_size)
+    lengths = synthetic.lengths_that_fit(context - (subject.start is not None), len(symbols))
     return _Setting(checkpoint.model, symbols, subject.start, lengths, train, val, params)
 
 
@@ -122,13 +126,13 @@ def _behaviour(s: _Setting) -> Sweeps:
     tables = NGrams.fit(s.train.numpy(), known, TABLES)
     paired = s.paired("behaviour")
     length = min(s.params.natural_length, (s.model.config.block_size - (s.start is not None)) // 2)
-    natural = tasks.natural_copies(s.val, length, s.params.natural_examples, "behaviour", s.params.seed, start=s.start)
+    natural = natural_copies(s.val, length, s.params.natural_examples, "behaviour", s.params.seed, start=s.start)
     lookups = [_lookup(s, k) for k in (1, 2, 3)]
-    places = tasks.natural_lookups(_windows(s), s.train, LONG_MATCH, s.params.seed, start=s.start)
+    places = natural_lookups(_windows(s), s.train, LONG_MATCH, s.params.seed, start=s.start)
     return {
         "behaviour": behaviour.on_task(s.model, paired),
         "behaviour_tables": behaviour.tables_on_task(tables, paired, known),
-        "behaviour_shuffled": behaviour.on_task(s.model, tasks.shuffled(paired, s.block, s.params.seed)),
+        "behaviour_shuffled": behaviour.on_task(s.model, synthetic.shuffled(paired, s.block, s.params.seed)),
         "behaviour_natural": behaviour.on_task(s.model, natural),
         "behaviour_lookup": stacked([behaviour.on_task(s.model, task) for task in lookups], "suffix", (1, 2, 3)),
         "behaviour_places": _nothing() if places is None else behaviour.on_task(s.model, _within(places, s)),
@@ -150,7 +154,7 @@ def _nothing() -> Sweep:
 
 def _lookup(s: _Setting, suffix: int) -> Task:
     length = min(s.model.config.block_size, 40)
-    return tasks.suffix_lookup(
+    return synthetic.suffix_lookup(
         s.symbols, suffix, length, 2 * s.params.sequences, "behaviour", s.params.seed, start=s.start
     )
 
@@ -158,7 +162,7 @@ def _lookup(s: _Setting, suffix: int) -> Task:
 def _windows(s: _Setting) -> Tensor:
     """Evenly spread windows of validation text, one token longer than the context, none overlapping another."""
     size = s.model.config.block_size + (s.start is None)
-    starts = tasks.spread_starts(len(s.val), size, s.params.windows)
+    starts = spread_starts(len(s.val), size, s.params.windows)
     return s.val[starts[:, None] + torch.arange(size)]
 
 
@@ -169,10 +173,17 @@ def _attention(s: _Setting) -> Sweeps:
     for length in s.lengths:
         for split, parts in scores.items():
             sequences = s.repeats(length, split)
-            raw, base = heads.attention_scores(s.model, sequences), heads.uniform_scores(sequences)
-            parts.append(heads.above_uniform(raw, base))
+            raw, base = (
+                repeated_sequences.attention_scores(s.model, sequences),
+                repeated_sequences.uniform_scores(sequences),
+            )
+            parts.append(repeated_sequences.above_uniform(raw, base))
             uniform += [base.mean("example")] if split == "report" else []
-        tests.append(heads.permutation_test(s.model, s.repeats(length, "select"), s.params.permutations, s.params.seed))
+        tests.append(
+            repeated_sequences.permutation_test(
+                s.model, s.repeats(length, "select"), s.params.permutations, s.params.seed
+            )
+        )
     return {
         **{f"scores_{split}": stacked(parts, "length", s.lengths) for split, parts in scores.items()},
         "uniform": stacked(uniform, "length", s.lengths),
@@ -191,16 +202,18 @@ def _random_models(s: _Setting) -> Sweeps:
         gains.append(runs[:, 0] - runs[:, 1])
     coords = {"measure": ("accuracy", "log_prob")}
     return {
-        "random_heads": Sweep(np.array(best), ("seed", "score"), "share above uniform", {"score": heads.SCORES}),
+        "random_heads": Sweep(
+            np.array(best), ("seed", "score"), "share above uniform", {"score": repeated_sequences.SCORES}
+        ),
         "random_gain": Sweep(np.array(gains), ("seed", "measure"), "share; nats", coords),
     }
 
 
 def _mean_scores(s: _Setting, length: int) -> np.ndarray:
     sequences = s.repeats(length, "report")
-    return heads.above_uniform(heads.attention_scores(s.model, sequences), heads.uniform_scores(sequences)).values.mean(
-        -1
-    )
+    return repeated_sequences.above_uniform(
+        repeated_sequences.attention_scores(s.model, sequences), repeated_sequences.uniform_scores(sequences)
+    ).values.mean(-1)
 
 
 def _weights(s: _Setting, chosen: Selection) -> Sweeps:
@@ -270,10 +283,10 @@ def _ablation(s: _Setting, chosen: Selection) -> Sweeps:
     Sets are in this order: none, the induction heads, the previous-token head, random sets.
     """
     task, reference = s.paired("ablation"), s.paired("reference").corrupt
-    randoms = ablation.layer_matched(s.model, chosen.induction, s.params.random_sets, s.params.seed)
+    randoms = head_ablation.layer_matched(s.model, chosen.induction, s.params.random_sets, s.params.seed)
     groups: list[tuple[Head, ...]] = [(), chosen.induction, (chosen.previous,), *randoms]
     return {
-        f"ablation_{kind}_{name}": ablation.without_heads(s.model, task, metric, groups, reference, kind)
+        f"ablation_{kind}_{name}": head_ablation.without_heads(s.model, task, metric, groups, reference, kind)
         for kind in ("mean", "zero")
         for name, metric in (("loss", metrics.loss), ("accuracy", metrics.accuracy))
     }
@@ -282,9 +295,9 @@ def _ablation(s: _Setting, chosen: Selection) -> Sweeps:
 def _lens(s: _Setting) -> Sweeps:
     """How the prediction of the second copy forms over the layers, and who writes it."""
     task = s.paired("lens")
-    read = lens.on_task(s.model, task)
-    settled = lens.settled(read.sel(measure="agrees").values).mean(-1)
-    direct = attribution.logit_difference(s.model, task)
+    read = logit_lens.on_task(s.model, task)
+    settled = logit_lens.settled(read.sel(measure="agrees").values).mean(-1)
+    direct = direct_attribution.logit_difference(s.model, task)
     return {
         "lens": read.mean("read"),
         "lens_settled": Sweep(settled, ("example",), "layer"),
@@ -297,7 +310,7 @@ def _patterns(s: _Setting, chosen: Selection, subject: Subject) -> Sweeps:
     """The attention of the chosen heads on one sequence, labelled by its tokens."""
     sequences = s.repeats(s.block, "report")
     shown: list[Head] = [*chosen.induction[:2], chosen.previous]
-    patterns = heads.mean_patterns(s.model, sequences, list(dict.fromkeys(shown)))
+    patterns = repeated_sequences.mean_patterns(s.model, sequences, list(dict.fromkeys(shown)))
     vocabulary = subject.checkpoint.vocabulary
     assert vocabulary is not None
     symbols = tuple(vocabulary.decode([int(token)]) for token in sequences.tokens[0])

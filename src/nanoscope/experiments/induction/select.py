@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nanoscope.findings import Criterion
-from nanoscope.results import Sweep
-from nanoscope.stats import max_t
+from nanoscope.evidence.finding import Criterion
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.statistics.intervals import max_t
 
 Head = tuple[int, int]
 

@@ -5,10 +5,10 @@ context would a table need to know that much? The whole model is compared with t
 """
 
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.lenses import figures
 from nanoscope.experiments.lenses.claims import CLAIMS
 from nanoscope.experiments.lenses.judge import judge
 from nanoscope.experiments.lenses.measure import Params, measure
-from nanoscope.plots import lenses as plots
 
 EXPERIMENT = Experiment(
     module=__name__,
@@ -19,11 +19,11 @@ EXPERIMENT = Experiment(
     judge=judge,
     claims=CLAIMS,
     figures={
-        "lenses_formation": plots.formation,
-        "lenses_ngrams": plots.ngrams,
-        "lenses_settling": plots.settling,
-        "lenses_training": plots.training,
-        "lenses_writers": plots.writers,
-        "lenses_example": plots.example,
+        "lenses_formation": figures.formation,
+        "lenses_ngrams": figures.ngrams,
+        "lenses_settling": figures.settling,
+        "lenses_training": figures.training,
+        "lenses_writers": figures.writers,
+        "lenses_example": figures.example,
     },
 )

@@ -1,6 +1,6 @@
 """Experiment 03, the claims: what would count, written down before any run, and what is to be said under each verdict."""
 
-from nanoscope.findings import Claim, Criterion
+from nanoscope.evidence.finding import Claim, Criterion
 
 CLAIMS = (
     Claim(

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from nanoscope.evidence.finding import Evidence, Finding, number
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.lenses.claims import CLAIMS
 from nanoscope.experiments.lenses.measure import Params
-from nanoscope.findings import Evidence, Finding, number
-from nanoscope.ranks import climbing
-from nanoscope.results import Sweep
-from nanoscope.stats import percentile_interval, resampled_means
+from nanoscope.statistics.intervals import percentile_interval, resampled_means
+from nanoscope.statistics.ranks import climbing
 
 Sweeps = Mapping[str, Sweep]
 UNDEFINED = (math.nan, math.nan)

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanoscope.activations import residual_streams, run
-from nanoscope.analysis import attribution, lens, tuned
-from nanoscope.checkpoint import load
+from nanoscope.analysis.prediction import direct_attribution, logit_lens, tuned_lens
+from nanoscope.checkpoints.checkpoint import load
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.sweep import Sweep, stacked
 from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed, untrained
-from nanoscope.model import GPT
-from nanoscope.ngrams import NGrams
-from nanoscope.passages import NAMES, Passages, passages, windows_to_fit
-from nanoscope.results import Sweep, stacked
+from nanoscope.interventions.run import residual_streams, run
+from nanoscope.model.gpt import GPT
+from nanoscope.text.ngrams import NGrams
+from nanoscope.text.passages import NAMES, Passages, passages, windows_to_fit
 
 ORDERS = 7
 LENSES = ("logit lens", "tuned lens")
@@ -96,22 +96,22 @@ class _Setting:
         return untrained(self.model, "untrained model", self.params.seed)
 
     @cached_property
-    def fitted(self) -> tuned.Fit:
+    def fitted(self) -> tuned_lens.Fit:
         """The tuned lens."""
-        return self.fit(*(tuned.collect(self.model, tokens) for tokens in self.windows))
+        return self.fit(*(tuned_lens.collect(self.model, tokens) for tokens in self.windows))
 
     @cached_property
-    def control(self) -> tuned.Fit:
+    def control(self) -> tuned_lens.Fit:
         """The same fit on an untrained model's streams, for the trained model's outputs."""
         return self.fit(*(self.borrowed(tokens) for tokens in self.windows))
 
-    def fit(self, train: tuned.Residuals, held_out: tuned.Residuals) -> tuned.Fit:
-        settings = tuned.Settings(steps=self.params.tuned_steps, batch=self.params.tuned_batch)
-        return tuned.fit(self.model, train, held_out, settings, self.params.seed)
+    def fit(self, train: tuned_lens.Residuals, held_out: tuned_lens.Residuals) -> tuned_lens.Fit:
+        settings = tuned_lens.Settings(steps=self.params.tuned_steps, batch=self.params.tuned_batch)
+        return tuned_lens.fit(self.model, train, held_out, settings, self.params.seed)
 
-    def borrowed(self, tokens: Tensor) -> tuned.Residuals:
+    def borrowed(self, tokens: Tensor) -> tuned_lens.Residuals:
         """An untrained model's streams, with this model's outputs as what they are to predict."""
-        return tuned.collect(self.untrained, tokens).aiming_at(tuned.outputs(self.model, tokens))
+        return tuned_lens.collect(self.untrained, tokens).aiming_at(tuned_lens.outputs(self.model, tokens))
 
     @property
     def windows(self) -> tuple[Tensor, Tensor]:
@@ -159,14 +159,14 @@ def _tables(s: _Setting) -> Sweeps:
     few = s.text[: s.params.damage_windows]
     return {
         "table_loss": Sweep(s.text.sums(losses), ("n", "kind", "window"), "nats, summed", {"n": n, "kind": NAMES}),
-        "table_floor": lens.noise_floor(few, *halves),
+        "table_floor": logit_lens.noise_floor(few, *halves),
     }
 
 
 def _readings(s: _Setting) -> Sweeps:
     """What both lenses say of the text: window by window over all places, and on average by kind."""
     lenses = (s.model.unembed, s.fitted.translation.lens(s.model))
-    read = [lens.over_text(s.model, s.text, one, s.tables) for one in lenses]
+    read = [logit_lens.over_text(s.model, s.text, one, s.tables) for one in lenses]
     measures, distances, settled, depth = (
         stacked(parts, "lens", LENSES)
         for parts in zip(*((one.measures, one.distances, one.settled, _depth(one)) for one in read), strict=True)
@@ -194,7 +194,7 @@ def _by_kind(sums: Sweep, counts: Sweep) -> Sweep:
     return Sweep(means, sums.dims[:-1], sums.unit.removesuffix(", summed"), sums.coords)
 
 
-def _depth(read: lens.Reading) -> Sweep:
+def _depth(read: logit_lens.Reading) -> Sweep:
     """The reading at which predictions settle, summed: `[criterion, kind, window]`; never counts as one past the last."""
     settled = read.settled
     sums = np.einsum("cdkw,d->ckw", settled.values, np.arange(settled.values.shape[1]))
@@ -205,15 +205,15 @@ def _depth(read: lens.Reading) -> Sweep:
 def _settling(s: _Setting) -> Sweeps:
     """What a layer's exchange does to predictions that the tuned lens calls settled, and to the others."""
     few = s.text[: s.params.damage_windows]
-    return {"damage": lens.damage_by_settling(s.model, few, s.fitted.translation.lens(s.model))}
+    return {"damage": logit_lens.damage_by_settling(s.model, few, s.fitted.translation.lens(s.model))}
 
 
 def _untrained(s: _Setting) -> Sweeps:
     """Where an untrained model's predictions settle, and what a translation of its streams can know by itself."""
     few = s.text[: s.params.damage_windows]
-    read = lens.over_text(s.untrained, few, s.untrained.unembed, s.tables)
-    fits = ((tuned.collect(s.model, few.tokens), s.fitted), (s.borrowed(few.tokens), s.control))
-    kl = [tuned.kl(s.model, fit.translation, text).unflatten(1, few.tokens.shape).mean(-1) for text, fit in fits]
+    read = logit_lens.over_text(s.untrained, few, s.untrained.unembed, s.tables)
+    fits = ((tuned_lens.collect(s.model, few.tokens), s.fitted), (s.borrowed(few.tokens), s.control))
+    kl = [tuned_lens.kl(s.model, fit.translation, text).unflatten(1, few.tokens.shape).mean(-1) for text, fit in fits]
     values = torch.stack(kl).double().cpu().numpy()
     return {
         "untrained_depth": _depth(read),
@@ -226,7 +226,7 @@ def _untrained(s: _Setting) -> Sweeps:
 def _writers(s: _Setting) -> Sweeps:
     """What each component writes, directly, into the next character's logit."""
     few = s.text[: s.params.damage_windows]
-    direct = attribution.on_text(s.model, few)
+    direct = direct_attribution.on_text(s.model, few)
     sums = direct.contributions
     return {
         "writers": _over_all(sums),
@@ -242,7 +242,7 @@ def _training(s: _Setting) -> Sweeps:
     picked = np.unique(np.linspace(0, len(every) - 1, min(len(every), s.params.checkpoints)).round().astype(int))
     chosen = [every[i] for i in picked]
     few = s.text[: s.params.checkpoint_windows]
-    found = [lens.model_distances(load(path).model, few, s.tables) for _, path in chosen]
+    found = [logit_lens.model_distances(load(path).model, few, s.tables) for _, path in chosen]
     steps = tuple(step for step, _ in chosen)
     sums = stacked(found, "step", steps) if found else _no_training(s, few)
     return {
@@ -255,16 +255,20 @@ def _training(s: _Setting) -> Sweeps:
 def _no_training(s: _Setting, text: Passages) -> Sweep:
     """What is measured of a training that left no checkpoints."""
     orders = tuple(range(1, s.orders + 1))
-    coords = {"direction": lens.DIRECTIONS, "n": orders, "kind": NAMES}
-    nothing = np.empty((0, len(lens.DIRECTIONS), len(orders), len(NAMES), len(text)))
+    coords = {"direction": logit_lens.DIRECTIONS, "n": orders, "kind": NAMES}
+    nothing = np.empty((0, len(logit_lens.DIRECTIONS), len(orders), len(NAMES), len(text)))
     return Sweep(nothing, ("step", "direction", "n", "kind", "window"), "nats, summed", coords)
 
 
 def _cost(s: _Setting) -> Sweeps:
     """Seconds of one batch, plain, with the lens at every layer, and of the lens alone, in turn: `[what, repeat]`."""
-    tokens = s.text.tokens[: lens.WINDOWS]
+    tokens = s.text.tokens[: logit_lens.WINDOWS]
     streams = residual_streams(s.model, tokens)
-    runs = (lambda: run(s.model, tokens), lambda: lens.lens_logits(s.model, tokens), lambda: s.model.unembed(streams))
+    runs = (
+        lambda: run(s.model, tokens),
+        lambda: logit_lens.lens_logits(s.model, tokens),
+        lambda: s.model.unembed(streams),
+    )
     rows = []
     for _ in range(1 + s.params.repeats):  # the first is a warm-up
         marks = [time.perf_counter()]
@@ -289,7 +293,7 @@ def _example(s: _Setting) -> Sweeps:
     chosen = text[begins : begins + size]
     tokens = vocabulary.encode(chosen)
     lenses = (s.model.unembed, s.fitted.translation.lens(s.model))
-    read = [lens.on_sentence(s.model, tokens, one, s.subject.start) for one in lenses]
+    read = [logit_lens.on_sentence(s.model, tokens, one, s.subject.start) for one in lenses]
     coords = {"lens": LENSES, **read[0].coords, "place": tuple(chosen)}
     symbols = (*vocabulary.symbols, *(f"#{i}" for i in range(len(vocabulary), s.model.config.vocab_size)))
     return {

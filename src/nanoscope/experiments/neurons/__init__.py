@@ -5,10 +5,10 @@ space, an untrained model and a linear probe. A neuron planted in a copy of the 
 """
 
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.neurons import figures
 from nanoscope.experiments.neurons.claims import CLAIMS
 from nanoscope.experiments.neurons.judge import judge
 from nanoscope.experiments.neurons.measure import Params, measure
-from nanoscope.plots import neurons as plots
 
 EXPERIMENT = Experiment(
     module=__name__,
@@ -19,9 +19,9 @@ EXPERIMENT = Experiment(
     judge=judge,
     claims=CLAIMS,
     figures={
-        "neurons_concepts": plots.concepts,
-        "neurons_cards": plots.cards_of_result,
-        "neurons_statistics": plots.statistics,
-        "neurons_ablation": plots.ablation,
+        "neurons_concepts": figures.concepts,
+        "neurons_cards": figures.cards_of_result,
+        "neurons_statistics": figures.statistics,
+        "neurons_ablation": figures.ablation,
     },
 )

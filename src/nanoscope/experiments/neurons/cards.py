@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nanoscope.activations import run
-from nanoscope.analysis.neurons import DECILES, RADIUS, Examples, OverText
+from nanoscope.analysis.neurons.statistics import DECILES, RADIUS, Examples, OverText
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Sweeps
-from nanoscope.hidden import Windows
-from nanoscope.model import GPT
-from nanoscope.results import Sweep, neuron_name
+from nanoscope.interventions.run import run
+from nanoscope.model.gpt import GPT
+from nanoscope.model.names import neuron_name
+from nanoscope.text.windows import Windows
 
 Neuron = tuple[int, int]
 TOP, RANDOM, BOTTOM = 8, 2, 2

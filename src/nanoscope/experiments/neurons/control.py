@@ -7,17 +7,19 @@ from itertools import islice
 
 import numpy as np
 
-from nanoscope.analysis import neuron_ablation, selectivity
-from nanoscope.checkpoint import Checkpoint
+from nanoscope.analysis.neurons import ablation, selectivity
+from nanoscope.analysis.neurons.activations import by_layer
+from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Sweeps
 from nanoscope.experiments.neurons.labels import CURRENT, WRITTEN
 from nanoscope.experiments.neurons.search import Split
-from nanoscope.hidden import Windows, by_layer
-from nanoscope.model import GPT
-from nanoscope.planted_neurons import plant_detector
-from nanoscope.results import Sweep, neuron_name
+from nanoscope.model.gpt import GPT
+from nanoscope.model.names import neuron_name
+from nanoscope.planted.neuron import plant_detector
 from nanoscope.seeds import seed_for
+from nanoscope.text.windows import Windows
 
 MEASURES = ("auroc", "best", "p", "smallest p", "top share", "change")
 STRONGEST = 20
@@ -69,7 +71,7 @@ def _change(planted: GPT, layer: int, neuron: int, windows: Windows) -> float:
     1e-5 nats per window.
     """
     tokens = windows.tokens[:4]
-    ablated = neuron_ablation.without_neurons(
+    ablated = ablation.without_neurons(
         copy.deepcopy(planted).double(), tokens[:, :-1], tokens[:, 1 + windows.lead :], [(layer, neuron)], [0.0]
     )
     return float(np.abs(ablated.change.values).max())

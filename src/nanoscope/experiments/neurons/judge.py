@@ -7,14 +7,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nanoscope.analysis.neurons import dead
-from nanoscope.analysis.selectivity import best_of_layers
+from nanoscope.analysis.neurons.selectivity import best_of_layers
+from nanoscope.analysis.neurons.statistics import dead
+from nanoscope.evidence.finding import Evidence, Finding, number
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.neurons.claims import CLAIMS, SELECTIVE, SIGNIFICANT
 from nanoscope.experiments.neurons.labels import CONDITIONS, CONTEXT, FAMILIES
 from nanoscope.experiments.neurons.measure import Params
-from nanoscope.findings import Evidence, Finding, number
-from nanoscope.results import Sweep, neuron_name
-from nanoscope.stats import holm, mean_interval, share_interval, statistic_interval
+from nanoscope.model.names import neuron_name
+from nanoscope.statistics.intervals import holm, mean_interval, share_interval, statistic_interval
 
 Sweeps = Mapping[str, Sweep]
 UNDEFINED = (math.nan, math.nan)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nanoscope.concepts import concepts
 from nanoscope.errors import NanoscopeError
-from nanoscope.hidden import Windows
+from nanoscope.text.concepts import concepts
+from nanoscope.text.windows import Windows
 
 FAMILIES = ("context", "kind of character", "current character", "next character", "position")
 CONTEXT, KIND, CURRENT, NEXT, POSITION = FAMILIES

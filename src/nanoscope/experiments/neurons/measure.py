@@ -10,20 +10,22 @@ from typing import TypeVar
 
 import numpy as np
 
-from nanoscope.analysis import neuron_ablation, neuron_weights, neurons
-from nanoscope.checkpoint import Checkpoint
+from nanoscope.analysis.neurons import ablation, output_weights
+from nanoscope.analysis.neurons import statistics as neurons
+from nanoscope.analysis.neurons.activations import require_neurons
+from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Subject, Sweeps, require_least, untrained
 from nanoscope.experiments.neurons.cards import Neuron, cards
 from nanoscope.experiments.neurons.claims import SELECTIVE
 from nanoscope.experiments.neurons.control import control
 from nanoscope.experiments.neurons.labels import CONTEXT, KIND, labels
 from nanoscope.experiments.neurons.search import Found, Split, described, report, search
-from nanoscope.hidden import Windows, require_neurons, windows
-from nanoscope.model import GPT
-from nanoscope.results import Sweep
+from nanoscope.model.folded import fold, require_foldable
+from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
-from nanoscope.weights import fold, require_foldable
+from nanoscope.text.windows import Windows, windows
 
 FEWEST_WINDOWS = 4
 Done = TypeVar("Done")
@@ -113,7 +115,7 @@ def measure(subject: Subject, params: Params) -> Sweeps:
     }
     for name, stage in stages.items():
         sweeps |= _timed(seconds, name, stage)
-    shape = neuron_weights.shape_of_rows(weights)
+    shape = output_weights.shape_of_rows(weights)
     return {
         **sweeps,
         **described(found, setting.select.labels),
@@ -122,7 +124,7 @@ def measure(subject: Subject, params: Params) -> Sweeps:
         **_examples(over),
         "logit_weights": weights,
         "logit_shape": shape,
-        "roles": neuron_weights.roles(shape, len(weights.labels("token"))),
+        "roles": output_weights.roles(shape, len(weights.labels("token"))),
         "counts": _counts(setting),
         "seconds": Sweep(np.array([*seconds.values()]), ("stage",), "s", {"stage": tuple(seconds)}),
     }
@@ -162,7 +164,7 @@ def search_in(setting: Setting) -> Found:
 
 def logit_weights(setting: Setting) -> Sweep:
     """What every neuron adds to each character's logit, `[layer, neuron, token]`, labelled by the characters."""
-    weights = neuron_weights.logit_weights(fold(setting.model))
+    weights = output_weights.logit_weights(fold(setting.model))
     vocabulary = setting.checkpoint.vocabulary
     assert vocabulary is not None
     tokens = tuple(vocabulary.decode([token]) for token in range(weights.values.shape[2]))
@@ -187,7 +189,7 @@ def _ablation(setting: Setting, found: Found, statistics: Sweep) -> Sweeps:
     every = [neuron for group in groups for neuron in group]
     largest = statistics.sel(statistic="max").values
     tokens = split.tokens[np.linspace(0, len(split) - 1, min(len(split), params.ablation_windows)).astype(int)]
-    ablated = neuron_ablation.without_neurons(
+    ablated = ablation.without_neurons(
         setting.model, tokens[:, :-1], tokens[:, 1 + split.lead :], every, [neurons.ACTIVE * largest[n] for n in every]
     )
     best = {(int(found.layer[c]), int(found.neuron[c])): found.best[0].max(0)[c] for c in range(len(found.layer))}

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanoscope.analysis import selectivity
+from nanoscope.analysis.neurons import selectivity
+from nanoscope.analysis.neurons.activations import Hidden, by_layer
+from nanoscope.evidence.sweep import Label, Sweep
 from nanoscope.experiments.experiment import Sweeps
 from nanoscope.experiments.neurons.labels import CONDITIONS, FAMILIES, POSITION, Labels
-from nanoscope.hidden import Hidden, Windows, by_layer
-from nanoscope.model import GPT
-from nanoscope.results import Label, Sweep
+from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
+from nanoscope.text.windows import Windows
 
 SOURCES = ("neurons", "directions", "untrained", "probe")
 DETAILS = ("mutual information", "point-biserial r", "F1", "select AUROC")

@@ -4,10 +4,10 @@ The unit is a training. Verdicts are counted per claim, with exact intervals; he
 """
 
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.replication import figures
 from nanoscope.experiments.replication.claims import CLAIMS
 from nanoscope.experiments.replication.judge import judge
 from nanoscope.experiments.replication.measure import READS, Params, measure
-from nanoscope.plots import replication as plots
 
 EXPERIMENT = Experiment(
     module=__name__,
@@ -17,6 +17,6 @@ EXPERIMENT = Experiment(
     measure=measure,
     judge=judge,
     claims=CLAIMS,
-    figures={"replication_verdicts": plots.verdicts, "replication_heads": plots.heads},
+    figures={"replication_verdicts": figures.verdicts, "replication_heads": figures.heads},
     reads=READS,
 )

@@ -1,6 +1,6 @@
 """Finding 4c, the claims, written down before any two trainings were compared. The unit is a training."""
 
-from nanoscope.findings import Claim, Criterion
+from nanoscope.evidence.finding import Claim, Criterion
 
 CLAIMS = (
     Claim(

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from nanoscope.evidence.finding import Evidence, Finding
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.replication.claims import CLAIMS
 from nanoscope.experiments.replication.measure import VERDICT, Params
-from nanoscope.findings import Evidence, Finding
-from nanoscope.results import Sweep
-from nanoscope.stats import pair_interval, share_interval
+from nanoscope.statistics.intervals import pair_interval, share_interval
 
 NOT_JUDGED = (math.nan, math.nan)
 

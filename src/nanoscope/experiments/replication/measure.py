@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nanoscope import matching
+from nanoscope.analysis.attention import matching
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.finding import Finding
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Group, Sweeps
-from nanoscope.findings import Finding
-from nanoscope.results import Result, Sweep
 
 READS = ("induction", "emergence", "heads", "lenses", "neurons", "failures")
 VERDICT = {"supported": 1, "undecided": 0, "not supported": -1}

@@ -6,10 +6,10 @@ tokens, plus 12 L D C T for attention over a context of C (Kaplan et al. 2020, a
 """
 
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.scale import figures
 from nanoscope.experiments.scale.claims import CLAIMS
 from nanoscope.experiments.scale.judge import judge
 from nanoscope.experiments.scale.measure import Params, measure
-from nanoscope.plots import scale as plots
 
 EXPERIMENT = Experiment(
     module=__name__,
@@ -19,6 +19,6 @@ EXPERIMENT = Experiment(
     measure=measure,
     judge=judge,
     claims=CLAIMS,
-    figures={"scale_capabilities": plots.capabilities, "scale_loss": plots.loss},
+    figures={"scale_capabilities": figures.capabilities, "scale_loss": figures.loss},
     reads=("snapshot",),
 )

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from nanoscope.evidence.finding import Evidence, Finding
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.scale.claims import CLAIMS, COPIES, HEAD
 from nanoscope.experiments.scale.measure import Params
-from nanoscope.findings import Evidence, Finding
-from nanoscope.results import Sweep
-from nanoscope.stats import seed_interval
+from nanoscope.statistics.intervals import seed_interval
 
 NOT_RUN = Evidence(math.nan, (math.nan, math.nan), 0, "trainings", math.nan)
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Group, Sweeps
-from nanoscope.results import Result, Sweep
 
 TASKS = ("text", "echo")
 MEASURES = ("copying accuracy", "induction head", "previous-token head", "loss", "repeated passages")

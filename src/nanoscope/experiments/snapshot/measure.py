@@ -9,19 +9,21 @@ from functools import lru_cache
 import numpy as np
 from torch import Tensor
 
-from nanoscope import tasks
-from nanoscope.analysis import behaviour, composition, heads, reading
-from nanoscope.checkpoint import Checkpoint
-from nanoscope.corpora.corpus import Corpus
+from nanoscope.analysis.attention import composition, repeated_sequences
+from nanoscope.analysis.prediction import behaviour, text_loss
+from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.finding import Finding
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Subject, Sweeps, require_least
-from nanoscope.findings import Finding
-from nanoscope.model import GPT
-from nanoscope.ngrams import NGrams
-from nanoscope.passages import passages
-from nanoscope.results import Sweep
-from nanoscope.tokens import Vocabulary
-from nanoscope.weights import fold, head_weights
+from nanoscope.model.folded import fold, head_weights
+from nanoscope.model.gpt import GPT
+from nanoscope.tasks import synthetic
+from nanoscope.tasks.task import Task
+from nanoscope.text.corpora.corpus import Corpus
+from nanoscope.text.ngrams import NGrams
+from nanoscope.text.passages import passages
+from nanoscope.text.vocabulary import Vocabulary
 
 SCORES = ("induction", "previous")
 ORDERS = 5
@@ -47,9 +49,9 @@ class Params:
 class Material:
     """What every checkpoint of a training is measured on."""
 
-    splits: Mapping[str, tuple[tasks.Repeats, ...]] = field(repr=False)
-    task: tasks.Task
-    text: reading.Text = field(repr=False)
+    splits: Mapping[str, tuple[synthetic.Repeats, ...]] = field(repr=False)
+    task: Task
+    text: text_loss.Text = field(repr=False)
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
@@ -64,7 +66,7 @@ def measure(subject: Subject, params: Params) -> Sweeps:
         "heads_select": Sweep(_scores(model, stuff.splits["select"]).mean(-1), axes, "share above uniform", named),
         "copying": _copying(model),
         "behaviour": behaviour.on_task(model, stuff.task),
-        "text": reading.over_text(model, stuff.text),
+        "text": text_loss.over_text(model, stuff.text),
     }
 
 
@@ -77,20 +79,20 @@ def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
 def material(corpus: Corpus, vocabulary: Vocabulary, context: int, start: int | None, params: Params) -> Material:
     """The same for every checkpoint, so it is made once in a process."""
     train, val = corpus.split(vocabulary)
-    symbols = tasks.alphabet(train, len(vocabulary))
-    lengths = tasks.lengths_that_fit(context - (start is not None), len(symbols))[: params.lengths]
+    symbols = synthetic.alphabet(train, len(vocabulary))
+    lengths = synthetic.lengths_that_fit(context - (start is not None), len(symbols))[: params.lengths]
     splits = {
         split: tuple(
-            tasks.repeats(symbols, n, context, params.sequences, start, f"snapshot {split}", params.seed)
+            synthetic.repeats(symbols, n, context, params.sequences, start, f"snapshot {split}", params.seed)
             for n in lengths
         )
         for split in ("select", "report")
     }
     prefix = min(4, context - 2 * lengths[0] - (start is not None))
     labels = ("snapshot", params.seed)
-    task = tasks.repeated(symbols, lengths[0], 2 * params.sequences, *labels, prefix=prefix, start=start)
-    text = passages(corpus.val, val, context, params.windows, start, reading.EARLIEST)
-    return Material(splits, task, reading.Text.of(text, _tables(train, len(vocabulary))))
+    task = synthetic.repeated(symbols, lengths[0], 2 * params.sequences, *labels, prefix=prefix, start=start)
+    text = passages(corpus.val, val, context, params.windows, start, text_loss.EARLIEST)
+    return Material(splits, task, text_loss.Text.of(text, _tables(train, len(vocabulary))))
 
 
 def _tables(train: Tensor, symbols: int) -> NGrams:
@@ -103,12 +105,14 @@ def _vocabulary(checkpoint: Checkpoint) -> Vocabulary:
     return checkpoint.vocabulary
 
 
-def _scores(model: GPT, sequences: tuple[tasks.Repeats, ...]) -> np.ndarray:
+def _scores(model: GPT, sequences: tuple[synthetic.Repeats, ...]) -> np.ndarray:
     """`[length, score, layer, head, example]` above uniform attention."""
-    which = [heads.SCORES.index(score) for score in SCORES]
+    which = [repeated_sequences.SCORES.index(score) for score in SCORES]
     return np.stack(
         [
-            heads.above_uniform(heads.attention_scores(model, s), heads.uniform_scores(s)).values[which]
+            repeated_sequences.above_uniform(
+                repeated_sequences.attention_scores(model, s), repeated_sequences.uniform_scores(s)
+            ).values[which]
             for s in sequences
         ]
     )

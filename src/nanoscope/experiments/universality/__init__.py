@@ -7,10 +7,10 @@ untrained model, and as the planted answer a model that shares half of its neuro
 """
 
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.universality import figures
 from nanoscope.experiments.universality.claims import CLAIMS
 from nanoscope.experiments.universality.judge import judge
 from nanoscope.experiments.universality.measure import Params, measure
-from nanoscope.plots import universality as plots
 
 EXPERIMENT = Experiment(
     module=__name__,
@@ -20,6 +20,6 @@ EXPERIMENT = Experiment(
     measure=measure,
     judge=judge,
     claims=CLAIMS,
-    figures={"universality_neurons": plots.neurons},
+    figures={"universality_neurons": figures.neurons},
     twinned=True,
 )

@@ -3,7 +3,7 @@
 That one neuron in a hundred should be universal was the criterion of the neurons' experiment, of which this was a part.
 """
 
-from nanoscope.findings import Claim, Criterion
+from nanoscope.evidence.finding import Claim, Criterion
 
 _UNTRAINED = "an untrained model of this shape"
 

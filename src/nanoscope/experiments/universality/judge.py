@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nanoscope.analysis.universality import UNIVERSAL
+from nanoscope.analysis.neurons.universality import UNIVERSAL
+from nanoscope.evidence.finding import Evidence, Finding, number
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.universality.claims import CLAIMS
 from nanoscope.experiments.universality.measure import Params
-from nanoscope.findings import Evidence, Finding, number
-from nanoscope.results import Sweep, neuron_name
-from nanoscope.stats import seed_interval, share_interval, statistic_interval
+from nanoscope.model.names import neuron_name
+from nanoscope.statistics.intervals import seed_interval, share_interval, statistic_interval
 
 Sweeps = Mapping[str, Sweep]
 NAMED = 3

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nanoscope.analysis.universality import excess_correlation, half_shared, posts, shared_half
-from nanoscope.checkpoint import Checkpoint
+from nanoscope.analysis.neurons.activations import require_neurons
+from nanoscope.analysis.neurons.universality import excess_correlation, half_shared, posts, shared_half
+from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Subject, Sweeps, require_least, untrained
-from nanoscope.hidden import Windows, require_neurons, windows
-from nanoscope.results import Sweep
+from nanoscope.text.windows import Windows, windows
 
 
 @dataclass(frozen=True)

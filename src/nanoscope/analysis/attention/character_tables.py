@@ -1,0 +1,80 @@
+"""What a head's weights do, character by character: after attending to "q" it raises "u"; from a space it looks for vowels.
+
+OV: x_s W_V W_O W_U for every source character s, in logits of every target at the average scale of the final norm. QK:
+x_a W_Q W_K^T x_b for every query character a and key character b, in pre-softmax scores. x_s is what the layer reads at a
+character on average, past its norm, minus its mean over the text: raw embeddings say little of what later layers read
+(methods.md 1.2). Positions are averaged over, so a head that looks by position has a flat QK table.
+
+For folded weights. Source: Elhage et al. 2021, "Interpreting attention heads by their OV and QK circuits".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.interventions.run import run
+from nanoscope.model.arithmetic import norm
+from nanoscope.model.folded import head_weights
+from nanoscope.model.gpt import GPT
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+CHUNK = 32
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Both circuits of every head. Characters that never occur have rows and columns of zeros."""
+
+    ov: Sweep
+    """`[layer, head, source, target]`, logits."""
+    qk: Sweep
+    """`[layer, head, query, key]`, score."""
+    count: Sweep
+    """`[character]`, how often each was seen."""
+
+
+def tables(folded: GPT, tokens: Int[Tensor, "window pos"]) -> Tables:
+    """The tables of a folded model, with what its layers read on some windows."""
+    read, scale, count = _reads(folded, tokens)
+    w = head_weights(folded)
+    ov = torch.einsum("lsd,lhdk,lhke,et->lhst", read, w.W_V, w.W_O, w.W_U) / scale
+    queries, keys = (torch.einsum("lsd,lhdk->lhsk", read, weight) for weight in (w.W_Q, w.W_K))
+    qk = queries @ keys.transpose(-1, -2) * folded.config.score_scale
+    return Tables(
+        Sweep((ov - ov.mean(-1, keepdim=True)).numpy(), ("layer", "head", "source", "target"), "logits"),
+        Sweep(qk.numpy(), ("layer", "head", "query", "key"), "score"),
+        Sweep(count.numpy(), ("character",), "occurrences"),
+    )
+
+
+def strongest(table: Float[np.ndarray, "row column"], rows: np.ndarray, columns: np.ndarray, most: int) -> list:
+    """The largest entries of a table among some rows and columns: `(row, column, value)`, largest first."""
+    part = table[np.ix_(rows, columns)]
+    order = np.argsort(-part, axis=None, kind="stable")[:most]
+    return [(int(rows[i // len(columns)]), int(columns[i % len(columns)]), float(part.flat[i])) for i in order]
+
+
+def _reads(folded: GPT, tokens: Tensor) -> tuple[Tensor, float, Tensor]:
+    """What each layer reads at each character on average `[layer, character, d_model]`, the final norm's mean scale, and
+    how often each character occurs."""
+    config = folded.config
+    total = torch.zeros(config.n_layer, config.vocab_size, config.n_embd)
+    spread = []
+    for chunk in tokens.split(CHUNK):
+        cache = run(folded, chunk, keep=["resid_pre", ("resid_post", config.n_layer - 1)]).cache
+        for layer, block in enumerate(folded.blocks):
+            found = norm(cache["resid_pre", layer], block.ln_1).flatten(0, 1).cpu()
+            total[layer].index_add_(0, chunk.flatten().cpu(), found)
+        spread.append(cache["resid_post", config.n_layer - 1].var(-1, correction=0).add(config.norm_eps).sqrt().mean())
+    count = torch.bincount(tokens.flatten().cpu(), minlength=config.vocab_size).float()
+    mean = total / count.clamp_min(1)[:, None]
+    overall = total.sum(1, keepdim=True) / count.sum()
+    return (mean - overall) * (count > 0)[:, None], float(torch.stack(spread).mean()), count

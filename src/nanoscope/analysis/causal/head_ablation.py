@@ -1,0 +1,92 @@
+"""Ablation of heads: what is lost without them, beside what is lost without as many others in the same layers.
+
+Mean ablation puts a head's average output over reference texts in its place, position by position; zero ablation puts
+nothing there and leaves the distribution the model knows (methods.md 1.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.interventions.edits import mean, zero
+from nanoscope.interventions.replay import Cell, replay
+from nanoscope.interventions.run import run
+from nanoscope.model.gpt import GPT
+from nanoscope.model.names import head_names
+from nanoscope.model.sites import Site
+from nanoscope.seeds import seed_for
+from nanoscope.tasks.metrics import Metric, loss
+from nanoscope.tasks.task import Task
+from nanoscope.text.passages import Passages
+
+Head = tuple[int, int]
+Kind = Literal["mean", "zero"]
+POSSIBLE = 2000
+
+
+def without_heads(
+    model: GPT, task: Task, metric: Metric, sets: Sequence[Sequence[Head]], reference: Tensor, kind: Kind = "mean"
+) -> Sweep:
+    """The metric on the clean and the corrupt texts without each set of heads: `[run, set, example]`.
+
+    `reference` are the tokens whose mean activations stand in, of the same length as the task's.
+    """
+    cells = _cells(model, sets, reference, kind)
+    both = [_replayed(model, tokens, cells, task, metric) for tokens in (task.clean, task.corrupt)]
+    coords = {"run": ("clean", "corrupt"), "set": _names(sets)}
+    return Sweep(np.stack(both), ("run", "set", "example"), "metric", coords)
+
+
+def on_text(
+    model: GPT, text: Passages, sets: Sequence[Sequence[Head]], reference: Tensor, kind: Kind = "mean"
+) -> Sweep:
+    """Mean loss of each window without each set of heads, nats per character: `[set, window]`."""
+    places = text.targets.shape[1]
+    first = text.tokens.shape[1] - places
+    positions = torch.arange(first, first + places).expand(len(text), -1)
+    task = Task(text.tokens, text.tokens, text.targets, text.targets, positions)
+    values = _replayed(model, task.clean, _cells(model, sets, reference, kind), task, loss)
+    return Sweep(values, ("set", "window"), "nats", {"set": _names(sets)})
+
+
+def _cells(model: GPT, sets: Sequence[Sequence[Head]], reference: Tensor, kind: Kind) -> list[Cell]:
+    cache = run(model, reference, keep=["z"]).cache
+    sites = [[Site("z", layer, head=head) for layer, head in heads] for heads in sets]
+    return [[zero(site) if kind == "zero" else mean(site, cache) for site in cell] for cell in sites]
+
+
+def _replayed(model: GPT, tokens: Tensor, cells: Sequence[Cell], task: Task, metric: Metric) -> np.ndarray:
+    def measured(logits: Tensor) -> Tensor:
+        return metric(logits, task.repeated(len(logits) // len(task)))
+
+    return replay(model, tokens, cells, task.positions, measured).values.numpy()
+
+
+def _names(sets: Sequence[Sequence[Head]]) -> tuple[str, ...]:
+    return tuple(head_names(heads) or "none" for heads in sets)
+
+
+def layer_matched(model: GPT, heads: Sequence[Head], count: int, *labels: object) -> list[tuple[Head, ...]]:
+    """Up to `count` different random sets of other heads, in each layer as many as `heads` has there (or as there are)."""
+    rng = np.random.default_rng(seed_for("layer-matched", *labels))
+    per_layer = {layer: sum(1 for at, _ in heads if at == layer) for layer, _ in heads}
+    choices = [_others(model, layer, wanted, heads) for layer, wanted in sorted(per_layer.items())]
+    found: set[tuple[Head, ...]] = set()
+    for _ in range(POSSIBLE):
+        drawn = tuple(head for options in choices for head in options[rng.integers(len(options))])
+        found |= {drawn} - {()}
+        if len(found) == count:
+            break
+    return sorted(found)
+
+
+def _others(model: GPT, layer: int, wanted: int, heads: Sequence[Head]) -> list[tuple[Head, ...]]:
+    rest = [(layer, head) for head in range(model.config.n_head) if (layer, head) not in heads]
+    return list(combinations(rest, min(wanted, len(rest))))

@@ -1,0 +1,123 @@
+"""What a neuron is worth: the loss without it, on the characters where it is active and on all others.
+
+Every ablation is exact (the replay engine): the neuron's activation becomes 0, or its mean over the windows at each
+position. The *direct* effect leaves all later layers as they were: only the neuron's own write is missing from what
+the unembedding reads. What the total effect has beyond it goes through later layers (methods.md 5, 1.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope.analysis.neurons.activations import require_neurons
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.interventions.edits import Edit, mean, zero
+from nanoscope.interventions.replay import base_run, replay
+from nanoscope.interventions.run import Run
+from nanoscope.model.gpt import GPT
+from nanoscope.model.names import neuron_name
+from nanoscope.model.sites import Site
+from nanoscope.tasks import metrics
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+
+EFFECTS = ("zero", "mean", "mean, direct")
+PARTS = ("active", "other")
+Neuron = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Ablated:
+    """Changes of the loss, summed over characters, `[effect, neuron, part, window]`, nats; and how many characters
+    each part has, `[neuron, part, window]`."""
+
+    change: Sweep
+    count: Sweep
+
+
+def without_neurons(
+    model: GPT,
+    tokens: Int[Tensor, "window pos"],
+    targets: Int[Tensor, "window read"],
+    neurons: Sequence[Neuron],
+    thresholds: Sequence[float],
+) -> Ablated:
+    """The loss of `targets`, which follow the last positions of each window, without each neuron.
+
+    A character is active where the neuron's activation is above its threshold.
+    """
+    require_neurons(model)
+    positions = torch.arange(tokens.shape[1] - targets.shape[1], tokens.shape[1], device=model.device).expand(
+        len(tokens), -1
+    )
+    base = base_run(model, tokens, ["post", "resid_post"])
+    reading = _Reading(model, tokens, positions, targets, base)
+    rows = [reading.without(neuron, threshold) for neuron, threshold in zip(neurons, thresholds, strict=True)]
+    change, count = (np.stack(part) for part in zip(*rows, strict=True))
+    names = tuple(neuron_name(*neuron) for neuron in neurons)
+    coords = {"effect": EFFECTS, "neuron": names, "part": PARTS}
+    kept = {"neuron": names, "part": PARTS}
+    return Ablated(
+        Sweep(np.moveaxis(change, 0, 1), ("effect", "neuron", "part", "window"), "nats, summed", coords),
+        Sweep(count, ("neuron", "part", "window"), "characters", kept),
+    )
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The plain run, and where its loss is read."""
+
+    model: GPT
+    tokens: Tensor
+    positions: Tensor
+    targets: Tensor
+    base: Run
+
+    def without(self, neuron: Neuron, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+        """Summed changes `[effect, part, window]` and counts `[part, window]`."""
+        site = Site("post", neuron[0], neuron=neuron[1])
+        cells = [[zero(site)], [mean(site, self.base.cache)]]
+        there = self.base.cache[site].gather(1, self.positions)
+        active = there > threshold
+        parts = torch.stack([active, ~active])
+        totals = [self._replayed(cells, part) for part in parts]
+        direct = self._direct(neuron, cells[1][0])
+        changes = [
+            np.concatenate([total, (direct * part).double().sum(1).cpu().numpy()[None]])
+            for total, part in zip(totals, parts, strict=True)
+        ]
+        return np.stack(changes, axis=1), parts.sum(2).cpu().numpy()
+
+    def _replayed(self, cells: list[list[Edit]], part: Bool[Tensor, "window read"]) -> np.ndarray:
+        """Change of the loss summed over a part of the characters, `[cell, window]`."""
+
+        def summed(logits: Float[Tensor, "row read vocab"]) -> Float[Tensor, "row"]:
+            times = len(logits) // len(part)
+            return (self._losses(logits, times) * part.repeat(times, 1)).double().sum(1)
+
+        found = replay(self.model, self.tokens, cells, self.positions, summed, base=self.base)
+        return (found.values - found.base).numpy()
+
+    def _direct(self, neuron: Neuron, edit: Edit) -> Float[Tensor, "window read"]:
+        """Change of each character's loss where only the unembedding sees the ablation."""
+        layer, index = neuron
+        mlp = self.model.blocks[layer].mlp
+        assert mlp is not None
+        before = self.base.cache[Site("post", layer, neuron=index)]
+        removed = (edit.spread_over(before) - before)[..., None] * mlp.c_proj.weight[:, index]
+        last = self.base.cache["resid_post", self.model.config.n_layer - 1]
+        with torch.no_grad():
+            logits = self.model.unembed(torch.stack([last, last + removed]))
+        read = torch.stack([metrics.read_at(one, self.positions) for one in logits])
+        plain, without = self._losses(read.flatten(0, 1), 2).unflatten(0, (2, -1))
+        return without - plain
+
+    def _losses(self, logits: Float[Tensor, "row read vocab"], times: int) -> Float[Tensor, "row read"]:
+        return -metrics.chosen(metrics.log_probs(logits), self.targets.repeat(times, 1))

@@ -1,0 +1,89 @@
+"""The hidden units (neurons) of a model over the windows of a text.
+
+    for hidden in by_layer(model, windows): hidden.post     # [neuron, char], one layer after another
+
+The residual stream is carried from layer to layer, so all layers cost one forward pass, and one layer's neurons at a
+time are in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.interventions.run import run
+from nanoscope.model import arithmetic
+from nanoscope.model.gpt import GPT
+from nanoscope.text.windows import Windows
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+class Hidden(NamedTuple):
+    """One layer on every character: its neurons, and the normalised residual stream that they read."""
+
+    post: Tensor
+    """`[neuron, char]`."""
+    read: Tensor
+    """`[char, d_model]`."""
+
+
+def require_neurons(model: GPT) -> None:
+    """Raise NanoscopeError for a model without MLPs."""
+    if model.config.attention_only:
+        raise NanoscopeError("the model is attention-only, so it has no neurons; use a model with MLPs")
+
+
+def by_layer(model: GPT, windows: Windows) -> Iterator[Hidden]:
+    """Layer after layer, what its neurons do on every character, windows end to end, on the CPU."""
+    require_neurons(model)
+    stream = _embedded(model, windows)
+    for layer in range(model.config.n_layer):
+        yield _through_layer(model, layer, windows, stream)
+
+
+def every_layer(model: GPT, windows: Windows, chunk: slice) -> Float[Tensor, "layer window char neuron"]:
+    """All neurons on some of the windows, on the CPU."""
+    require_neurons(model)
+    cache = run(model, windows.tokens[chunk], keep=["post"]).cache
+    return cache.layers("post")[:, :, windows.lead :].cpu()
+
+
+@torch.no_grad()
+def _embedded(model: GPT, windows: Windows) -> Tensor:
+    return model.embed(windows.tokens.to(model.device))
+
+
+@torch.no_grad()
+def _through_layer(model: GPT, layer: int, windows: Windows, stream: Tensor) -> Hidden:
+    """Run one layer, moving `stream [window, pos, d_model]` on to its output."""
+    block, config, lead = model.blocks[layer], model.config, windows.lead
+    assert block.ln_2 is not None
+    post = torch.empty(4 * config.n_embd, len(windows) * windows.size)
+    read = torch.empty(len(windows) * windows.size, config.n_embd)
+    for chunk in windows.chunks():
+        seen = _Seen()
+        stream[chunk] = model.block(stream[chunk], layer, block, seen)
+        at = slice(chunk.start * windows.size, chunk.stop * windows.size)
+        post[:, at] = seen.kept["post"][:, lead:].flatten(0, 1).T
+        read[at] = arithmetic.norm(seen.kept["resid_mid"][:, lead:], block.ln_2).flatten(0, 1)
+    return Hidden(post, read)
+
+
+class _Seen:
+    """A tap that keeps what the neurons read and what they give."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Tensor] = {}
+
+    def wants(self, name: str, layer: int | None) -> bool:
+        return name in ("resid_mid", "post")
+
+    def __call__(self, name: str, layer: int | None, value: Tensor) -> Tensor:
+        self.kept[name] = value
+        return value

@@ -1,0 +1,259 @@
+"""Which neurons tell a concept: from activations and labels, character by character, to AUROC and what chance gives.
+
+AUROC is the chance that a character with the concept activates the neuron more than one without, ties counting half
+(Mann & Whitney 1947): `(sum of the positives' ranks - n1 (n1 - 1) / 2) / (n1 n0)`, with ranks from 0.
+
+*Chance*: both text and activations are autocorrelated, so labels are not shuffled but shifted along the sequence, round
+its end. The rank sums under all shifts are the circular cross-correlation of ranks and labels, one product of Fourier
+transforms per neuron and concept. Shifts are taken in steps of some characters: with j = step * m + phase the sum over
+phases is a product of small matrices at every frequency, so one short transform back serves (the polyphase form). Shifts
+by less than a window either way are left out. A label of position in the window is periodic, so no shift tests it.
+
+*Uncertainty*: an AUROC is a mean of placements (each positive's share of negatives below it, and the reverse), so
+resampling windows moves it, to first order, as the mean of one pseudo-value per window (Obuchowski 1997).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.sweep import Sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jaxtyping import Bool, Float, Int
+
+BATCH = 16
+BINS = 10
+
+
+# ---- ranks and AUROC -----------------------------------------------------------------------------------------------
+
+
+def ranks(values: Float[np.ndarray, "row char"]) -> Float[np.ndarray, "row char"]:
+    """Ranks from 0 within each row; equal values share the mean of theirs."""
+    order, ordered = _sorted(values)
+    placed = np.tile(np.arange(values.shape[1], dtype=np.float64), (len(values), 1))
+    first, last, members, run = _ties(ordered)
+    placed.ravel()[members] = ((first + last) / 2 % values.shape[1])[run]
+    return _unsorted(placed, order)
+
+
+def ranked(activations: Float[Tensor, "neuron char"]) -> Iterator[tuple[slice, Float[np.ndarray, "row char"]]]:
+    """Ranks of a few neurons at a time, with which ones: all at once would fill the memory."""
+    for first in range(0, len(activations), BATCH):
+        rows = slice(first, min(first + BATCH, len(activations)))
+        yield rows, ranks(activations[rows].numpy())
+
+
+def auroc(ranks: Float[np.ndarray, "row char"], labels: Float[np.ndarray, "concept char"]) -> np.ndarray:
+    """`[row, concept]`, of labels 0 and 1 in double precision; NaN for a concept that all characters have, or none."""
+    ones = labels.sum(1)
+    zeros = labels.shape[1] - ones
+    with np.errstate(invalid="ignore"):
+        return (ranks @ labels.T - ones * (ones - 1) / 2) / (ones * zeros)
+
+
+def _sorted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The order of each row from the smallest up, and the rows in that order."""
+    order = np.argsort(values, axis=1)
+    return order, _taken(values, order)
+
+
+def _taken(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    return torch.from_numpy(values).gather(1, torch.from_numpy(order)).numpy()  # several times as fast as numpy's
+
+
+def _unsorted(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Values given in a row's sorted order, back in its own."""
+    back = torch.empty(values.shape, dtype=torch.float64)
+    return back.scatter_(1, torch.from_numpy(order), torch.from_numpy(values)).numpy()
+
+
+def _ties(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Runs of equal values in sorted rows: the first and last index of each, in the rows laid end to end, then all
+    indices that lie in any run, and which run."""
+    same = np.zeros((len(ordered), ordered.shape[1] + 1), dtype=bool)
+    np.equal(ordered[:, 1:], ordered[:, :-1], out=same[:, 1:-1])
+    first = np.flatnonzero(same[:, 1:] & ~same[:, :-1])
+    last = np.flatnonzero(same[:, :-1] & ~same[:, 1:])
+    lengths = last - first + 1
+    run = np.repeat(np.arange(len(first)), lengths)
+    within = np.arange(lengths.sum()) - (np.cumsum(lengths) - lengths)[run]
+    return first, last, first[run] + within, run
+
+
+# ---- chance --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """Shifts by `step * multiples`, and the labels' transforms `[frequency, step, concept]` in the polyphase form."""
+
+    step: int
+    multiples: np.ndarray
+    spectra: Tensor
+    pairs: np.ndarray
+    """Positives times negatives, `[concept]`."""
+
+
+def shifts(labels: Bool[np.ndarray, "concept char"], window: int, wanted: int) -> Shifts:
+    """At least `wanted` shifts by a window or more either way, in the longest steps that give so many; all, if fewer.
+
+    Raises NanoscopeError for a text of fewer than three windows.
+    """
+    size = labels.shape[1]
+    if size < 3 * window:
+        raise NanoscopeError(f"{size} characters are too few to shift labels by windows of {window}; use a longer text")
+    divisors = [step for step in range(window, 0, -1) if window % step == 0]
+    step = next((step for step in divisors if len(_multiples(size, window, step)) >= wanted), 1)
+    spectra = torch.fft.rfft(_phases(torch.from_numpy(labels).float(), step)).permute(2, 1, 0).contiguous()
+    ones = labels.sum(1)
+    return Shifts(step, _multiples(size, window, step), spectra, ones * (size - ones))
+
+
+def largest_by_chance(ranks: Float[np.ndarray, "row char"], shifts: Shifts) -> Float[np.ndarray, "concept shift"]:
+    """The largest AUROC of these neurons under each shift of the labels."""
+    size = ranks.shape[1]
+    centred = torch.from_numpy((ranks - (size - 1) / 2).astype(np.float32))
+    spectra = torch.fft.rfft(_phases(centred, shifts.step)).permute(2, 0, 1)
+    products = torch.matmul(spectra, shifts.spectra.conj()).permute(1, 2, 0).contiguous()
+    allowed = slice(int(shifts.multiples[0]), int(shifts.multiples[-1]) + 1)
+    sums = torch.fft.irfft(products, n=size // shifts.step)[..., allowed].amax(dim=0)
+    return 0.5 + sums.double().numpy() / shifts.pairs[:, None]
+
+
+def _multiples(size: int, window: int, step: int) -> Int[np.ndarray, "shift"]:
+    count, short = size // step, -(-window // step)
+    return np.arange(short, count - short + 1)
+
+
+def _phases(rows: Float[Tensor, "row char"], step: int) -> Float[Tensor, "row phase place"]:
+    """Character `step * place + phase` of each row."""
+    return rows.unflatten(1, (-1, step)).mT
+
+
+# ---- one neuron and one concept ------------------------------------------------------------------------------------
+
+
+def placements(
+    values: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"]
+) -> Float[np.ndarray, "row char"]:
+    """Each positive's share of negatives below it, each negative's share of positives above it; ties count half."""
+    order, ordered = _sorted(values)
+    ones = _taken(labels, order)
+    before = np.cumsum(ones, axis=1) - ones
+    size = values.shape[1]
+    count = ones.sum(1, keepdims=True)
+    first, last, members, run = _ties(ordered)
+    before = before.astype(np.float64).ravel()
+    zeros = np.tile(np.arange(size, dtype=np.float64), len(values)) - before
+    for counted, flags in ((before, ones), (zeros, ~ones)):
+        counted[members] = ((counted[first] + counted[last] + flags.ravel()[last]) / 2)[run]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        below, above = zeros.reshape(values.shape) / (size - count), 1 - before.reshape(values.shape) / count
+    return _unsorted(np.where(ones, below, above), order)
+
+
+def pseudo_values(
+    placed: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"], window: int
+) -> Float[np.ndarray, "row window"]:
+    """AUROC as one value per window: their mean is the AUROC, their spread its uncertainty over windows."""
+    ones = labels.sum(1, keepdims=True)
+    weights = np.where(labels, 1 / ones, 1 / (labels.shape[1] - ones))
+    value = np.where(labels, placed, 0).sum(1, keepdims=True) / ones
+    influence = ((placed - value) * weights).reshape(len(placed), -1, window).sum(2)
+    return value + influence.shape[1] * influence
+
+
+def pseudo_values_within(
+    values: Float[np.ndarray, "char"], labels: Bool[np.ndarray, "char"], within: Bool[np.ndarray, "char"], window: int
+) -> Float[np.ndarray, "window"]:
+    """The same for one neuron among some of the characters; NaN where these all have the concept, or none."""
+    count = len(values) // window
+    ones, total = int(labels[within].sum()), int(within.sum())
+    if ones in (0, total):
+        return np.full(count, np.nan)
+    there = labels[within]
+    placed = placements(values[None, within], there[None])[0]
+    value = placed[there].mean()
+    weighted = (placed - value) * np.where(there, 1 / ones, 1 / (total - ones))
+    return value + count * np.bincount(np.flatnonzero(within) // window, weights=weighted, minlength=count)
+
+
+def one_auroc(values: Float[np.ndarray, "char"], labels: Bool[np.ndarray, "char"]) -> float:
+    """The AUROC of one neuron on some characters; NaN where all have the concept, or none."""
+    if labels.all() or not labels.any():
+        return float("nan")
+    return float(auroc(ranks(values[None]), labels[None].astype(np.float64))[0, 0])
+
+
+def mutual_information(values: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"]) -> np.ndarray:
+    """Bits between the tenth of the values that a character is in and its label, `[row]`, with Miller & Madow's
+    correction: (filled rows + filled columns - filled cells - 1) / 2n nats."""
+    size = values.shape[1]
+    tenth = np.minimum(ranks(values) * BINS // size, BINS - 1).astype(np.int64)
+    cells = np.stack([np.bincount(row, minlength=2 * BINS) for row in tenth + BINS * labels]).reshape(-1, 2, BINS)
+    filled = [(cells.sum(axis) > 0).sum(-1) for axis in (2, 1)]
+    correction = (sum(filled) - (cells > 0).sum((1, 2)) - 1) / (2 * size)
+    entropies = [_entropy(cells.sum(axis) / size) for axis in (2, 1)]
+    return (sum(entropies) - _entropy(cells.reshape(len(cells), -1) / size) + correction) / np.log(2)
+
+
+def _entropy(shares: Float[np.ndarray, "row part"]) -> np.ndarray:
+    return -(shares * np.log(np.where(shares > 0, shares, 1))).sum(-1)
+
+
+def point_biserial(values: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"]) -> np.ndarray:
+    """Pearson's correlation of values and labels, `[row]`; NaN where either never changes."""
+    one, other = (x - x.mean(1, keepdims=True) for x in (values.astype(np.float64), labels.astype(np.float64)))
+    with np.errstate(invalid="ignore"):
+        return (one * other).sum(1) / np.sqrt((one**2).sum(1) * (other**2).sum(1))
+
+
+def best_thresholds(values: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"]) -> np.ndarray:
+    """For each row the value from which on "has the concept" gives the best F1, `[row]`."""
+    order = np.argsort(-values, axis=1)
+    ordered = np.take_along_axis(values, order, axis=1)
+    hits = np.cumsum(np.take_along_axis(labels, order, axis=1), axis=1)
+    scores = 2 * hits / (np.arange(1, values.shape[1] + 1) + labels.sum(1, keepdims=True))
+    whole = np.append(ordered[:, 1:] != ordered[:, :-1], np.ones((len(values), 1), dtype=bool), axis=1)
+    best = np.where(whole, scores, -1).argmax(1)
+    return np.take_along_axis(ordered, best[:, None], axis=1)[:, 0]
+
+
+def f1(
+    values: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"], thresholds: Float[np.ndarray, "row"]
+) -> np.ndarray:
+    """Harmonic mean of precision and recall of `values >= threshold`, `[row]`."""
+    said = values >= thresholds[:, None]
+    return 2 * (said & labels).sum(1) / np.maximum(said.sum(1) + labels.sum(1), 1)
+
+
+def best_of_layers(selected: Sweep, report: Sweep, source: str) -> Float[np.ndarray, "concept window"]:
+    """Pseudo-values of each concept's best neuron over all layers, whose layer the selecting split says.
+
+    `selected [source, layer, concept]` are AUROCs on that split, `report [source, layer, concept, window]` on the other.
+    """
+    layer = selected.sel(source=source).values.argmax(axis=0)
+    values = report.sel(source=source).values.astype(np.float64)
+    return values[layer, np.arange(len(layer))]
+
+
+# ---- what could be read off ----------------------------------------------------------------------------------------
+
+
+def probe(read: Float[Tensor, "char d_model"], labels: Bool[np.ndarray, "concept char"]) -> Tensor:
+    """Directions `[concept, d_model]` that tell each concept best in the least squares, with a ridge of 0.001."""
+    x, y = read.double(), torch.from_numpy(labels).double().T
+    x = x - x.mean(0)
+    gram = x.T @ x
+    gram += 1e-3 * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
+    return torch.linalg.solve(gram, x.T @ (y - y.mean(0))).T.float()

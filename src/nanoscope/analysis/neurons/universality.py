@@ -1,0 +1,86 @@
+"""Do other trainings grow the same neurons? Each neuron's best correlation with any neuron of another model.
+
+    excess = max over j of corr(n, m_j) - max over j of corr(n, (R m)_j)
+
+with R a random rotation of each layer's neuron basis in the other model: what the best of as many directions gives
+without neurons being special (Gurnee et al. 2024, who call a neuron universal where the excess is above 0.5). The two
+models must differ in their seed: two checkpoints of one training share their neurons because one became the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from nanoscope.analysis.neurons.activations import by_layer
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.model.gpt import GPT
+from nanoscope.seeds import seed_for
+from nanoscope.text.windows import Windows
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+BLOCK = 512
+UNIVERSAL = 0.5
+
+
+def posts(model: GPT, windows: Windows) -> Iterator[Float[Tensor, "neuron char"]]:
+    """The activations of a model's neurons, layer after layer."""
+    return (hidden.post for hidden in by_layer(model, windows))
+
+
+def excess_correlation(
+    mine: Sequence[Float[Tensor, "neuron char"]], theirs: Iterable[Float[Tensor, "neuron char"]], *labels: object
+) -> Sweep:
+    """`[measure, layer, neuron]`: "best" correlation with any neuron of the other model, the same with its neurons
+    "rotated", and the "excess" of the first. In single precision, block by block; 0 for a neuron that never changes.
+
+    `mine` and `theirs` are the two models' `posts` on the same characters; of the second one layer is held at a time."""
+    rows = [standardised(post) for post in mine]
+    best, rotated = (torch.full((len(rows), len(rows[0])), -1.0) for _ in range(2))
+    for layer, post in enumerate(theirs):
+        turned = rotation(len(post), layer, *labels) @ post
+        for found, other in ((best, post), (rotated, turned)):
+            columns = standardised(other).T.contiguous()
+            for row, neurons in enumerate(rows):
+                torch.maximum(found[row], _largest(neurons, columns), out=found[row])
+    values = torch.stack([best, rotated, best - rotated]).numpy()
+    return Sweep(values, ("measure", "layer", "neuron"), "correlation", {"measure": ("best", "rotated", "excess")})
+
+
+def shared_half(layers: int, neurons: int, *labels: object) -> Bool[Tensor, "layer neuron"]:
+    """Which neurons `half_shared` leaves in place: a random half of every layer."""
+    generator = torch.Generator().manual_seed(seed_for("shared half", layers, neurons, *labels))
+    return torch.rand(layers, neurons, generator=generator).argsort(dim=1) < neurons // 2
+
+
+def half_shared(
+    mine: Iterable[Float[Tensor, "neuron char"]],
+    strange: Iterable[Float[Tensor, "neuron char"]],
+    shared: Bool[Tensor, "layer neuron"],
+) -> Iterator[Float[Tensor, "neuron char"]]:
+    """The planted answer: another model that has the `shared` neurons of this one, and a strange model's in place of the
+    others."""
+    return (torch.where(kept[:, None], a, b) for a, b, kept in zip(mine, strange, shared, strict=True))
+
+
+def standardised(rows: Float[Tensor, "neuron char"]) -> Float[Tensor, "neuron char"]:
+    """Rows of mean 0 and length 1, so that products are correlations; a constant row becomes 0."""
+    off = rows - rows.mean(1, keepdim=True)
+    length = off.norm(dim=1, keepdim=True)
+    return off / length.masked_fill(length == 0, 1)
+
+
+def rotation(size: int, *labels: object) -> Float[Tensor, "size size"]:
+    """A random rotation (or reflection), every one equally likely."""
+    generator = torch.Generator().manual_seed(seed_for("rotation", size, *labels))
+    q, r = torch.linalg.qr(torch.randn(size, size, generator=generator))
+    return q * torch.sign(torch.diagonal(r))
+
+
+def _largest(rows: Float[Tensor, "neuron char"], columns: Float[Tensor, "char neuron"]) -> Float[Tensor, "neuron"]:
+    return torch.cat([(block @ columns).amax(1) for block in rows.split(BLOCK)])

@@ -1,0 +1,139 @@
+"""Direct logit attribution: how much each component writes, directly, into the difference of two logits, or into one
+logit's distance from the mean of all.
+
+The residual stream before the unembedding is a sum: embeddings, every head's write, attention biases, every MLP. With
+the final norm's scale held at its value, the logits are linear in these parts, and they sum to the logit difference
+exactly (the completeness that is returned and tested). Direct effects only: what a part does through later parts is
+the business of patching.
+
+Source: Elhage et al. 2021; methods.md 4.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.interventions.run import Cache, run
+from nanoscope.model.arithmetic import norm_frozen
+from nanoscope.model.gpt import GPT
+from nanoscope.model.names import head_name
+from nanoscope.tasks import metrics
+from nanoscope.tasks.task import Task
+from nanoscope.text.passages import NAMES, Passages
+
+CHUNK = 32
+WINDOWS = 8
+KEPT = ["embed", "pos_embed", "z", "mlp_out", "resid_post"]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Contributions, and what is left unexplained."""
+
+    contributions: Sweep
+    """To answer logit minus wrong logit `[component, example]`, or, on text, to the next token's logit minus the mean
+    logit, summed over places, `[component, kind, window]`."""
+    unexplained: float
+    """Largest |sum of contributions - what they are contributions to|, relative to the largest logit."""
+
+
+@torch.no_grad()
+def logit_difference(model: GPT, task: Task) -> Attribution:
+    """Direct contributions on the clean texts, averaged over each example's reads."""
+    values, errors = [], []
+    for i in range(0, len(task), CHUNK):
+        part = task[i : i + CHUNK]
+        logits, cache = run(model, part.clean, keep=KEPT)
+        read = metrics.read(logits, part)
+        direct = _direct(
+            model, cache, lambda value, part=part: _at_reads(value, part), _row(model, part.answer, part.wrong)
+        )
+        summed = direct.mean(-1)
+        errors.append(_left(summed.sum(0), metrics.logit_diff(read, part), read))
+        values.append(summed.double().cpu().numpy())
+    sweep = Sweep(np.concatenate(values, axis=1), ("component", "example"), "logits", {"component": _names(model)})
+    return Attribution(sweep, max(errors))
+
+
+@torch.no_grad()
+def on_text(model: GPT, text: Passages) -> Attribution:
+    """Direct contributions to the next token's logit above the mean logit, by kind of place."""
+    values, errors = [], []
+    for i in range(0, len(text), WINDOWS):
+        part = text[i : i + WINDOWS]
+        logits, cache = run(model, part.tokens, keep=KEPT)
+        read = part.read(logits).float()
+        direct = _direct(model, cache, part.read, _row(model, part.targets, None))
+        errors.append(_left(direct.sum(0), metrics.chosen(read, part.targets) - read.mean(-1), read))
+        values.append(part.sums(direct.double().cpu().numpy()))
+    coords = {"component": _names(model), "kind": NAMES}
+    sweep = Sweep(np.concatenate(values, axis=-1), ("component", "kind", "window"), "logits, summed", coords)
+    return Attribution(sweep, max(errors))
+
+
+def head_writes(model: GPT, z: Tensor, layer: int) -> Tensor:
+    """What each head of a layer writes to the residual stream: `[batch, pos, head, d_model]`, biases left out."""
+    w_o = model.blocks[layer].attn.c_proj.weight.unflatten(1, (model.config.n_head, -1))
+    return torch.einsum("bphk,dhk->bphd", z, w_o)
+
+
+def _row(model: GPT, answer: Tensor, wrong: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What a final residual stream is multiplied with, `[*any, d_model]`, and what is added: the answer's row of the
+    unembedding and its bias, minus the wrong answer's, or minus the mean over the vocabulary."""
+    weight, bias = model.lm_head.weight, model.lm_head.bias
+    bias = torch.zeros(len(weight), device=weight.device) if bias is None else bias
+    if wrong is None:
+        return weight[answer] - weight.mean(0), bias[answer] - bias.mean()
+    return weight[answer] - weight[wrong], bias[answer] - bias[wrong]
+
+
+def _direct(model: GPT, cache: Cache, pick: Callable[[Tensor], Tensor], row: tuple[Tensor, Tensor]) -> Tensor:
+    """Every component's contribution at the places that `pick` takes, in the order of `_names`: `[component, *place]`."""
+    direction, constant = row
+    batch = cache["embed"].shape[0]
+    whole = pick(cache["resid_post", model.config.n_layer - 1])
+    rows = []
+    for part in parts(model, cache):
+        read = pick(part.expand(batch, -1, -1))
+        final = read if model.ln_f is None else norm_frozen(read, whole, model.ln_f)
+        rows.append((final * direction).sum(-1))
+    if model.ln_f is not None and model.ln_f.bias is not None:
+        constant = constant + direction @ model.ln_f.bias
+    return torch.stack([*rows, constant.expand_as(rows[0])])
+
+
+def _left(summed: Tensor, whole: Tensor, logits: Tensor) -> float:
+    return float((summed - whole).abs().max() / logits.abs().max().clamp_min(1e-9))
+
+
+def parts(model: GPT, cache: Cache) -> list[Tensor]:
+    """Every write to the residual stream, each `[batch or 1, pos, d_model]`, in the order of `_names`."""
+    parts = [cache["embed"], cache["pos_embed"]]
+    for layer, block in enumerate(model.blocks):
+        writes = head_writes(model, cache["z", layer], layer)
+        parts += list(writes.unbind(2))
+        if block.attn.c_proj.bias is not None:
+            parts.append(block.attn.c_proj.bias.expand(1, writes.shape[1], -1))
+        if block.mlp is not None:
+            parts.append(cache["mlp_out", layer])
+    return parts
+
+
+def _names(model: GPT) -> tuple[str, ...]:
+    names = ["embed", "pos_embed"]
+    for layer, block in enumerate(model.blocks):
+        names += [head_name(layer, head) for head in range(model.config.n_head)]
+        names += [f"L{layer}.bias"] if block.attn.c_proj.bias is not None else []
+        names += [f"MLP{layer}"] if block.mlp is not None else []
+    return (*names, "constants")
+
+
+def _at_reads(value: Tensor, task: Task) -> Tensor:
+    """`[example, read, d_model]` of a `[example, pos, d_model]` activation."""
+    return value.gather(1, task.positions.to(value.device)[..., None].expand(-1, -1, value.shape[-1]))

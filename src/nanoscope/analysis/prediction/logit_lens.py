@@ -1,0 +1,238 @@
+"""Lenses: what the model would say if it stopped after each layer, and how near that is to an n-gram table.
+
+A lens maps the residual stream before the first and after every layer to logits. The logit lens is the model's own final
+norm and unembedding; at the last layer it is the model's output (an identity that is tested). With tied embeddings its
+first reading is mostly the current token. A tuned lens (`tuned_lens.py`) translates each layer first.
+
+A prediction has *settled* at the first reading from which on a criterion holds: "top", the lens's top token is the
+model's; "near", KL(model || lens) < 0.1 nats; "half", the lens gives its top token more than one half. For characters,
+whose entropy is high by nature, the last says little (methods.md 4.5).
+
+Source: nostalgebraist 2020; Hoogland et al. 2024 for distances to n-grams; methods.md 4.1, 4.4, 4.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.interventions.edits import Edit
+from nanoscope.interventions.run import residual_streams, run
+from nanoscope.model.gpt import GPT
+from nanoscope.model.sites import Site
+from nanoscope.tasks import metrics
+from nanoscope.tasks.task import Task
+from nanoscope.text.ngrams import NGrams
+from nanoscope.text.passages import NAMES, Passages
+
+Lens = Callable[[Tensor], Tensor]
+"""From residual streams `[layer + 1, *any, d_model]` to logits `[layer + 1, *any, vocab]`."""
+MEASURES = ("answer", "wrong", "current", "kl", "agrees", "answer_is_top")
+READINGS = ("loss", "kl", "entropy", "right", "next", "current", "previous")
+CRITERIA = ("top", "near", "half")
+SENTENCE = ("top", "chance", "kl", "next")
+DIRECTIONS = ("table to lens", "lens to table")
+NEAR, HALF = 0.1, 0.5
+CHUNK = 32
+WINDOWS = 16
+
+
+def lens_logits(model: GPT, tokens: Tensor) -> Tensor:
+    """Logits read from the residual stream before the first and after every layer: `[layer + 1, batch, pos, vocab]`."""
+    with torch.no_grad():
+        return model.unembed(residual_streams(model, tokens))
+
+
+# ---- on a task -----------------------------------------------------------------------------------------------------
+
+
+def on_task(model: GPT, task: Task) -> Sweep:
+    """What the lens says where the task is read: `[measure, layer, example, read]`.
+
+    answer, wrong, current: probability of the right answer, the wrong one and the token just read; kl: KL(model ||
+    lens), nats; agrees: is its top token the model's; answer_is_top: is its top token the answer.
+    """
+    parts = [_on_chunk(model, task[i : i + CHUNK]) for i in range(0, len(task), CHUNK)]
+    values = np.concatenate(parts, axis=2)
+    return Sweep(values, ("measure", "layer", "example", "read"), "probability; nats", {"measure": MEASURES})
+
+
+def _on_chunk(model: GPT, task: Task) -> np.ndarray:
+    logits = lens_logits(model, task.clean)
+    positions = task.positions.to(logits.device)
+    read = logits.gather(2, positions[None, ..., None].expand(len(logits), -1, -1, logits.shape[-1]))
+    log_probs = metrics.log_probs(read)
+    current = task.clean.gather(1, task.positions)
+    said = [_prob(log_probs, tokens) for tokens in (task.answer, task.wrong, current)]
+    kl = (log_probs[-1].exp() * (log_probs[-1] - log_probs)).sum(-1)
+    top = log_probs.argmax(-1)
+    agrees, right = (top == top[-1]).float(), (top == task.answer.to(top.device)).float()
+    return torch.stack([*said, kl, agrees, right]).double().cpu().numpy()
+
+
+def _prob(log_probs: Tensor, tokens: Tensor) -> Tensor:
+    """Probability of `tokens [example, read]` at every layer."""
+    return metrics.chosen(log_probs, tokens.expand(len(log_probs), -1, -1)).exp()
+
+
+def settled(holds: np.ndarray) -> np.ndarray:
+    """First reading from which on something holds, of `holds [layer + 1, *any]`: `[*any]`; layer + 1 for never."""
+    onwards = np.cumprod(np.flip(holds, axis=0), axis=0, dtype=np.int64)
+    return len(holds) - onwards.sum(axis=0)
+
+
+# ---- on text -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a lens says of a text, summed over the places of each kind in each window; divide by `counts`."""
+
+    measures: Sweep
+    """`[measure, layer, kind, window]`: loss of what follows, KL(model || lens), entropy (nats); is the top token what
+    follows; probability of the next, the current and the previous token."""
+    settled: Sweep
+    """`[criterion, depth, kind, window]`: how many predictions settle at each reading; the last depth is never."""
+    distances: Sweep
+    """`[direction, n, layer, kind, window]`: KL between the n-gram table and the lens, nats."""
+    counts: Sweep
+    """`[kind, window]`: how many places there are."""
+
+
+def over_text(model: GPT, text: Passages, lens: Lens, tables: NGrams) -> Reading:
+    """Read a text through a lens at every layer. Early places belong to no kind (`passages`, `skip`)."""
+    parts = [_read(model, text[i : i + WINDOWS], lens, tables) for i in range(0, len(text), WINDOWS)]
+    measures, depths, distances = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
+    kinds, orders = {"kind": NAMES}, tuple(range(1, distances.shape[1] + 1))
+    return Reading(
+        Sweep(measures, ("measure", "layer", "kind", "window"), "summed", {"measure": READINGS, **kinds}),
+        Sweep(depths, ("criterion", "depth", "kind", "window"), "predictions", {"criterion": CRITERIA, **kinds}),
+        Sweep(
+            distances,
+            ("direction", "n", "layer", "kind", "window"),
+            "nats, summed",
+            {"direction": DIRECTIONS, "n": orders, **kinds},
+        ),
+        Sweep(text.counts, ("kind", "window"), "places", kinds),
+    )
+
+
+def _read(model: GPT, text: Passages, lens: Lens, tables: NGrams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    said = _at_places(model, text, lens)
+    depth = np.stack([settled(holds) for holds in _holds(said)])
+    at = depth[:, None] == np.arange(len(said) + 1)[None, :, None, None]
+    known = torch.from_numpy(tables.distribution(text.current.numpy())).to(said)
+    return text.sums(_measures(said, text)), text.sums(at), text.sums(_distances(known, said))
+
+
+def _at_places(model: GPT, text: Passages, lens: Lens) -> Tensor:
+    """The lens's log-probabilities at each place: `[layer + 1, window, place, vocab]`, in single precision at least."""
+    streams = residual_streams(model, text.tokens)
+    with torch.no_grad():
+        said = metrics.log_probs(lens(streams[:, :, -text.targets.shape[1] :]).float())
+    return said.cpu()
+
+
+def _measures(said: Tensor, text: Passages) -> np.ndarray:
+    """Every one of `READINGS` at each place: `[measure, layer + 1, window, place]`."""
+    probs = said.exp()
+    previous = torch.cat([text.current[:, :1], text.current[:, :-1]], dim=1)
+    chances = [
+        metrics.chosen(said, tokens.expand(said.shape[:-1])) for tokens in (text.targets, text.current, previous)
+    ]
+    kl = (probs[-1] * (said[-1] - said)).sum(-1)
+    right = (said.argmax(-1) == text.targets).float()
+    values = [-chances[0], kl, -(probs * said).sum(-1), right, *(chance.exp() for chance in chances)]
+    return torch.stack(values).double().numpy()
+
+
+def _holds(said: Tensor) -> list[np.ndarray]:
+    """Whether each of `CRITERIA` holds at each reading and place."""
+    top = said.argmax(-1)
+    kl = (said[-1].exp() * (said[-1] - said)).sum(-1)
+    return [(top == top[-1]).numpy(), (kl < NEAR).numpy(), (said.amax(-1).exp() > HALF).numpy()]
+
+
+def _distances(known: Tensor, said: Tensor) -> np.ndarray:
+    """KL(table || lens) and KL(lens || table) at each place: `[direction, n, layer + 1, window, place]`."""
+    table, log_table, lens = known, known.log(), said.exp()
+    own, others = (table * log_table).sum(-1), (lens * said).sum(-1)
+    forward = own[:, None] - torch.einsum("nwpv,lwpv->nlwp", table, said)
+    backward = others[None] - torch.einsum("nwpv,lwpv->nlwp", log_table, lens)
+    return torch.stack([forward, backward]).double().numpy()
+
+
+def on_sentence(model: GPT, tokens: Tensor, lens: Lens, start: int | None = None) -> Sweep:
+    """What a lens says after each token of one text `[pos]`, `[measure, layer, place]`: its top token, that one's
+    probability, KL(model || lens) in nats, and the probability of the token that does follow (NaN after the last)."""
+    read = tokens if start is None else torch.cat([torch.tensor([start]), tokens])
+    with torch.no_grad():
+        said = metrics.log_probs(lens(residual_streams(model, read[None])).float()).cpu()[:, 0, -len(tokens) :]
+    chance, top = said.exp().max(-1)
+    kl = (said[-1].exp() * (said[-1] - said)).sum(-1)
+    following = torch.full_like(chance, torch.nan)
+    following[:, :-1] = metrics.chosen(said[:, :-1], tokens[1:].expand(len(said), -1)).exp()
+    values = torch.stack([top.float(), chance, kl, following]).double().numpy()
+    return Sweep(values, ("measure", "layer", "place"), "token; probability; nats", {"measure": SENTENCE})
+
+
+# ---- n-grams against n-grams, and against a whole training -----------------------------------------------------------
+
+
+def noise_floor(text: Passages, first: NGrams, second: NGrams) -> Sweep:
+    """KL between the tables of two halves of a corpus, nats per place: `[n]`. No model can be told nearer than that."""
+    orders = range(1, len(first.orders) + 1)
+    total = np.zeros(len(orders))
+    for i in range(0, len(text), WINDOWS):
+        part = text[i : i + WINDOWS]
+        p, q = (table.distribution(part.current.numpy()) for table in (first, second))
+        total += part.sums((p * np.log(p / q)).sum(-1))[:, 0].sum(-1)
+    return Sweep(total / text.counts[0].sum(), ("n",), "nats", {"n": tuple(orders)})
+
+
+def model_distances(model: GPT, text: Passages, tables: NGrams) -> Sweep:
+    """KL between each n-gram table and the model's own output, summed: `[direction, n, kind, window]`."""
+    parts = []
+    for i in range(0, len(text), WINDOWS):
+        part = text[i : i + WINDOWS]
+        said = metrics.log_probs(part.read(run(model, part.tokens).logits).float()).cpu()[None]
+        known = torch.from_numpy(tables.distribution(part.current.numpy())).to(said)
+        parts.append(part.sums(_distances(known, said)[:, :, 0]))
+    coords = {"direction": DIRECTIONS, "n": tuple(range(1, len(tables.orders) + 1)), "kind": NAMES}
+    return Sweep(np.concatenate(parts, axis=-1), ("direction", "n", "kind", "window"), "nats, summed", coords)
+
+
+# ---- does settling mean anything? ------------------------------------------------------------------------------------
+
+
+def damage_by_settling(model: GPT, text: Passages, lens: Lens) -> Sweep:
+    """What exchanging a layer's output with another window's does to predictions that had or had not settled before it.
+
+    `[layer, state, quantity, window]`: KL(model || changed model) summed over the places that were "near" the output
+    before the layer ("settled") or not ("open"), and how many those are. If settling means that a prediction is made,
+    later layers matter less to it.
+    """
+    parts = [_damage(model, text[i : i + WINDOWS], lens) for i in range(0, len(text), WINDOWS)]
+    coords = {"state": ("settled", "open"), "quantity": ("damage", "places")}
+    return Sweep(np.concatenate(parts, axis=-1), ("layer", "state", "quantity", "window"), "nats, summed", coords)
+
+
+def _damage(model: GPT, text: Passages, lens: Lens) -> np.ndarray:
+    """`[layer, state, quantity, window]` on a few windows; each gets the layer's writes of the next."""
+    said = _at_places(model, text, lens)
+    depth = settled(_holds(said)[CRITERIA.index("near")])
+    writes = ("attn_out",) if model.config.attention_only else ("attn_out", "mlp_out")
+    cache = run(model, text.tokens, keep=writes).cache
+    rows = []
+    for layer in range(model.config.n_layer):
+        edits = [Edit(Site(name, layer), cache[name, layer].roll(1, dims=0)) for name in writes]
+        after = metrics.log_probs(text.read(run(model, text.tokens, edits).logits).float()).cpu()
+        kl = (said[-1].exp() * (said[-1] - after)).sum(-1).double().numpy()
+        states = (depth <= layer, depth > layer)
+        rows.append([[text.sums(kl * where)[0], text.sums(where)[0]] for where in states])
+    return np.array(rows)

@@ -1,0 +1,89 @@
+"""What a model makes of ordinary text, window by window: its loss, and what that loss says of how it predicts.
+
+loss         mean next-token loss, nats
+in-context   mean loss late in the window minus mean loss early in it (Olsson et al. 2022's in-context-learning score,
+             fitted to short contexts: methods.md 1.5); negative where a longer context helps
+repeated     mean loss where the last five or more characters occurred before in the window
+new          mean loss where at most the last one did
+n-gram k     KL(table || model), the Witten-Bell table of order k, nats (Hoogland et al. 2024)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.interventions.run import run
+from nanoscope.model.gpt import GPT
+from nanoscope.tasks import metrics
+from nanoscope.text.matches import longest_match
+from nanoscope.text.ngrams import NGrams
+from nanoscope.text.passages import Passages
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+CHUNK = 32
+LONG = 5
+WAYS = ("loss", "in-context", "repeated", "new")
+EARLIEST = 16
+"""Before that an n-gram's context is not complete, and its growth would pass for in-context learning."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Windows with what their readings need, computed once for all models: places of each kind, and the tables."""
+
+    passages: Passages
+    early: slice
+    late: slice
+    repeated: Bool[np.ndarray, "window place"] = field(repr=False)
+    new: Bool[np.ndarray, "window place"] = field(repr=False)
+    known: Float[Tensor, "order window place vocab"] = field(repr=False)
+
+    @staticmethod
+    def of(passages: Passages, tables: NGrams) -> Text:
+        """Places are the targets; the early eighth begins at 3/16 of the window, the late one ends it."""
+        size = passages.targets.shape[1]
+        first = max(EARLIEST, 3 * size // 16)
+        match = np.stack([longest_match(window, LONG)[0] for window in passages.current])
+        inner = np.arange(size) >= EARLIEST
+        known = torch.from_numpy(tables.distribution(passages.current.numpy())).float()
+        early, late = slice(first, first + max(1, size // 8)), slice(size - max(1, size // 8), size)
+        return Text(passages, early, late, (match >= LONG) & inner, (match <= 1) & inner, known)
+
+
+def over_text(model: GPT, text: Text) -> Sweep:
+    """`[quantity, window]`, nats. The mean over windows is the mean over places, also where windows have few of a kind."""
+    parts = [_on_chunk(model, text, slice(i, i + CHUNK)) for i in range(0, len(text.passages), CHUNK)]
+    losses, distance = (np.concatenate(values) for values in zip(*parts, strict=True))
+    rows = [
+        losses[:, EARLIEST:].mean(1),
+        losses[:, text.late].mean(1) - losses[:, text.early].mean(1),
+        _over_places(losses, text.repeated),
+        _over_places(losses, text.new),
+    ]
+    names = (*WAYS, *(f"{n}-gram" for n in range(1, len(text.known) + 1)))
+    return Sweep(np.stack([*rows, *distance.T]), ("quantity", "window"), "nats", {"quantity": names})
+
+
+def _on_chunk(model: GPT, text: Text, part: slice) -> tuple[np.ndarray, np.ndarray]:
+    """The loss `[window, place]`, and the distances `[window, order]` over the places with a whole context."""
+    some = text.passages[part]
+    said = metrics.log_probs(some.read(run(model, some.tokens).logits).float()).cpu()
+    known = text.known[:, part, EARLIEST:]
+    distance = torch.special.xlogy(known, known).sum(-1) - torch.einsum("nwpv,wpv->nwp", known, said[:, EARLIEST:])
+    return -metrics.chosen(said, some.targets).double().numpy(), distance.double().mean(-1).numpy().T
+
+
+def _over_places(losses: Float[np.ndarray, "window place"], where: np.ndarray) -> Float[np.ndarray, "window"]:
+    """The mean over some places, and what each window adds to it (the delta method for a ratio); NaN without a place."""
+    if not where.any():
+        return np.full(len(losses), np.nan)
+    mean = losses[where].mean()
+    return mean + ((losses - mean) * where).sum(1) * len(losses) / where.sum()

@@ -1,0 +1,163 @@
+"""The tuned lens: a learned affine translation of each layer's residual stream into the last layer's basis.
+
+h' = h + h A_l + b_l, then the model's own norm and unembedding; A and b start at zero, which is the logit lens exactly, and
+minimise KL(model || lens) per layer by Adam with a rate that falls to zero. The best translation on text that was not
+trained on is kept, layer by layer, so a tuned lens is never worse there than the logit lens. The last layer has none.
+
+An affine map can learn something of the task by itself. Its power is measured by giving it the streams of an untrained
+model and the trained one's outputs (`Residuals.aiming_at`): what it then achieves was not computed by the layers.
+
+Source: Belrose et al. 2023; methods.md 4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.interventions.run import residual_streams, run
+from nanoscope.model.gpt import GPT
+from nanoscope.seeds import seed_for
+from nanoscope.tasks import metrics
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+CHUNK = 16
+PART = 8192
+
+
+@dataclass(frozen=True)
+class Translation:
+    """An affine map for each reading but the last: `weights [layer, d_model, d_model]`, `biases [layer, d_model]`."""
+
+    weights: Tensor
+    biases: Tensor
+
+    def __call__(self, streams: Float[Tensor, "reading *any d_model"]) -> Float[Tensor, "reading *any d_model"]:
+        """The streams in the last layer's basis."""
+        inner = streams[:-1].flatten(1, -2)
+        moved = torch.baddbmm(inner + self.biases[:, None], inner, self.weights)
+        return torch.cat([moved.view_as(streams[:-1]), streams[-1:]])
+
+    def lens(self, model: GPT) -> Callable[[Tensor], Tensor]:
+        """The lens: residual streams to logits."""
+        return lambda streams: model.unembed(self(streams))
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Residual streams of some tokens before the first and after every layer but the last, and what they are to predict:
+    log-probabilities `[token, vocab]`."""
+
+    streams: Float[Tensor, "layer token d_model"]
+    target: Float[Tensor, "token vocab"]
+
+    def aiming_at(self, target: Float[Tensor, "token vocab"]) -> Residuals:
+        """The same streams with the outputs of another model on the same tokens as their target."""
+        return replace(self, target=target)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a translation is fitted. `batch` counts tokens."""
+
+    steps: int = 300
+    batch: int = 4096
+    rate: float = 1e-3
+    every: int = 25
+    """Steps between looks at the held-out text."""
+    patience: int = 3
+    """Looks without an improvement in any layer after which it is over."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A translation with the held-out KL that it was chosen by, `[look, layer]`, nats, at the steps that are its labels."""
+
+    translation: Translation
+    course: Sweep
+
+
+def identity(model: GPT) -> Translation:
+    """The translation that changes nothing: the logit lens."""
+    layers, width = model.config.n_layer, model.config.n_embd
+    like = {"dtype": model.wte.weight.dtype, "device": model.device}
+    return Translation(torch.zeros(layers, width, width, **like), torch.zeros(layers, width, **like))
+
+
+def collect(model: GPT, tokens: Int[Tensor, "window pos"]) -> Residuals:
+    """A model's residual streams and outputs on some windows, kept once: layers x tokens x d_model numbers."""
+    layers, width, count = model.config.n_layer, model.config.n_embd, tokens.numel()
+    streams = torch.empty(layers, count, width, dtype=model.wte.weight.dtype, device=model.device)
+    for i in range(0, len(tokens), CHUNK):
+        found = residual_streams(model, tokens[i : i + CHUNK])[:-1].flatten(1, 2)
+        streams[:, i * tokens.shape[1] :][:, : found.shape[1]] = found
+    return Residuals(streams, outputs(model, tokens))
+
+
+def outputs(model: GPT, tokens: Int[Tensor, "window pos"]) -> Float[Tensor, "token vocab"]:
+    """A model's log-probabilities on some windows."""
+    return torch.cat([metrics.log_probs(run(model, part).logits.float()).flatten(0, 1) for part in tokens.split(CHUNK)])
+
+
+def fit(model: GPT, train: Residuals, held_out: Residuals, settings: Settings, *labels: object) -> Fit:
+    """Fit a translation for a model's unembedding; `labels` name the random order of tokens."""
+    generator = torch.Generator().manual_seed(seed_for("tuned lens", *labels))
+    now = identity(model)
+    parameters = [now.weights.requires_grad_(), now.biases.requires_grad_()]
+    optimizer = torch.optim.Adam(parameters, lr=settings.rate)
+    best, course, waited = _copy(now), [kl(model, now, held_out).mean(-1)], 0
+    lowest = course[0]
+    while waited < settings.patience and len(course) <= settings.steps // settings.every:
+        done = (len(course) - 1) * settings.every
+        for step in range(done, done + settings.every):
+            optimizer.param_groups[0]["lr"] = settings.rate * (1 - step / settings.steps)
+            rows = torch.randint(train.streams.shape[1], (settings.batch,), generator=generator).to(model.device)
+            _step(model, now, train, rows, optimizer)
+        course.append(kl(model, now, held_out).mean(-1))
+        better = course[-1] < lowest
+        best, lowest = _where(better, now, best), torch.where(better, course[-1], lowest)
+        waited = 0 if bool(better.any()) else waited + 1
+    values = torch.stack(course).double().cpu().numpy()
+    looks = tuple(settings.every * np.arange(len(course)))
+    return Fit(best, Sweep(values, ("look", "layer"), "nats", {"look": tuple(int(look) for look in looks)}))
+
+
+def kl(model: GPT, translation: Translation, text: Residuals) -> Float[Tensor, "layer token"]:
+    """KL(target || lens) of each layer at every token, nats."""
+    rows = torch.arange(len(text.target), device=model.device).split(PART)
+    with torch.no_grad():
+        return torch.cat([_kl(model, translation, text, some) for some in rows], dim=1)
+
+
+def _step(model: GPT, now: Translation, train: Residuals, rows: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    with torch.enable_grad():
+        loss = _kl(model, now, train, rows).mean(-1).sum()
+        slopes = torch.autograd.grad(loss, [now.weights, now.biases])
+    now.weights.grad, now.biases.grad = slopes
+    optimizer.step()
+
+
+def _kl(model: GPT, translation: Translation, text: Residuals, rows: Tensor) -> Float[Tensor, "layer row"]:
+    target = text.target[rows]
+    inner = text.streams[:, rows]
+    moved = torch.baddbmm(inner + translation.biases[:, None], inner, translation.weights)
+    said = metrics.log_probs(model.unembed(moved).float())
+    return (target.exp() * (target - said)).sum(-1)
+
+
+def _copy(now: Translation) -> Translation:
+    return Translation(now.weights.detach().clone(), now.biases.detach().clone())
+
+
+def _where(better: Tensor, now: Translation, best: Translation) -> Translation:
+    """Layer by layer, the one or the other."""
+    weights = torch.where(better[:, None, None], now.weights.detach(), best.weights)
+    return Translation(weights, torch.where(better[:, None], now.biases.detach(), best.biases))

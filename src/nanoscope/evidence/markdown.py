@@ -1,0 +1,60 @@
+"""What the sections of several findings are put together from: sentences, evidence tables, links and pictures."""
+
+from __future__ import annotations
+
+from nanoscope.evidence.finding import VERDICTS, Finding, number
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.stored_study import Study, figure_path
+
+
+def said(result: Result, *claims: str) -> str:
+    """Findings' own sentences, named without the experiment."""
+    return " ".join(result.finding(f"{result.experiment}.{claim}").text for claim in claims)
+
+
+def status(study: Study, experiment: str, claim: str) -> str:
+    """Where a finding stands, by one claim on the main model."""
+    result = study.result(study.main, experiment)
+    if result is None:
+        return "not measured"
+    found = result.finding(f"{experiment}.{claim}")
+    return f'complete; "{found.claim.rstrip(".")}": *{found.verdict}*{over_trainings(study, found.id)}'
+
+
+def over_trainings(study: Study, claim: str) -> str:
+    """How the trainings of the model that differ in their seed judge a claim, to follow its verdict."""
+    results = [study.result(label, claim.split(".", maxsplit=1)[0]) for label in study.with_role("model")]
+    verdicts = [result.finding(claim).verdict for result in results if result is not None]
+    told = [f"{verdict} in {verdicts.count(verdict)}" for verdict in VERDICTS if verdict in verdicts]
+    return f" (of {len(verdicts)} trainings, {', '.join(told)})" if len(verdicts) > 1 else ""
+
+
+def link(result: Result) -> str:
+    """Where a result's numbers lie, seen from the report."""
+    return f"results/{result.key}/result.json"
+
+
+def picture(study: Study, label: str, figure: str) -> str:
+    """A figure of one model."""
+    return f"![{figure.replace('_', ' ')}, {label}]({figure_path(study, label, figure)})"
+
+
+def evidence_table(result: Result) -> str:
+    """Every finding of one result, with its evidence, folded away."""
+    rows = [_row(finding) for finding in result.findings if finding.kind == "measurement"]
+    head = "| claim | criterion | value [95 % interval] | n | null | verdict |\n|---|---|---|---|---|---|"
+    return (
+        f"<details><summary>All claims with their evidence</summary>\n\n{head}\n" + "\n".join(rows) + "\n\n</details>"
+    )
+
+
+def capital(text: str) -> str:
+    """The text with a capital to begin with."""
+    return text[:1].upper() + text[1:]
+
+
+def _row(finding: Finding) -> str:
+    e = finding.evidence
+    interval = f"{number(e.value)} [{number(e.interval[0])}, {number(e.interval[1])}]"
+    null = f"{number(e.null)} ({finding.null_is})"
+    return f"| {finding.claim} | {finding.criterion} | {interval} | {e.n:,} {e.unit} | {null} | **{finding.verdict}** |"

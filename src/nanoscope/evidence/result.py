@@ -1,0 +1,109 @@
+"""Results: the directory in which an experiment's numbers are kept.
+
+A `Result` is everything that was measured on one checkpoint by one experiment, with its provenance. On disk it is a
+directory named by the hash of what decides its numbers: `result.json` and `arrays.safetensors`, with the axes' names
+and labels in the header. Reports, figures and notebooks read results; none of them needs a model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from nanoscope import files
+from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.finding import Finding
+from nanoscope.evidence.sweep import Sweep
+
+
+@dataclass(frozen=True)
+class Result:
+    """One experiment's numbers on one checkpoint. `identity` decides them; `provenance` says how they came to be."""
+
+    experiment: str
+    identity: Mapping[str, Any]
+    """version, params, checkpoint, corpus, dtype: what the directory's name is the hash of."""
+    subject: Mapping[str, Any]
+    """What a reader wants to know of the model: label, parameters, config, training."""
+    sweeps: Mapping[str, Sweep]
+    findings: tuple[Finding, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The directory's name: the experiment and the head of the identity's hash."""
+        return f"{self.experiment}-{files.sha256(files.canonical_json(dict(self.identity)).encode())[:12]}"
+
+    def __getitem__(self, name: str) -> Sweep:
+        return self.sweeps[name]
+
+    def finding(self, id: str) -> Finding:
+        """One finding by its id."""
+        return next(finding for finding in self.findings if finding.id == id)
+
+
+def save_result(result: Result, folder: Path) -> Path:
+    """Write a result under `folder`, whole or not at all. What is already there under the same key is kept."""
+    path = folder / result.key
+    axes = {
+        name: json.dumps({"dims": sweep.dims, "unit": sweep.unit, "coords": dict(sweep.coords)}, sort_keys=True)
+        for name, sweep in result.sweeps.items()
+    }
+    arrays = {
+        name: np.ascontiguousarray(sweep.values).reshape(sweep.values.shape) for name, sweep in result.sweeps.items()
+    }
+    written = {
+        "experiment": result.experiment,
+        "key": result.key,
+        "identity": dict(result.identity),
+        "subject": dict(result.subject),
+        "findings": [{**finding.to_json(), "result": result.key} for finding in result.findings],
+        "provenance": dict(result.provenance),
+    }
+    with files.new_directory(path) as temporary:
+        (temporary / "arrays.safetensors").write_bytes(safetensors.numpy.save(arrays, metadata=axes))
+        (temporary / "result.json").write_text(json.dumps(written, indent=1) + "\n")
+    return path
+
+
+def load_result(path: Path) -> Result:
+    """Read a result back; NanoscopeError where it is incomplete or its name does not fit its content."""
+    try:
+        written = json.loads((path / "result.json").read_text())
+        with safetensors.safe_open(path / "arrays.safetensors", framework="numpy") as file:
+            axes = {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
+            sweeps = {name: _sweep(file.get_tensor(name), axes[name]) for name in file.keys()}  # noqa: SIM118
+        findings = tuple(Finding.from_json(value) for value in written["findings"])
+        result = Result(
+            written["experiment"], written["identity"], written["subject"], sweeps, findings, written["provenance"]
+        )
+    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        raise NanoscopeError(f"{path} is not a complete result ({error}); remove it and run again") from None
+    if result.key != path.name:
+        raise NanoscopeError(f"{path} has been changed: its content belongs to {result.key}; remove it and run again")
+    return result
+
+
+def load_results(folder: Path) -> tuple[Result, ...]:
+    """All results under a folder, in the order of their names."""
+    return tuple(load_result(path.parent) for path in sorted(folder.glob("[!.]*/result.json")))
+
+
+def thinned(result: Result, most_bytes: int) -> Result:
+    """The same result without its larger sweeps, whose names and sizes its provenance then tells."""
+    sizes = {name: int(sweep.values.nbytes) for name, sweep in result.sweeps.items()}
+    kept = {name: sweep for name, sweep in result.sweeps.items() if sizes[name] <= most_bytes}
+    left_out = {name: size for name, size in sizes.items() if name not in kept}
+    return replace(result, sweeps=kept, provenance={**result.provenance, "left_out": left_out})
+
+
+def _sweep(values: np.ndarray, axes: Mapping[str, Any]) -> Sweep:
+    coords = {dim: tuple(labels) for dim, labels in axes["coords"].items()}
+    return Sweep(values, tuple(axes["dims"]), axes["unit"], coords)

@@ -1,0 +1,102 @@
+"""What a study's folder holds: the results that a report is made of, and where a figure lies."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.result import Result, load_result, load_results
+
+ROLES = ("model", "control", "planted", "other data")
+
+"""What a report tells of models one by one. Cells of a range of sizes, and comparisons, are told of together."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """The results that a report is made of, model by model. `name` is the study's preset, if it was one."""
+
+    name: str | None
+    results: tuple[Result, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The models, the analysed ones first, then the controls, the planted one, and those of other texts."""
+        found = dict.fromkeys(str(r.subject["label"]) for r in self.results if r.subject["role"] in ROLES)
+        return tuple(sorted(found, key=lambda label: ROLES.index(self.role(label))))
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The models told of at length: of a study the first of each kind, since the others are trainings like it."""
+        if self.name is None:
+            return self.labels
+        first = {self.role(label): label for label in reversed(self.labels)}
+        told = {self.main, *(label for role, label in first.items() if role != "other data")}
+        return tuple(label for label in self.labels if label in told)
+
+    @property
+    def main(self) -> str:
+        """The model that the report is about."""
+        return self.labels[0]
+
+    @property
+    def date(self) -> str:
+        """The newest result's."""
+        return max(str(result.provenance["date"]) for result in self.results)
+
+    def subject(self, label: str) -> dict[str, Any]:
+        return dict(next(result.subject for result in self.results if result.subject["label"] == label))
+
+    def role(self, label: str) -> str:
+        return str(self.subject(label)["role"])
+
+    def with_role(self, role: str) -> tuple[str, ...]:
+        return tuple(label for label in self.labels if self.role(label) == role)
+
+    def compared(self, experiment: str) -> tuple[Result, ...]:
+        """A comparison's results, one for each group that was compared."""
+        return tuple(r for r in self.results if r.experiment == experiment and r.subject["label"] not in self.labels)
+
+    def result(self, label: str, experiment: str) -> Result | None:
+        """One experiment's result on one model, if it was run."""
+        mine = [r for r in self.results if r.subject["label"] == label and r.experiment == experiment]
+        return mine[0] if mine else None
+
+
+def read_study(folder: Path) -> Study:
+    """The results that `study.json` lists, or, in a folder without one, all of them."""
+    listed = folder / "study.json"
+    if listed.exists():
+        content = json.loads(listed.read_text())
+        results = tuple(load_result(folder / "results" / key) for key in content["results"])
+        if not results:
+            raise NanoscopeError(f"the study in {folder} has not been finished; run the same `nanoscope study` again")
+        return Study(content["study"], results)
+    results = load_results(folder / "results")
+    if not results:
+        raise NanoscopeError(f"{folder} holds no results; make some with `make findings` or `nanoscope study quick`")
+    seen: dict[tuple[str, str], str] = {}
+    for result in results:
+        what = (str(result.subject["label"]), result.experiment)
+        if what in seen:
+            raise NanoscopeError(
+                f"{folder} holds two results of {what[1]} on {what[0]} ({seen[what]} and {result.key}); "
+                "remove one, or run each into a folder of its own"
+            )
+        seen[what] = result.key
+    return Study(None, results)
+
+
+def drawn(study: Study) -> tuple[Result, ...]:
+    """The results whose figures belong to the report: those told of at length, then the comparisons."""
+    shown = [r for label in study.shown for r in study.results if r.subject["label"] == label]
+    return (*shown, *(r for r in study.results if r.subject["role"] not in ROLES))
+
+
+def figure_path(study: Study, label: str, figure: str) -> str:
+    """Where a figure lies, seen from the report: the main model's at the top, each other model's in its own folder."""
+    own = "" if label == study.main else label.removeprefix("the ").replace(",", "").replace(" ", "-") + "/"
+    return f"figures/{own}{figure}.png"

@@ -1,0 +1,43 @@
+"""An experiment over one training: a snapshot of every checkpoint, then the comparison that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nanoscope.checkpoints.checkpoint import load
+from nanoscope.evidence.result import Result
+from nanoscope.experiments import open_experiment
+from nanoscope.experiments.experiment import Experiment, Group, Subject
+from nanoscope.experiments.runner import describe, run_comparison, run_experiment
+
+SNAPSHOT = "snapshot"
+
+
+def at_step(subject: Subject, step: int) -> Subject:
+    """The same training, earlier."""
+    return Subject(load(subject.history[step]), subject.corpus, f"{subject.label}, iteration {step}", subject.role)
+
+
+def snapshot(subject: Subject, step: int, params: Any, folder: Path, command: str = "") -> Result:
+    """The stored snapshot of one checkpoint, taken if it is not there."""
+    return run_experiment(open_experiment(SNAPSHOT), at_step(subject, step), params, folder, command)
+
+
+def follow(
+    experiment: Experiment,
+    subject: Subject,
+    params: Any,
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    command: str = "",
+) -> Result:
+    """Snapshots of all checkpoints with these settings, then the comparison. What is stored already is read."""
+    shots = []
+    for step in sorted(subject.history):
+        progress(len(shots), len(subject.history))
+        shots.append(snapshot(subject, step, params, folder, command))
+    progress(len(shots), len(subject.history))
+    group = Group(subject.label, subject.role, tuple(shots), describe(subject))
+    return run_comparison(experiment, group, experiment.params(), folder, command)

@@ -1,0 +1,242 @@
+"""The figures of experiment 02: what every head attends to, what it is called, and what its weights do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.model.names import head_name
+from nanoscope.plots.style import (
+    ACCENT,
+    INK,
+    SECOND,
+    SOFT,
+    THIRD,
+    heatmap,
+    new_figure,
+    styled,
+    tenths,
+    visible_character,
+)
+
+CARDS = 6
+LETTERED = 26
+"""Passages longer than this are drawn without their letters in the grid of all heads."""
+FARTHEST = 16
+
+
+@styled
+def grid(result: Result) -> Figure:
+    """Every head's attention on one passage, with the class that it was given."""
+    names = _labels(result)
+    return _grid(result["example"], names, f"{_label(result)}: what every head attends to in one passage")
+
+
+@styled
+def sentence(patterns: Sweep, titles: Sequence[Sequence[str]], label: str) -> Figure:
+    """Every head's attention on one text, `[layer, head, query, key]`, with a title for each."""
+    return _grid(patterns, titles, label)
+
+
+def _grid(patterns: Sweep, titles: Sequence[Sequence[str]], label: str) -> Figure:
+    layers, heads = patterns.values.shape[:2]
+    text = [visible_character(str(symbol)) for symbol in patterns.labels("key")]
+    side = max(1.5, 0.075 * min(len(text), LETTERED) + 0.5)
+    figure, axes = new_figure(side * heads + 1.2, (side + 0.3) * layers + 0.7, layers, heads)
+    images = []
+    for (layer, head), ax in zip(np.ndindex(layers, heads), axes, strict=True):
+        images.append(heatmap(ax, np.sqrt(patterns.values[layer, head]), 1.0, diverging=False))
+        ax.set_title(f"{head_name(layer, head)} {titles[layer][head]}", fontsize=7.5)
+        lettered = len(text) <= LETTERED
+        ax.set_xticks(range(len(text)) if lettered else [], text if lettered else [], fontsize=5)
+        ax.set_yticks(range(len(text)) if lettered else [], text if lettered else [], fontsize=5)
+    bar = figure.colorbar(images[0], ax=axes, shrink=min(1.0, 3 / layers), label="attention (row: from, column: to)")
+    bar.set_ticks([0, 0.5, np.sqrt(0.5), 1], labels=["0", "0.25", "0.5", "1"])
+    figure.suptitle(label, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+@styled
+def taxonomy(result: Result) -> Figure:
+    """Every head's score in every class on text it was not chosen on, beside untrained models."""
+    report = result["scores_report"]
+    classes = [str(name) for name in report.labels("cls")]
+    heads = report.values.shape[2]
+    flat = report.values.reshape(len(classes), -1)
+    untrained = result["untrained_scores"].values.max(axis=(0, 2, 3))[:, None]
+    figure, axes = new_figure(0.36 * flat.shape[1] + 4.6, 0.27 * len(classes) + 1.7, 1, 2,
+                              width_ratios=(flat.shape[1], 1.4), sharey=True)  # fmt: skip
+    images = [heatmap(ax, values, 1.0) for ax, values in zip(axes, (flat, untrained), strict=True)]
+    for ax, values in zip(axes, (flat, untrained), strict=True):
+        for row, column in np.argwhere(values >= 0.1):
+            ax.text(column, row, tenths(float(values[row, column])), ha="center", va="center", fontsize=6.5,
+                    color="white" if values[row, column] > 0.6 else INK)  # fmt: skip
+    for column, label in enumerate(result["label"].values.ravel()):
+        if label >= 0:
+            axes[0].add_patch(Rectangle((column - 0.5, label - 0.5), 1, 1, fill=False, edgecolor=INK, linewidth=1.8))
+    axes[0].set_xticks(range(flat.shape[1]), [head_name(c // heads, c % heads) for c in range(flat.shape[1])],
+                       rotation=90, fontsize=8)  # fmt: skip
+    axes[0].set_yticks(range(len(classes)), classes)
+    axes[0].set_title("Share of attention above chance (tenths); boxed: the head's class")
+    axes[1].set_xticks([0], ["best\nuntrained"], fontsize=8)
+    figure.colorbar(images[0], ax=axes, label="share above chance")
+    figure.suptitle(f"{_label(result)}: what the heads are", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+@styled
+def cards(result: Result) -> Figure:
+    """The clearest heads one by one: how far back they look, at which characters and from which, and what they then write."""
+    chosen = _clearest(result)
+    names = _labels(result)
+    figure, axes = new_figure(14, 2.1 * len(chosen) + 0.6, len(chosen), 4)
+    for row, (layer, head) in enumerate(chosen):
+        near, characters, reads, writes = axes[4 * row : 4 * row + 4]
+        _by_offset(near, result["by_offset"].values[layer, head])
+        near.set_title(f"{head_name(layer, head)}: {names[layer][head]}", fontweight="bold")
+        _by_character(characters, result, layer, head)
+        _pairs(reads, result, "qk_strongest", (layer, head), SECOND)
+        reads.set(xlabel="score, by the weights")
+        reads.set_title("from → looks at", fontsize=9)
+        _pairs(writes, result, "ov_strongest", (layer, head), THIRD)
+        writes.set(xlabel="logits, if all attention is there")
+        writes.set_title("attending to → raises", fontsize=9)
+    figure.suptitle(f"{_label(result)}: single heads", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _clearest(result: Result) -> list[tuple[int, int]]:
+    """The head with the highest score of every class, best first; without any class, the best heads."""
+    report, label = result["scores_report"].values, result["label"].values
+    score = np.where(label >= 0, np.take_along_axis(report, np.maximum(label, 0)[None].astype(int), axis=0)[0], -1)
+    order = [np.unravel_index(i, score.shape) for i in np.argsort(-score, axis=None, kind="stable")]
+    seen, chosen = set(), []
+    for at in order:
+        if score[at] >= 0 and label[at] not in seen:
+            seen.add(label[at])
+            chosen.append((int(at[0]), int(at[1])))
+    best = np.argsort(-report[:-1].max(0), axis=None, kind="stable")[:2]
+    return chosen[:CARDS] or [(int(i // report.shape[2]), int(i % report.shape[2])) for i in best]
+
+
+def _by_offset(ax: Axes, attention: np.ndarray) -> None:
+    shown = attention[: FARTHEST + 1]
+    uniform = [np.mean(1 / np.arange(back + 1, len(attention) + 1)) for back in range(len(shown))]
+    ax.bar(range(len(shown)), shown, color=ACCENT)
+    ax.plot(range(len(shown)), uniform, color=INK, linewidth=1, linestyle=":", label="uniform attention")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel="positions back", ylabel="mean attention", ylim=(0, max(0.2, 1.1 * float(shown.max()))))
+    ax.legend(fontsize=7)
+
+
+def _by_character(ax: Axes, result: Result, layer: int, head: int) -> None:
+    above = result["by_character"].values[layer, head]
+    symbols = [str(symbol) for symbol in result["symbols"].labels("symbol")]
+    order = np.argsort(-np.abs(above), kind="stable")[:10]
+    order = order[np.argsort(-above[order], kind="stable")]
+    ax.bar(range(len(order)), above[order], color=[ACCENT if above[i] > 0 else SOFT for i in order])
+    ax.axhline(0, color=INK, linewidth=0.6)
+    ax.set_xticks(range(len(order)), [visible_character(symbols[i]) for i in order])
+    ax.set_ylabel("share of attention\nabove uniform")
+    ax.set_title("looks at", fontsize=9)
+
+
+def _pairs(ax: Axes, result: Result, table: str, at: tuple[int, int], colour: str) -> None:
+    """The largest entries of one of a head's tables of characters by characters."""
+    rows = result[table].values[at]
+    symbols = [visible_character(str(symbol)) for symbol in result["symbols"].labels("symbol")]
+    rows = rows[~np.isnan(rows[:, 2])]
+    ax.barh(range(len(rows)), rows[:, 2], color=colour)
+    ax.set_yticks(range(len(rows)), [f"{symbols[int(a)]} → {symbols[int(b)]}" for a, b, _ in rows])
+    ax.invert_yaxis()
+
+
+@styled
+def composition(result: Result) -> Figure:
+    """How much each later head reads what each earlier head wrote, at most through queries, keys or values."""
+    scores = result["composition"].values.max(axis=0)
+    layers, heads = scores.shape[:2]
+    flat = scores.reshape(layers * heads, -1)
+    can = np.repeat(np.repeat(np.tri(layers, k=-1, dtype=bool).T, heads, 0), heads, 1)
+    random = 1 / np.sqrt(float(result["width"].values))
+    size = 0.26 * len(flat) + 2.4
+    figure, axes = new_figure(size + 1, size, 1, 1)
+    image = heatmap(axes[0], np.where(can, flat / random, np.nan), max(2.0, float((flat / random)[can].max(initial=0))),
+                    diverging=False)  # fmt: skip
+    ticks = [head_name(i // heads, i % heads) for i in range(len(flat))]
+    axes[0].set_xticks(range(len(flat)), ticks, rotation=90, fontsize=7)
+    axes[0].set_yticks(range(len(flat)), ticks, fontsize=7)
+    axes[0].set(xlabel="later head, which reads", ylabel="earlier head, which writes")
+    figure.colorbar(image, ax=axes, label="times randomly oriented heads", shrink=0.8)
+    figure.suptitle(f"{_label(result)}: composition", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+@styled
+def ablation(result: Result) -> Figure:
+    """What is lost without the heads of each class, beside as many others of the same layers."""
+    ablated, intact = result["ablation"], result["ablation_intact"].values
+    names = [str(name) for name in ablated.labels("cls")]
+    figure, axes = new_figure(8, 0.42 * max(len(names), 1) + 1.8, 1, 1)
+    if not names:
+        axes[0].set_axis_off()
+        axes[0].text(0, 0.5, "No head of this model has a class.", fontsize=11)
+        return figure
+    lost = ablated.values - intact
+    half = 1.96 * lost.std(-1, ddof=1) / np.sqrt(lost.shape[-1])
+    rows = np.arange(len(names))
+    for which, (colour, label) in enumerate(
+        ((ACCENT, "heads of the class"), (SOFT, "as many others of the same layers"))
+    ):
+        axes[0].barh(rows + 0.38 * which, lost[:, which].mean(-1), 0.36, xerr=half[:, which], color=colour, ecolor=INK,
+                     label=label)  # fmt: skip
+    counts = [int((result["label"].values == i).sum()) for i in _indices(result, names)]
+    axes[0].set_yticks(rows + 0.19, [f"{name} ({n})" for name, n in zip(names, counts, strict=True)])
+    axes[0].invert_yaxis()
+    axes[0].axvline(0, color=INK, linewidth=0.6)
+    axes[0].set(xlabel="loss added by mean ablation, nats per character")
+    axes[0].legend(fontsize=8)
+    figure.suptitle(f"{_label(result)}: what is lost without them", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+@styled
+def planted(result: Result) -> Figure:
+    """How many planted heads of each class the categoriser names right, by how strong they are."""
+    found = result["planted"]
+    classes, strengths = [str(name) for name in found.labels("planted")], found.labels("strength")
+    right = np.einsum("scc->cs", found.values[:, :, : len(classes)]) / found.values.sum(-1).T
+    figure, axes = new_figure(6.5, 0.27 * len(classes) + 1.8, 1, 1)
+    image = heatmap(axes[0], right, 1.0, diverging=False)
+    for row, column in np.ndindex(right.shape):
+        axes[0].text(column, row, f"{100 * right[row, column]:.0f}", ha="center", va="center", fontsize=8,
+                     color="white" if right[row, column] > 0.6 else INK)  # fmt: skip
+    axes[0].set_xticks(range(len(strengths)), [f"{float(s):g}" for s in strengths])
+    axes[0].set_yticks(range(len(classes)), classes)
+    axes[0].set(xlabel="share of attention that goes where the class says")
+    figure.colorbar(image, ax=axes, label="share named right")
+    count = int(found.values[0, 0].sum())
+    figure.suptitle(f"The categoriser on planted heads ({count} of each)", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _labels(result: Result) -> list[list[str]]:
+    """Every head's class in words, layer by layer."""
+    names = [str(name) for name in result["scores_report"].labels("cls")]
+    return [["" if label < 0 else names[int(label)] for label in row] for row in result["label"].values]
+
+
+def _indices(result: Result, names: list[str]) -> list[int]:
+    every = [str(name) for name in result["scores_report"].labels("cls")]
+    return [every.index(name) for name in names]
+
+
+def _label(result: Result) -> str:
+    return str(result.subject["label"])

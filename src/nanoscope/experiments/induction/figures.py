@@ -1,0 +1,209 @@
+"""The figures of experiment 01."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, heatmap, new_figure, styled, visible_character
+
+READABLE = 70
+"""More positions than this are numbered, not lettered."""
+UNITS = {
+    "share": "share of the\nclean-corrupt difference",
+    "logits": "change, logits (no shares:\nunder ten standard errors\nof the difference)",
+}
+DIRECTIONS = {"denoise": "clean into corrupt (is it enough?)", "noise": "corrupt into clean (is it needed?)"}
+
+
+@styled
+def patching_effects(result: Result) -> Figure:
+    """Residual stream by layer and position, and heads, in both directions."""
+    residual, heads = _scaled(result, "position"), _scaled(result, "patch")
+    rows = residual.values.shape[1], heads.values.shape[1]
+    figure, axes = new_figure(11, 0.42 * sum(rows) + 2.6, 2, 2, height_ratios=rows)
+    for block, sweep in ((axes[:2], residual), (axes[2:], heads)):
+        limit = max(float(np.abs(sweep.values).max()), 1.0)
+        images = [heatmap(ax, values, limit) for ax, values in zip(block, sweep.values, strict=True)]
+        for ax, direction, values in zip(block, DIRECTIONS, sweep.values, strict=True):
+            ax.set_title(f"{'Residual stream' if sweep is residual else 'Head outputs'}: {DIRECTIONS[direction]}")
+            _label_positions(ax, sweep, result) if sweep is residual else _label_heads(ax, values, limit)
+        figure.colorbar(images[0], ax=block, label=UNITS[sweep.unit])
+    figure.suptitle(f"{_label(result)}: where a copied sequence acts", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _scaled(result: Result, part: str) -> Sweep:
+    """Changes as shares of the clean-corrupt difference, or in logits where there is no difference to share out."""
+    clean, corrupt = result[f"{part}_plain"].values.mean(-1)
+    if part == "position":
+        change = result["position_change"]
+    else:
+        means = result["patch_heads"].values.mean(-1)
+        change = Sweep(np.stack([means[0] - corrupt, clean - means[1]]), ("direction", "layer", "head"), "logits")
+    if not result[f"{part}_informative"].values:
+        return change
+    return Sweep(change.values / (clean - corrupt), change.dims, "share", change.coords)
+
+
+def _label_positions(ax: Axes, residual: Sweep, result: Result) -> None:
+    positions = [int(p) for p in residual.labels("pos")]
+    layers = len(residual.labels("layer"))
+    ax.set_yticks(range(layers), [*(f"into L{layer}" for layer in range(layers - 1)), "output"])
+    roles = dict(zip(result["position_roles"].labels("role"), result["position_roles"].values, strict=True))
+    marks = {"matched": "matched ", "followed": "\n  what followed", "query": "query"}
+    ticks = {positions.index(int(roles[role])): text for role, text in marks.items() if int(roles[role]) in positions}
+    ax.set_xticks(list(ticks), list(ticks.values()), fontsize=8)
+    ax.set_xlabel("position patched")
+
+
+def _label_heads(ax: Axes, values: np.ndarray, limit: float) -> None:
+    layers, heads = values.shape
+    ax.set_yticks(range(layers), [f"L{layer}" for layer in range(layers)])
+    ax.set_xticks(range(heads), [f"H{head}" for head in range(heads)])
+    for layer, head in np.ndindex(values.shape):
+        strong = abs(values[layer, head]) > 0.6 * limit
+        ax.text(head, layer, f"{values[layer, head]:.2f}", ha="center", va="center", fontsize=8,
+                color="white" if strong else INK)  # fmt: skip
+
+
+@styled
+def logit_lens(result: Result) -> Figure:
+    """What the model would say after each layer, where the second copy is predicted."""
+    lens = result["lens"]
+    layers = [int(layer) for layer in lens.labels("layer")]
+    figure, axes = new_figure(9, 3.6, 1, 2)
+    lines = (("answer", ACCENT, "right character"), ("current", SOFT, "character just read"))
+    for measure, colour, label in lines:
+        _band(axes[0], layers, lens.sel(measure=measure).values, colour, label)
+    _band(axes[0], layers, lens.sel(measure="answer_is_top").values, SECOND, "right character is the top one (share)")
+    axes[0].set(ylim=(-0.03, 1.03), ylabel="probability", title="What the lens says")
+    axes[0].legend(fontsize=8)
+    _band(axes[1], layers, lens.sel(measure="kl").values, THIRD, "KL(model || lens)")
+    settled = float(result["lens_settled"].values.mean())
+    axes[1].axvline(settled, color=INK, linestyle=":", linewidth=1)
+    axes[1].annotate(f" settles after {settled:.1f} layers", (settled, axes[1].get_ylim()[1] * 0.92), fontsize=8)
+    axes[1].set(ylabel="KL, nats", title="How far it is from the model's own output")
+    for ax in axes:
+        ax.set_xticks(layers, ["embed", *(f"after L{layer - 1}" for layer in layers[1:])], fontsize=8)
+    figure.suptitle(f"{_label(result)}: how the second copy's prediction forms", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _band(ax: Axes, x: list[int], values: np.ndarray, colour: str, label: str) -> None:
+    """Mean over examples with its 95 % normal interval, `values [x, example]`."""
+    mean, half = values.mean(-1), 1.96 * values.std(-1, ddof=1) / np.sqrt(values.shape[-1])
+    ax.plot(x, mean, color=colour, marker="o", markersize=3.5, label=label)
+    ax.fill_between(x, mean - half, mean + half, color=colour, alpha=0.2, linewidth=0)
+
+
+@styled
+def attention(result: Result) -> Figure:
+    """The attention patterns of the selected heads on one repeated sequence."""
+    patterns = result["patterns"]
+    names = patterns.labels("head")
+    figure, axes = new_figure(4.4 * len(names) + 0.6, 4.6, 1, len(names))
+    symbols = [visible_character(str(symbol)) for symbol in patterns.labels("key")]
+    places = range(len(symbols)) if len(symbols) <= READABLE else range(0, len(symbols), 8)
+    images = [heatmap(ax, values, 1.0, diverging=False) for ax, values in zip(axes, patterns.values, strict=True)]
+    for ax, name in zip(axes, names, strict=True):
+        ax.set_title(f"{name}")
+        ax.set_xticks(places, [symbols[i] if len(symbols) <= READABLE else str(i) for i in places], fontsize=5.5)
+        ax.set_yticks(places, [symbols[i] if len(symbols) <= READABLE else str(i) for i in places], fontsize=5.5)
+        ax.set(xlabel="key: attended to", ylabel="query: attending")
+    figure.colorbar(images[0], ax=axes, shrink=0.6, label="attention")
+    figure.suptitle(f"{_label(result)}: attention on a repeated sequence", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+@styled
+def head_scores(result: Result) -> Figure:
+    """Every head's scores beside uniform attention and untrained models."""
+    report = result["scores_report"]
+    heads = report.values.shape[2] * report.values.shape[3]
+    figure, axes = new_figure(max(8, 0.32 * heads + 3), 5.6, 2, 1)
+    titles = {
+        "induction": "Induction: attention to what followed the current character before, all block lengths",
+        "previous": "Previous token: attention to the position before",
+    }
+    for ax, (score, title) in zip(axes, titles.items(), strict=True):
+        _score_panel(ax, report.sel(score=score), result["random_heads"].sel(score=score).values)
+        ax.set_title(title)
+    axes[0].legend(fontsize=8, ncols=2)
+    figure.suptitle(f"{_label(result)}: what the heads attend to", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _score_panel(ax: Axes, scores: Sweep, untrained: np.ndarray) -> None:
+    """One column per head: a dot per block length; the lowest counts."""
+    means = scores.mean("example").values
+    lengths, layers, heads = means.shape
+    flat = means.reshape(lengths, -1)
+    columns = np.arange(layers * heads)
+    for row, length in zip(flat, scores.labels("length"), strict=True):
+        ax.scatter(
+            columns, row, s=14, color=SOFT, label="one block length" if length == scores.labels("length")[0] else None
+        )
+    ax.scatter(columns, flat.min(0), s=26, color=ACCENT, label="lowest over block lengths", zorder=3)
+    ax.axhspan(0, max(float(untrained.max()), 0.002), color=SECOND, alpha=0.15, label="best head of untrained models")
+    ax.axhline(0, color=INK, linewidth=0.6)
+    ax.axhline(0.3, color=INK, linewidth=0.6, linestyle=":", label="counts as one from here on")
+    ax.set_xticks(
+        columns, [f"L{c // heads}H{c % heads}" for c in columns], rotation=90 if len(columns) > 18 else 0, fontsize=8
+    )
+    ax.set(ylim=(-0.1, 1.05), ylabel="attention above uniform")
+    for boundary in range(1, layers):
+        ax.axvline(boundary * heads - 0.5, color=SOFT, linewidth=0.5, zorder=0)
+
+
+@styled
+def behaviour(result: Result) -> Figure:
+    """Accuracy on copies beside its baselines, and loss on text by how much of it could be copied."""
+    figure, axes = new_figure(9.5, 3.6, 1, 2)
+    _accuracy_bars(axes[0], result)
+    _match_curves(axes[1], result["match_length"])
+    figure.suptitle(f"{_label(result)}: what it does with repeated text", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _accuracy_bars(ax: Axes, result: Result) -> None:
+    runs, tables = result["behaviour"].sel(measure="accuracy").values, result["behaviour_tables"].values
+    bars = [
+        ("copied\nbefore", runs[0], ACCENT),
+        ("other text\nbefore", runs[1], SOFT),
+        ("bigram\ntable", tables[1], SOFT),
+        ("unigram\ntable", tables[0], SOFT),
+    ]
+    means = [values.mean() for _, values, _ in bars]
+    halves = [1.96 * values.std(ddof=1) / np.sqrt(len(values)) for _, values, _ in bars]
+    ax.bar(range(len(bars)), means, yerr=halves, color=[colour for _, _, colour in bars], ecolor=INK, width=0.65)
+    for i, mean in enumerate(means):
+        ax.text(i, mean + halves[i] + 0.015, f"{100 * mean:.1f} %", ha="center", fontsize=8)
+    ax.set_xticks(range(len(bars)), [label for label, _, _ in bars], fontsize=8)
+    ax.set(ylim=(0, 1.08), ylabel="accuracy", title="Random characters, second copy")
+
+
+def _match_curves(ax: Axes, totals: Sweep) -> None:
+    sums = totals.values.sum(-1)
+    matches = [int(match) for match in totals.labels("match")]
+    sources = totals.labels("source")
+    count = sums[sources.index("count")]
+    enough = count >= 30
+    for source, colour in (("model", ACCENT), ("bigram", SOFT), ("5-gram", SECOND)):
+        row = sources.index(source)
+        ax.plot(np.array(matches)[enough], (sums[row] / np.maximum(count, 1))[enough], color=colour, marker="o",
+                markersize=3.5, label=source if source == "model" else f"{source} table")  # fmt: skip
+    ax.set_xticks(matches, [*map(str, matches[:-1]), f"{matches[-1]}+"])
+    ax.set(
+        xlabel="longest earlier match of what was just read, characters",
+        ylabel="loss, nats per character",
+        title="Real text",
+    )
+    ax.legend(fontsize=8)
+
+
+def _label(result: Result) -> str:
+    return str(result.subject["label"])

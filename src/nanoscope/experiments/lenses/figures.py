@@ -1,0 +1,286 @@
+"""The figures of experiment 03: how predictions form through the layers and through training."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.plots.style import (
+    ACCENT,
+    INK,
+    SECOND,
+    SOFT,
+    THIRD,
+    heatmap,
+    new_figure,
+    ordered_colours,
+    styled,
+    visible_character,
+)
+
+TABLE_NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
+STYLES = {"logit lens": ("--", "o"), "tuned lens": ("-", "s")}
+LINE = 30
+"""Characters of an example in one row of the picture."""
+
+
+@styled
+def formation(result: Result) -> Figure:
+    """Loss through both lenses beside the n-gram tables; which characters the lenses speak of."""
+    figure, axes = new_figure(11, 4.4, 1, 2)
+    _losses(axes[0], result)
+    _chances(axes[1], result)
+    figure.suptitle(f"{_label(result)}: how a prediction forms", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _losses(ax: Axes, result: Result) -> None:
+    places = result["places"].sel(kind="all").values.sum()
+    losses = result["reading"].sel(measure="loss")
+    readings = range(len(losses.labels("layer")))
+    tables = result["table_loss"].sel(kind="all").values.sum(-1) / places
+    best = tables.argmin()
+    top = max(1.15 * tables[0], losses.sel(lens="tuned lens").values.sum(-1).max() / places)
+    for n in sorted({0, 1, 2, int(best)} & set(range(len(tables)))):
+        ax.axhline(tables[n], color=SOFT, linewidth=0.8, zorder=0)
+        ax.text(1.01, tables[n], f"{_table(n + 1)} table", transform=ax.get_yaxis_transform(), fontsize=8, va="center")
+    for lens, colour in (("logit lens", SECOND), ("tuned lens", ACCENT)):
+        line, marker = STYLES[lens]
+        values = losses.sel(lens=lens).values.sum(-1) / places
+        ax.plot(readings, values, line, marker=marker, color=colour, markersize=4, label=lens)
+        for at in np.flatnonzero(values > top):
+            ax.annotate(f"{values[at]:.1f}", (at, top), fontsize=8, color=colour, ha="left", va="top")
+    ax.set(ylim=(0.9 * min(tables.min(), losses.values.sum(-1).min() / places), top))
+    ax.set(ylabel="loss, nats per character", title="Loss if the model stopped here")
+    _name_readings(ax, len(readings))
+    ax.legend(fontsize=8, loc="upper right")
+
+
+def _chances(ax: Axes, result: Result) -> None:
+    means = result["reading_by_kind"].sel(kind="all")
+    readings = range(len(means.labels("layer")))
+    colours = {"next": ACCENT, "current": SECOND, "previous": THIRD}
+    names = {"next": "the next character", "current": "the current one", "previous": "the one before"}
+    for lens, (line, marker) in STYLES.items():
+        for measure, colour in colours.items():
+            values = means.sel(lens=lens, measure=measure).values
+            ax.plot(
+                readings, values, line, marker=marker, color=colour, markersize=4, label=f"{names[measure]}, {lens}"
+            )
+    ax.set(ylim=(-0.03, 1.03), ylabel="mean probability", title="Probability that the lens gives to ...")
+    _name_readings(ax, len(readings))
+    ax.legend(fontsize=8)
+
+
+@styled
+def ngrams(result: Result) -> Figure:
+    """How far every reading is from every n-gram table, and which is nearest for each kind of character."""
+    tables = result["distance_by_kind"].sel(direction="table to lens")
+    readings = len(tables.labels("layer"))
+    figure, axes = new_figure(12, 0.36 * readings + 2.4, 1, 3, width_ratios=(1, 1, 1))
+    limit = float(np.percentile(tables.sel(lens="tuned lens", kind="all").values, 90))
+    images = []
+    for ax, lens in zip(axes, STYLES, strict=False):
+        images.append(_table_distances(ax, tables.sel(lens=lens, kind="all").values.T, limit))
+        ax.set_title(f"KL(table || {lens}), nats; boxed: nearest")
+    figure.colorbar(images[0], ax=axes[:2], label="nats", shrink=0.8, extend="max")
+    _nearest_by_kind(axes[2], tables.sel(lens="tuned lens"))
+    figure.suptitle(f"{_label(result)}: what a table that long could know", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _table_distances(ax: Axes, distances: np.ndarray, limit: float):
+    """`distances [reading, n]`, with the nearest table of each reading boxed."""
+    image = heatmap(ax, distances, limit, diverging=False)
+    for reading, n in np.ndindex(distances.shape):
+        dark = distances[reading, n] > 0.6 * limit
+        ax.text(n, reading, f"{distances[reading, n]:.2f}", ha="center", va="center", fontsize=7,
+                color="white" if dark else INK)  # fmt: skip
+    for reading, n in enumerate(distances.argmin(1)):
+        ax.add_patch(Rectangle((n - 0.5, reading - 0.5), 1, 1, fill=False, edgecolor=ACCENT, linewidth=2))
+    ax.set_xticks(range(distances.shape[1]), [str(n + 1) for n in range(distances.shape[1])])
+    ax.set_yticks(range(len(distances)), _reading_names(len(distances)))
+    ax.set_xlabel("n of the table")
+    return image
+
+
+def _nearest_by_kind(ax: Axes, tables: Sweep) -> None:
+    kinds = [str(kind) for kind in tables.labels("kind")]
+    nearest = tables.values.argmin(0) + 1
+    heatmap(ax, nearest, len(tables.values) + 2, diverging=False)
+    for reading, kind in np.ndindex(nearest.shape):
+        ax.text(kind, reading, str(nearest[reading, kind]), ha="center", va="center", fontsize=8)
+    ax.set_xticks(range(len(kinds)), kinds, rotation=35, ha="right", fontsize=8)
+    ax.set_yticks(range(len(nearest)), _reading_names(len(nearest)))
+    ax.set_title("Nearest n, by what is predicted")
+
+
+@styled
+def settling(result: Result) -> Figure:
+    """Where predictions settle, for each kind of character and by three criteria."""
+    shares = result["settled"]
+    kinds = [str(kind) for kind in shares.labels("kind")]
+    panels = (
+        ("tuned lens", "near", "KL to the output stays below 0.1 nats (tuned lens)"),
+        ("tuned lens", "top", "Top character stays the output's (tuned lens)"),
+        ("logit lens", "half", "Top character stays above one half (logit lens)"),
+    )
+    figure, axes = new_figure(13, 0.34 * len(kinds) + 2.3, 1, 3, sharey=True)
+    depths = len(shares.labels("depth"))
+    colours = [*ordered_colours(depths - 1), "#e5e7eb"]
+    names = [*_reading_names(depths - 1), "never"]
+    for ax, (lens, criterion, title) in zip(axes, panels, strict=True):
+        values = shares.sel(lens=lens, criterion=criterion).values
+        edges = np.cumsum(values, axis=0) - values
+        for depth in range(depths):
+            ax.barh(range(len(kinds)), values[depth], left=edges[depth], color=colours[depth], label=names[depth])
+        ax.set(xlim=(0, 1), title=title, xlabel="share of predictions")
+    axes[0].set_yticks(range(len(kinds)), kinds)
+    axes[0].invert_yaxis()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=depths, fontsize=8,
+                  title="settles at")  # fmt: skip
+    figure.suptitle(f"{_label(result)}: when a prediction is made", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+@styled
+def training(result: Result) -> Figure:
+    """How far the whole model is from every table, over training."""
+    figure, axes = new_figure(11, 4.6, 1, 2)
+    sums = result["training"].sel(direction="table to lens")
+    steps = np.array([int(step) for step in sums.labels("step")])
+    if len(steps) == 0:
+        for ax in axes:
+            ax.set_axis_off()
+        axes[0].text(0, 0.5, "This model's training left no checkpoints.", fontsize=11)
+        return figure
+    means = sums.values.sum(-1) / result["training_places"].values.sum()
+    _table_curves(axes[0], steps, means)
+    _nearest_over_training(axes[1], steps, result["training_by_kind"].sel(direction="table to lens"))
+    figure.suptitle(
+        f"{_label(result)}: which table it is nearest to, in training", x=0.01, ha="left", fontweight="bold"
+    )
+    return figure
+
+
+def _table_curves(ax: Axes, steps: np.ndarray, means: np.ndarray) -> None:
+    """One curve per table, `means [step, n]`, and the lowest one marked at every step."""
+    colours = ordered_colours(means.shape[1])
+    for n, colour in enumerate(colours):
+        ax.plot(steps + 1, means[:, n], color=colour, linewidth=1.4, label=_table(n + 1))
+    lowest = means.argmin(1)
+    ax.scatter(
+        steps + 1, means.min(1), s=16, color=[colours[n] for n in lowest], edgecolor=INK, linewidth=0.5, zorder=3
+    )
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="iteration + 1 (0 is the untrained model)",
+        ylabel="KL(table || model), nats per character",
+    )
+    ax.set_title("Distance from each n-gram table; dots: the nearest")
+    ax.yaxis.set_major_formatter(ScalarFormatter())
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set_ylim(bottom=0.35 * means.min())
+    ax.legend(fontsize=8, loc="lower center", ncols=4)
+
+
+def _nearest_over_training(ax: Axes, steps: np.ndarray, tables: Sweep) -> None:
+    kinds = [str(kind) for kind in tables.labels("kind")]
+    nearest = tables.values.argmin(1).T + 1
+    heatmap(ax, nearest, tables.values.shape[1] + 2, diverging=False)
+    size = 8 if len(steps) <= 30 else 5.5
+    for kind, at in np.ndindex(nearest.shape):
+        ax.text(at, kind, str(nearest[kind, at]), ha="center", va="center", fontsize=size)
+    shown = range(0, len(steps), max(1, len(steps) // 14))
+    ax.set_xticks(list(shown), [f"{steps[i]:,}" for i in shown], rotation=60, fontsize=8)
+    ax.set_yticks(range(len(kinds)), kinds)
+    ax.set(xlabel="iteration", title="n of the nearest table, by what is predicted")
+
+
+@styled
+def writers(result: Result) -> Figure:
+    """What every component writes, directly, into the next character's logit."""
+    direct = result["writers_by_kind"]
+    components, kinds = direct.labels("component"), [str(kind) for kind in direct.labels("kind")]
+    figure, axes = new_figure(max(8, 0.27 * len(components) + 3), 0.34 * len(kinds) + 2.2)
+    ax, values = axes[0], direct.values.T
+    image = heatmap(ax, values, float(np.abs(values).max()))
+    ax.set_xticks(range(len(components)), [str(name) for name in components], rotation=90, fontsize=8)
+    ax.set_yticks(range(len(kinds)), kinds)
+    ax.set(xlabel="component, in the order in which they write", ylabel="what is predicted")
+    figure.colorbar(image, ax=ax, label="logits above\nthe mean logit")
+    figure.suptitle(f"{_label(result)}: who writes the next character", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+@styled
+def example(result: Result) -> Figure:
+    """Both lenses on one passage."""
+    names = {int(i): str(symbol) for i, symbol in enumerate(result["symbols"].labels("symbol"))}
+    lenses = [(str(lens), result["example"].sel(lens=lens)) for lens in result["example"].labels("lens")]
+    return _sentences(lenses, names, _label(result))
+
+
+@styled
+def sentence(read: Sweep, symbols: tuple[str, ...], lens: str, label: str) -> Figure:
+    """A lens on one text (`lens.on_sentence`, with the text's characters as the labels of its places)."""
+    return _sentences([(lens, read)], dict(enumerate(symbols)), label)
+
+
+def _sentences(lenses: list[tuple[str, Sweep]], symbols: dict[int, str], label: str) -> Figure:
+    """One grid per lens and line of text: under each character, what the lens says comes next, reading by reading."""
+    places = len(lenses[0][1].labels("place"))
+    readings = len(lenses[0][1].labels("layer"))
+    lines = [(lens, read, at) for lens, read in lenses for at in range(0, places, LINE)]
+    figure, axes = new_figure(
+        0.3 * min(LINE, places) + 2.2, len(lines) * (0.26 * (readings + 1) + 0.45) + 0.9, len(lines)
+    )
+    images = []
+    for ax, (lens, read, at) in zip(axes, lines, strict=True):
+        images.append(_line(ax, read, symbols, range(at, min(at + LINE, places))))
+        if at == 0:
+            ax.set_title(f"{lens}: the most probable next character after each layer; boxed: it does follow", pad=18)
+    figure.colorbar(images[0], ax=axes, label="its probability", shrink=min(1.0, 3 / len(lines)))
+    figure.suptitle(f"{label}: reading along", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _line(ax: Axes, read: Sweep, symbols: dict[int, str], where: range):
+    """A stretch of places: one row per reading, the last one on top, the text above."""
+    text = [str(symbol) for symbol in read.labels("place")]
+    top, chance = (read.sel(measure=measure).values[::-1, where.start : where.stop] for measure in ("top", "chance"))
+    image = heatmap(ax, chance, 1.0, diverging=False)
+    for row, column in np.ndindex(top.shape):
+        said = symbols[int(top[row, column])]
+        ax.text(column, row, visible_character(said), ha="center", va="center", fontsize=8,
+                color="white" if chance[row, column] > 0.6 else INK)  # fmt: skip
+        follows = where[column] + 1 < len(text) and text[where[column] + 1] == said
+        if follows:
+            ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=ACCENT, linewidth=1))
+    ax.set_xticks(range(len(where)), [visible_character(text[i]) for i in where], fontsize=9, fontweight="bold")
+    ax.xaxis.tick_top()
+    ax.set_yticks(range(len(top)), _reading_names(len(top))[::-1], fontsize=8)
+    ax.set_xlim(-0.5, min(LINE, len(text)) - 0.5)
+    return image
+
+
+def _table(n: int) -> str:
+    return TABLE_NAMES.get(n, f"{n}-gram")
+
+
+def _reading_names(count: int) -> list[str]:
+    return ["embedding", *(f"after L{layer}" for layer in range(count - 1))]
+
+
+def _name_readings(ax: Axes, count: int) -> None:
+    ax.set_xticks(range(count), _reading_names(count), fontsize=8, rotation=0 if count < 6 else 30)
+
+
+def _label(result: Result) -> str:
+    return str(result.subject["label"])

@@ -1,0 +1,69 @@
+"""The figures of the replication comparison."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from nanoscope.evidence.result import Result
+from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, styled
+
+LETTERS = {1: "yes", 0: "?", -1: "no"}
+
+
+@styled
+def verdicts(result: Result) -> Figure:
+    """Every claim's verdict in every training."""
+    table = result["verdicts"]
+    claims, trainings = ([str(label) for label in table.labels(dim)] for dim in ("claim", "training"))
+    figure, (ax,) = new_figure(0.62 * len(trainings) + 3.4, 0.19 * len(claims) + 1.6)
+    ax.imshow(table.values, aspect="auto", cmap=ListedColormap(["#e4c9b8", "#eef1f4", "#bcd4f0"]), vmin=-1, vmax=1)
+    for row, column in np.ndindex(table.values.shape):
+        ax.text(column, row, LETTERS[int(table.values[row, column])], ha="center", va="center", fontsize=6, color=INK)
+    ax.set_yticks(range(len(claims)), claims, fontsize=6.5)
+    ax.set_xticks(range(len(trainings)), [_short(name) for name in trainings], fontsize=7)
+    ax.tick_params(length=0)
+    ax.xaxis.tick_top()
+    figure.suptitle(f"{result.subject['label']}: claims supported (yes),\nnot supported (no), undecided (?)",
+                    x=0.01, ha="left", fontweight="bold", fontsize=9)  # fmt: skip
+    return figure
+
+
+@styled
+def heads(result: Result) -> Figure:
+    """How alike the heads of two trainings are, matched by function and by nulls, and where the best heads lie."""
+    figure, axes = new_figure(9.5, 3.6, 1, 2)
+    table = result["agreement"]
+    names = [str(name) for name in table.labels("assignment")]
+    for place, (name, colour) in enumerate(zip(names, (ACCENT, SECOND, THIRD, SOFT), strict=True)):
+        each = np.nanmean(table.sel(assignment=name).values, axis=1)
+        axes[0].scatter(np.linspace(-0.15, 0.15, len(each)) + place, each, color=colour, s=22)
+        axes[0].hlines(each.mean(), place - 0.3, place + 0.3, color=colour)
+    axes[0].set_xticks(range(len(names)), names)
+    axes[0].axhline(0, color=INK, linewidth=0.6)
+    axes[0].set(ylabel="cosine on the other half of the text", title="how alike assigned heads are (a dot a training)")
+    _depths(axes[1], result)
+    figure.suptitle(str(result.subject["label"]), x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _depths(ax: Axes, result: Result) -> None:
+    """The layer of the best head of each class that any training has."""
+    depth, best = result["depth"], result["best"]
+    classes = [str(name) for name in depth.labels("cls")]
+    shown = [c for c in range(len(classes)) if (best.values[:, c] >= 0.1).any()]
+    layers = int(result["layers"].values)
+    for row, c in enumerate(shown):
+        counts = np.bincount(depth.values[best.values[:, c] >= 0.1, c], minlength=layers)
+        for layer in np.flatnonzero(counts):
+            ax.text(float(layer), row, str(counts[layer]), ha="center", va="center", fontsize=8)
+    ax.set(xlim=(-0.5, layers - 0.5), ylim=(len(shown) - 0.5, -0.5), xlabel="layer of the best head (number of trainings)",
+           title="where each class's best head lies")  # fmt: skip
+    ax.set_xticks(range(layers), [f"L{layer}" for layer in range(layers)])
+    ax.set_yticks(range(len(shown)), [classes[c] for c in shown], fontsize=7)
+
+
+def _short(label: str) -> str:
+    return label.rpartition(",")[2].strip() or label

@@ -1,0 +1,90 @@
+"""What the report says of replication: every training's verdicts, and how consistent each claim is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanoscope.evidence.finding import number
+from nanoscope.evidence.markdown import capital, link
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.stored_study import Study
+from nanoscope.statistics.intervals import share_interval
+
+SHORT = {1: "yes", 0: "?", -1: "no"}
+SECTIONS = {
+    "Finding 1": ("induction", "emergence"),
+    "Finding 2": ("heads",),
+    "Finding 3": ("lenses", "neurons"),
+    "Finding 4d": ("failures",),
+}
+ALONE = {
+    "control": "`nanoscope study control` trains eight",
+    "model": "`nanoscope study shakespeare-cpu` trains several",
+}
+TITLES = {"control": "Positive control", "model": "Model"}
+
+
+def section(study: Study) -> str:
+    """Over all groups of trainings, and the kinds of models of which there is only one."""
+    compared = study.compared("replication")
+    groups = [_group(result) for result in compared]
+    told = {model for result in compared for model in result.subject["models"]}
+    alone = [_alone(study, role) for role in ("control", "model") if not told & set(study.with_role(role))]
+    return "\n\n".join(["### Replication results", *groups, *alone])
+
+
+def _group(result: Result) -> str:
+    """Verdict by claim and training, with the share that agrees and its exact interval."""
+    table = result["verdicts"]
+    trainings = [str(name).rpartition(",")[2].strip() for name in table.labels("training")]
+    claims = [str(claim) for claim in table.labels("claim")]
+    head = f"| claim | {' | '.join(trainings)} | agree |\n|---|" + "---|" * (len(trainings) + 1)
+    rows = [f"| {claim} | {' | '.join(SHORT[int(v)] for v in row)} | {_agreement(row)} |"
+            for claim, row in zip(claims, table.values, strict=True)]  # fmt: skip
+    shares = [line for name, experiments in SECTIONS.items() if (line := _share(result, name, experiments))]
+    same = result.finding("replication.findings")
+    return "\n\n".join([
+        f"**{capital(str(result.subject['label']))}.** {same.text} ([evidence]({link(result)}))",
+        "\n".join(shares),
+        f"<details><summary>Every claim in every training (yes: supported, no: not supported, ?: undecided)</summary>\n\n"
+        f"{head}\n" + "\n".join(rows) + "\n\n</details>",
+    ])  # fmt: skip
+
+
+def _agreement(row: np.ndarray) -> str:
+    """The share of trainings that have the commonest verdict, with Clopper and Pearson's interval."""
+    count, total = max(int((row == verdict).sum()) for verdict in SHORT), len(row)
+    low, high = share_interval(count, total)
+    return f"{100 * count / total:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+def _share(result: Result, name: str, experiments: tuple[str, ...]) -> str:
+    """Of one finding's claims, how many get one verdict in all trainings."""
+    table = result["verdicts"]
+    rows = [row for claim, row in zip(table.labels("claim"), table.values, strict=True)
+            if str(claim).split(".")[0] in experiments]  # fmt: skip
+    if not rows:
+        return ""
+    same = sum(bool((row == row[0]).all()) for row in rows)
+    low, high = share_interval(same, len(rows))
+    return (
+        f"- **{name}: {100 * same / len(rows):.0f} %** of its claims get one verdict in all {table.values.shape[1]} trainings "
+        f"({same} of {len(rows)}; 95 % interval {100 * low:.0f} to {100 * high:.0f} %, Clopper and Pearson)"
+    )
+
+
+def _alone(study: Study, role: str) -> str:
+    """Per training, then the share with its exact interval. The unit of a claim about training is a training."""
+    results = [(label, study.result(label, "induction")) for label in study.with_role(role)]
+    found = [(label, result.finding("induction.heads")) for label, result in results if result is not None]
+    if not found:
+        return f"No {role} was analysed here."
+    lines = [f"- {label}: {finding.verdict} ({number(finding.evidence.value)})" for label, finding in found]
+    supported = sum(finding.verdict == "supported" for _, finding in found)
+    low, high = share_interval(supported, len(found))
+    share = (
+        f"**Induction heads in {supported} of {len(found)} trainings** (share {100 * supported / len(found):.0f} %, 95 % "
+        f"interval {100 * low:.0f} to {100 * high:.0f} %, Clopper and Pearson)."
+    )
+    enough = "" if len(found) > 2 else f" One or two trainings say nothing about trainings: {ALONE[role]}."
+    return f"**{TITLES[role]}.**\n\n" + "\n".join(lines) + f"\n\n{share}{enough}"

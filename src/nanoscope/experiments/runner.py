@@ -1,0 +1,127 @@
+"""How an experiment is run on a subject, or on a group of stored results, and judged again."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import nanoscope
+from nanoscope.evidence.result import Result, load_result, save_result
+from nanoscope.experiments.code_digest import source_digest
+from nanoscope.experiments.experiment import Experiment, Group, Subject
+from nanoscope.experiments.self_checks import require_sound
+
+
+def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder: Path, command: str = "") -> Result:
+    """Measure, judge and store; a result that is there already is read instead. Refuses a model that fails a check.
+
+    `command` is what the user typed, for the result's provenance; empty where it was called from Python.
+    """
+    identity = {
+        "version": experiment.version,
+        "params": asdict(params),
+        "checkpoint": subject.checkpoint.sha256,
+        "history": sorted(subject.history),
+        "corpus": subject.corpus.sha256,
+        "dtype": str(subject.checkpoint.model.wte.weight.dtype).removeprefix("torch."),
+        **({"twins": [twin.sha256 for twin in subject.twins]} if subject.twins else {}),
+    }
+    wanted = Result(experiment.name, _plain(identity), describe(subject), {})
+    if (folder / wanted.key).exists():
+        return load_result(folder / wanted.key)
+    require_sound(subject.checkpoint.model)
+    return _answered(experiment, wanted, subject, params, folder, command)
+
+
+def run_comparison(experiment: Experiment, group: Group, params: Any, folder: Path, command: str = "") -> Result:
+    """Compare, judge and store; a result that is there already is read instead. `command` as in `run_experiment`."""
+    read = [result for result in group.results if result.experiment in experiment.reads]
+    identity = {
+        "version": experiment.version,
+        "params": asdict(params),
+        "results": sorted(result.key for result in read),
+    }
+    models = list(dict.fromkeys(result.subject["label"] for result in read))
+    described = {**group.about, "label": group.label, "role": group.role, "models": models}
+    wanted = Result(experiment.name, _plain(identity), _plain(described), {})
+    if (folder / wanted.key).exists():
+        return load_result(folder / wanted.key)
+    return _answered(experiment, wanted, replace(group, results=tuple(read)), params, folder, command)
+
+
+def _answered(
+    experiment: Experiment, wanted: Result, subject: Subject | Group, params: Any, folder: Path, command: str
+) -> Result:
+    began = time.monotonic()
+    sweeps = experiment.measure(subject, params)
+    result = Result(
+        experiment.name,
+        wanted.identity,
+        wanted.subject,
+        sweeps,
+        experiment.judge(sweeps, params),
+        {**provenance(experiment.name, command), "seconds": round(time.monotonic() - began, 2)},
+    )
+    return load_result(save_result(result, folder))
+
+
+def stored_params(experiment: Experiment, result: Result) -> Any:
+    """The settings that a stored result was made with."""
+    plain = result.identity["params"]
+    return experiment.params(**{name: tuple(x) if isinstance(x, list) else x for name, x in plain.items()})
+
+
+def judged_again(experiment: Experiment, result: Result) -> Result:
+    """What was measured under an earlier version, with the findings of this one: for a change of judgement or of words.
+
+    Its provenance tells which code measured and which judged."""
+    told = {**result.provenance, "source": source_digest(experiment.name), "measured_by": result.provenance["source"]}
+    identity = {**result.identity, "version": experiment.version}
+    findings = experiment.judge(result.sweeps, stored_params(experiment, result))
+    return replace(result, identity=identity, findings=findings, provenance=told)
+
+
+def describe(subject: Subject) -> dict[str, Any]:
+    """What a report says of the model."""
+    model = subject.checkpoint.model
+    return _plain(
+        {
+            "label": subject.label,
+            "role": subject.role,
+            "parameters": model.parameter_count,
+            "config": asdict(model.config),
+            "training": dict(subject.checkpoint.training),
+            "corpus": subject.corpus.name,
+            "notes": list(subject.checkpoint.notes),
+            **({"twins": [dict(twin.training) for twin in subject.twins]} if subject.twins else {}),
+        }
+    )
+
+
+def provenance(experiment: str, command: str) -> dict[str, Any]:
+    """How a result came to be: when, by which code and libraries, on what, by which command."""
+    return {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "source": source_digest(experiment),
+        "nanoscope": nanoscope.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "threads": torch.get_num_threads(),
+        "command": command,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Tuples become lists, as JSON would make them, so that a stored identity equals a fresh one."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,140 @@
+"""Self-checks: identities that hold for every GPT, tried on the model that a user brings, before any analysis.
+
+A library that is wrong in silence is worse than none. Each check is an equality that is known beforehand; errors are
+relative to the largest value compared. A model that fails one is not analysed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nanoscope.analysis.prediction import direct_attribution, logit_lens
+from nanoscope.errors import NanoscopeError
+from nanoscope.interventions.edits import patch
+from nanoscope.interventions.replay import replay
+from nanoscope.interventions.run import run
+from nanoscope.model.gpt import GPT
+from nanoscope.model.sites import AXES, MLP_SITES, WHOLE_MODEL, Site
+from nanoscope.seeds import seed_for
+from nanoscope.tasks.task import Task
+
+TOLERANCE = 1e-5
+EXAMPLES = 3
+LENGTH = 16
+
+
+@dataclass(frozen=True)
+class Check:
+    """One identity: the error that was seen, relative to the largest value compared, and the most that may be."""
+
+    name: str
+    error: float
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        return self.error <= self.limit  # an error of NaN is not
+
+
+@torch.no_grad()
+def self_checks(model: GPT) -> tuple[Check, ...]:
+    """Try every identity on a few random texts of the model's own tokens."""
+    task = _random_pair(model)
+    checks: list[tuple[str, Callable[[GPT, Task], float], float]] = [
+        ("putting back what is there changes nothing", _identity_patch, 0.0),
+        ("patching everything gives the other run exactly", _patch_everything, 0.0),
+        ("no effect before the first difference", _before_the_difference, 0.0),
+        ("embeddings + heads + MLPs + biases = residual stream", _decomposition, TOLERANCE),
+        ("direct logit attribution sums to the logits", _attribution, TOLERANCE),
+        ("the lens at the last layer is the model", _lens, TOLERANCE),
+        ("explicit attention = fused attention", _tapped, TOLERANCE),
+        ("the answer does not depend on the rest of the batch", _batch, TOLERANCE),
+        ("a replayed cell = a full forward", _replayed, TOLERANCE),
+    ]
+    return tuple(Check(name, error(model, task), limit) for name, error, limit in checks)
+
+
+def require_sound(model: GPT) -> None:
+    """Raise NanoscopeError naming the first identity that the model breaks."""
+    broken = next((check for check in self_checks(model) if not check.passed), None)
+    if broken is not None:
+        raise NanoscopeError(
+            f"the model fails a self-check, so it is not analysed: {broken.name} (error {broken.error:.1e}, "
+            f"limit {broken.limit:.0e}); `nanoscope check` shows all of them"
+        )
+
+
+def _random_pair(model: GPT) -> Task:
+    """Texts that differ in one token in the middle, read at the end."""
+    generator = torch.Generator().manual_seed(seed_for("checks"))
+    length = min(LENGTH, model.config.block_size)
+    clean = torch.randint(model.config.vocab_size, (EXAMPLES, length), generator=generator)
+    corrupt = clean.clone()
+    corrupt[:, length // 2] = (clean[:, length // 2] + 1) % model.config.vocab_size
+    answer = torch.zeros(EXAMPLES, 1, dtype=torch.long)
+    return Task(clean, corrupt, answer, answer + model.config.vocab_size - 1, torch.full((EXAMPLES, 1), length - 1))
+
+
+def _relative(one: Tensor, other: Tensor) -> float:
+    return float((one - other).abs().max() / other.abs().max().clamp_min(1e-9))
+
+
+def _last(model: GPT) -> Site:
+    return Site("resid_post", model.config.n_layer - 1)
+
+
+def _identity_patch(model: GPT, task: Task) -> float:
+    logits, cache = run(model, task.clean, keep=["resid_pre", "z"])
+    return _relative(run(model, task.clean, [patch(Site(*key), cache) for key in cache]).logits, logits)
+
+
+def _patch_everything(model: GPT, task: Task) -> float:
+    logits, cache = run(model, task.clean, keep=["resid_pre"])
+    return _relative(run(model, task.corrupt, [patch(Site("resid_pre", 0), cache)]).logits, logits)
+
+
+def _before_the_difference(model: GPT, task: Task) -> float:
+    _, cache = run(model, task.clean, keep=["resid_pre"])
+    edits = [patch(Site("resid_pre", 0, pos=pos), cache) for pos in range(task.first_difference)]
+    return _relative(run(model, task.corrupt, edits).logits, run(model, task.corrupt).logits)
+
+
+def _decomposition(model: GPT, task: Task) -> float:
+    keep = ["embed", "pos_embed", "z", "mlp_out", "resid_post"]
+    cache = run(model, task.clean, keep=keep).cache
+    return _relative(sum(direct_attribution.parts(model, cache), torch.zeros(())), cache[_last(model)])
+
+
+def _attribution(model: GPT, task: Task) -> float:
+    return direct_attribution.logit_difference(model, task).unexplained
+
+
+def _lens(model: GPT, task: Task) -> float:
+    return _relative(logit_lens.lens_logits(model, task.clean)[-1], run(model, task.clean).logits)
+
+
+def _tapped(model: GPT, task: Task) -> float:
+    return _relative(run(model, task.clean, keep=["pattern"]).logits, run(model, task.clean).logits)
+
+
+def _batch(model: GPT, task: Task) -> float:
+    return _relative(run(model, task.clean[:1]).logits, run(model, task.clean).logits[:1])
+
+
+def _replayed(model: GPT, task: Task) -> float:
+    """One cell of every kind of site, by the engine and by one forward each."""
+    names = [name for name in AXES if not (model.config.attention_only and name in MLP_SITES)]
+    source = run(model, task.clean, keep=names).cache
+    last = model.config.n_layer - 1
+    sites = [Site(name, None if name in WHOLE_MODEL else layer) for name in names for layer in {0, last}]
+    cells = [[patch(site, source)] for site in sites]
+    try:
+        found = replay(model, task.corrupt, cells, task.positions, lambda logits: logits[:, 0].square().mean(-1))
+    except NanoscopeError:  # a model whose activations are not numbers, or not the same twice
+        return float("inf")
+    logits = [run(model, task.corrupt, cell).logits[:, int(task.positions[0, 0])] for cell in cells]
+    return _relative(found.values, torch.stack(logits).square().mean(-1).double().cpu())

@@ -1,0 +1,127 @@
+"""The replay engine: exact interventions on many cells at the price of what they change.
+
+A sweep is one base run and many small replays of it. A cell (a list of edits) is resumed at its first edited layer;
+only the positions that its edits have changed so far are computed, and earlier ones give their keys and values from
+the base run; of the last layer and the unembedding only what the metric reads. All cells of a pack share the same
+matrix products. The values are those of `run(model, tokens, cell)` to float tolerance, whatever the packing.
+
+    found = replay(model, tokens, cells, positions, measure)     # found.values [cell, example]
+    print(found.plan)
+
+Method: nanoscope's own (key-value caching, Pope et al. 2022, put to use for interventions); the joining of attention
+over parts of the keys is online softmax, Milakov & Gimelshein 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.interventions.replay.changes import Cell
+from nanoscope.interventions.replay.execute import Ground, make_ground, replay_rows
+from nanoscope.interventions.replay.plan import Pack, Plan, make_plan
+from nanoscope.interventions.run import Run, check_site, run
+from nanoscope.model.gpt import GPT
+from nanoscope.tasks.metrics import read_at
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+__all__ = ["Cell", "Plan", "Replay", "base_run", "plan", "replay"]
+
+Measure = Callable[[Tensor], Tensor]
+Progress = Callable[[int, int], None]
+ALWAYS = ("resid_pre", "q", "k", "v")
+NEEDED_BESIDE = ((("pre", "post", "mlp_out"), ("resid_mid",)), (("embed", "pos_embed"), ("embed", "pos_embed")))
+"""What a sum needs of its other part, where one part is edited."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """`values [cell, example]`: the metric of every cell; `base [example]`: without any edit; and what was done."""
+
+    values: Tensor
+    base: Tensor
+    plan: Plan
+
+
+def replay(
+    model: GPT,
+    tokens: Int[Tensor, "example pos"],
+    cells: Sequence[Cell],
+    positions: Int[Tensor, "example read"],
+    measure: Callable[[Float[Tensor, "row read vocab"]], Float[Tensor, "row"]],
+    *,
+    budget: int | None = None,
+    progress: Progress = lambda done, total: None,
+    base: Run | None = None,
+) -> Replay:
+    """The metric of every cell, per example, exactly: what `run(model, tokens, cell)` would give, in double precision.
+
+    `positions` are where the logits are read, and `measure` makes one value of an example's reads. It is given all the
+    examples in order, of one cell after another, so its first axis is a multiple of their number.
+    `budget` bounds the activations' memory, in bytes (a quarter of what is free). `progress(done, total)` counts cells.
+    `base` is a run from `base_run`, where one is at hand.
+    Raises NanoscopeError for a site that the model does not have, or a budget in which no cell fits.
+    """
+    base = base_run(model, tokens, _named(cells)) if base is None else base
+    planned = plan(model, tokens, cells, positions, budget=budget, base=base)
+    with torch.inference_mode():
+        read = read_at(base.logits, positions)
+        unedited = measure(read).double().cpu()
+        values = unedited.repeat(len(cells), 1)
+        ground = make_ground(model, base.cache, positions.cpu().numpy(), planned.most_tokens)
+        done = planned.trivial
+        progress(done, len(cells))
+        for pack in planned.packs:
+            found = measure(_pack_logits(ground, planned, pack, read)).double().cpu()
+            values[torch.from_numpy(pack.cells)] = found.unflatten(0, (len(pack.cells), -1))
+            done += len(pack.cells)
+            progress(done, len(cells))
+    return Replay(values.clone(), unedited.clone(), planned)
+
+
+def plan(
+    model: GPT,
+    tokens: Int[Tensor, "example pos"],
+    cells: Sequence[Cell],
+    positions: Int[Tensor, "example read"],
+    *,
+    budget: int | None = None,
+    base: Run | None = None,
+) -> Plan:
+    """What `replay` with the same arguments would do; printing it explains it. Costs one run of the model."""
+    for cell in cells:
+        for edit in cell:
+            check_site(edit.site, model, tokens.shape[1])
+    base = base_run(model, tokens, _named(cells)) if base is None else base
+    with torch.inference_mode():
+        return make_plan(model, base.cache, cells, positions.cpu().numpy(), budget)
+
+
+def base_run(model: GPT, tokens: Int[Tensor, "example pos"], names: Iterable[str]) -> Run:
+    """A plain run with all that cells need which edit these activations: what they are replayed on."""
+    if model.training:
+        raise NanoscopeError("the model is in training mode, where dropout is random; call model.eval() first")
+    wanted = {*ALWAYS, *names}
+    for edited, beside in NEEDED_BESIDE:
+        wanted.update(beside if wanted.intersection(edited) else ())
+    return run(model, tokens, keep=wanted)
+
+
+def _named(cells: Sequence[Cell]) -> set[str]:
+    return {edit.site.name for cell in cells for edit in cell}
+
+
+def _pack_logits(ground: Ground, planned: Plan, pack: Pack, read: Tensor) -> Float[Tensor, "row read vocab"]:
+    """The logits that the metric reads, of all examples of a pack's cells: the base run's, where nothing changes."""
+    logits = read.repeat(len(pack.cells), 1, 1)
+    cells = [planned.placed[cell] for cell in pack.cells]
+    for rows in pack.rows:
+        replay_rows(ground, cells, rows, logits)
+    return logits

@@ -1,0 +1,259 @@
+"""Which cells are run together, in what order, and what it costs: the plan of a sweep.
+
+Costs are counted from the positions that `change.spread` finds, not estimated: two operations for each multiplication
+and addition of the linear layers, of attention over the keys that a query may see, and of the unembedding at the
+reads that change. A cell whose reads cannot change costs nothing and is not run. The others are ordered by where their
+change begins, so that those with suffixes of one length meet, and packed until a pack would need more memory than the
+budget, or more tokens than are of use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.interventions.replay.changes import Cell, Flow, LayerFlow, Mask, Placed, placed, read_mask, seeds, spread
+from nanoscope.interventions.run import Cache
+from nanoscope.model.config import GPTConfig
+from nanoscope.model.gpt import GPT
+
+SHARE_OF_FREE_MEMORY = 0.25
+USEFUL_TOKENS_ON_CPU = 4096
+"""More tokens at once make no matrix product faster, and leave the processor's cache (benchmarks/README.md)."""
+WIDTHS_PER_TOKEN = 22
+"""Floats that a token needs at the worst moment, in units of d_model; held to measured memory by a benchmark."""
+WIDTHS_PER_TOKEN_WITHOUT_MLP = 14
+COPIES_OF_LOGITS = 4
+"""The logits themselves, and what a metric makes of them (log-probabilities, probabilities)."""
+MASKS_AT_ONCE = 1 << 22
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Cells whose metric is measured together, and their rows `cell * examples + example` in the parts that are run."""
+
+    cells: np.ndarray
+    rows: tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep will do. Printing it explains it."""
+
+    packs: tuple[Pack, ...] = field(repr=False)
+    placed: tuple[tuple[Placed, ...], ...] = field(repr=False)
+    cells: int
+    trivial: int
+    """Cells that cannot change what the metric reads: they have the base run's value, exactly."""
+    examples: int
+    needed_flops: float
+    plain_flops: float
+    """What one full forward per cell would take."""
+    most_tokens: int
+    """How many tokens a replay has at once, at most."""
+    peak_bytes: int
+    """Of activations, beside the weights and the cached runs."""
+    budget: int
+
+    @property
+    def forwards_saved(self) -> float:
+        """How many full forwards of all examples the work left out amounts to."""
+        return self.cells * (1 - self.needed_flops / self.plain_flops) if self.cells else 0.0
+
+    def explain(self) -> str:
+        """The plan in words."""
+        share = self.needed_flops / self.plain_flops if self.plain_flops else 0.0
+        runs = sum(len(pack.rows) for pack in self.packs)
+        return "\n".join(
+            [
+                f"{self.cells:,} cells of {self.examples} examples, {self.trivial:,} of them exactly without effect",
+                f"{runs:,} replays instead of {self.cells:,} forwards; work of {self.forwards_saved:,.1f} forwards saved",
+                f"{self.needed_flops / 1e9:,.2f} GFLOP needed, {self.plain_flops / 1e9:,.2f} in a plain loop ({share:.1%})",
+                f"at most {self.peak_bytes / 2**20:,.1f} MiB of activations at once (budget {self.budget / 2**20:,.0f} MiB)",
+            ]
+        )
+
+    __str__ = explain
+
+
+def make_plan(model: GPT, base: Cache, cells: Sequence[Cell], positions: np.ndarray, budget: int | None) -> Plan:
+    """Plan the cells on a base run; `positions [example, read]` are where the metric reads the logits."""
+    examples, length = base["resid_pre", 0].shape[:2]
+    budget = default_budget(model) if budget is None else budget
+    parts = tuple(tuple(placed(edit, base) for edit in cell) for cell in cells)
+    costs = _costs(model.config, parts, read_mask(positions, length))
+    sizes = _Sizes.of(model, positions.size, budget, int(costs.tokens.max(initial=1)))
+    packs, held = _pack(costs, sizes)
+    return Plan(
+        packs=packs,
+        placed=parts,
+        cells=len(cells),
+        trivial=len(cells) - sum(len(pack.cells) for pack in packs),
+        examples=examples,
+        needed_flops=float(costs.flops.sum()),
+        plain_flops=float(len(cells) * examples * forward_flops(model.config, length)),
+        most_tokens=max((tokens for tokens, _ in held), default=0),
+        peak_bytes=max((sizes.bytes(*one) for one in held), default=0),
+        budget=budget,
+    )
+
+
+def default_budget(model: GPT) -> int:
+    """A quarter of the memory that is free on the model's device, in bytes."""
+    if model.device.type == "cuda":
+        return int(SHARE_OF_FREE_MEMORY * torch.cuda.mem_get_info(model.device)[0])
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):
+        free = 4 << 30  # a system that does not say: an ordinary laptop's
+    return int(SHARE_OF_FREE_MEMORY * free)
+
+
+def bytes_per_token(config: GPTConfig, item: int) -> int:
+    """Memory that one token of a pack takes at the worst moment."""
+    return item * config.n_embd * (WIDTHS_PER_TOKEN_WITHOUT_MLP if config.attention_only else WIDTHS_PER_TOKEN)
+
+
+def forward_flops(config: GPTConfig, length: int) -> int:
+    """Operations of one full forward of one text, logits at all positions."""
+    layer = _linear(config) * length + 2 * config.n_embd * length * (length + 1)
+    return config.n_layer * layer + 2 * config.n_embd * config.vocab_size * length
+
+
+def _linear(config: GPTConfig) -> int:
+    return 2 * config.n_embd**2 * (4 if config.attention_only else 12)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Per row `[cell, example]`: operations, the most tokens that it holds at once, where and in which layer it begins."""
+
+    flops: np.ndarray
+    tokens: np.ndarray
+    start: np.ndarray
+    entry: np.ndarray
+
+
+def _costs(config: GPTConfig, cells: Sequence[Sequence[Placed]], reads: Mask) -> Costs:
+    """Cost of every row, some cells at a time."""
+    examples, length = reads.shape
+    step = max(1, MASKS_AT_ONCE // reads.size)
+    found = []
+    for first in range(0, len(cells), step):
+        some = cells[first : first + step]
+        start = seeds(some, examples, length)
+        flow = spread(config, start, np.tile(reads, (len(some), 1)))
+        found.append([part.reshape(-1, examples) for part in _row_costs(config, flow)])
+    empty = [np.zeros((0, examples), dtype=int)] * 4
+    return Costs(*(np.concatenate(parts) for parts in zip(*(found or [empty]), strict=True)))
+
+
+def _row_costs(config: GPTConfig, flow: Flow) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Operations, most tokens, first position and first layer of each row; a row without a changed read costs 0."""
+    rows, length = flow.final.shape
+    flops, tokens = 2.0 * config.n_embd * config.vocab_size * flow.final.sum(1), flow.final.sum(1)
+    anywhere, entry = flow.embedded | flow.final, np.full(rows, config.n_layer)
+    square = 2 * config.n_embd**2
+    for number, layer in reversed(list(enumerate(flow.layers))):
+        site = layer.site
+        made = site["resid_pre"] & ~layer.absorbed[:, None]
+        flops += square * (site["resid_pre"] & layer.attended).sum(1) + square * 2 * made.sum(1)
+        flops += np.where(layer.absorbed, _through_residual(config, layer), _attention(config, layer))
+        flops += square * site["z"].sum(1)
+        if not config.attention_only:
+            flops += square * 4 * (site["resid_mid"].sum(1) + site["post"].sum(1))
+        anywhere = anywhere | site["resid_post"] | layer.own
+        tokens = np.maximum(tokens, np.maximum(site["resid_post"].sum(1), layer.own.sum(1)))
+        entry = np.where(site["resid_post"].any(1) | layer.own.any(1), number, entry)
+    alive = flow.final.any(1)
+    return flops * alive, tokens * alive, np.where(alive, anywhere.argmax(1), length), entry
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """What a token and a cell's logits take, and how much of both a pack may hold."""
+
+    token: int
+    logits: int
+    tokens: int
+    budget: int
+    useful_logits: float
+
+    @staticmethod
+    def of(model: GPT, reads: int, budget: int, longest: int) -> _Sizes:
+        """NanoscopeError where not even one row fits the budget."""
+        item = model.wte.weight.element_size()
+        token = bytes_per_token(model.config, item)
+        logits = COPIES_OF_LOGITS * reads * model.config.vocab_size * item
+        if budget < token * longest + logits:
+            need = (token * longest + logits) / 2**20
+            raise NanoscopeError(
+                f"one example of one cell needs {need:.3g} MiB; raise the budget, or pass fewer examples or shorter texts"
+            )
+        most, on_cpu = (budget - logits) // token, model.device.type == "cpu"
+        useful = max(USEFUL_TOKENS_ON_CPU, longest) if on_cpu else most
+        return _Sizes(token, logits, min(most, useful), budget, USEFUL_TOKENS_ON_CPU * token if on_cpu else budget)
+
+    def bytes(self, tokens: int, cells: int) -> int:
+        """Memory of a pack: of its largest part's tokens, and of all its cells' logits."""
+        return tokens * self.token + cells * self.logits
+
+    def hold(self, tokens: int, cells: int) -> bool:
+        """May a pack of several cells be as large?"""
+        small = tokens <= self.tokens and cells * self.logits <= self.useful_logits
+        return small and self.bytes(tokens, cells) <= self.budget
+
+
+def _attention(config: GPTConfig, layer: LayerFlow) -> np.ndarray:
+    """Scores and mixing over all the keys that each query sees."""
+    return 4 * config.n_embd * (layer.attended @ np.arange(1, layer.attended.shape[1] + 1))
+
+
+def _through_residual(config: GPTConfig, layer: LayerFlow) -> np.ndarray:
+    """The same over the past, and over the residual stream in place of the own keys and values."""
+    queries, past, own = layer.attended.sum(1), layer.own.argmax(1), layer.own.sum(1)
+    return queries * (4 * config.n_embd * (past + config.n_head * own) + 4 * config.n_embd**2)
+
+
+def _pack(costs: Costs, sizes: _Sizes) -> tuple[tuple[Pack, ...], list[tuple[int, int]]]:
+    """Cells in order of the layer and position where their change begins, and of each pack `(most tokens, cells)`."""
+    running = np.flatnonzero(costs.tokens.any(1))
+    first = costs.start[running].min(1), costs.entry[running].min(1)
+    ordered = running[np.lexsort((running, first[0], first[1]))]
+    cuts, tokens = [0], 0
+    for n, size in enumerate(costs.tokens[ordered].sum(1)):
+        if n > cuts[-1] and not sizes.hold(tokens + size, n + 1 - cuts[-1]):
+            cuts, tokens = [*cuts, n], 0
+        tokens += int(size)
+    groups = np.split(ordered, cuts[1:]) if len(ordered) else []
+    packs = tuple(_pack_of(group, costs, sizes.tokens) for group in groups)
+    return packs, [(min(sizes.tokens, int(costs.tokens[pack.cells].sum())), len(pack.cells)) for pack in packs]
+
+
+def _pack_of(chosen: np.ndarray, costs: Costs, cap: int) -> Pack:
+    """The rows of some cells, ordered so that equal suffixes lie together, in parts of at most `cap` tokens."""
+    examples = costs.tokens.shape[1]
+    local, example = np.nonzero(costs.tokens[chosen])
+    cell = chosen[local]
+    order = np.lexsort((example, cell, costs.entry[cell, example], costs.start[cell, example]))
+    local, example, cell = local[order], example[order], cell[order]
+    ends = np.cumsum(costs.tokens[cell, example])
+    parts, begun = [], 0
+    for end in _cuts(ends, cap):
+        parts.append(local[begun:end] * examples + example[begun:end])
+        begun = end
+    return Pack(chosen, tuple(parts))
+
+
+def _cuts(ends: np.ndarray, cap: int) -> list[int]:
+    """Where to cut rows whose tokens sum up to `ends`, so that no part has more than `cap`."""
+    cuts, before = [], 0
+    while not cuts or cuts[-1] < len(ends):
+        cuts.append(max(int(np.searchsorted(ends, before + cap, side="right")), (cuts[-1] if cuts else 0) + 1))
+        before = int(ends[cuts[-1] - 1])
+    return cuts

@@ -1,0 +1,99 @@
+"""Weight-space views of a model: norms folded away, and each head's matrices.
+
+Folding a norm's gain and bias into the matrices that read it, and centring what is written to the residual stream,
+changes no log-probability and makes weights comparable across components (TransformerLens's `fold_ln`,
+`center_writing_weights`, `center_unembed`; methods.md 0.4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.model.gpt import GPT
+from nanoscope.model.modules import Norm
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+@dataclass(frozen=True)
+class HeadWeights:
+    """Per-head matrices in the row convention (`q = x W_Q`), embeddings and unembedding, of a folded model."""
+
+    W_Q: Float[Tensor, "layer head d_model d_head"]
+    W_K: Float[Tensor, "layer head d_model d_head"]
+    W_V: Float[Tensor, "layer head d_model d_head"]
+    W_O: Float[Tensor, "layer head d_head d_model"]
+    W_E: Float[Tensor, "vocab d_model"]
+    W_U: Float[Tensor, "d_model vocab"]
+
+
+def require_foldable(model: GPT) -> None:
+    """Raise NanoscopeError where norms cannot be folded into weights."""
+    if model.config.norm != "layer" or model.ln_f is None:
+        raise NanoscopeError(
+            "only models with layer norm everywhere can be analysed by their weights, and this is none"
+        )
+
+
+def fold(model: GPT) -> GPT:
+    """A new model with the same log-probabilities whose layer norms only centre and scale.
+
+    Needs layer norm with a final norm. The result is untied and has biases; the model passed in is left as it was.
+    """
+    require_foldable(model)
+    config = model.config
+    folded = GPT(replace(config, bias=True, tied_head=False, head_bias=True)).to(model.device)
+    folded.eval().requires_grad_(False)
+    assert model.ln_f is not None
+    with torch.no_grad():
+        for name, parameter in folded.named_parameters():
+            parameter.fill_(1.0 if ".ln_" in name and name.endswith("weight") else 0.0)
+        folded.wte.weight.copy_(_centred(model.wte.weight))
+        folded.wpe.weight.copy_(_centred(model.wpe.weight))
+        for new, old in zip(folded.blocks, model.blocks, strict=True):
+            _fold_reader(new.attn.c_attn, old.attn.c_attn, old.ln_1)
+            _centre_writer(new.attn.c_proj, old.attn.c_proj)
+            if new.mlp is not None and old.mlp is not None and old.ln_2 is not None:
+                _fold_reader(new.mlp.c_fc, old.mlp.c_fc, old.ln_2)
+                _centre_writer(new.mlp.c_proj, old.mlp.c_proj)
+        _fold_reader(folded.lm_head, model.lm_head, model.ln_f)
+        folded.lm_head.weight.sub_(folded.lm_head.weight.mean(dim=0))
+        folded.lm_head.bias.sub_(folded.lm_head.bias.mean())
+    return folded
+
+
+def head_weights(model: GPT) -> HeadWeights:
+    """Each head's matrices, stacked over layers and heads, on the CPU (of a folded model, for comparisons)."""
+    heads, width = model.config.n_head, model.config.n_embd
+    reads = torch.stack([block.attn.c_attn.weight for block in model.blocks]).detach().cpu()
+    w_q, w_k, w_v = (part.unflatten(1, (heads, -1)).transpose(2, 3) for part in reads.split(width, dim=1))
+    writes = torch.stack([block.attn.c_proj.weight for block in model.blocks]).detach().cpu()
+    w_o = writes.unflatten(2, (heads, -1)).permute(0, 2, 3, 1)
+    embedding, unembedding = model.wte.weight.detach().cpu(), model.lm_head.weight.detach().cpu().T
+    return HeadWeights(w_q, w_k, w_v, w_o, embedding, unembedding)
+
+
+def _centred(weight: Tensor) -> Tensor:
+    return weight - weight.mean(dim=-1, keepdim=True)
+
+
+def _fold_reader(new: nn.Linear, old: nn.Linear, norm: Norm) -> None:
+    """`norm` then `old` equals a plain norm then `new`: gain into columns, bias through the matrix, rows centred."""
+    assert norm.weight is not None
+    gained = old.weight * norm.weight
+    new.weight.copy_(_centred(gained))
+    bias = torch.zeros_like(new.bias) if old.bias is None else old.bias
+    new.bias.copy_(bias if norm.bias is None else bias + old.weight @ norm.bias)
+
+
+def _centre_writer(new: nn.Linear, old: nn.Linear) -> None:
+    """What is written has mean zero over the residual axis, which every norm would subtract anyway."""
+    new.weight.copy_(old.weight - old.weight.mean(dim=0))
+    if old.bias is not None:
+        new.bias.copy_(_centred(old.bias))

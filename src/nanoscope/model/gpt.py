@@ -1,0 +1,154 @@
+"""The subject: a GPT with nanoGPT's parameter names, and its forward pass, the first schedule of `arithmetic`.
+
+Activations are read and changed by a `Tap`, an object passed to `forward`; nothing is ever attached to a module.
+
+Source: Radford et al. 2019 (GPT-2); karpathy/nanoGPT for names, initialisation and dropout.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.model.arithmetic import (
+    attend,
+    mix,
+    mlp_out,
+    mlp_post,
+    mlp_pre,
+    norm,
+    out,
+    pattern,
+    qkv,
+    scores,
+    visible_causally,
+)
+from nanoscope.model.config import GPTConfig
+from nanoscope.model.dropout import drop
+from nanoscope.model.modules import Block, Norm
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+
+@runtime_checkable
+class Tap(Protocol):
+    """What `GPT.forward` shows its activations to. The value it returns is the one that the model goes on with."""
+
+    def wants(self, name: str, layer: int | None) -> bool: ...
+    def __call__(self, name: str, layer: int | None, value: Tensor) -> Tensor: ...
+
+
+class GPT(nn.Module):
+    """nanoGPT's module, parameter by parameter; `forward` returns the logits at every position."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.transformer = nn.ModuleDict(
+            {
+                "wte": nn.Embedding(config.vocab_size, config.n_embd),
+                "wpe": nn.Embedding(config.block_size, config.n_embd),
+                "h": nn.ModuleList(Block(config) for _ in range(config.n_layer)),
+            }
+        )
+        if config.final_norm:
+            self.transformer["ln_f"] = Norm(config)
+        self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=config.head_bias)
+        if config.tied_head:
+            self.wte.weight = self.lm_head.weight
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """GPT-2's: normal with sd 0.02, residual projections smaller by the square root of their number."""
+        for name, parameter in self.named_parameters():
+            if name.endswith("c_proj.weight"):
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * self.config.n_layer))
+            elif name.endswith(".bias"):
+                nn.init.zeros_(parameter)
+            elif parameter.dim() >= 2:
+                nn.init.normal_(parameter, std=0.02)
+
+    @property
+    def wte(self) -> nn.Embedding:
+        return self.transformer["wte"]  # pyright: ignore[reportReturnType]
+
+    @property
+    def wpe(self) -> nn.Embedding:
+        return self.transformer["wpe"]  # pyright: ignore[reportReturnType]
+
+    @property
+    def blocks(self) -> list[Block]:
+        return list(self.transformer["h"])  # pyright: ignore[reportArgumentType, reportReturnType]
+
+    @property
+    def ln_f(self) -> Norm | None:
+        return self.transformer["ln_f"] if self.config.final_norm else None  # pyright: ignore[reportReturnType]
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of distinct parameters: a tied embedding counts once, positions count."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def device(self) -> torch.device:
+        return self.wte.weight.device
+
+    def forward(self, tokens: Int[Tensor, "batch pos"], tap: Tap | None = None) -> Float[Tensor, "batch pos vocab"]:
+        """Logits at all positions. A context that is too long is an error, never a silent cut."""
+        if tokens.shape[1] > self.config.block_size:
+            raise NanoscopeError(
+                f"{tokens.shape[1]} tokens do not fit the model's context of {self.config.block_size}; shorten the text"
+            )
+        x = self.embed(tokens, tap)
+        for layer, block in enumerate(self.blocks):
+            x = self.block(x, layer, block, tap)
+        return self.unembed(x, tap)
+
+    def embed(self, tokens: Int[Tensor, "batch pos"], tap: Tap | None = None) -> Float[Tensor, "batch pos d_model"]:
+        """Token plus position embeddings."""
+        embed = shown("embed", None, self.wte(tokens), tap)
+        positions = self.wpe.weight[: tokens.shape[1]].expand_as(embed)
+        return self._drop(embed + shown("pos_embed", None, positions, tap))
+
+    def block(self, x: Tensor, layer: int, block: Block, tap: Tap | None) -> Float[Tensor, "batch pos d_model"]:
+        """One layer: attention, then the MLP, each added to the residual stream."""
+        x = shown("resid_pre", layer, x, tap)
+        z = shown("z", layer, self._heads(x, layer, block, tap), tap)
+        x = x + shown("attn_out", layer, self._drop(out(z, block.attn)), tap)
+        if block.mlp is not None and block.ln_2 is not None:
+            x = shown("resid_mid", layer, x, tap)
+            pre = shown("pre", layer, mlp_pre(norm(x, block.ln_2), block.mlp), tap)
+            post = shown("post", layer, mlp_post(pre, block.mlp), tap)
+            x = x + shown("mlp_out", layer, self._drop(mlp_out(post, block.mlp)), tap)
+        return shown("resid_post", layer, x, tap)
+
+    def _heads(self, x: Tensor, layer: int, block: Block, tap: Tap | None) -> Float[Tensor, "batch pos head d_head"]:
+        q, k, v = (
+            shown(name, layer, value, tap)
+            for name, value in zip("qkv", qkv(norm(x, block.ln_1), block.attn), strict=True)
+        )
+        dropout = self.config.dropout if self.training else 0.0
+        fused = not dropout or x.device.type != "cpu"  # a CPU has no fused kernel with dropout
+        if fused and (tap is None or not (tap.wants("scores", layer) or tap.wants("pattern", layer))):
+            return attend(q, k, v, block.attn, dropout=dropout)
+        raw = shown("scores", layer, scores(q, k, block.attn), tap)
+        probabilities = pattern(raw, visible_causally(raw.shape[-2], raw.shape[-1], raw.device))
+        return mix(self._drop(shown("pattern", layer, probabilities, tap)), v)
+
+    def unembed(self, x: Float[Tensor, "*any d_model"], tap: Tap | None = None) -> Float[Tensor, "*any vocab"]:
+        """Final norm and unembedding of a residual stream."""
+        final = x if self.ln_f is None else norm(x, self.ln_f)
+        return self.lm_head(shown("ln_final", None, final, tap))
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return drop(x, self.config.dropout) if self.training else x
+
+
+def shown(name: str, layer: int | None, value: Tensor, tap: Tap | None) -> Tensor:
+    """The value, or what the tap puts in its place."""
+    return value if tap is None or not tap.wants(name, layer) else tap(name, layer, value)

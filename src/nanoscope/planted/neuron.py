@@ -1,0 +1,82 @@
+"""Planting a neuron whose answer is known: a detector of one token, put into any model with MLPs.
+
+The detector's direction u solves e_t . u = 1 for its token and 0 for all others, over the (centred) token embeddings.
+Everything else that is written to the residual stream before the neuron, positions, attention and earlier MLPs, is made
+to write nothing along u, so what the neuron reads there is its token and nothing more. Layer norm divides by a positive
+number, which cannot change a sign: the neuron is active exactly on its token, in any layer.
+
+What it writes is the direction that raises one token's logit alone, or nothing: then ablating it changes nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.model.gpt import GPT
+from nanoscope.model.modules import Norm
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+GAIN = 20.0
+TOLERANCE = 1e-3
+
+
+def plant_detector(model: GPT, token: int, layer: int, neuron: int, says: int | None = None, write: float = 1.0) -> GPT:
+    """A copy of the model in which one neuron of a layer is active on `token` only, and raises the logit of `says`.
+
+    Raises NanoscopeError for a model without MLPs, and where the embedding has no direction for one token alone.
+    """
+    if model.config.attention_only:
+        raise NanoscopeError("the model is attention-only, so no neuron can be planted in it; use a model with MLPs")
+    changed = copy.deepcopy(model)
+    block = changed.blocks[layer]
+    assert block.mlp is not None
+    assert block.ln_2 is not None
+    with torch.no_grad():
+        u = _alone(model.wte.weight, token, "embedding")
+        _clear(changed, layer, u / u.norm())
+        _read(block.mlp.c_fc, block.ln_2, neuron, u)
+        block.mlp.c_proj.weight[:, neuron] = 0.0 if says is None else write * _said(changed, says)
+    return changed
+
+
+def _alone(table: Float[Tensor, "token d_model"], token: int, name: str) -> Float[Tensor, "d_model"]:
+    """The shortest vector whose product with the centred row of `token` is 1, and with every other row 0."""
+    rows = (table - table.mean(dim=1, keepdim=True)).double()
+    wanted = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
+    wanted[token] = 1
+    found = torch.linalg.pinv(rows, rtol=1e-6) @ wanted
+    if (rows @ found - wanted).abs().max() > TOLERANCE:
+        raise NanoscopeError(f"the {name} has no direction for token {token} alone; use a wider model")
+    return found.to(table.dtype)
+
+
+def _clear(model: GPT, layer: int, unit: Float[Tensor, "d_model"]) -> None:
+    """Nothing but the token embedding writes along this direction before the neurons of `layer` read."""
+    model.wpe.weight.sub_(torch.outer(model.wpe.weight @ unit, unit))
+    writers = [block.attn.c_proj for block in model.blocks[: layer + 1]]
+    writers += [block.mlp.c_proj for block in model.blocks[:layer] if block.mlp is not None]
+    for writer in writers:
+        writer.weight.sub_(torch.outer(unit, unit @ writer.weight))
+        if writer.bias is not None:
+            writer.bias.sub_((writer.bias @ unit) * unit)
+
+
+def _read(c_fc: nn.Linear, norm: Norm, neuron: int, u: Float[Tensor, "d_model"]) -> None:
+    """Undo the norm's gain and bias, so that the neuron reads u; where there is a bias, be below 0 on other tokens."""
+    row = GAIN * (u if norm.weight is None else u / norm.weight)
+    c_fc.weight[neuron] = row
+    if c_fc.bias is not None:
+        c_fc.bias[neuron] = 0.0 if norm.bias is None else -(norm.bias @ row)
+
+
+def _said(model: GPT, token: int) -> Float[Tensor, "d_model"]:
+    """What raises the logit of one token, and all others' not, whatever the final norm's gain."""
+    gain = 1.0 if model.ln_f is None or model.ln_f.weight is None else model.ln_f.weight
+    return _alone(model.lm_head.weight * gain, token, "unembedding")

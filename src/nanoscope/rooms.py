@@ -1,0 +1,24 @@
+"""A room opens its modules when they are asked for, and shows them all to `dir` and to tab completion."""
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Any
+
+
+def opened(room: str, path: Iterable[str]) -> dict[str, Callable[..., Any]]:
+    """A package's `__getattr__` and `__dir__`, by name: set so, they do not keep type checkers from seeing a wrong name."""
+
+    def find(name: str) -> ModuleType:
+        if name not in modules():
+            raise AttributeError(f"{room} has no {name!r}")
+        return import_module(f"{room}.{name}")
+
+    def modules() -> list[str]:
+        return [module.name for module in iter_modules(path)]
+
+    def shown() -> list[str]:
+        return sorted({*vars(import_module(room)), *modules()} - {"opened"})
+
+    return {"__getattr__": find, "__dir__": shown}

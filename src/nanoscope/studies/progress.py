@@ -1,0 +1,126 @@
+"""How far a study is, and how long it will take: from the pace of the stages that have ended, and of the trainings.
+
+Seconds left: a running training's iterations at its own pace; of every other kind, the mean time of the stages that have
+ended times those that have not, over the number of processes. What has no pace yet has no estimate.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nanoscope.studies.plan import KINDS, Plan
+from nanoscope.studies.stages import Place, Record, Stage, Training
+
+
+@dataclass(frozen=True)
+class Line:
+    """The stages of one kind of one model (or comparison)."""
+
+    kind: str
+    label: str
+    done: int
+    running: int
+    waiting: int
+    seconds_left: float | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a display shows: a line for each kind and model, and the stages that have ended in this call, in order."""
+
+    lines: tuple[Line, ...]
+    ended: tuple[Record, ...]
+
+    @property
+    def done(self) -> int:
+        return sum(line.done for line in self.lines)
+
+    @property
+    def total(self) -> int:
+        return sum(line.done + line.running + line.waiting for line in self.lines)
+
+
+def summed(lines: Collection[Line]) -> tuple[Line, ...]:
+    """One line for each kind."""
+    parts = {kind: [line for line in lines if line.kind == kind] for kind in KINDS}
+    return tuple(_sum(kind, part) for kind, part in parts.items() if part)
+
+
+def _sum(kind: str, lines: list[Line]) -> Line:
+    left = [line.seconds_left for line in lines]
+    known = None if None in left else sum(seconds for seconds in left if seconds is not None)
+    done, running, waiting = (sum(getattr(line, name) for line in lines) for name in ("done", "running", "waiting"))
+    return Line(kind, "", done, running, waiting, known)
+
+
+class Pace:
+    """Watches trainings by the metrics that they write; the pace of each is counted from when it was first seen."""
+
+    def __init__(self, plan: Plan, place: Place) -> None:
+        self.plan, self.place = plan, place
+        self.first: dict[str, tuple[float, int]] = {}
+
+    def lines(self, records: Mapping[str, Record], running: Mapping[str, str], slots: int) -> tuple[Line, ...]:
+        """The state of all stages; `running` gives a note for each that is running."""
+        groups: dict[tuple[str, str], list[Stage]] = {}
+        for stage in self.plan.stages:
+            groups.setdefault((stage.kind, stage.label), []).append(stage)
+        means = self._means(records)
+        return tuple(self._line(*of, part, records, running, means, slots) for of, part in groups.items())
+
+    def _line(
+        self,
+        kind: str,
+        label: str,
+        stages: list[Stage],
+        records: Mapping[str, Record],
+        running: Mapping[str, str],
+        means: Mapping[str, float],
+        slots: int,
+    ) -> Line:
+        under_way = [stage for stage in stages if stage.name in running]
+        done = sum(stage.name in records for stage in stages)
+        waiting = len(stages) - done - len(under_way)
+        notes = [running[stage.name] or stage.name for stage in under_way][:1]
+        left = 0.0 if done == len(stages) else None
+        if kind in means and left is None:
+            left = means[kind] * (len(stages) - done) / max(1, slots)
+        if kind == "train" and under_way:
+            left, notes = self._training(under_way[0], running)
+        return Line(kind, label, done, len(under_way), waiting, left, *notes)
+
+    def _means(self, records: Mapping[str, Record]) -> dict[str, float]:
+        seconds: dict[str, list[float]] = {}
+        for stage in self.plan.stages:
+            if stage.name in records:
+                seconds.setdefault(stage.kind, []).append(records[stage.name].seconds)
+        return {kind: sum(taken) / len(taken) for kind, taken in seconds.items()}
+
+    def _training(self, stage: Stage, running: Mapping[str, str]) -> tuple[float | None, list[str]]:
+        """Seconds left of one training, and where it is."""
+        assert isinstance(stage.work, Training)
+        assert stage.work.member.recipe is not None
+        total = stage.work.member.recipe.iterations
+        last = last_metrics(self.place.model(stage.work.member) / "metrics.jsonl")
+        step, now = last.get("step", -1) + 1, time.monotonic()
+        began, first = self.first.setdefault(stage.name, (now, step))
+        left = (now - began) / (step - first) * (total - step) if step > first else None
+        loss = f", loss {last['loss']:.3f}" if last.get("loss") is not None else ""
+        note = f"{min(step, total):,} of {total:,} iterations{loss}"
+        return left, [f"{note}; {running[stage.name]}" if running[stage.name] else note]
+
+
+def last_metrics(path: Path) -> dict[str, Any]:
+    """The last whole line of a metrics file that is being written."""
+    if not path.exists():
+        return {}
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 400))
+        lines = [line for line in file.read().decode().splitlines() if line.startswith("{") and line.endswith("}")]
+    return json.loads(lines[-1]) if lines else {}

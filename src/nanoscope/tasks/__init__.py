@@ -1,0 +1,22 @@
+"""Pairs of token sequences that differ only in what makes the answer knowable, and the metrics read from them."""
+
+from nanoscope.rooms import opened
+from nanoscope.tasks.natural import natural_copies, natural_lookups
+from nanoscope.tasks.synthetic import Repeats, alphabet, lengths_that_fit, repeated, repeats, shuffled, suffix_lookup
+from nanoscope.tasks.task import Task, pair
+
+__all__ = [
+    "Repeats",
+    "Task",
+    "alphabet",
+    "lengths_that_fit",
+    "natural_copies",
+    "natural_lookups",
+    "pair",
+    "repeated",
+    "repeats",
+    "shuffled",
+    "suffix_lookup",
+]
+
+globals().update(opened(__name__, __path__))

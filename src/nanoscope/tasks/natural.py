@@ -1,0 +1,63 @@
+"""Tasks of real text: copies of it, and places whose context has occurred before in the window (methods.md 1.4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from nanoscope.seeds import seed_for
+from nanoscope.tasks.task import Task, long_tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+
+def natural_copies(
+    text: Int[Tensor, "pos"], length: int, examples: int, *labels: object, start: int | None = None
+) -> Task:
+    """Control (iv): clean `[n][n]`, corrupt `[n'][n]`, with n and n' chunks of real text."""
+    rng = np.random.default_rng(seed_for("natural", length, *labels))
+    places = rng.integers(0, len(text) - length, (2, examples))
+    block, other = (np.stack([text[p : p + length].numpy() for p in row]) for row in places)
+    before = np.full((examples, 0 if start is None else 1), start or 0)
+    positions = np.tile(before.shape[1] + length + np.arange(length - 1), (examples, 1))
+    return Task(
+        clean=long_tensor(np.concatenate([before, block, block], axis=1)),
+        corrupt=long_tensor(np.concatenate([before, other, block], axis=1)),
+        answer=long_tensor(block[:, 1:]),
+        wrong=long_tensor(other[:, 1:]),
+        positions=long_tensor(positions),
+    )
+
+
+def natural_lookups(
+    windows: Int[Tensor, "window size"], text: Int[Tensor, "pos"], match: int, *labels: object, start: int | None = None
+) -> Task | None:
+    """Control (v): real text where the last `match` tokens occurred before in the window; in the corrupt text that
+    earlier occurrence, with what followed it, is overwritten by text from elsewhere. One read per window, the last there
+    is beyond the first quarter; the answer is the text's own next token. None where no window has such a place."""
+    rng = np.random.default_rng(seed_for("lookups", match, *labels))
+    found = [(row, place) for row in windows.numpy() if (place := _last_lookup(row, match)) is not None]
+    if not found:
+        return None
+    clean = np.stack([row for row, _ in found])
+    corrupt = clean.copy()
+    for row, (_, (before, _)) in zip(corrupt, found, strict=True):
+        elsewhere = int(rng.integers(0, len(text) - match - 1))
+        row[before - match + 1 : before + 2] = text[elsewhere : elsewhere + match + 1].numpy()
+    reads = np.array([[at] for _, (_, at) in found])
+    answer = np.take_along_axis(clean, reads + 1, axis=1)
+    head = np.full((len(found), 0 if start is None else 1), start or 0)
+    whole, overwritten = (long_tensor(np.concatenate([head, side], axis=1)) for side in (clean, corrupt))
+    return Task(whole, overwritten, long_tensor(answer), long_tensor(answer), long_tensor(reads + head.shape[1]))
+
+
+def _last_lookup(row: np.ndarray, match: int) -> tuple[int, int] | None:
+    """The last position of a window whose last `match` tokens ended at an earlier position, apart from themselves."""
+    for at in range(len(row) - 2, max(match, len(row) // 4), -1):
+        for before in range(at - match - 1, match - 2, -1):
+            if (row[before - match + 1 : before + 1] == row[at - match + 1 : at + 1]).all():
+                return before, at
+    return None

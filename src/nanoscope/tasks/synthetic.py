@@ -1,0 +1,218 @@
+"""Tasks of random symbols: repeated sequences and their controls, and lookups by suffixes.
+
+Control numbers are those of methods.md 1.4; Olsson et al. 2022 for the sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.seeds import seed_for
+from nanoscope.tasks.task import Task, long_tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+
+LENGTHS = (17, 23, 29, 37, 41, 53)
+
+SHORT_LENGTHS = (5, 7, 11)
+
+MIN_COUNT = 500
+
+PREFIX_ROOM = 6
+
+FEWEST_SYMBOLS = 8
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Sequences `[example, pos]` of one random block, copied `copies` times after a random prefix.
+
+    `first[i]` is where the first copy of example i begins; every copy has `length` tokens, none twice.
+    """
+
+    tokens: Tensor
+    first: Tensor
+    length: int
+    copies: int
+
+
+def alphabet(tokens: Int[Tensor, "pos"], symbols: int, minimum: int = MIN_COUNT) -> Int[Tensor, "symbol"]:
+    """The tokens that occur at least `minimum` times in a text: the symbols a model has had a chance to learn.
+
+    In a short text the minimum is one in 2,000, and at least one occurrence. NanoscopeError below eight such tokens.
+    """
+    enough = max(1, min(minimum, len(tokens) // 2000))
+    found = torch.nonzero(torch.bincount(tokens, minlength=symbols)[:symbols] >= enough).flatten()
+    if len(found) < FEWEST_SYMBOLS:
+        raise NanoscopeError(
+            f"only {len(found)} symbols occur often enough in the text; at least {FEWEST_SYMBOLS} are needed"
+        )
+    return found
+
+
+def lengths_that_fit(context: int, symbols: int) -> tuple[int, ...]:
+    """Block lengths of which two copies and a random prefix fit the context, drawn without replacement.
+
+    At least two, wherever possible: a head that looks back a fixed distance is perfect at one length.
+    """
+    fitting = [length for length in LENGTHS if 2 * length + PREFIX_ROOM <= context and length < symbols]
+    short = [length for length in SHORT_LENGTHS if 2 * length + 2 <= context and length < symbols]
+    chosen = fitting if len(fitting) > 1 else short + fitting
+    if not chosen:
+        raise NanoscopeError(f"a context of {context} tokens and {symbols} symbols is too small for repeated sequences")
+    return tuple(chosen)
+
+
+def repeats(
+    symbols: Int[Tensor, "symbol"], length: int, context: int, examples: int, start: int | None, *labels: object
+) -> Repeats:
+    """`[start?][random prefix][c][c]...`, as many whole copies as fit behind the longest prefix."""
+    rng = np.random.default_rng(seed_for("repeats", length, *labels))
+    room = context - (start is not None)
+    longest = min(length, room - 2 * length)
+    copies = (room - longest) // length
+    prefixes = rng.integers(0, longest + 1, examples)
+    rows = [_repeated_row(rng, symbols.numpy(), length, copies, int(p), longest, start) for p in prefixes]
+    first = torch.from_numpy(prefixes) + (start is not None)
+    return Repeats(torch.from_numpy(np.stack(rows)), first, length, copies)
+
+
+def _repeated_row(
+    rng: np.random.Generator,
+    symbols: np.ndarray,
+    length: int,
+    copies: int,
+    prefix: int,
+    longest: int,
+    start: int | None,
+) -> np.ndarray:
+    """One sequence; the tail that makes all equally long goes on copying, which changes nothing before it."""
+    block = rng.choice(symbols, length, replace=False)
+    before = rng.choice(np.setdiff1d(symbols, block), prefix) if prefix else block[:0]
+    after = np.resize(block, longest - prefix)
+    head = [] if start is None else [[start]]
+    return np.concatenate([*head, before, *[block] * copies, after]).astype(np.int64)
+
+
+def repeated(
+    symbols: Int[Tensor, "symbol"],
+    length: int,
+    examples: int,
+    *labels: object,
+    prefix: int = 4,
+    start: int | None = None,
+    reads: Sequence[int] | None = None,
+) -> Task:
+    """The paired design: clean `[prefix][c][c]`, corrupt `[prefix][c'][c]`, with c' of other symbols than c.
+
+    Reads are the tokens of the second copy but the last (or those in `reads`, counted within the copy); the answer is
+    the token that followed in the first copy, the wrong answer a symbol that stands nowhere in either text (where too
+    few are left, what followed at that place in c').
+    """
+    rng = np.random.default_rng(seed_for("repeated", length, *labels))
+    pool = symbols.numpy()
+    block = np.stack([rng.choice(pool, length, replace=False) for _ in range(examples)])
+    other = np.stack([_other_block(rng, pool, row) for row in block])
+    before = np.stack([_prefix(rng, pool, row, prefix, start) for row in block])
+    inside = np.asarray(range(length - 1) if reads is None else reads)
+    positions = np.tile(before.shape[1] + length + inside, (examples, 1))
+    return Task(
+        clean=long_tensor(np.concatenate([before, block, block], axis=1)),
+        corrupt=long_tensor(np.concatenate([before, other, block], axis=1)),
+        answer=long_tensor(block[:, inside + 1]),
+        wrong=long_tensor(
+            np.stack([_strangers(rng, pool, *rows) for rows in zip(block, other, before, strict=True)])[:, inside]
+        ),
+        positions=long_tensor(positions),
+    )
+
+
+def shuffled(task: Task, length: int, *labels: object) -> Task:
+    """Control (iii): the corrupt first copy holds the clean one's own symbols in another order."""
+    rng = np.random.default_rng(seed_for("shuffled", *labels))
+    first = task.clean.shape[1] - 2 * length
+    corrupt = task.clean.numpy().copy()
+    corrupt[:, first : first + length] = rng.permuted(corrupt[:, first : first + length], axis=1)
+    inside = task.positions.numpy() - length + 1
+    wrong = np.take_along_axis(corrupt, inside, axis=1)
+    return Task(task.clean, long_tensor(corrupt), task.answer, long_tensor(wrong), task.positions)
+
+
+def suffix_lookup(
+    symbols: Int[Tensor, "symbol"],
+    suffix: int,
+    length: int,
+    examples: int,
+    *labels: object,
+    start: int | None = None,
+) -> Task:
+    """Control (vi): only the last `suffix` tokens together identify what follows; fewer are ambiguous by design.
+
+    Two places in a random text end in the same `suffix - 1` tokens and go on differently; the query repeats one of
+    them. In the corrupt text the two continuations are exchanged, so answer and wrong answer change places.
+    """
+    rng = np.random.default_rng(seed_for("suffix", suffix, *labels))
+    pool = symbols.numpy()
+    rows = [_lookup_row(rng, pool, suffix, length, start) for _ in range(examples)]
+    clean, corrupt, answer, wrong = (np.stack(part) for part in zip(*rows, strict=True))
+    positions = np.full((examples, 1), clean.shape[1] - 1)
+    return Task(
+        long_tensor(clean), long_tensor(corrupt), long_tensor(answer), long_tensor(wrong), long_tensor(positions)
+    )
+
+
+def _lookup_row(
+    rng: np.random.Generator, pool: np.ndarray, suffix: int, length: int, start: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    drawn = rng.choice(pool, suffix + 3, replace=False)
+    shared, (one, two, right, wrong) = drawn[: suffix - 1], (int(symbol) for symbol in drawn[suffix - 1 :])
+    filler = np.setdiff1d(pool, drawn)
+    room = length - 3 * suffix - 2 - (start is not None)
+    cut = np.sort(rng.integers(0, room + 1, 2))
+    gaps = np.split(rng.choice(filler, room), cut)
+    swap = rng.random() < 0.5
+    first, second = (two, one) if swap else (one, two)
+
+    def text(right: int, wrong: int) -> np.ndarray:
+        after = {one: right, two: wrong}
+        head = [] if start is None else [[start]]
+        keys = [[first, *shared, after[first]], [second, *shared, after[second]], [one, *shared]]
+        return np.concatenate([*head, gaps[0], keys[0], gaps[1], keys[1], gaps[2], keys[2]]).astype(np.int64)
+
+    return text(right, wrong), text(wrong, right), np.array([right]), np.array([wrong])
+
+
+def _other_block(rng: np.random.Generator, pool: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """A draw without replacement that shares no symbol with `block`, or, where too few are left, no place."""
+    outside = np.setdiff1d(pool, block)
+    if len(outside) >= len(block):
+        return rng.choice(outside, len(block), replace=False)
+    while True:
+        other = rng.choice(pool, len(block), replace=False)
+        if not (other == block).any():
+            return other
+
+
+def _strangers(
+    rng: np.random.Generator, pool: np.ndarray, block: np.ndarray, other: np.ndarray, before: np.ndarray
+) -> np.ndarray:
+    """For each place of a block but the last, a symbol absent from the texts, or what follows it in `other`."""
+    absent = np.setdiff1d(pool, np.concatenate([block, other, before]))
+    return rng.choice(absent, len(block) - 1) if len(absent) else other[1:]
+
+
+def _prefix(
+    rng: np.random.Generator, pool: np.ndarray, block: np.ndarray, length: int, start: int | None
+) -> np.ndarray:
+    outside = np.setdiff1d(pool, block)
+    head = np.array([] if start is None else [start], dtype=np.int64)
+    return np.concatenate([head, rng.choice(outside, length if len(outside) else 0)])

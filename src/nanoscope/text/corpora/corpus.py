@@ -1,0 +1,43 @@
+"""A text with a name, a checksum, a vocabulary by characters, and nanoGPT's split: the first 90 % train, the rest validates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nanoscope.files import sha256
+from nanoscope.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+    from torch import Tensor
+
+TRAIN_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text with a name. `train` and `val` are nanoGPT's split, as text."""
+
+    name: str
+    text: str = field(repr=False)
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.text.encode())
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary.of(self.text)
+
+    @property
+    def train(self) -> str:
+        return self.text[: int(len(self.text) * TRAIN_SHARE)]
+
+    @property
+    def val(self) -> str:
+        return self.text[int(len(self.text) * TRAIN_SHARE) :]
+
+    def split(self, vocabulary: Vocabulary) -> tuple[Int[Tensor, "pos"], Int[Tensor, "pos"]]:
+        """Train and validation tokens under a vocabulary."""
+        return vocabulary.encode(self.train), vocabulary.encode(self.val)

@@ -1,0 +1,322 @@
+"""Training: nanoGPT's recipe in one readable loop that can be killed at any moment and goes on bit for bit.
+
+Everything random in iteration i (its batch, its dropout masks) is drawn from a stream named by (seed, i), so the state
+of a run is its weights, its optimizer and i, and nothing else.
+
+A run's folder: `recipe.json`, `stretches.json`, `metrics.jsonl`, `checkpoints/step_00001234/`, `resume_00001234/`, `final/`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from nanoscope import files
+from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
+from nanoscope.errors import NanoscopeError
+from nanoscope.model.gpt import GPT
+from nanoscope.seeds import seed_for
+from nanoscope.text.corpora.corpus import Corpus
+from nanoscope.text.vocabulary import Vocabulary
+from nanoscope.training import stretches
+from nanoscope.training.allocator import freed_memory_kept
+from nanoscope.training.batches import Batches, EchoBatches, TextBatches
+from nanoscope.training.evaluate import consecutive_windows, evaluate, mean_loss
+from nanoscope.training.recipe import ONE_THREAD, Machine, Recipe, learning_rate, scheduled
+
+RESUME_SECONDS = 30.0
+
+
+class Moment(NamedTuple):
+    """What a progress display is told after each iteration."""
+
+    step: int
+    total: int
+    loss: float
+    val_loss: float | None
+    seconds_left: float
+
+
+def make_optimizer(model: GPT, recipe: Recipe) -> torch.optim.AdamW:
+    """Fused AdamW with weight decay on matrices only (nanoGPT's `configure_optimizers`)."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas, fused=True)
+
+
+def make_batches(recipe: Recipe, tokens: Tensor, symbols: int) -> Batches:
+    """The source of windows that the recipe trains on."""
+    text = TextBatches(tokens, recipe.model.block_size)
+    return text if recipe.data == "text" else EchoBatches(text, symbols)
+
+
+def update(
+    model: Callable[[Tensor], Tensor],
+    optimizer: torch.optim.Optimizer,
+    batches: Batches,
+    recipe: Recipe,
+    iteration: int,
+) -> Tensor:
+    """One iteration: accumulate gradients over the micro-batches, clip, step. Gives the mean loss, a 0-d tensor."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    device = parameters[0].device
+    torch.manual_seed(seed_for("dropout", recipe.seed, iteration))
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(recipe, iteration)
+    total = torch.zeros((), device=device)
+    for micro in range(recipe.accumulation):
+        window = batches.draw("train", recipe.seed, iteration, micro, size=recipe.batch_size).to(device)
+        with _precision(recipe, device):
+            loss = mean_loss(model, window) / recipe.accumulation
+        loss.backward()
+        total += loss.detach()
+    if recipe.grad_clip:
+        torch.nn.utils.clip_grad_norm_(parameters, recipe.grad_clip)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return total
+
+
+def validation_windows(recipe: Recipe, tokens: Tensor, symbols: int) -> Tensor:
+    """The fixed windows that the curve of validation losses is measured on."""
+    return make_batches(recipe, tokens, symbols).draw("validation", size=recipe.eval_windows)
+
+
+def train(
+    recipe: Recipe,
+    corpus: Corpus,
+    folder: Path,
+    machine: Machine = ONE_THREAD,
+    progress: Callable[[Moment], None] = lambda moment: None,
+) -> Checkpoint:
+    """Train as the recipe says, or go on where an earlier call in the same folder stopped.
+
+    Returns the final checkpoint, whose `training` holds the recipe and the loss over the whole validation split.
+    Raises NanoscopeError where the folder belongs to another recipe or another run is writing it.
+    """
+    material = _Material.of(recipe, corpus)
+    recipe = replace(recipe, model=replace(recipe.model, vocab_size=len(material.vocabulary)))
+    with files.only_writer(folder), _threads(machine.threads), freed_memory_kept():
+        files.remove_leftovers(folder)
+        files.remove_leftovers(folder / "checkpoints")
+        _claim(folder, recipe, corpus, machine)
+        if not (folder / "final").exists():
+            _loop(recipe, material, folder, machine, progress)
+        return load(folder / "final")
+
+
+@dataclass(frozen=True)
+class _Material:
+    """All that a training is made from; making it finds out whether the text suffices."""
+
+    corpus: Corpus
+    vocabulary: Vocabulary
+    val_tokens: Tensor
+    batches: Batches
+    val_windows: Tensor
+
+    @staticmethod
+    def of(recipe: Recipe, corpus: Corpus) -> _Material:
+        vocabulary = corpus.vocabulary
+        train_tokens, val_tokens = corpus.split(vocabulary)
+        batches = make_batches(recipe, train_tokens, len(vocabulary))
+        return _Material(
+            corpus, vocabulary, val_tokens, batches, validation_windows(recipe, val_tokens, len(vocabulary))
+        )
+
+
+def _loop(
+    recipe: Recipe, material: _Material, folder: Path, machine: Machine, progress: Callable[[Moment], None]
+) -> None:
+    model, optimizer, first = _start(recipe, folder, machine)
+    ran = _begin_stretch(recipe, folder, machine, first)
+    runnable = torch.compile(model) if machine.compile else model
+    metrics, pace, saved_at = _Metrics(folder, first), _Pace(recipe.iterations - first), time.monotonic()
+    for iteration in range(first, recipe.iterations):
+        if scheduled(recipe, iteration):
+            _save_step(model, material, recipe, machine, ran, folder, iteration)
+        val_loss = evaluate(model, material.val_windows) if iteration % recipe.eval_every == 0 else None
+        loss = float(update(runnable, optimizer, material.batches, recipe, iteration))  # pyright: ignore[reportArgumentType]
+        if not math.isfinite(loss):
+            raise NanoscopeError(f"the loss became {loss} at iteration {iteration}; lower the learning rate")
+        metrics.add(iteration, loss, val_loss, learning_rate(recipe, iteration))
+        progress(Moment(iteration + 1, recipe.iterations, loss, val_loss, pace.seconds_left(iteration + 1 - first)))
+        if time.monotonic() - saved_at > RESUME_SECONDS:
+            _save_resume(model, optimizer, folder, iteration + 1)
+            saved_at = time.monotonic()
+    whole = consecutive_windows(material.val_tokens, recipe.model.block_size)
+    losses = {"val_loss": evaluate(model, whole), "val_loss_own_data": evaluate(model, material.val_windows)}
+    metrics.add(recipe.iterations, None, losses["val_loss_own_data"], 0.0)
+    _save_step(model, material, recipe, machine, ran, folder, recipe.iterations)
+    told = _told(recipe, machine, ran, recipe.iterations) | losses
+    save(Checkpoint(model, material.vocabulary, material.corpus.name, told), folder / "final")
+    for path in folder.glob("resume_*"):
+        _remove(path)
+
+
+def checkpoints(folder: Path) -> dict[int, Path]:
+    """The scheduled checkpoints of a run, by step."""
+    return {int(path.name.removeprefix("step_")): path for path in sorted((folder / "checkpoints").glob("step_*"))}
+
+
+def seconds_per_iteration(recipe: Recipe, corpus: Corpus, machine: Machine, iterations: int = 20) -> float:
+    """Time a few iterations on a model that is thrown away (median, seconds)."""
+    recipe = replace(recipe, model=replace(recipe.model, vocab_size=len(corpus.vocabulary)))
+    with _threads(machine.threads), freed_memory_kept():
+        model = GPT(recipe.model).to(machine.device).train()
+        batches = make_batches(recipe, corpus.split(corpus.vocabulary)[0], len(corpus.vocabulary))
+        optimizer, seconds = make_optimizer(model, recipe), []
+        for iteration in range(iterations):
+            began = time.perf_counter()
+            float(update(model, optimizer, batches, recipe, iteration))
+            seconds.append(time.perf_counter() - began)
+    return sorted(seconds)[len(seconds) // 2]
+
+
+# ---- starting, stopping, going on ----------------------------------------------------------------------------------
+
+
+def _start(recipe: Recipe, folder: Path, machine: Machine) -> tuple[GPT, torch.optim.AdamW, int]:
+    """A fresh model, or the newest state that a stopped run left."""
+    torch.manual_seed(seed_for("init", recipe.seed))
+    model = GPT(recipe.model).to(machine.device).train()
+    optimizer = make_optimizer(model, recipe)
+    left = sorted(folder.glob("resume_*"))
+    if not left:
+        return model, optimizer, 0
+    state = safetensors.torch.load_file(left[-1] / "state.safetensors", device=machine.device)
+    parameters = dict(model.named_parameters())
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(state[f"model.{name}"])
+    for name, parameter in parameters.items():
+        kept = {key: state[f"{key}.{name}"] for key in ("exp_avg", "exp_avg_sq", "step")}
+        optimizer.state[parameter] = kept
+    return model, optimizer, int(left[-1].name.removeprefix("resume_"))
+
+
+def _save_resume(model: GPT, optimizer: torch.optim.AdamW, folder: Path, step: int) -> None:
+    """Write all that the next iteration depends on, then drop the older state."""
+    state = {}
+    for name, parameter in model.named_parameters():
+        state[f"model.{name}"] = parameter.detach().contiguous()
+        state |= {f"{key}.{name}": value.contiguous() for key, value in optimizer.state[parameter].items()}
+    older = list(folder.glob("resume_*"))
+    with files.new_directory(folder / f"resume_{step:08d}") as temporary:
+        (temporary / "state.safetensors").write_bytes(safetensors.torch.save(state))
+    for path in older:
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    for file in path.iterdir():
+        file.unlink()
+    path.rmdir()
+
+
+def _begin_stretch(recipe: Recipe, folder: Path, machine: Machine, first: int) -> list[stretches.Stretch]:
+    """Note it, and where it is of another kind drop the later checkpoints: they are of a path that ended there."""
+    before, now = stretches.of(folder), stretches.begin(folder, first, recipe, machine)
+    if before and now != before:
+        for step, path in checkpoints(folder).items():
+            if step > first:
+                _remove(path)
+    return now
+
+
+def _save_step(
+    model: GPT,
+    material: _Material,
+    recipe: Recipe,
+    machine: Machine,
+    ran: list[stretches.Stretch],
+    folder: Path,
+    step: int,
+) -> None:
+    path = folder / "checkpoints" / f"step_{step:08d}"
+    if not path.exists():
+        told = _told(recipe, machine, ran, step)
+        save(Checkpoint(model, material.vocabulary, material.corpus.name, told), path)
+
+
+def _told(recipe: Recipe, machine: Machine, ran: list[stretches.Stretch], step: int) -> dict[str, Any]:
+    """The part of a run that its checkpoints carry: plain values, the same in every run on one kind of machine."""
+    plain = {key: value for key, value in asdict(recipe).items() if key != "model"}
+    where = {"device": machine.device, "threads": machine.threads, "stretches": ran}
+    return {**plain, "betas": list(recipe.betas), "step": step, **where}
+
+
+def _claim(folder: Path, recipe: Recipe, corpus: Corpus, machine: Machine) -> None:
+    """Write down what this folder is for, or make sure that it is for the same."""
+    mine = json.loads(json.dumps({"recipe": asdict(recipe), "corpus": corpus.sha256, "machine": asdict(machine)}))
+    path = folder / "recipe.json"
+    if not path.exists():
+        return files.write_json(path, mine)
+    try:
+        theirs, ours = _flat(json.loads(path.read_text())), _flat(mine)
+    except (ValueError, AttributeError):
+        raise NanoscopeError(f"{path} is damaged; remove {folder} and train again") from None
+    differing = sorted(key for key in theirs | ours if theirs.get(key) != ours.get(key))
+    if differing:
+        key = differing[0]
+        raise NanoscopeError(
+            f"{folder} holds a run with other settings ({key}: {theirs.get(key)}, not {ours.get(key)}); "
+            "choose another folder with --out or remove that one"
+        )
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    parts = (_flat(v, f"{prefix}{k}.") if isinstance(v, dict) else {f"{prefix}{k}": v} for k, v in value.items())
+    return {key: leaf for part in parts for key, leaf in part.items()}
+
+
+class _Metrics:
+    """Appends one JSON line per iteration; lines of a stopped run beyond its resume point are dropped."""
+
+    def __init__(self, folder: Path, first: int) -> None:
+        self.path = folder / "metrics.jsonl"
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] < first]
+        files.write_bytes(self.path, "".join(line + "\n" for line in kept).encode())
+
+    def add(self, step: int, loss: float | None, val_loss: float | None, rate: float) -> None:
+        with self.path.open("a") as file:
+            file.write(json.dumps({"step": step, "loss": loss, "val_loss": val_loss, "lr": rate}) + "\n")
+
+
+class _Pace:
+    """Time left, from the mean pace so far."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.began = total, time.monotonic()
+
+    def seconds_left(self, done: int) -> float:
+        return (time.monotonic() - self.began) / max(1, done) * (self.total - done)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _precision(recipe: Recipe, device: torch.device) -> Any:
+    return torch.autocast(device.type, torch.bfloat16) if recipe.precision == "bfloat16" else nullcontext()

@@ -1,0 +1,116 @@
+"""The card of a released model: what it is, how it came to be, how to open it, what it is not for.
+
+Every number is read off the checkpoint, its training record and the files themselves; nobody types one. After
+Mitchell et al., "Model Cards for Model Reporting" (2019, arXiv 1810.03993).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nanoscope import files as store
+from nanoscope.checkpoints.checkpoint import WEIGHTS, Checkpoint
+from nanoscope.text.corpora.corpus import TRAIN_SHARE
+from nanoscope.text.corpora.licences import terms
+
+COMPARED_WINDOWS = 64
+NEEDED = ("iterations", "batch_size", "accumulation", "seed", "learning_rate", "min_learning_rate", "precision")
+"""What the record of a training that nanoscope made says, and the card repeats in a sentence."""
+OF_THE_RELEASE = ("val_loss", "val_loss_float32", "largest_difference", "released_from")
+
+
+def card(checkpoint: Checkpoint, folder: Path, files: Mapping[str, bytes]) -> str:
+    """The page of a release that lies, or will lie, in `folder`; `files` are its files, name -> bytes."""
+    place = "/".join(part for part in (folder.parent.name, folder.name) if part)
+    weights = {name: data for name, data in files.items() if name.startswith(WEIGHTS)}
+    return f"""# {folder.name}
+
+{_table("", _summary(checkpoint))}
+
+## Use
+
+```bash
+nanoscope check {place}
+nanoscope run induction {place}
+nanoscope export {place} ckpt.pt     # nanoGPT's own format, with meta.pkl beside it
+```
+
+```python
+import nanoscope as ns
+
+checkpoint = ns.load("{place}")
+```
+
+The weights come back as 32-bit floats that are exactly the stored ones. Every checksum is compared when they are opened.
+
+## What it is for, and what not
+
+A subject for interpretability research. Results are said of exactly these weights, not of the ones before rounding; their
+checksum is `{checkpoint.sha256}`.
+
+Whatever it writes imitates its training text and means nothing; it knows no facts and follows no
+instructions. It is one training: what is found in it may differ in another seed, and says nothing about models of another
+size or text.
+
+## Training
+
+{_table("setting", _told(checkpoint.training))}
+
+## Files
+
+{_table("file", _listed(weights), "bytes", "sha256")}
+
+The last row is the parts joined: `cat {WEIGHTS}.part-* | sha256sum`.
+"""
+
+
+def _summary(checkpoint: Checkpoint) -> dict[str, str]:
+    model, training, config = checkpoint.model, checkpoint.training, checkpoint.model.config
+    return {
+        "Architecture": f"nanoGPT: {config.n_layer} layers, {config.n_head} heads, width {config.n_embd}, context "
+        f"{config.block_size}{', no MLPs' * config.attention_only}, {'with' if config.bias else 'no'} biases, "
+        f"{'tied' if config.tied_head else 'untied'} head",
+        "Parameters": f"{model.parameter_count:,}",
+        "Vocabulary": f"{config.vocab_size} characters",
+        "Data": f"{checkpoint.corpus}, its first {TRAIN_SHARE:.0%}: {terms(checkpoint.corpus or '')}",
+        "Recipe": _recipe(training, config.block_size),
+        "Validation loss": f"{training['val_loss']:.4f} nats per character (the whole validation split; before rounding "
+        f"{training['val_loss_float32']:.4f})",
+        "Precision": "16-bit floats; the largest difference to the logits before rounding, on at most "
+        f"{COMPARED_WINDOWS} windows of the validation split, is {training['largest_difference']:.4f}",
+        "Released from": f"the checkpoint `{training['released_from']}`",
+    }
+
+
+def _recipe(training: Mapping[str, Any], context: int) -> str:
+    batch = training["batch_size"] * training["accumulation"]
+    return (
+        f"{training['iterations']:,} iterations of {batch} x {context} characters, seed {training['seed']}, learning rate "
+        f"{training['learning_rate']:g} to {training['min_learning_rate']:g}, {training['precision']}"
+    )
+
+
+def _told(training: Mapping[str, Any]) -> dict[str, str]:
+    """All that the record says of the training itself."""
+    return {f"`{name}`": _written(value) for name, value in training.items() if name not in OF_THE_RELEASE}
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_written, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listed(weights: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:
+    whole = b"".join(weights[name] for name in sorted(weights))
+    rows = {f"`{name}`": data for name, data in sorted(weights.items())} | {f"`{WEIGHTS}`": whole}
+    return {name: (f"{len(data):,}", f"`{store.sha256(data)}`") for name, data in rows.items()}
+
+
+def _table(first: str, rows: Mapping[str, str | tuple[str, ...]], *heads: str) -> str:
+    cells = {name: (row,) if isinstance(row, str) else row for name, row in rows.items()}
+    columns = [first, *(heads or ("",))]
+    lines = [columns, ["---"] * len(columns), *([name, *row] for name, row in cells.items())]
+    return "\n".join("|" + "|".join(f" {cell} " if cell else " " for cell in line) + "|" for line in lines)

@@ -1,0 +1,250 @@
+"""Emergence, evolution over trainings, and sizes: planted courses of trainings, and what is said of them."""
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from nanoscope.analysis.prediction import text_loss
+from nanoscope.checkpoints.checkpoint import Checkpoint
+from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments import open_experiment
+from nanoscope.experiments.experiment import Group, Subject
+from nanoscope.experiments.runner import run_comparison, run_experiment
+from nanoscope.experiments.scale.measure import flops
+from nanoscope.experiments.snapshot.measure import Params as Snapshot
+from nanoscope.model.config import GPTConfig
+from nanoscope.model.gpt import GPT
+from nanoscope.plots.quality import checklist
+from nanoscope.studies.presets import STUDIES, only
+from nanoscope.text.corpora import Corpus
+from nanoscope.text.matches import longest_match
+from nanoscope.text.ngrams import NGrams
+from nanoscope.text.passages import passages
+from nanoscope.text.vocabulary import Vocabulary
+
+STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 700, 800, 900, 1000)
+X = np.log1p(np.array(STEPS, dtype=float))
+EMERGENCE, EVOLUTION, SCALE, SNAPSHOT = (
+    open_experiment(name) for name in ("emergence", "evolution", "scale", "snapshot")
+)
+
+
+def _model(layers: int, symbols: int) -> GPT:
+    torch.manual_seed(0)
+    return GPT(GPTConfig(layers, n_head=2, n_embd=16, block_size=48, vocab_size=symbols)).eval().requires_grad_(False)
+
+
+def _sigmoid(midpoint: float, width: float = 0.1) -> np.ndarray:
+    return 1 / (1 + np.exp(-(X - math.log1p(midpoint)) / width))
+
+
+def _training(name: str, previous: float, induction: float | None, seed: int = 0) -> tuple[Result, ...]:
+    """Snapshots of a training whose heads L0H1 and L1H0 form at known steps, with noise between examples."""
+    rng = np.random.default_rng(seed)
+    told = []
+    for i, step in enumerate(STEPS):
+        heads = 0.02 * rng.standard_normal((2, 2, 2, 2, 12))
+        heads[:, 1, 0, 1] += 0.9 * _sigmoid(previous)[i]
+        heads[:, 0, 1, 0] += 0.0 if induction is None else 0.8 * _sigmoid(induction)[i]
+        gain = 0.0 if induction is None else 2.0 * _sigmoid(induction)[i]
+        behaviour = 0.05 * rng.standard_normal((2, 2, 24)) + np.array([[[0.0], [0.0]], [[gain], [0.0]]])
+        distances = [abs(X[i] - math.log1p(at)) + 0.1 for at in (8, 32, 256, 900, 1000)]
+        text = np.stack(
+            [np.full(10, 3 - 0.2 * X[i]), np.zeros(10), np.ones(10), np.ones(10), *(np.full(10, d) for d in distances)]
+        )
+        named = {"length": (5, 7), "score": ("induction", "previous")}
+        axes = ("length", "score", "layer", "head")
+        quantities = (*text_loss.WAYS, *(f"{n}-gram" for n in range(1, 6)))
+        sweeps = {
+            "heads": Sweep(heads, (*axes, "example"), "share", named),
+            "heads_select": Sweep(heads.mean(-1), axes, "share", named),
+            "copying": Sweep(np.zeros((2, 2)), ("layer", "head"), "score"),
+            "behaviour": Sweep(behaviour, ("measure", "run", "example"), "nats",
+                               {"measure": ("accuracy", "log_prob"), "run": ("clean", "corrupt")}),
+            "text": Sweep(text, ("quantity", "window"), "nats", {"quantity": quantities}),
+        }  # fmt: skip
+        told.append(Result("snapshot", {"of": name, "step": step}, {"label": name, "training": {"step": step}}, sweeps))
+    return tuple(told)
+
+
+def _emergence(name: str, folder: Path, previous: float, induction: float | None, seed: int = 0) -> Result:
+    shots = _training(name, previous, induction, seed)
+    return run_comparison(EMERGENCE, Group(name, "model", shots[::-1]), EMERGENCE.params(), folder)
+
+
+def test_planted_events_are_found_in_their_order(tmp_path: Path) -> None:
+    result = _emergence("a training", tmp_path, previous=100, induction=500)
+    events = result["events"]
+    for event, at in (("previous-token head", 100), ("induction head", 500), ("copying", 500)):
+        step, low, high = (float(events.sel(event=event, part=part).values) for part in ("step", "low", "high"))
+        assert low <= step <= high
+        assert abs(math.log((step + 1) / (at + 1))) < 0.2, event
+    assert float(events.sel(event="least distance to 2-grams", part="step").values) == 32
+    assert math.isnan(float(events.sel(event="repeated passages", part="step").values))
+    verdicts = {finding.id.split(".")[1]: finding.verdict for finding in result.findings}
+    assert {
+        name: verdicts[name] for name in ("forms", "previous", "sharp", "order", "stages", "copying")
+    } == dict.fromkeys(("forms", "previous", "sharp", "order", "stages", "copying"), "supported")
+    assert verdicts["icl"] == "not supported"
+    for draw in EMERGENCE.figures.values():
+        assert all(checklist(draw(result)).values())
+
+
+def test_a_training_without_an_induction_head_has_no_such_event(tmp_path: Path) -> None:
+    result = _emergence("a training", tmp_path, previous=100, induction=None)
+    assert result.finding("emergence.forms").verdict == "not supported"
+    assert result.finding("emergence.sharp").verdict == "undecided"
+    assert math.isnan(float(result["events"].sel(event="induction head", part="step").values))
+    assert _told_in_order(result.finding("emergence.repeated").evidence.facts["events"]) == 5
+
+
+def _told_in_order(told: str) -> int:
+    """How many events a sentence lists, once it is seen that their steps rise."""
+    steps = [int(step.replace(",", "")) for step in re.findall(r"\(([\d,]+)", told)]
+    assert steps == sorted(steps)
+    return len(steps)
+
+
+def test_trainings_that_go_the_same_way_are_said_to(tmp_path: Path) -> None:
+    """Six that share their order, with midpoints a sixteenth of an octave apart; and six whose heads form at any time."""
+    alike = [_emergence(f"seed {i}", tmp_path, 600 * 2 ** (0.06 * i), 900, i) for i in range(6)]
+    result = run_comparison(EVOLUTION, Group("alike", "seeds", tuple(alike)), EVOLUTION.params(), tmp_path)
+    assert {f.id: f.verdict for f in result.findings} == dict.fromkeys(
+        [claim.id for claim in EVOLUTION.claims], "supported"
+    )
+    assert result.finding("evolution.order").evidence.interval[1] <= 1
+    spread = result.finding("evolution.timing").evidence.value
+    assert spread == pytest.approx(np.std([0.06 * i for i in range(6)], ddof=1), abs=0.06)
+    for draw in EVOLUTION.figures.values():
+        assert all(checklist(draw(result)).values())
+    apart = [_emergence(f"other seed {i}", tmp_path, at, None, i) for i, at in enumerate((12, 30, 90, 300, 600, 60))]
+    result = run_comparison(EVOLUTION, Group("apart", "seeds", tuple(apart)), EVOLUTION.params(), tmp_path)
+    assert result.finding("evolution.timing").verdict == "not supported"
+    assert result.finding("evolution.previous_first").verdict == "undecided"
+    assert result.finding("evolution.stages").evidence.value == pytest.approx(4 / 6)
+    mixed = run_comparison(EVOLUTION, Group("mixed", "seeds", (alike[0], *apart)), EVOLUTION.params(), tmp_path)
+    told = mixed.finding("evolution.order").evidence.facts["order"]
+    assert _told_in_order(told) == 7
+    assert re.search(r"induction head \(\d+; in 1 of 7\)", told)
+
+
+def test_too_few_checkpoints_or_trainings_are_refused(tmp_path: Path) -> None:
+    shots = _training("short", 100, 500)
+    with pytest.raises(NanoscopeError, match="short has 3 checkpoints of its training; emergence takes at least 6"):
+        run_comparison(EMERGENCE, Group("short", "model", shots[:3]), EMERGENCE.params(), tmp_path)
+    one = _emergence("seed 1", tmp_path, 100, 500)
+    with pytest.raises(NanoscopeError, match="at least 2 trainings, not 1"):
+        run_comparison(EVOLUTION, Group("one", "seeds", (one,)), EVOLUTION.params(), tmp_path)
+
+
+def test_readings_of_text_are_those_of_a_plain_loop(shakespeare: Corpus) -> None:
+    """The slow twin: place by place, with the loss, the longest earlier match and the table's distribution anew."""
+    vocabulary = shakespeare.vocabulary
+    tokens = vocabulary.encode(shakespeare.text[:60_000])
+    model = _model(1, len(vocabulary))
+    tables = NGrams.fit(tokens[:40_000].numpy(), len(vocabulary), 3)
+    some = passages(shakespeare.text[40_000:60_000], tokens[40_000:], 48, 7, None, text_loss.EARLIEST)
+    found = text_loss.over_text(model, text_loss.Text.of(some, tables)).mean("window")
+    losses: dict[str, list[float]] = {name: [] for name in ("loss", "repeated", "new", "2-gram")}
+    for window in some.text:
+        logits = model(window[None, :-1])[0]
+        match = longest_match(window[:-1], 5)[0]
+        for place in range(text_loss.EARLIEST, len(window) - 1):
+            loss = F.cross_entropy(logits[place], window[place + 1]).item()
+            losses["loss"].append(loss)
+            if match[place] >= 5 or match[place] <= 1:
+                losses["repeated" if match[place] >= 5 else "new"].append(loss)
+            p = torch.from_numpy(tables.distribution(window[: place + 1].numpy())[1, -1])
+            losses["2-gram"].append(float((p * (p.log() - logits[place].double().log_softmax(-1))).sum()))
+    for name, values in losses.items():
+        expected = float(np.mean(values)) if values else math.nan
+        assert float(found.sel(quantity=name).values) == pytest.approx(expected, abs=1e-5, nan_ok=True), name
+
+
+def test_a_snapshot_of_a_real_checkpoint_and_its_refusal(shakespeare: Corpus, tmp_path: Path) -> None:
+    vocabulary = shakespeare.vocabulary
+    model = _model(2, len(vocabulary))
+    corpus = Corpus("excerpt", shakespeare.text[:120_000])
+    told = {"step": 0}
+    checkpoint = Checkpoint(model, Vocabulary.of(shakespeare.text), "excerpt", told)
+    result = run_experiment(SNAPSHOT, Subject(checkpoint, corpus, "a model"), Snapshot(2, 1, 4), tmp_path)
+    assert result["heads"].dims == ("length", "score", "layer", "head", "example")
+    assert np.isfinite(result["copying"].values).all()
+    with pytest.raises(NanoscopeError, match="takes a checkpoint with a vocabulary"):
+        run_experiment(
+            SNAPSHOT, Subject(replace(checkpoint, vocabulary=None), corpus, "x"), Snapshot(2, 1, 5), tmp_path
+        )
+
+
+def _cell(task: str, layers: int, width: int, seed: int, copies: float, loss: float) -> Result:
+    config = {"n_layer": layers, "n_embd": width, "block_size": 64}
+    training = {"data": task, "step": 2000, "iterations": 2000, "batch_size": 12, "accumulation": 1, "seed": seed}
+    heads = np.zeros((1, 2, layers, 2, 3))
+    heads[0, 1, 0, 0] = 0.5
+    text = np.array([[loss] * 4, [0.0] * 4, [1.0] * 4, [1.0] * 4])
+    sweeps = {
+        "heads": Sweep(heads, ("length", "score", "layer", "head", "example"), "share"),
+        "behaviour": Sweep(np.array([[[copies] * 3, [0.0] * 3]]), ("measure", "run", "example"), "share",
+                           {"measure": ("accuracy",)}),
+        "text": Sweep(text, ("quantity", "window"), "nats", {"quantity": text_loss.WAYS}),
+    }  # fmt: skip
+    about = {
+        "label": f"{task} {layers} {width}",
+        "training": training,
+        "config": config,
+        "parameters": 1000 * layers * width,
+    }
+    return Result("snapshot", {"of": [task, layers, width, seed]}, about, sweeps)
+
+
+def test_the_smallest_size_that_copies_is_found_and_cells_not_run_are_shown(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    cells = [
+        _cell(task, layers, width, seed, (0.9 if layers > 1 and width > 64 else 0.02) + 0.01 * rng.random(), 2.5 - 0.1 * layers)
+        for task in ("text", "echo") for layers in (1, 2, 4) for width in (64, 128, 256) for seed in (1, 2, 3)
+        if (task, layers, width) != ("text", 4, 256)
+    ]  # fmt: skip
+    result = run_comparison(SCALE, Group("sizes", "seeds", tuple(cells)), SCALE.params(), tmp_path)
+    verdicts = {f.id.split(".")[1]: f.verdict for f in result.findings}
+    assert verdicts == {"one_layer": "supported", "two_layers": "supported", "text_heads": "supported",
+                        "depth": "supported", "width": "not supported"}  # fmt: skip
+    assert "Left out: width 64, where no training" in result.finding("scale.one_layer").text
+    assert "2 layers of width 128 (256,000 parameters)" in result.finding("scale.two_layers").text
+    assert result.finding("scale.depth").evidence.value == pytest.approx(0.3)
+    assert np.isnan(result["scores"].sel(task="text", layers=4, width=256).values).all()
+    figure = SCALE.figures["scale_capabilities"](result)
+    assert "not run" in {text.get_text() for ax in figure.axes for text in ax.texts}
+    assert all(all(checklist(draw(result)).values()) for draw in SCALE.figures.values())
+
+
+def test_a_width_that_learned_nothing_says_nothing_of_one_layer(tmp_path: Path) -> None:
+    """Where nothing copies, one layer is not judged; where one layer itself copies, its width counts."""
+    shapes = [("echo", layers, width, seed) for layers in (1, 2, 4) for width in (64, 128, 256) for seed in (1, 2, 3)]
+    for copier, verdict in ((0, "undecided"), (1, "not supported"), (2, "supported")):
+        cells = [_cell(*shape, 0.9 - 0.01 * shape[3] if shape[1:3] == (copier, 128) else 0.01, 2.0) for shape in shapes]
+        found = run_comparison(SCALE, Group("sizes", "seeds", tuple(cells)), SCALE.params(), tmp_path / str(copier))
+        assert found.finding("scale.one_layer").verdict == verdict
+
+
+def test_flops_of_the_canonical_training() -> None:
+    """6 N T by hand for the 10.6M working parameters and 41M tokens, plus attention's own."""
+    config = {"n_layer": 6, "n_embd": 384, "block_size": 128}
+    training = {"iterations": 5000, "batch_size": 64, "accumulation": 1}
+    tokens = 5000 * 64 * 128
+    expected = 6 * (10_695_936 - 128 * 384) * tokens + 12 * 6 * 384 * 128 * tokens
+    assert flops(config, training, 10_695_936) == expected
+
+
+def test_a_part_of_a_study_compares_what_is_left() -> None:
+    part = only(STUDIES["shakespeare-cpu"], 2, ("text-", "echo-", "wiki"))
+    names = {member.name for member in part.members}
+    assert names == {"shakespeare-cpu-1", "shakespeare-cpu-2", "control-1", "control-2", "planted", "code-1"}
+    assert all(set(one.members) <= names and len(one.members) == 2 for one in part.comparisons)

@@ -1,0 +1,206 @@
+"""The experiment of the neurons end to end, on models small enough for a test, and its command."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import random_model
+
+from nanoscope import cli
+from nanoscope.checkpoints.checkpoint import Checkpoint, save
+from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.stored_study import Study
+from nanoscope.experiments import open_experiment
+from nanoscope.experiments.experiment import Subject
+from nanoscope.experiments.neurons import page as report
+from nanoscope.experiments.neurons.judge import corrected_p, in_context
+from nanoscope.experiments.neurons.labels import CONTEXT, CURRENT, FAMILIES, KIND, labels
+from nanoscope.experiments.neurons.measure import Params
+from nanoscope.experiments.runner import run_experiment, stored_params
+from nanoscope.planted.induction import Planted, planted_induction
+from nanoscope.plots.style import save_png
+from nanoscope.text.concepts import concepts
+from nanoscope.text.corpora import Corpus
+from nanoscope.text.windows import windows
+
+FEW = Params(
+    characters=4000,
+    select=4000,
+    report=3000,
+    shifts=400,
+    least=20,
+    examples=4,
+    sample=500,
+    ablated=2,
+    random_neurons=1,
+    ablation_windows=4,
+    cards=2,
+)
+SHAPE = {"n_layer": 2, "n_head": 2, "n_embd": 64, "block_size": 32}
+
+
+@pytest.fixture(scope="module")
+def excerpt(shakespeare: Corpus) -> Corpus:
+    return Corpus("excerpt", shakespeare.text[:60_000])
+
+
+def _subject(corpus: Corpus, role: str = "model", seed: int = 0, **changes) -> Subject:
+    vocabulary = corpus.vocabulary
+    model = random_model(seed=seed, **(SHAPE | changes), vocab_size=len(vocabulary))
+    return Subject(
+        Checkpoint(model, vocabulary, training={"seed": seed}, sha256=str(seed)), corpus, f"model {seed}", role
+    )
+
+
+@pytest.fixture(scope="module")
+def measured(excerpt: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return run_experiment(open_experiment("neurons"), _subject(excerpt), FEW, tmp_path_factory.mktemp("neurons"))
+
+
+def test_a_random_model_has_no_context_neurons_but_the_planted_one_is_found(measured: Result) -> None:
+    verdicts = {finding.id.split(".")[1]: finding.verdict for finding in measured.findings}
+    assert verdicts["planted"] == "supported"
+    assert verdicts["learned"] == verdicts["selective"] == "not supported"
+    said = dict(zip(measured["planted"].labels("measure"), measured["planted"].values[0, 0], strict=True))
+    assert (said["auroc"], said["top share"]) == (1, 1)
+    assert said["change"] < 1e-12
+    assert said["p"] == said["smallest p"]
+
+
+def test_findings_follow_from_the_stored_arrays(measured: Result) -> None:
+    experiment = open_experiment("neurons")
+    again = experiment.judge(measured.sweeps, stored_params(experiment, measured))
+    assert [f.to_json() for f in again] == [f.to_json() for f in measured.findings]
+    assert json.dumps([f.to_json() for f in again])
+
+
+def test_p_values_know_their_families_and_shifts_test_no_place(measured: Result) -> None:
+    p, families = corrected_p(measured.sweeps), measured["families"].values
+    assert np.isnan(p[families == FAMILIES.index("position")]).all()
+    assert not np.isnan(p[families != FAMILIES.index("position")]).any()
+    context = measured["p"].values[in_context(measured.sweeps)]
+    assert (p[in_context(measured.sweeps)] >= context).all()
+
+
+def test_every_figure_and_the_section_are_drawn_from_the_result(measured: Result, tmp_path: Path) -> None:
+    for name, draw in open_experiment("neurons").figures.items():
+        save_png(draw(measured), tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").stat().st_size > 20_000
+    section = report.section(Study("quick", (measured,)))
+    assert "### What the hidden units know" in section
+    for blank in (r"\bnan\b", r"\bNone\b", r"\{", "undefined"):
+        assert not re.search(blank, section.split("<details>")[0]), blank
+    assert report.section(Study("quick", (replace(measured, experiment="induction"),))) == ""
+
+
+@pytest.mark.parametrize("changes", [{"n_layer": 1, "bias": True}, {"n_embd": 16, "activation": "relu"}])
+def test_other_shapes_are_measured_and_say_what_they_lack(excerpt: Corpus, tmp_path: Path, changes: dict) -> None:
+    """One layer has no depth; a narrow one no direction for a single character."""
+    result = run_experiment(open_experiment("neurons"), _subject(excerpt, **changes), FEW, tmp_path)
+    missing = "depth" if "n_layer" in changes else "planted"
+    assert result.finding(f"neurons.{missing}").verdict == "undecided"
+    for draw in open_experiment("neurons").figures.values():
+        draw(result)
+    report.section(Study("quick", (result,)))
+
+
+def test_the_planted_induction_model_has_a_start_symbol_and_dead_neurons(excerpt: Corpus, tmp_path: Path) -> None:
+    checkpoint = planted_induction(excerpt.vocabulary, Planted(context=33))
+    few = replace(FEW, select=2000, report=1000, characters=1000)
+    result = run_experiment(
+        open_experiment("neurons"), Subject(checkpoint, excerpt, "planted", "planted"), few, tmp_path
+    )
+    assert result.finding("neurons.planted").verdict == "supported"
+    assert result.finding("neurons.dead").evidence.value == 1
+    assert result["report"].sel(source="neurons").mean("window").values == pytest.approx(0.5)
+    for draw in open_experiment("neurons").figures.values():
+        draw(result)
+    assert "undefined" not in report.section(Study("quick", (result,))).split("<details>")[0]
+
+
+def test_what_cannot_be_measured_is_one_line(excerpt: Corpus, tmp_path: Path) -> None:
+    experiment = open_experiment("neurons")
+    with pytest.raises(NanoscopeError, match="attention-only, so it has no neurons"):
+        run_experiment(experiment, _subject(excerpt, attention_only=True), FEW, tmp_path)
+    foreign = replace(_subject(excerpt), corpus=Corpus("other", excerpt.text + "€" * 2000))
+    with pytest.raises(NanoscopeError, match="is not among"):
+        run_experiment(experiment, foreign, FEW, tmp_path)
+    with pytest.raises(NanoscopeError, match="too few for windows of 32"):
+        run_experiment(experiment, _subject(Corpus("short", excerpt.text[:1200])), FEW, tmp_path)
+    with pytest.raises(NanoscopeError, match="--shifts must be at least 1"):
+        replace(FEW, shifts=0)
+
+
+def test_families_are_read_off_the_text() -> None:
+    """What the character decides is a kind of character; a text without speakers has no such concept."""
+    text = "\n\n".join("The old man said: go away now.\nAnd so he went" for _ in range(60))
+    laid = windows(torch.zeros(len(text), dtype=torch.long), 16, len(text))
+    here, there, rare = labels((text, laid), (text, laid), 5)
+    assert here.names == there.names
+    of = dict(zip(here.names, here.families, strict=True))
+    assert (of["vowel"], of["line start"], of["word end"], of["current space"]) == (KIND, CONTEXT, CONTEXT, CURRENT)
+    assert "speaker name" not in of
+    assert rare > 0
+    assert np.array_equal(here.of("line start"), concepts(text)["line start"][laid.laid_out])
+    following = [text[place + 1] == "o" for place in laid.laid_out]
+    assert here.of("next o").tolist() == following
+
+
+# ---- the command ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def on_disk(excerpt: Corpus, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("command")
+    save(_subject(excerpt, n_layer=1, block_size=24).checkpoint, folder / "model")
+    (folder / "text.txt").write_text(excerpt.text)
+    return folder / "model", folder / "text.txt"
+
+
+def _call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = 0
+    try:
+        cli.main(["neurons", *map(str, arguments), "--threads", "1"])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+def test_the_command_lists_neurons_and_marks_a_text(
+    on_disk: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, data = on_disk
+    out = tmp_path / "neurons.png"
+    code, shown, error = _call(capsys, model, "--data", data, "--text", "Speak up, sir: O", "--out", out)
+    assert (code, error) == (0, "")
+    assert "speaker name" in shown
+    assert "Speak up, sir: O" in re.sub("[‹›]", "", shown)
+    assert out.exists()
+    assert (tmp_path / "neurons-text.png").exists()
+
+
+def test_the_command_shows_one_neuron_and_refuses_what_is_not_there(
+    on_disk: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, data = on_disk
+    out = tmp_path / "one.png"
+    code, shown, _ = _call(capsys, model, "--data", data, "--layer", 0, "--neuron", 17, "--out", out)
+    assert code == 0
+    assert "L0N17: AUROC" in shown
+    assert out.exists()
+    for wrong, message in (
+        (("--layer", 0, "--neuron", 999), "there is no neuron 999"),
+        (("--neuron", 3), "--layer and --neuron together"),
+        (("--text", "x" * 40), "give 1 to 24"),
+        (("--text", "€"), "is not among"),
+    ):
+        code, _, error = _call(capsys, model, "--data", data, *wrong)
+        assert code == 2
+        assert message in error
+        assert error.count("\n") == 1

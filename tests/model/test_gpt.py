@@ -1,0 +1,184 @@
+"""The arithmetic: equal to a plain implementation and to other people's activations, in every variant."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import SHARED, random_model, random_tokens
+from reference import logits as plain_logits
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.interventions.run import run
+from nanoscope.model import arithmetic
+from nanoscope.model.config import GPTConfig
+from nanoscope.model.gpt import GPT
+from nanoscope.model.sites import AXES, Site
+
+SORTER = SHARED / "gpt-nano-sort"
+
+
+def test_logits_equal_a_plain_implementation(variant: GPT) -> None:
+    tokens = random_tokens(variant, length=24)
+    expected = plain_logits(variant, tokens)
+    assert (run(variant, tokens).logits - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_logits_equal_a_plain_implementation_at_the_canonical_shape(bias: bool) -> None:
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(bias=bias)).eval()
+    tokens = random_tokens(model, batch=2, length=128)
+    with torch.no_grad():
+        expected = plain_logits(model, tokens)
+        assert (model(tokens) - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+def test_explicit_attention_equals_the_fused_kernel(variant: GPT) -> None:
+    tokens = random_tokens(variant)
+    plain = run(variant, tokens).logits
+    for name in ("scores", "pattern"):
+        assert (run(variant, tokens, keep=[name]).logits - plain).abs().max() < 1e-5 * plain.abs().max()
+
+
+def test_every_named_activation_has_the_axes_of_the_table(variant: GPT) -> None:
+    tokens = random_tokens(variant, batch=3, length=7)
+    config = variant.config
+    sizes = {"batch": 3, "pos": 7, "query": 7, "key": 7, "d_model": config.n_embd, "head": config.n_head}
+    sizes |= {"d_head": config.d_head, "neuron": 4 * config.n_embd}
+    cache = run(variant, tokens, keep=AXES).cache
+    for (name, _), value in cache.items():
+        assert value.shape == tuple(sizes[axis] for axis in AXES[name]), name
+    missing = {"resid_mid", "pre", "post", "mlp_out"} if config.attention_only else set()
+    assert {name for name, _ in cache} == set(AXES) - missing
+
+
+def test_activations_fit_together(variant: GPT) -> None:
+    """Each kept activation is the one that the next is made from."""
+    cache = run(variant, random_tokens(variant), keep=AXES).cache
+    for layer, block in enumerate(variant.blocks):
+        q, k, v = arithmetic.qkv(arithmetic.norm(cache["resid_pre", layer], block.ln_1), block.attn)
+        torch.testing.assert_close(cache["q", layer], q)
+        scores = arithmetic.scores(q, k, block.attn)
+        torch.testing.assert_close(cache["scores", layer], scores)
+        visible = arithmetic.visible_causally(11, 11)
+        torch.testing.assert_close(cache["pattern", layer], arithmetic.pattern(scores, visible))
+        torch.testing.assert_close(cache["z", layer], arithmetic.mix(cache["pattern", layer], v))
+        torch.testing.assert_close(cache["attn_out", layer], arithmetic.out(cache["z", layer], block.attn))
+        after = cache["resid_pre", layer] + cache["attn_out", layer]
+        if block.mlp is not None:
+            torch.testing.assert_close(cache["resid_mid", layer], after)
+            after = after + cache["mlp_out", layer]
+        torch.testing.assert_close(cache["resid_post", layer], after)
+
+
+def test_attention_over_a_suffix_of_the_queries_is_the_suffix_of_attention() -> None:
+    model = random_model()
+    block = model.blocks[0]
+    q, k, v = arithmetic.qkv(torch.randn(2, 9, 16), block.attn)
+    whole = arithmetic.attend(q, k, v, block.attn)
+    part = arithmetic.attend(q[:, 5:], k, v, block.attn, arithmetic.visible_causally(4, 9))
+    torch.testing.assert_close(part, whole[:, 5:])
+
+
+def test_token_wise_functions_take_any_leading_axes() -> None:
+    block = random_model(bias=True).blocks[0]
+    x = torch.randn(2, 3, 5, 16)
+    normed = arithmetic.norm(x, block.ln_1)
+    flat = [part.reshape(2, 3, 5, 2, 8) for part in arithmetic.qkv(normed.view(-1, 16), block.attn)]
+    for one, other in zip(arithmetic.qkv(normed, block.attn), flat, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_frozen_norm_is_linear_and_sums_to_the_norm(variant: GPT) -> None:
+    weights = variant.blocks[0].ln_1
+    parts = torch.randn(4, 2, 16)
+    whole = parts.sum(0)
+    bias = 0 if weights.bias is None else weights.bias
+    summed = sum(arithmetic.norm_frozen(part, whole, weights) for part in parts) + bias
+    torch.testing.assert_close(summed, arithmetic.norm(whole, weights))
+
+
+def test_the_first_token_sees_only_itself() -> None:
+    model = random_model()
+    one, other = random_tokens(model, seed=1), random_tokens(model, seed=2)
+    other[:, 0] = one[:, 0]
+    pattern = run(model, one, keep=["pattern"]).cache["pattern", 0]
+    assert (pattern[:, :, 0, 0] == 1).all()
+    torch.testing.assert_close(run(model, one).logits[:, 0], run(model, other).logits[:, 0])
+
+
+def test_a_text_longer_than_the_context_is_refused() -> None:
+    with pytest.raises(NanoscopeError, match="25 tokens do not fit the model's context of 24"):
+        run(random_model(), torch.zeros(1, 25, dtype=torch.long))
+
+
+def test_parameter_count_of_the_canonical_model() -> None:
+    assert GPT(GPTConfig()).parameter_count == 10_695_936
+    assert GPT(GPTConfig(bias=True)).parameter_count == 10_721_664
+
+
+def test_initialisation_is_gpt2s() -> None:
+    model = GPT(GPTConfig(n_layer=4, n_embd=384))
+    assert model.wte.weight.std().item() == pytest.approx(0.02, rel=0.02)
+    assert model.blocks[2].mlp.c_proj.weight.std().item() == pytest.approx(0.02 / np.sqrt(8), rel=0.02)
+
+
+def _tensor(entry: dict) -> torch.Tensor:
+    data = np.frombuffer(base64.b64decode(entry["data"]), dtype=np.float32).reshape(entry["shape"])
+    return torch.from_numpy(data.copy())
+
+
+def _sorter(activation: str) -> GPT:
+    """bbycroft's llm-viz model: minGPT, three layers, trained to sort six digits."""
+    raw = json.loads((SORTER / "gpt-nano-sort-model.json").read_text())
+    config = GPTConfig(3, 3, 48, 11, 3, bias=True, tied_head=False, activation=activation)  # pyright: ignore
+    model = GPT(config).eval().requires_grad_(False)
+    weights = {k: _tensor(v) for k, v in raw.items() if k != "config"}
+    model.load_state_dict({k: v for k, v in weights.items() if not (k.endswith("attn.bias") and v.dim() == 4)})
+    return model
+
+
+@pytest.mark.skipif(not SORTER.exists(), reason="needs ../shared/data/gpt-nano-sort")
+def test_activations_equal_the_authors_own() -> None:
+    partials = json.loads((SORTER / "gpt-nano-sort-t0-partials.json").read_text())
+    said = {name: _tensor(entry) for name, entry in partials.items() if isinstance(entry, dict) and "shape" in entry}
+    model = _sorter("gelu_tanh")
+    logits, cache = run(model, said["idx"].long(), keep=AXES)
+    same = {"embed": "tok_emb", "q": "q", "k": "k", "v": "v", "attn_out": "yProj", "resid_mid": "attnResid"}
+    same |= {"pattern": "attSm", "pre": "fc", "post": "gelu", "mlp_out": "mlp", "ln_final": "ln_f"}
+    for ours, theirs in same.items():
+        value = cache[ours, None if ours in ("embed", "ln_final") else 0]
+        value = value.transpose(1, 2) if ours in "qkv" else value
+        torch.testing.assert_close(value, said[theirs], atol=5e-6, rtol=1e-5)
+    for layer in range(3):
+        torch.testing.assert_close(cache["resid_post", layer], said[f"block{layer}"], atol=5e-6, rtol=1e-5)
+    assert (logits - said["lm_head"]).abs().max() < 5e-6
+    assert (run(_sorter("gelu"), said["idx"].long()).logits - said["lm_head"]).abs().max() > 1e-3
+
+
+@pytest.mark.skipif(not SORTER.exists(), reason="needs ../shared/data/gpt-nano-sort")
+def test_the_sorter_sorts_every_input() -> None:
+    model = _sorter("gelu_tanh")
+    digits = torch.cartesian_prod(*[torch.arange(3)] * 6)
+    text = digits
+    for _ in range(6):
+        text = torch.cat([text, run(model, text).logits[:, -1:].argmax(-1)], dim=1)
+    assert torch.equal(text[:, 6:], digits.sort(dim=1).values)
+
+
+def test_sites_print_and_index_as_they_say() -> None:
+    assert str(Site("z", 3, head=5, pos=7)) == "L3H5.z[7]"
+    assert str(Site("pattern", 1, head=0, query=4)) == "L1H0.pattern[4,:]"
+    assert str(Site("resid_pre", 2)) == "L2.resid_pre"
+    assert str(Site("embed", pos=3)) == "embed[3]"
+    assert Site("pattern", 1, head=0, key=2).index == (slice(None), 0, slice(None), 2)
+    for bad in (
+        {"name": "zz", "layer": 0},
+        {"name": "z"},
+        {"name": "embed", "layer": 0},
+        {"name": "z", "layer": 0, "key": 1},
+    ):
+        with pytest.raises(NanoscopeError):
+            Site(**bad)

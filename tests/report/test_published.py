@@ -1,0 +1,65 @@
+"""The published study: its page is what its stored results say, byte for byte, and its model is the one analysed."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nanoscope import report
+from nanoscope.checkpoints.checkpoint import load
+from nanoscope.evidence.result import load_results
+
+ROOT = Path(__file__).parents[2]
+PUBLISHED, MODELS = ROOT / "results", ROOT / "trained_models"
+pytestmark = pytest.mark.skipif(not (PUBLISHED / "study.json").exists(), reason="no study is published in results/ yet")
+
+
+def test_the_published_page_is_rendered_from_its_results_byte_for_byte(tmp_path: Path) -> None:
+    shutil.copytree(PUBLISHED / "results", tmp_path / "results")
+    shutil.copy(PUBLISHED / "study.json", tmp_path)
+    assert report.write(tmp_path).read_bytes() == (PUBLISHED / "FINDINGS.md").read_bytes()
+    assert (tmp_path / "findings.json").read_bytes() == (PUBLISHED / "findings.json").read_bytes()
+
+
+def test_every_published_number_resolves_to_a_stored_result() -> None:
+    stored = {result.key: result for result in load_results(PUBLISHED / "results")}
+    findings = json.loads((PUBLISHED / "findings.json").read_text())
+    assert len(findings) > 100
+    for finding in findings:
+        kept = stored[finding["result"]].finding(finding["id"]).to_json()
+        assert kept == {key: value for key, value in finding.items() if key not in ("model", "result")}
+
+
+def test_the_page_has_no_blank_and_every_link_leads_somewhere() -> None:
+    page = (PUBLISHED / "FINDINGS.md").read_text()
+    for blank in (r"TBD", r"\bNone\b", r"\bnan\b", r"[{}]", r"[Nn]ot measured here"):
+        assert not re.search(blank, page), blank
+    targets = [part.split(")")[0] for part in page.split("](")[1:]]
+    assert len(targets) > 50
+    assert all((PUBLISHED / target).exists() for target in targets if not target.startswith("http"))
+
+
+def test_every_kind_of_model_stands_in_the_comparison_to_the_literature() -> None:
+    head = (PUBLISHED / "FINDINGS.md").read_text().split("### Comparison to the literature")[1].split("\n")[2]
+    for label in report.read_study(PUBLISHED).labels:
+        assert (label.rpartition(",")[0] or label) in head, label
+
+
+def test_the_publication_is_small() -> None:
+    assert sum(path.stat().st_size for path in PUBLISHED.rglob("*") if path.is_file()) < 30_000_000
+    parts = list(MODELS.glob("*/model.safetensors*"))
+    assert parts
+    assert all(part.stat().st_size <= 15_000_000 for part in parts)
+    assert sum(part.stat().st_size for part in parts) <= 25_000_000
+
+
+def test_the_released_model_is_exactly_what_was_analysed() -> None:
+    (folder,) = [path.parent for path in MODELS.glob("*/checkpoint.json")]
+    released, main = load(folder), report.read_study(PUBLISHED).main
+    analysed = [
+        r for r in load_results(PUBLISHED / "results") if r.subject["label"] == main and "checkpoint" in r.identity
+    ]
+    assert analysed
+    assert {result.identity["checkpoint"] for result in analysed} == {released.sha256}
