@@ -2,42 +2,18 @@
 
 import os
 import signal
-import typing
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell that starts tests in the background has them, and all that they start, ignore Ctrl-C."""
-import beartype  # noqa: F401
-import filelock  # noqa: F401
-import jaxtyping
-import matplotlib.figure  # noqa: F401
-import pytest
-import scipy.stats  # noqa: F401
-import torch
-import xarray  # noqa: F401
+from typing import Any
 
-# The package imports shapes for type checkers only (it needs no jaxtyping at run time); here they are wanted.
-typing.TYPE_CHECKING = True
-CHECKED = [
-    "model.arithmetic",
-    "model.config",
-    "model.gpt",
-    "model.modules",
-    "interventions.run",
-    "tasks.metrics",
-    "tasks.natural",
-    "tasks.synthetic",
-    "tasks.task",
-    "text.matches",
-    "text.windows",
-    "text.ngrams",
-    "model.folded",
-    "statistics.intervals",
-    "text.vocabulary",
-    "training.batches",
-]
-jaxtyping.install_import_hook([f"nanoscope.{name}" for name in CHECKED], "beartype.beartype")
+import jaxtyping
+import pytest
+import torch
+
+jaxtyping.install_import_hook("nanoscope", "shapes.checked")
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
@@ -47,7 +23,6 @@ from nanoscope.planted.induction import planted_induction
 from nanoscope.text.corpora import Corpus, open_corpus
 
 torch.set_num_threads(1)
-typing.TYPE_CHECKING = False
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 VARIANTS = {
@@ -60,7 +35,7 @@ VARIANTS = {
 }
 
 
-def random_model(seed: int = 0, scale: float = 3.0, **changes: typing.Any) -> GPT:
+def random_model(seed: int = 0, scale: float = 3.0, **changes: Any) -> GPT:
     """A small model whose weights are large enough that every part matters."""
     torch.manual_seed(seed)
     settings = {"n_layer": 3, "n_head": 2, "n_embd": 16, "block_size": 24, "vocab_size": 13}

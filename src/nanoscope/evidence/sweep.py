@@ -50,7 +50,7 @@ class Sweep:
 
     def mean(self, *over: str) -> Sweep:
         """The mean over some axes."""
-        values = self.values.mean(axis=tuple(self.dims.index(dim) for dim in over))
+        values = np.asarray(self.values.mean(axis=tuple(self.dims.index(dim) for dim in over)))
         dims = tuple(d for d in self.dims if d not in over)
         return Sweep(values, dims, self.unit, {d: c for d, c in self.coords.items() if d in dims})
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.sites import Site
-
-if TYPE_CHECKING:
-    from jaxtyping import Int
 
 
 @runtime_checkable

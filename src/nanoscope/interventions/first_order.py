@@ -11,9 +11,9 @@ al. 2024). Exact where the metric is linear in what is edited; elsewhere an esti
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.interventions.edits import Edit
@@ -22,9 +22,6 @@ from nanoscope.model import arithmetic
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import AXES, Site
 from nanoscope.tasks.metrics import read_at
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int
 
 THROUGH_THE_PATTERN = ("q", "k")
 

@@ -9,18 +9,16 @@ Both drive the model's one forward pass through a `Tap` that lives for that call
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edits import Edit
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import AXES, MLP_SITES, Site
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int
 
 Key = tuple[str, int | None]
 

@@ -7,17 +7,13 @@ factored forward) call the same functions.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nanoscope.model.modules import MLP, Attention, Norm
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
-
 
 ACTIVATIONS = {
     "gelu": F.gelu,

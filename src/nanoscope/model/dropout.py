@@ -7,15 +7,11 @@ Here one draw from that generator seeds SFC64 (Doty-Humphrey 2010; NumPy's faste
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
-
-if TYPE_CHECKING:
-    from jaxtyping import Float
 
 LEVELS = 1 << 16
 

@@ -8,17 +8,14 @@ changes no log-probability and makes weights comparable across components (Trans
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT
 from nanoscope.model.modules import Norm
-
-if TYPE_CHECKING:
-    from jaxtyping import Float
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ Source: Radford et al. 2019 (GPT-2); karpathy/nanoGPT for names, initialisation 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nanoscope.errors import NanoscopeError
@@ -30,9 +31,6 @@ from nanoscope.model.arithmetic import (
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.dropout import drop
 from nanoscope.model.modules import Block, Norm
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int
 
 
 @runtime_checkable

@@ -11,17 +11,14 @@ What it writes is the direction that raises one token's logit alone, or nothing:
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT
 from nanoscope.model.modules import Norm
-
-if TYPE_CHECKING:
-    from jaxtyping import Float
 
 GAIN = 20.0
 TOLERANCE = 1e-3

@@ -8,12 +8,9 @@ quadratic form in how often each window is drawn; so a bootstrap over windows ne
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,11 @@ width. So `crossing` says beside it when the curve itself has done a share of it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 from scipy.optimize import isotonic_regression
-
-if TYPE_CHECKING:
-    from jaxtyping import Float
 
 WIDTHS = np.geomspace(0.02, 3.0, 36)
 POWERS = np.geomspace(0.02, 4.0, 40)

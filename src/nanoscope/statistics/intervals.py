@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float, Num
 from scipy import stats as scipy_stats
 
 from nanoscope.seeds import seed_for
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Num
 
 RESAMPLES = 2000
 TAILS = (2.5, 97.5)

@@ -9,14 +9,11 @@ Source: Hastie, Tibshirani & Friedman 2009, section 4.4.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from nanoscope.errors import NanoscopeError
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
 
 PENALTY = 1.0
 MOST_STEPS = 100

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    from jaxtyping import Float
+from jaxtyping import Float, Num
 
 
 def ranks(values: Float[np.ndarray, "item"]) -> Float[np.ndarray, "item"]:
@@ -23,7 +19,7 @@ def spearman(one: Float[np.ndarray, "item"], other: Float[np.ndarray, "item"]) -
     return float(np.corrcoef(ranks(one), ranks(other))[0, 1])
 
 
-def climbing(values: Float[np.ndarray, "item"]) -> float:
+def climbing(values: Num[np.ndarray, "item"]) -> float:
     """How far a sequence climbs: of its pairs that differ, the share that rise minus the share that fall, in [-1, 1]
     (Goodman & Kruskal's gamma with the sequence's own order); NaN where all are equal."""
     signs = np.sign(np.subtract.outer(values, values))[np.tril_indices(len(values), k=-1)]

@@ -8,15 +8,12 @@ after another, and a task repeated as often.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.tasks.task import Task
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int
 
 Metric = Callable[[Tensor, Task], Tensor]
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from jaxtyping import Int
 from torch import Tensor
 
 from nanoscope.seeds import seed_for
 from nanoscope.tasks.task import Task, long_tensor
-
-if TYPE_CHECKING:
-    from jaxtyping import Int
 
 
 def natural_copies(

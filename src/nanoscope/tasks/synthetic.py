@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.seeds import seed_for
 from nanoscope.tasks.task import Task, long_tensor
-
-if TYPE_CHECKING:
-    from jaxtyping import Int
-
 
 LENGTHS = (17, 23, 29, 37, 41, 53)
 

@@ -10,12 +10,9 @@ follows an empty one, as plays are printed; a text without such lines simply has
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int
 
 VOWELS, PUNCTUATION = "aeiouAEIOU", ".,;:!?'\"-()[]&$"
 SPEAKER = re.compile(r"(?:\A|(?<=\n\n))[^\n:]+(?=:\n)")

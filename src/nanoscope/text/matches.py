@@ -7,13 +7,10 @@ head of any reach should look at (methods.md 1.4). All windows at once; `longest
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Int
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from jaxtyping import Int
 
 LONGEST = 8
 

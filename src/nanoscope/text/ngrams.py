@@ -7,14 +7,11 @@ number of different tokens seen after h, h' the shorter context, and P_0 uniform
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from nanoscope.errors import NanoscopeError
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int
 
 
 @dataclass(frozen=True)

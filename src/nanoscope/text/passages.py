@@ -7,19 +7,16 @@ left out of every kind, so that an n-gram table sees its whole context wherever 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.text.concepts import KINDS, kinds
 from nanoscope.text.matches import longest_match
 from nanoscope.text.windows import spread_starts
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
 
 COPYABLE = 5
 """From a match of so many characters on, what comes next belongs to a repeated passage (methods.md 1.4)."""

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from jaxtyping import Int
 
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
     from torch import Tensor
 
 META_SIZE_LIMIT = 4 * 2**20

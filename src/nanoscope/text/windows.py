@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
-
-if TYPE_CHECKING:
-    from jaxtyping import Int
-
 
 CHUNK_CHARACTERS = 1024
 

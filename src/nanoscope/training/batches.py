@@ -6,16 +6,14 @@ A batch is a function of (seed, iteration, micro-step), so training can stop any
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.seeds import seed_for
-
-if TYPE_CHECKING:
-    from jaxtyping import Int
 
 ECHO_SPAN = (12, 40)
 

@@ -94,6 +94,20 @@ def test_a_replay_is_a_full_forward_per_cell(
         _assert_equal(least.values, roomy.values)
 
 
+def test_cells_that_change_different_examples_keep_their_own_patterns() -> None:
+    """Row after row of one shape, but of another cell each: a pattern goes to the rows of its cell alone."""
+    model = random_model()
+    tokens = random_tokens(model, 4, 5, 1)
+    base, site = run(model, tokens, keep=["pattern"]).cache, Site("pattern", 1, head=0, query=4)
+    cells = []
+    for example in range(4):
+        value = base[site].clone()
+        value[example] = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.0]).roll(example)
+        cells.append([Edit(site, value)])
+    positions = torch.full((4, 1), 4)
+    _assert_equal(replay(model, tokens, cells, positions, _measure).values, _slow(model, tokens, cells, positions))
+
+
 def _least(model: GPT, tokens: torch.Tensor, cells: Sequence[Sequence[Edit]], positions: torch.Tensor) -> int:
     """The smallest budget, to a tenth, in which the sweep runs at all."""
     budget = 1 << 26

@@ -11,10 +11,10 @@ For folded weights. Source: Elhage et al. 2021, "Interpreting attention heads by
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
@@ -22,9 +22,6 @@ from nanoscope.interventions.run import run
 from nanoscope.model.arithmetic import norm
 from nanoscope.model.folded import head_weights
 from nanoscope.model.gpt import GPT
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int
 
 CHUNK = 32
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,9 +26,6 @@ from nanoscope.interventions.run import Cache, run
 from nanoscope.model.arithmetic import norm_frozen
 from nanoscope.model.gpt import GPT
 from nanoscope.text.matches import Matches, matches
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
 
 Head = tuple[int, int]
 CHUNK = 16

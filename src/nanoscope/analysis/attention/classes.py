@@ -18,10 +18,10 @@ Source: Olsson et al. 2022 and Wang et al. 2022 for the classes; Westfall & Youn
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -30,9 +30,6 @@ from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.text.concepts import concepts
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
 
 FARTHEST = 8
 PLACES = ("previous token", *(f"{back} back" for back in range(2, FARTHEST + 1)), "current token", "first token")

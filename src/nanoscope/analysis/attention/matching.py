@@ -9,13 +9,9 @@ layers, and the one by index; the mean of the first two over all assignments is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int
 
 ASSIGNMENTS = ("by function", "by index", "within layers", "any")
 

@@ -13,19 +13,16 @@ Source: Elhage et al. 2021 for value weighting; methods.md 2.1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.run import Cache, run
 from nanoscope.model.arithmetic import visible_causally
 from nanoscope.model.gpt import GPT
-
-if TYPE_CHECKING:
-    from jaxtyping import Int
 
 CHUNK = 16
 

@@ -10,10 +10,11 @@ scores high at one L only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
@@ -21,9 +22,6 @@ from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.tasks.synthetic import Repeats
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
 
 SCORES = ("induction", "induction_last", "duplicate", "previous")
 CHUNK = 16

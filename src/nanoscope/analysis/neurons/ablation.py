@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nanoscope.analysis.neurons.activations import require_neurons
@@ -24,9 +24,6 @@ from nanoscope.model.gpt import GPT
 from nanoscope.model.names import neuron_name
 from nanoscope.model.sites import Site
 from nanoscope.tasks import metrics
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
 
 EFFECTS = ("zero", "mean", "mean, direct")
 PARTS = ("active", "other")

@@ -9,9 +9,10 @@ time are in memory.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
@@ -19,9 +20,6 @@ from nanoscope.interventions.run import run
 from nanoscope.model import arithmetic
 from nanoscope.model.gpt import GPT
 from nanoscope.text.windows import Windows
-
-if TYPE_CHECKING:
-    from jaxtyping import Float
 
 
 class Hidden(NamedTuple):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
@@ -27,8 +28,6 @@ from nanoscope.evidence.sweep import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from jaxtyping import Bool, Float, Int
 
 BATCH = 16
 BINS = 10

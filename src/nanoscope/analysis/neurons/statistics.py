@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nanoscope.analysis.neurons.activations import every_layer
@@ -25,9 +25,6 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.text.windows import Windows
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
 
 STATISTICS = ("mean", "sd", "skew", "kurtosis", "positive", "max", "min", "sparsity", "hoyer")
 QUANTILES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)

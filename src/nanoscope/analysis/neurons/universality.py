@@ -10,9 +10,9 @@ models must differ in their seed: two checkpoints of one training share their ne
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nanoscope.analysis.neurons.activations import by_layer
@@ -20,9 +20,6 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.text.windows import Windows
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
 
 BLOCK = 512
 UNIVERSAL = 0.5

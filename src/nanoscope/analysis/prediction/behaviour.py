@@ -6,10 +6,9 @@ positions (methods.md 1.3, 1.4).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
@@ -19,9 +18,6 @@ from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task
 from nanoscope.text.matches import longest_match
 from nanoscope.text.ngrams import NGrams
-
-if TYPE_CHECKING:
-    from jaxtyping import Int
 
 CHUNK = 64
 MATCH_LIMIT = 8

@@ -11,10 +11,10 @@ n-gram k     KL(table || model), the Witten-Bell table of order k, nats (Hooglan
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
@@ -24,9 +24,6 @@ from nanoscope.tasks import metrics
 from nanoscope.text.matches import longest_match
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import Passages
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
 
 CHUNK = 32
 LONG = 5

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
@@ -25,9 +25,6 @@ from nanoscope.interventions.run import residual_streams, run
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.tasks import metrics
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int
 
 CHUNK = 16
 PART = 8192

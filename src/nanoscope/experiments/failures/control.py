@@ -9,10 +9,10 @@ text would tell (whether the first choice is the copy) is withheld, so only the 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from nanoscope.analysis.attention.circuit_state import Circuit, observe, scores
@@ -26,9 +26,6 @@ from nanoscope.seeds import seed_for
 from nanoscope.tasks.synthetic import repeated, repeats
 from nanoscope.tasks.task import Task
 from nanoscope.text.vocabulary import Vocabulary
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Int
 
 LENGTH, PREFIX = 14, 4
 LENGTHS, CHOSEN_ON = (10, 11, 12, 13), 12

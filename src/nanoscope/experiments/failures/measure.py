@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.analysis.attention import circuit_state
@@ -22,9 +22,6 @@ from nanoscope.model.names import head_name
 from nanoscope.seeds import seed_for
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import Passages, passages
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int
 
 ORDERS = 5
 LARGEST_CODE = 2**63

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 
 from nanoscope.analysis.attention.circuit_state import CONFIDENCE, MATCH, ROLES, STATE, Observed
 from nanoscope.errors import NanoscopeError
@@ -14,9 +14,6 @@ from nanoscope.seeds import seed_for
 from nanoscope.statistics.auroc import auroc, pairs
 from nanoscope.statistics.intervals import resampled_means
 from nanoscope.statistics.logistic import Logistic, fit_logistic, log_losses
-
-if TYPE_CHECKING:
-    from jaxtyping import Float
 
 TABLE = ("n-gram table's log-probability of the first choice", "n-gram table's highest log-probability")
 STATES = tuple(f"{role}: {state}" for role in ROLES for state in STATE)

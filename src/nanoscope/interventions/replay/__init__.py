@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
@@ -28,9 +28,6 @@ from nanoscope.interventions.replay.plan import Pack, Plan, make_plan
 from nanoscope.interventions.run import Run, check_site, run
 from nanoscope.model.gpt import GPT
 from nanoscope.tasks.metrics import read_at
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int
 
 __all__ = ["Cell", "Plan", "Replay", "base_run", "plan", "replay"]
 

@@ -56,8 +56,11 @@ class Group:
         return None if self.causal or seen.all() else torch.from_numpy(seen)
 
 
-def groups(flow: LayerFlow, examples: np.ndarray, apart: np.ndarray) -> Iterator[Group]:
-    """Split rows, in their order, into groups; rows marked in `apart` are never with ones that are not."""
+def groups(flow: LayerFlow, cell: np.ndarray, examples: np.ndarray, apart: np.ndarray) -> Iterator[Group]:
+    """Split rows, in their order, into groups; rows marked in `apart` are never with ones that are not.
+
+    `cell` and `examples` say of each row what it is of.
+    """
     held = flow.own & ~flow.absorbed[:, None]
     begin_queries, begin_keys, begin_residual = (
         np.concatenate([[0], np.cumsum(mask.sum(1))]) for mask in (flow.attended, held, flow.site["resid_pre"])
@@ -68,7 +71,7 @@ def groups(flow: LayerFlow, examples: np.ndarray, apart: np.ndarray) -> Iterator
     changes = np.flatnonzero((shape[1:] != shape[:-1]).any(1) | (np.diff(active) > 1)) + 1
     for block in np.split(active, changes) if len(active) else ():
         first, end = int(block[0]), int(block[-1]) + 1
-        for rows, cells in _rectangles(examples[first:end], first):
+        for rows, cells in _rectangles(cell[first:end], examples[first:end], first):
             here = rows.start
             begin = begin_residual if flow.absorbed[here] else begin_keys
             yield Group(
@@ -84,9 +87,9 @@ def groups(flow: LayerFlow, examples: np.ndarray, apart: np.ndarray) -> Iterator
             )
 
 
-def _rectangles(examples: np.ndarray, offset: int) -> Iterator[tuple[slice, int]]:
+def _rectangles(cell: np.ndarray, examples: np.ndarray, offset: int) -> Iterator[tuple[slice, int]]:
     """Consecutive rows as cells that have the same examples each: `(rows, number of cells)`."""
-    starts = np.flatnonzero(np.concatenate([[True], examples[1:] <= examples[:-1]]))
+    starts = np.flatnonzero(np.concatenate([[True], cell[1:] != cell[:-1]]))
     pieces = np.split(examples, starts[1:])
     begun = 0
     while begun < len(pieces):

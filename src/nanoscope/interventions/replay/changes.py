@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
@@ -23,9 +23,6 @@ from nanoscope.interventions.edits import Edit
 from nanoscope.interventions.run import Cache, Key
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.sites import AXES, Site
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool
 
 Cell = Sequence[Edit]
 Mask = np.ndarray

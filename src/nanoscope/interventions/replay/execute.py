@@ -172,7 +172,7 @@ class Rows:
             part.tobytes() for part in (flow.attended, flow.own, flow.absorbed, apart, flow.site["resid_pre"])
         )
         if key not in self._shapes:
-            self._shapes[key] = tuple(groups(flow, self.example, apart))
+            self._shapes[key] = tuple(groups(flow, self.cell, self.example, apart))
         return self._shapes[key]
 
     def _cells_of(self, group: Group) -> np.ndarray:

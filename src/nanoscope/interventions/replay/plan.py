@@ -226,7 +226,7 @@ def _pack(costs: Costs, sizes: _Sizes) -> tuple[tuple[Pack, ...], list[tuple[int
     first = costs.start[running].min(1), costs.entry[running].min(1)
     ordered = running[np.lexsort((running, first[0], first[1]))]
     cuts, tokens = [0], 0
-    for n, size in enumerate(costs.tokens[ordered].sum(1)):
+    for n, size in enumerate(costs.tokens[ordered].sum(1).tolist()):
         if n > cuts[-1] and not sizes.hold(tokens + size, n + 1 - cuts[-1]):
             cuts, tokens = [*cuts, n], 0
         tokens += int(size)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jaxtyping import Int
+
 from nanoscope.files import sha256
 from nanoscope.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
     from torch import Tensor
 
 TRAIN_SHARE = 0.9
