@@ -240,7 +240,7 @@ def _marked(text: str, fires: np.ndarray) -> Text:
     from nanoscope.plots.style import visible_character
 
     marked, before = Text(), False
-    for symbol, now in zip(text, fires, strict=True):
+    for symbol, now in zip(text, fires.tolist(), strict=True):
         marked.append(_bracket(before, now))
         marked.append(symbol if symbol == " " else visible_character(symbol), "reverse" if now else None)
         before = now

@@ -44,7 +44,7 @@ class Sweep:
         for dim, label in chosen.items():
             if dim not in dims or label not in self.labels(dim):
                 raise NanoscopeError(f"there is no {dim} {label!r}; the axes are {self.dims}")
-            values = np.take(values, self.labels(dim).index(label), axis=dims.index(dim))
+            values = np.asarray(np.take(values, self.labels(dim).index(label), axis=dims.index(dim)))
             dims = tuple(d for d in dims if d != dim)
         return Sweep(values, dims, self.unit, {d: c for d, c in self.coords.items() if d in dims})
 

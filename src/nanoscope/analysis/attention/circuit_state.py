@@ -62,14 +62,14 @@ class Circuit:
 
 @dataclass(frozen=True)
 class Observed:
-    """What was seen at each place; features are `[feature, window, place]`, in the order of their tables of names."""
+    """What was seen at each place; features come first, in the order of their tables of names."""
 
     wrong: Bool[np.ndarray, "window place"]
     """The model's first choice is not what follows."""
     top: Int[np.ndarray, "window place"]
-    confidence: Float[np.ndarray, "feature window place"] = field(repr=False)
-    match: Float[np.ndarray, "feature window place"] = field(repr=False)
-    states: Float[np.ndarray, "circuit feature window place"] = field(repr=False)
+    confidence: Float[np.ndarray, "confidence window place"] = field(repr=False)
+    match: Float[np.ndarray, "match window place"] = field(repr=False)
+    states: Float[np.ndarray, "circuit state window place"] = field(repr=False)
     """For each circuit, `STATE` of its previous-token head, then of its copying head."""
 
     @property

@@ -67,7 +67,7 @@ class _Setting:
     params: Params
     train: Tensor
     windows: Passages
-    parts: tuple[Int[np.ndarray, "window"], ...]
+    parts: tuple[Int[np.ndarray, "_"], ...]
     """Which windows are for choosing, for fitting, for judging."""
 
     @property

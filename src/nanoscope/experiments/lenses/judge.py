@@ -64,7 +64,7 @@ def _gradual(sweeps: Sweeps) -> Evidence:
 
 def nearest(distances: np.ndarray) -> np.ndarray:
     """Which n is nearest, of KL(table || lens) `[n, *any]`: `[*any]`."""
-    return distances.argmin(axis=0) + 1
+    return np.asarray(distances.argmin(axis=0) + 1)
 
 
 def _tables(sweeps: Sweeps) -> np.ndarray:
