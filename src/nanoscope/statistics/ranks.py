@@ -11,7 +11,7 @@ def spearman(one: Float[np.ndarray, "item"], other: Float[np.ndarray, "item"]) -
     """Spearman's rank correlation; NaN for fewer than two values, or where all are equal."""
     if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")  # scipy warns of these, or refuses them
-    return float(stats.spearmanr(one, other).statistic)
+    return float(stats.spearmanr(one, other).statistic)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def monotonicity(values: Num[np.ndarray, "item"]) -> float:
