@@ -19,8 +19,8 @@ from nanoscope import files
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import Result, load_result
 from nanoscope.studies.engines import Engine, lost, open_executor
+from nanoscope.studies.members import Study
 from nanoscope.studies.plan import Plan, plan_study
-from nanoscope.studies.presets import Study
 from nanoscope.studies.progress import Pace, Status
 from nanoscope.studies.stages import Place, Problem, Record, Stage, keep_corpora, perform, recorded, stage_key
 from nanoscope.text.corpora import Corpus, open_corpus
