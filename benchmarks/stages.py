@@ -23,7 +23,7 @@ from nanoscope.checkpoints.checkpoint import Checkpoint, save
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
 from nanoscope.model.gpt import GPT
-from nanoscope.studies.presets import SHAKESPEARE
+from nanoscope.studies.recipes import SHAKESPEARE
 from nanoscope.text.corpora import open_corpus
 
 FOLDER = Path(__file__).resolve().parent

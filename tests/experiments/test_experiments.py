@@ -30,7 +30,8 @@ from nanoscope.experiments.runner import judged_again, run_experiment, stored_pa
 from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.model.config import GPTConfig
 from nanoscope.plots.style import save_png
-from nanoscope.studies.presets import PLANTED_PARAMS, STUDIES, Member, Study
+from nanoscope.studies.members import Member, Study
+from nanoscope.studies.presets import STUDIES
 from nanoscope.studies.run import run_study
 from nanoscope.text.corpora import Corpus
 from nanoscope.training.recipe import Recipe
@@ -332,7 +333,7 @@ def test_presets_are_what_the_design_says() -> None:
     assert recipe is not None
     assert (recipe.iterations, recipe.batch_size, recipe.model.dropout, recipe.weight_decay) == (5000, 64, 0.2, 0.1)
     assert len({m.recipe.seed for m in STUDIES["control"].members if m.recipe}) == 8
-    assert PLANTED_PARAMS.random_sets >= 1
+    assert open_experiment("induction").settings["planted"].random_sets >= 1
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

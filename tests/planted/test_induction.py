@@ -13,7 +13,7 @@ from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.interventions.run import run
 from nanoscope.model.folded import head_weights
 from nanoscope.model.sites import Site
-from nanoscope.planted.induction import Planted, attention_to_match, k_composition, planted_induction
+from nanoscope.planted.induction import Planted, planted_induction
 from nanoscope.tasks import metrics, synthetic
 from nanoscope.text.vocabulary import Vocabulary
 
@@ -45,12 +45,17 @@ def test_attention_and_accuracy(symbols: int) -> None:
     assert (logits[:, second].argmax(-1) == tokens[:, second + 1]).all()
 
 
+def _attention_to_match(sharpness: float, query: int) -> float:
+    """Closed form of L1H0's attention to the matching position, at query position `query`, for finite sharpness."""
+    return math.exp(sharpness) / (math.exp(sharpness) + math.exp(sharpness / 2) + query - 1)
+
+
 def test_finite_sharpness_has_its_closed_form() -> None:
     vocabulary = Vocabulary(tuple(map(chr, range(100, 116))))
     model = planted_induction(vocabulary, Planted(sharpness_induction=6.0, context=33)).model
     pattern = run(model, _permutations(model), keep=["pattern"]).cache["pattern", 1][:, 0]
     for query, expected in ((17, 0.91790), (20, 0.91167), (31, 0.88956)):
-        assert attention_to_match(6.0, query) == pytest.approx(expected, abs=1e-5)
+        assert _attention_to_match(6.0, query) == pytest.approx(expected, abs=1e-5)
         assert pattern[:, query, query - 15].numpy() == pytest.approx(expected, abs=3e-4)
 
 
@@ -58,7 +63,7 @@ def test_finite_sharpness_has_its_closed_form() -> None:
 def test_k_composition_has_its_closed_form(symbols: int, expected: float) -> None:
     model = planted_induction(Vocabulary(tuple(map(chr, range(100, 100 + symbols))))).model
     scores = composition.k_composition(head_weights(model)).values
-    assert k_composition(symbols) == pytest.approx(expected, abs=1e-6)
+    assert 1 / math.sqrt(2.5 * (symbols + 1)) == pytest.approx(expected, abs=1e-6)
     assert scores[0, 0, 1, 0] == pytest.approx(expected, abs=1e-5)
     scores[0, 0, 1, 0] = 0
     assert (scores == 0).all()

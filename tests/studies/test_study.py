@@ -301,15 +301,14 @@ def test_a_stage_waits_for_an_earlier_calls_process_and_uses_what_it_made(alone:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["dask", "ray"])
 @pytest.mark.filterwarnings("ignore")
-def test_the_pages_examples_find_what_one_process_finds(engine: str, alone: Path, toys: Corpus, tmp_path, monkeypatch):
+def test_the_pages_example_finds_what_one_process_finds(alone: Path, toys: Corpus, tmp_path, monkeypatch):
     """The example as it stands on the page, but for what study of what text it is."""
-    pytest.importorskip({"dask": "distributed"}.get(engine, engine))
+    pytest.importorskip("distributed")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(STUDIES, "quick", toy_study.study())
     monkeypatch.setattr("nanoscope.text.corpora.open_corpus", lambda: toys)
-    exec(compile(EXAMPLES[engine], str(PAGE), "exec"), {"__name__": "__main__"})
+    exec(compile(EXAMPLES["dask"], str(PAGE), "exec"), {"__name__": "__main__"})
     assert same(tmp_path / "runs" / "quick", alone)
 
 
@@ -340,7 +339,7 @@ def test_a_lost_job_of_submitit_is_told_from_a_failed_one(tmp_path: Path, monkey
         assert not engines.lost(failed.exception(timeout=PATIENCE))
 
 
-@pytest.mark.parametrize(("where", "package"), [("dask", "distributed"), ("ray", "ray"), ("slurm", "submitit")])
+@pytest.mark.parametrize(("where", "package"), [("dask", "distributed"), ("slurm", "submitit")])
 def test_a_missing_package_is_one_line_that_names_the_extra(where: str, package: str, tmp_path: Path, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(NanoscopeError, match=rf'package {package}.*pip install "nanoscope\[cluster\]"$'):

@@ -16,7 +16,7 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Sweeps
 from nanoscope.model.config import GPTConfig
 from nanoscope.studies import plan
-from nanoscope.studies.presets import Compared, Member, Study
+from nanoscope.studies.members import Compared, Member, Study
 from nanoscope.text.corpora import Corpus
 from nanoscope.training.recipe import Recipe
 

@@ -354,7 +354,7 @@ def test_the_echo_control_forms_induction_heads(tmp_path: Path, shakespeare: Cor
     from nanoscope.experiments.induction.measure import QUICK
     from nanoscope.experiments.runner import run_experiment
     from nanoscope.experiments.snapshot.measure import Params as Snapshot
-    from nanoscope.studies.presets import ECHO_CONTROL
+    from nanoscope.studies.recipes import ECHO_CONTROL
 
     recipe = replace(ECHO_CONTROL, checkpoint_every=30)
     checkpoint = train(recipe, shakespeare, tmp_path / "run", Machine(threads=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +31,24 @@ class Run:
 
     experiment: tyro.conf.Positional[str]
     checkpoint: tyro.conf.Positional[Path]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What every `nanoscope run NAME` takes; the experiment's own settings come from its declaration."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    """ours or nanoGPT's."""
+    data: str | None = None
+    """text to measure on: any file, or shakespeare, code or wiki; without it, shakespeare."""
+    out: Path = Path("runs/mine")
+    """folder for results and figures."""
+    label: str | None = None
+    """what the report calls the model."""
+    threads: int = 0
+    """CPU threads; 0 takes all cores."""
+    twins: tuple[Path, ...] = ()
+    """checkpoints of other trainings, for an experiment that compares them (universality)."""
 
 
 @dataclass(frozen=True)
@@ -105,46 +123,19 @@ def _run(name: str, arguments: list[str]) -> None:
         raise NanoscopeError(f"{name} compares several trainings; `nanoscope study` runs it")
     measured = open_experiment(SNAPSHOT) if experiment.of_training else experiment
 
-    def run(
-        checkpoint: tyro.conf.Positional[Path],
-        settings: Any,
-        data: str | None = None,
-        out: Path = Path("runs/mine"),
-        label: str | None = None,
-        threads: int = 0,
-        twins: tuple[Path, ...] = (),
-    ) -> None:
-        """Run the experiment on a checkpoint, and draw its figures.
-
-        Args:
-            checkpoint: ours or nanoGPT's.
-            settings: how much is measured.
-            data: text to measure on: any file, or shakespeare, code or wiki; without it, shakespeare.
-            out: folder for results and figures.
-            label: what the report calls the model.
-            threads: CPU threads; 0 takes all cores.
-            twins: checkpoints of other trainings, for an experiment that compares them (universality).
-        """
-        _run_on(experiment, checkpoint, settings, data, out, label, threads, twins)
-
-    run.__annotations__["settings"] = Annotated[measured.params, tyro.conf.arg(name="")]
-    run.__annotations__ |= {"data": str | None, "label": str | None}
-    run.__annotations__ |= {"checkpoint": tyro.conf.Positional[Path], "out": Path, "threads": int}
-    run.__annotations__ |= {"twins": tuple[Path, ...]}
-    run.__defaults__ = (measured.params(), None, Path("runs/mine"), None, 0, ())
-    tyro.cli(run, prog=f"nanoscope run {name}", description=experiment.question, args=arguments)
+    options: Any = tyro.cli(
+        _run_options(measured.params), prog=f"nanoscope run {name}", description=experiment.question, args=arguments
+    )
+    _run_on(experiment, options, options.settings)
 
 
-def _run_on(
-    experiment: Any,
-    path: Path,
-    settings: Any,
-    data: str | None,
-    out: Path,
-    label: str | None,
-    threads: int,
-    twins: tuple[Path, ...],
-) -> None:
+def _run_options(params: type) -> type[RunOptions]:
+    """The options of every run, and an experiment's own `settings` beside them."""
+    settings = ("settings", Annotated[params, tyro.conf.arg(name="")], field(default_factory=params))
+    return make_dataclass("Options", [settings], bases=(RunOptions,), frozen=True)
+
+
+def _run_on(experiment: Any, options: RunOptions, settings: Any) -> None:
     import torch
 
     from nanoscope import files
@@ -153,25 +144,26 @@ def _run_on(
     from nanoscope.plots.style import save_png
     from nanoscope.training.loop import checkpoints
 
-    if twins and not experiment.twinned:
+    if options.twins and not experiment.twinned:
         raise NanoscopeError(f"{experiment.name} looks at one training; leave --twins out")
-    torch.set_num_threads(thread_count(threads))
-    checkpoint, corpus = load(path), open_text(data)
+    torch.set_num_threads(thread_count(options.threads))
+    checkpoint, corpus = load(options.checkpoint), open_text(options.data)
     for note in checkpoint.notes:
         say(f"note: {note}")
     role = "control" if checkpoint.training.get("data") == "echo" else "model"
-    others = tuple(load(twin) for twin in twins)
-    subject = Subject(checkpoint, corpus, label or f"the model {path}", role, checkpoints(path.parent), others)
-    with files.only_writer(out):
-        result = _answer(experiment, subject, settings, out / "results")
-        drawn = {name: out / "figures" / f"{name}-{result.key[-12:]}.png" for name in experiment.figures}
+    others = tuple(load(twin) for twin in options.twins)
+    label, history = options.label or f"the model {options.checkpoint}", checkpoints(options.checkpoint.parent)
+    subject = Subject(checkpoint, corpus, label, role, history, others)
+    with files.only_writer(options.out):
+        result = _answer(experiment, subject, settings, options.out / "results")
+        drawn = {name: options.out / "figures" / f"{name}-{result.key[-12:]}.png" for name in experiment.figures}
         for name, figure in drawn.items():
             save_png(experiment.figures[name](result), figure)
     print_findings(result)
-    say(f"result: {out / 'results' / result.key}")
+    say(f"result: {options.out / 'results' / result.key}")
     for figure in drawn.values():
         say(f"figure: {figure}")
-    say(f"report: nanoscope report {out}")
+    say(f"report: nanoscope report {options.out}")
 
 
 def _answer(experiment: Any, subject: Any, settings: Any, folder: Path) -> Any:

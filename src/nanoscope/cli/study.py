@@ -40,7 +40,7 @@ class StudyCommand:
     leave_out: tuple[str, ...] = ()
     """Members to leave out, by their name or its beginning: for instance `text- echo- wiki code`."""
     cluster: str = "local"
-    """Where the stages run: local, dask[:ADDRESS], ray[:ADDRESS] or slurm[:PARTITION]; see docs/clusters.md."""
+    """Where the stages run: local, dask[:ADDRESS] or slurm[:PARTITION]; see docs/clusters.md."""
     workers: int = 0
     """Stages at once, one thread each; 0 takes two (one on a single core), or what an existing cluster has."""
 

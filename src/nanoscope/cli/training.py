@@ -90,7 +90,7 @@ def _estimate(command: Train, recipe: Recipe, machine: Machine, text: Corpus) ->
 
 def _recipe(command: Train) -> Recipe:
     """The preset's recipe with what the command line changes."""
-    from nanoscope.studies.presets import RECIPES
+    from nanoscope.studies.recipes import RECIPES
     from nanoscope.training.recipe import native_precision
 
     def given(*names: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Sweep:
                 raise NanoscopeError(f"there is no {dim} {label!r}; the axes are {self.dims}")
             values = np.asarray(np.take(values, self.labels(dim).index(label), axis=dims.index(dim)))
             dims = tuple(d for d in dims if d != dim)
-        return Sweep(values, dims, self.unit, {d: c for d, c in self.coords.items() if d in dims})
+        return Sweep(np.asarray(values), dims, self.unit, {d: c for d, c in self.coords.items() if d in dims})
 
     def mean(self, *over: str) -> Sweep:
         """The mean over some axes."""
@@ -55,9 +55,16 @@ class Sweep:
         return Sweep(values, dims, self.unit, {d: c for d, c in self.coords.items() if d in dims})
 
     def to_xarray(self) -> xarray.DataArray:
-        """The same values as an `xarray.DataArray`, for everything else one may want to do with them."""
-        import xarray  # noqa: PLC0415  half a second that only those who ask for it wait for
+        """The same values as an `xarray.DataArray`, for everything else one may want to do with them.
 
+        NanoscopeError where xarray is not installed: it comes with the notebook extra.
+        """
+        try:
+            import xarray  # noqa: PLC0415  half a second that only those who ask for it wait for
+        except ModuleNotFoundError:
+            raise NanoscopeError(
+                'to_xarray needs the package xarray; install it with: pip install "nanoscope[notebook]"'
+            ) from None
         coords: dict[Hashable, Any] = {dim: list(self.labels(dim)) for dim in self.dims}
         return xarray.DataArray(self.values, dims=self.dims, coords=coords, attrs={"unit": self.unit})
 

@@ -89,10 +89,16 @@ class Experiment:
     """What it reads are the checkpoints of one training, so that it tells of a model."""
     twinned: bool = False
     """It compares the model with other trainings of its recipe, which its subject's `twins` are."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Smaller amounts by name ("quick", "many"), for studies and first looks; all of it is `params()`."""
 
     @property
     def name(self) -> str:
         return self.module.rpartition(".")[2]
+
+    def setting(self, *amounts: str) -> Any:
+        """The first of these amounts that it declares, else all of it."""
+        return next((self.settings[amount] for amount in amounts if amount in self.settings), self.params())
 
 
 def require_least(params: Any, **least: int) -> None:

@@ -85,16 +85,6 @@ def planted_induction(vocabulary: Vocabulary, settings: Planted = Planted()) -> 
     return Checkpoint(model, named, None, told, sha256(weights))
 
 
-def k_composition(symbols: int) -> float:
-    """Closed form of the K-composition of L0H0 with L1H0, for `symbols` symbols beside the start symbol."""
-    return 1 / math.sqrt(2.5 * (symbols + 1))
-
-
-def attention_to_match(sharpness: float, query: int) -> float:
-    """Closed form of L1H0's attention to the matching position, at query position `query`, for finite sharpness."""
-    return math.exp(sharpness) / (math.exp(sharpness) + math.exp(sharpness / 2) + query - 1)
-
-
 def _embed(model: GPT, layout: _Layout) -> None:
     tokens, positions = torch.arange(layout.symbols), torch.arange(layout.context)
     for table, rows, columns in (

@@ -1,4 +1,4 @@
-"""Where a study's stages run: this machine's processes, Dask, Ray, or SLURM. All take a function and give a future.
+"""Where a study's stages run: this machine's processes, Dask or SLURM. All take a function and give a future.
 
 The library depends on `concurrent.futures` only; each cluster engine is an adapter of a few lines, imported when asked
 for. An engine decides where a stage runs and never what it gives: every process has one thread, and a stage is a
@@ -23,15 +23,13 @@ from typing import Any
 
 from nanoscope.errors import NanoscopeError
 
-ENGINES = "local, dask[:ADDRESS], ray[:ADDRESS] or slurm[:PARTITION]"
+ENGINES = "local, dask[:ADDRESS] or slurm[:PARTITION]"
 ONE_THREAD: dict[str, str] = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-# Ray starts its workers at niceness 15 and reports its use unless told not to.
-RAY = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 CONNECT_SECONDS = 15
 SLURM_JOBS = 16
 SLURM_JOB = {"cpus_per_task": 1, "mem_gb": 8, "timeout_min": 24 * 60, "name": "nanoscope"}
-# What an engine raises when the process that had the stage is gone: dask, ray, submitit.
-LOST = {"KilledWorker", "WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "UncompletedJobError"}
+# What an engine raises when the process that had the stage is gone: dask, submitit.
+LOST = {"KilledWorker", "UncompletedJobError"}
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,6 @@ def open_executor(where: str, workers: int, folder: Path) -> AbstractContextMana
         return _local(few)
     if kind == "dask":
         return _dask(address, workers) if address else _own_dask(few)
-    if kind == "ray":
-        return _ray(address, workers if address else few)
     if kind == "slurm":
         more = {"slurm_partition": address} if address else {}
         return submitit_engine("slurm", workers or SLURM_JOBS, folder / "slurm", **more)
@@ -143,32 +139,6 @@ def _dask_engine(client: Any, slots: int) -> Iterator[Engine]:
         yield Engine(executor.submit, slots)
     finally:
         executor.shutdown(wait=False)
-
-
-# ---- Ray -----------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _ray(address: str, workers: int) -> Iterator[Engine]:
-    """A Ray of this machine's own, or the one at an address. Note that Ray listens on all interfaces."""
-    with _environment(RAY | ONE_THREAD):
-        ray = _package("ray")
-        size = {} if address else {"num_cpus": workers, "include_dashboard": False}
-        try:
-            ray.init(address or "local", log_to_driver=False, logging_level="error", **size)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise NanoscopeError(f"no Ray answers at {address or 'this machine'} ({error})") from None
-        remote = ray.remote(num_cpus=1, max_retries=0)(_call)
-        try:
-            slots = workers or int(ray.cluster_resources().get("CPU", 1))
-            yield Engine(lambda *task: remote.remote(*task).future(), slots)
-        finally:
-            ray.shutdown()
-
-
-def _call(function: Callable[..., Any], *args: Any) -> Any:
-    """The one function that Ray knows: it takes no built-in ones, and would be sent each of several anew."""
-    return function(*args)
 
 
 # ---- SLURM ---------------------------------------------------------------------------------------------------------

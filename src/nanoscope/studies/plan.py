@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments import open_experiment
-from nanoscope.studies.presets import Compared, Member, Study
+from nanoscope.studies.members import Compared, Member, Study
 from nanoscope.studies.stages import Analysis, Comparison, Stage, Training
 from nanoscope.training.recipe import Recipe, scheduled
 

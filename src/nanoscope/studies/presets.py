@@ -1,153 +1,45 @@
 """The presets: which models a study trains, which comparisons it makes, and how much is measured on each.
 
-A recipe is what decides a training; a `Study` is a list of members, each a model with the experiments that run on it,
-and of comparisons, each an experiment that reads the members' results.
+An experiment's own amounts (`quick`, `many` ...) are in its declaration; here stands who gets which.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from nanoscope.experiments.emergence.measure import Params as Emergence
-from nanoscope.experiments.evolution.measure import Params as Evolution
-from nanoscope.experiments.failures.measure import QUICK as QUICK_FAILURES
-from nanoscope.experiments.failures.measure import Params as Failures
-from nanoscope.experiments.heads.measure import QUICK as QUICK_HEADS
-from nanoscope.experiments.heads.measure import Params as Heads
-from nanoscope.experiments.induction.measure import QUICK
-from nanoscope.experiments.induction.measure import Params as Induction
-from nanoscope.experiments.lenses.measure import QUICK as QUICK_LENSES
-from nanoscope.experiments.lenses.measure import Params as Lenses
-from nanoscope.experiments.neurons.measure import QUICK as QUICK_NEURONS
-from nanoscope.experiments.neurons.measure import Params as Neurons
-from nanoscope.experiments.replication.measure import Params as Replication
-from nanoscope.experiments.scale.measure import Params as Scale
-from nanoscope.experiments.snapshot.measure import Params as Snapshot
-from nanoscope.experiments.universality.measure import Params as Universality
-from nanoscope.model.config import GPTConfig
-from nanoscope.training.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class Member:
-    """One model of a study. Without a recipe it is the planted model."""
-
-    name: str
-    label: str
-    role: str
-    recipe: Recipe | None
-    experiments: Mapping[str, Any]
-    """Experiment name -> its settings for this model."""
-    corpus: str | None = None
-    """A named corpus that it is trained and measured on; None: the study's."""
-    released: bool = False
-    """Its end is published in half precision, and what is published is what is analysed."""
-    twins: tuple[str, ...] = ()
-    """Names of other trainings of its recipe, with which `TWINNED` experiments compare it."""
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One experiment over the results of several members."""
-
-    experiment: str
-    label: str
-    members: tuple[str, ...]
-    """Their names."""
-    params: Any
-
-
-@dataclass(frozen=True)
-class Study:
-    """A named list of models with what is measured on each, and what is compared between them."""
-
-    name: str
-    members: tuple[Member, ...]
-    comparisons: tuple[Compared, ...] = ()
-
-
-QUICK_MODEL = Recipe(
-    GPTConfig(n_layer=4, n_head=4, n_embd=128, block_size=64),
-    iterations=1500,
-    batch_size=12,
-    min_learning_rate=1e-4,
-)
-ECHO_CONTROL = Recipe(
-    GPTConfig(n_layer=2, n_head=4, n_embd=128, block_size=64, attention_only=True),
-    iterations=1800,
-    batch_size=32,
-    data="echo",
-    learning_rate=3e-3,
-    min_learning_rate=3e-3,
-    weight_decay=0.0,
-    checkpoint_every=10,
-    dense_until=0,
-)
-SHAKESPEARE = Recipe(GPTConfig(n_layer=6, n_head=6, n_embd=384, block_size=128, dropout=0.2), precision="bfloat16")
-"""In bfloat16 autocast, as nanoGPT trains it."""
-SHAKESPEARE_CPU = replace(SHAKESPEARE, batch_size=12, iterations=3000)
-
-RECIPES = {
-    "quick": QUICK_MODEL,
-    "control": ECHO_CONTROL,
-    "shakespeare": SHAKESPEARE,
-    "shakespeare-cpu": SHAKESPEARE_CPU,
-}
-PLANTED_PARAMS = Induction(
-    sequences=16,
-    patch_examples=8,
-    natural_examples=32,
-    windows=30,
-    permutations=100,
-    random_models=1,
-    random_sets=4,
-    null_draws=20,
-)
-
-
-FULL: dict[str, Any] = {
-    "induction": Induction(),
-    "snapshot": Snapshot(),
-    "emergence": Emergence(),
-    "heads": Heads(),
-    "lenses": Lenses(),
-    "neurons": Neurons(),
-    "failures": Failures(),
-}
-FEW: dict[str, Any] = {
-    "induction": QUICK,
-    "snapshot": Snapshot(sequences=8, windows=32),
-    "emergence": Emergence(),
-    "heads": QUICK_HEADS,
-    "lenses": QUICK_LENSES,
-    "neurons": QUICK_NEURONS,
-    "failures": QUICK_FAILURES,
-}
-MANY = {
-    **FEW,
-    "snapshot": Snapshot(sequences=12, windows=64),
-    "induction": replace(QUICK, sequences=64, natural_examples=256),
-}
-"""For each of several trainings: what counts is how they differ, so each gets fewer examples; but a gain or an absence on
-ordinary text is small beside its noise, and gets as many as the published findings."""
-CONTROL_MANY = {**MANY, "induction": replace(QUICK, patch_examples=64)}
-FEW_CONTROL = {**FEW, "induction": replace(QUICK, patch_examples=64)}
+from nanoscope.experiments import EXPERIMENTS, open_experiment
+from nanoscope.studies.members import Compared, Member, Study
+from nanoscope.studies.recipes import ECHO_CONTROL, QUICK_MODEL, RECIPES, SHAKESPEARE_CPU
 
 SEEDS = tuple(range(1, 9))
 """A sign test over trainings takes six; eight leave room."""
 SIZE_ITERATIONS = 2000
 WIDE, WIDE_RATE = 256, 1e-3
 """From this width on the control's task is trained at this rate: at the control's own none of nine trainings learned it."""
-TWINNED: dict[str, Any] = {"universality": Universality()}
 TWIN_SEEDS = (2, 3, 4, 5)
 """Five trainings in all, as many as Gurnee et al. compared."""
-COMPARISONS: dict[str, Any] = {"evolution": Evolution(), "replication": Replication(), "scale": Scale()}
+
+
+def settings(*amounts: str) -> dict[str, Any]:
+    """How much each experiment on a single model measures: the first of these amounts that it declares, else all."""
+    opened = (open_experiment(name) for name in EXPERIMENTS)
+    return {one.name: one.setting(*amounts) for one in opened if one.of_training or not (one.reads or one.twinned)}
+
+
+FULL = settings()
+FEW = settings("quick")
+MANY = settings("many", "quick")
+"""For each of several trainings: what counts is how they differ, so each gets fewer examples; but a gain or an absence on
+ordinary text is small beside its noise, and gets as many as the published findings."""
+CONTROL_MANY = settings("control", "many", "quick")
+FEW_CONTROL = settings("control", "quick")
 
 
 def _planted() -> Member:
-    return Member("planted", "the planted model", "planted", None, {"induction": PLANTED_PARAMS})
+    induction = open_experiment("induction").setting("planted")
+    return Member("planted", "the planted model", "planted", None, {"induction": induction})
 
 
 def _control(seed: int, settings: Mapping[str, Any]) -> Member:
@@ -176,11 +68,11 @@ def _size(task: str, layers: int, width: int, seed: int) -> Member:
     end = replace(recipe, model=model, seed=seed, iterations=SIZE_ITERATIONS, checkpoint_every=SIZE_ITERATIONS)
     label = f"{layers} layer{'s' * (layers > 1)} of width {width} on the {task} task, seed {seed}"
     recipe = replace(end, dense_until=0)
-    return Member(f"{task}-{layers}x{width}-{seed}", label, "size", recipe, {"snapshot": Snapshot()})
+    return Member(f"{task}-{layers}x{width}-{seed}", label, "size", recipe, {"snapshot": FULL["snapshot"]})
 
 
 def _sizes() -> tuple[Member, ...]:
-    cells = Scale()
+    cells: Any = open_experiment("scale").setting()
     return tuple(
         _size(task, layers, width, seed)
         for seed in cells.seeds
@@ -192,14 +84,15 @@ def _sizes() -> tuple[Member, ...]:
 
 def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple[Compared, ...]:
     names = tuple(member.name for member in members)
-    return tuple(Compared(name, label, names, COMPARISONS[name]) for name in experiments)
+    return tuple(Compared(name, label, names, open_experiment(name).setting()) for name in experiments)
 
 
 def _published(preset: str, settings: Mapping[str, Any], control: Mapping[str, Any]) -> Study:
     """Everything: eight trainings of the model and of the control, the planted model, other texts, all sizes."""
     first, *further = (_model(preset, seed, settings) for seed in SEEDS)
     twins = tuple(f"{preset}-{seed}" for seed in TWIN_SEEDS)
-    first = replace(first, released=True, twins=twins, experiments={**settings, **TWINNED})
+    twinned = {"universality": open_experiment("universality").setting()}
+    first = replace(first, released=True, twins=twins, experiments={**settings, **twinned})
     models = (first, *further)
     controls = tuple(_control(seed, control) for seed in SEEDS)
     others = tuple(_other_text(corpus, settings) for corpus in ("code", "wiki"))
@@ -231,7 +124,7 @@ def only(study: Study, seeds: int, leave_out: Sequence[str] = ()) -> Study:
 def _with_twins(member: Member, names: Collection[str]) -> Member:
     """The member with those of its twins that are left; without any it is compared with none."""
     twins = tuple(name for name in member.twins if name in names)
-    alone = {name: params for name, params in member.experiments.items() if name not in TWINNED}
+    alone = {name: params for name, params in member.experiments.items() if not open_experiment(name).twinned}
     return replace(member, twins=twins, experiments=member.experiments if twins else alone)
 
 

@@ -1,7 +1,7 @@
 """Studies: which models are trained, what is measured on them, and the one folder in which it all ends up.
 
 A study's stages (train a model, measure a checkpoint, compare results) run as soon as what they need is there, through
-an engine: processes of this machine, Dask, Ray or SLURM. Whatever is there already is used, so a study that was
+an engine: processes of this machine, Dask or SLURM. Whatever is there already is used, so a study that was
 stopped, in whichever way, goes on; and every engine gives the same keys, results and findings.
 """
 
@@ -19,8 +19,8 @@ from nanoscope import files
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import Result, load_result
 from nanoscope.studies.engines import Engine, lost, open_executor
+from nanoscope.studies.members import Study
 from nanoscope.studies.plan import Plan, plan_study
-from nanoscope.studies.presets import Study
 from nanoscope.studies.progress import Pace, Status
 from nanoscope.studies.stages import Place, Problem, Record, Stage, keep_corpora, perform, recorded, stage_key
 from nanoscope.text.corpora import Corpus, open_corpus
@@ -44,7 +44,7 @@ def run_study(
 ) -> tuple[Result, ...]:
     """Train, analyse and compare; gives the results, stored under `folder`. What is there is used, not made again.
 
-    `where` is local, dask[:ADDRESS], ray[:ADDRESS] or slurm[:PARTITION]; `workers` processes at once (None: the engine's own).
+    `where` is local, dask[:ADDRESS] or slurm[:PARTITION]; `workers` processes at once (None: the engine's own).
     `command` is what the user typed, for the results' provenance.
     """
     folder = folder.resolve()

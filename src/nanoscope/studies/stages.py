@@ -26,7 +26,7 @@ from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Group, Subject
 from nanoscope.experiments.runner import describe, run_comparison, run_experiment
 from nanoscope.planted.induction import planted_induction
-from nanoscope.studies.presets import Member
+from nanoscope.studies.members import Member
 from nanoscope.text.corpora import Corpus
 from nanoscope.training.loop import checkpoints, train
 from nanoscope.training.recipe import ONE_THREAD

@@ -1,7 +1,7 @@
 """The card of a released model: what it is, how it came to be, how to open it, what it is not for.
 
-Every number is read off the checkpoint, its training record and the files themselves; nobody types one. After
-Mitchell et al., "Model Cards for Model Reporting" (2019, arXiv 1810.03993).
+Its words are in `model_card.md.j2`. Every number is read off the checkpoint, its training record and the files themselves;
+nobody types one. After Mitchell et al., "Model Cards for Model Reporting" (2019, arXiv 1810.03993).
 """
 
 from __future__ import annotations
@@ -10,11 +10,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jinja2 import StrictUndefined, Template
+
 from nanoscope import files as store
 from nanoscope.checkpoints.checkpoint import WEIGHTS, Checkpoint
 from nanoscope.text.corpora.corpus import TRAIN_SHARE
 from nanoscope.text.corpora.licences import terms
 
+TEMPLATE = Template(
+    Path(__file__).with_suffix(".md.j2").read_text(encoding="utf-8"),
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+)
 COMPARED_WINDOWS = 64
 NEEDED = ("iterations", "batch_size", "accumulation", "seed", "learning_rate", "min_learning_rate", "precision")
 """What the record of a training that nanoscope made says, and the card repeats in a sentence."""
@@ -25,45 +32,15 @@ def card(checkpoint: Checkpoint, folder: Path, files: Mapping[str, bytes]) -> st
     """The page of a release that lies, or will lie, in `folder`; `files` are its files, name -> bytes."""
     place = "/".join(part for part in (folder.parent.name, folder.name) if part)
     weights = {name: data for name, data in files.items() if name.startswith(WEIGHTS)}
-    return f"""# {folder.name}
-
-{_table("", _summary(checkpoint))}
-
-## Use
-
-```bash
-nanoscope check {place}
-nanoscope run induction {place}
-nanoscope export {place} ckpt.pt     # nanoGPT's own format, with meta.pkl beside it
-```
-
-```python
-import nanoscope as ns
-
-checkpoint = ns.load("{place}")
-```
-
-The weights come back as 32-bit floats that are exactly the stored ones. Every checksum is compared when they are opened.
-
-## What it is for, and what not
-
-A subject for interpretability research. Results are said of exactly these weights, not of the ones before rounding; their
-checksum is `{checkpoint.sha256}`.
-
-Whatever it writes imitates its training text and means nothing; it knows no facts and follows no
-instructions. It is one training: what is found in it may differ in another seed, and says nothing about models of another
-size or text.
-
-## Training
-
-{_table("setting", _told(checkpoint.training))}
-
-## Files
-
-{_table("file", _listed(weights), "bytes", "sha256")}
-
-The last row is the parts joined: `cat {WEIGHTS}.part-* | sha256sum`.
-"""
+    return TEMPLATE.render(
+        name=folder.name,
+        place=place,
+        summary=_table("", _summary(checkpoint)),
+        sha256=checkpoint.sha256,
+        training=_table("setting", _told(checkpoint.training)),
+        files=_table("file", _listed(weights), "bytes", "sha256"),
+        weights=WEIGHTS,
+    )
 
 
 def _summary(checkpoint: Checkpoint) -> dict[str, str]:

@@ -14,7 +14,6 @@ from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import Site
 from nanoscope.planted.induction import Planted, planted_induction
-from nanoscope.statistics import ranks
 from nanoscope.tasks import metrics, synthetic
 from nanoscope.tasks.task import Task
 from nanoscope.text.corpora import Corpus
@@ -229,11 +228,3 @@ def test_screening_replays_the_largest_and_says_which() -> None:
     assert whole.rank_correlation.values == pytest.approx(expected)
     with pytest.raises(NanoscopeError, match=r"must lie in \(0, 1\], not 0"):
         patching.screened(model, task, metrics.logit_diff, cells, share=0)
-
-
-def test_ranks_share_ties() -> None:
-    assert ranks.ranks(np.array([3.0, 1, 3, 2])).tolist() == [2.5, 0, 2.5, 1]
-    rng = np.random.default_rng(0)
-    one, other = rng.integers(0, 5, 40).astype(float), rng.integers(0, 5, 40).astype(float)
-    assert ranks.spearman(one, other) == pytest.approx(scipy.stats.spearmanr(one, other).statistic)
-    assert np.isnan(ranks.spearman(np.ones(3), np.arange(3.0)))

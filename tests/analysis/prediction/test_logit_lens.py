@@ -9,7 +9,6 @@ from scipy.stats import entropy
 from nanoscope.analysis.prediction import direct_attribution, logit_lens, tuned_lens
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.run import residual_streams, run
-from nanoscope.statistics.ranks import climbing
 from nanoscope.text.concepts import KINDS
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import NAMES, Passages, passages, windows_to_fit
@@ -131,13 +130,6 @@ def test_a_model_that_is_a_bigram_table_reads_as_one_at_every_layer() -> None:
     assert np.abs(distances[:, 1]).max() < 1e-3
     assert (distances.argmin(axis=1) == 1).all()
     assert read.settled.sel(criterion="near", kind="all").values[1:].sum() == 0
-
-
-def test_climbing_by_hand() -> None:
-    assert climbing(np.array([1, 1, 2, 3, 3])) == 1
-    assert climbing(np.array([1, 2, 1])) == 0
-    assert climbing(np.array([1, 3, 2])) == pytest.approx(1 / 3)
-    assert np.isnan(climbing(np.array([2, 2])))
 
 
 def test_tables_of_the_same_half_have_no_floor() -> None:

@@ -14,7 +14,6 @@ Both are meant for folded weights. Source: Elhage et al. 2021, "Copying / primit
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -93,11 +92,6 @@ def k_composition_null(
         rotated = _haar(w_k.shape[0], generator) @ w_k
         scores.append(_composed(w_v, w_o, rotated, w_q))
     return Sweep(np.array(scores), ("draw",), "score")
-
-
-def random_composition(d_model: int) -> float:
-    """Root mean square composition score of randomly oriented heads."""
-    return 1 / math.sqrt(d_model)
 
 
 def _copying(weights: HeadWeights, w_v: Tensor, w_o: Tensor) -> np.ndarray:

@@ -9,13 +9,14 @@ from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.failures import figures
 from nanoscope.experiments.failures.claims import CLAIMS
 from nanoscope.experiments.failures.judge import judge
-from nanoscope.experiments.failures.measure import Params, measure
+from nanoscope.experiments.failures.measure import QUICK, Params, measure
 
 EXPERIMENT = Experiment(
     module=__name__,
     question="Can circuit measurements predict the model's failures?",
     version=2,
     params=Params,
+    settings={"quick": QUICK},
     measure=measure,
     judge=judge,
     claims=CLAIMS,

@@ -8,13 +8,14 @@ from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.heads import figures
 from nanoscope.experiments.heads.claims import CLAIMS
 from nanoscope.experiments.heads.judge import judge
-from nanoscope.experiments.heads.measure import Params, measure
+from nanoscope.experiments.heads.measure import QUICK, Params, measure
 
 EXPERIMENT = Experiment(
     module=__name__,
     question="What does each attention head do?",
     version=2,
     params=Params,
+    settings={"quick": QUICK},
     measure=measure,
     judge=judge,
     claims=CLAIMS,

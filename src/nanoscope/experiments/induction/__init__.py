@@ -8,13 +8,14 @@ from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.induction import figures
 from nanoscope.experiments.induction.claims import CLAIMS
 from nanoscope.experiments.induction.judge import judge
-from nanoscope.experiments.induction.measure import Params, measure
+from nanoscope.experiments.induction.measure import SETTINGS, Params, measure
 
 EXPERIMENT = Experiment(
     module=__name__,
     question="Do induction heads form, and do they do the work?",
     version=3,
     params=Params,
+    settings=SETTINGS,
     measure=measure,
     judge=judge,
     claims=CLAIMS,

@@ -59,6 +59,22 @@ QUICK = Params(
     random_models=3,
     null_draws=60,
 )
+PLANTED = Params(
+    sequences=16,
+    patch_examples=8,
+    natural_examples=32,
+    windows=30,
+    permutations=100,
+    random_models=1,
+    random_sets=4,
+    null_draws=20,
+)
+SETTINGS = {
+    "quick": QUICK,
+    "many": replace(QUICK, sequences=64, natural_examples=256),
+    "control": replace(QUICK, patch_examples=64),
+    "planted": PLANTED,
+}
 
 
 @dataclass(frozen=True)

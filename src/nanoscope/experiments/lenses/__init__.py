@@ -8,13 +8,14 @@ from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.lenses import figures
 from nanoscope.experiments.lenses.claims import CLAIMS
 from nanoscope.experiments.lenses.judge import judge
-from nanoscope.experiments.lenses.measure import Params, measure
+from nanoscope.experiments.lenses.measure import QUICK, Params, measure
 
 EXPERIMENT = Experiment(
     module=__name__,
     question="How do predictions form, through the layers and through training?",
     version=2,
     params=Params,
+    settings={"quick": QUICK},
     measure=measure,
     judge=judge,
     claims=CLAIMS,

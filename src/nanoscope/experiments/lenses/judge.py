@@ -15,7 +15,7 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.lenses.claims import CLAIMS
 from nanoscope.experiments.lenses.measure import Params
 from nanoscope.statistics.intervals import percentile_interval, resampled_means
-from nanoscope.statistics.ranks import climbing
+from nanoscope.statistics.ranks import monotonicity
 
 Sweeps = Mapping[str, Sweep]
 UNDEFINED = (math.nan, math.nan)
@@ -177,10 +177,10 @@ def _training(sweeps: Sweeps) -> Evidence:
     n = nearest(np.moveaxis(training.values.sum(-1), 0, -1))
     drawn = resampled_means(np.moveaxis(training.values, -1, 0), "training")
     each = nearest(np.moveaxis(drawn, 2, 0))
-    orders = np.array([climbing(row) for row in each])
+    orders = np.array([monotonicity(row) for row in each])
     reached = {int(k): steps[int((n >= k).argmax())] for k in np.unique(n)}
     facts = {"course": ", ".join(f"{_table(k)} from iteration {step:,}" for k, step in reached.items())}
-    return Evidence(climbing(n), percentile_interval(orders), len(steps), "checkpoints", 0.0, facts)
+    return Evidence(monotonicity(n), percentile_interval(orders), len(steps), "checkpoints", 0.0, facts)
 
 
 def _table(n: int) -> str:

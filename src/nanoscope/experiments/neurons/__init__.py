@@ -8,13 +8,14 @@ from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.neurons import figures
 from nanoscope.experiments.neurons.claims import CLAIMS
 from nanoscope.experiments.neurons.judge import judge
-from nanoscope.experiments.neurons.measure import Params, measure
+from nanoscope.experiments.neurons.measure import QUICK, Params, measure
 
 EXPERIMENT = Experiment(
     module=__name__,
     question="What do the hidden units know?",
     version=3,
     params=Params,
+    settings={"quick": QUICK},
     measure=measure,
     judge=judge,
     claims=CLAIMS,

@@ -8,6 +8,7 @@ EXPERIMENT = Experiment(
     question="What can a checkpoint do, in a few numbers?",
     version=1,
     params=Params,
+    settings={"quick": Params(sequences=8, windows=32), "many": Params(sequences=12, windows=64)},
     measure=measure,
     judge=judge,
     claims=(),

@@ -1,0 +1,48 @@
+"""What a study is: a list of members, each a model with the experiments that run on it, and of comparisons, each an
+experiment that reads the members' results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nanoscope.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of a study. Without a recipe it is the planted model."""
+
+    name: str
+    label: str
+    role: str
+    recipe: Recipe | None
+    experiments: Mapping[str, Any]
+    """Experiment name -> its settings for this model."""
+    corpus: str | None = None
+    """A named corpus that it is trained and measured on; None: the study's."""
+    released: bool = False
+    """Its end is published in half precision, and what is published is what is analysed."""
+    twins: tuple[str, ...] = ()
+    """Names of other trainings of its recipe, with which experiments that are `twinned` compare it."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One experiment over the results of several members."""
+
+    experiment: str
+    label: str
+    members: tuple[str, ...]
+    """Their names."""
+    params: Any
+
+
+@dataclass(frozen=True)
+class Study:
+    """A named list of models with what is measured on each, and what is compared between them."""
+
+    name: str
+    members: tuple[Member, ...]
+    comparisons: tuple[Compared, ...] = ()

@@ -1,0 +1,41 @@
+"""The presets: experiments bring their own amounts, and what is published is what is planned."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from nanoscope.evidence.result import Result, load_results
+from nanoscope.experiments import EXPERIMENTS, open_experiment
+from nanoscope.studies.presets import FEW, FULL, STUDIES
+
+PUBLISHED = Path(__file__).parents[2] / "results" / "results"
+PLANNED = {
+    **{
+        (one.label, name): asdict(params)
+        for one in STUDIES["shakespeare-cpu"].members
+        for name, params in one.experiments.items()
+    },
+    **{(one.label, one.experiment): asdict(one.params) for one in STUDIES["shakespeare-cpu"].comparisons},
+}
+
+
+@pytest.mark.parametrize("result", load_results(PUBLISHED), ids=lambda result: result.key[:40])
+def test_what_is_published_was_measured_as_it_is_planned(result: Result) -> None:
+    planned = PLANNED[result.subject["label"], result.experiment]
+    assert result.identity["params"] == json.loads(json.dumps(planned))
+
+
+def test_an_experiment_gives_the_first_amount_that_it_declares_and_else_all() -> None:
+    induction = open_experiment("induction")
+    assert induction.setting("no such amount", "quick", "many") == induction.settings["quick"]
+    assert induction.setting("no such amount") == induction.params()
+    for name in EXPERIMENTS:
+        experiment = open_experiment(name)
+        assert all(type(params) is experiment.params for params in experiment.settings.values())
+
+
+def test_every_experiment_on_one_model_is_in_every_amount() -> None:
+    assert list(FULL) == list(FEW) == ["induction", "snapshot", "emergence", "heads", "lenses", "neurons", "failures"]
+    assert all(FULL[name] == open_experiment(name).params() for name in FULL)
