@@ -72,8 +72,10 @@ def run_lens(command: LensCommand) -> None:
 
 def _speech(data: str | None, checkpoint: Checkpoint) -> str:
     """The beginning of the first speech of the validation text, as long as one row of the figure."""
+    from nanoscope.text.windows import first_speech
+
     text = open_text(data).val
-    begins = text.find("\n\n") + 2 if "\n\n" in text else 0
+    begins = first_speech(text)
     return text[begins : begins + min(30, checkpoint.model.config.block_size - 1)]
 
 

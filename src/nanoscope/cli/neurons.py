@@ -213,15 +213,14 @@ def _print_text(command: NeuronsCommand, setting: Setting, over: OverText, told:
 
 def _tokens_of(text: str, setting: Setting) -> Any:
     """The text as the model reads it, `[1, pos]`; NanoscopeError where it does not fit."""
-    import torch
+    from nanoscope.text.windows import started
 
     size = setting.whole.size
     if not 0 < len(text) <= size:
         raise NanoscopeError(
             f"the text has {len(text)} characters; give 1 to {size}, as many as the model reads at once"
         )
-    start = [] if setting.subject.start is None else [setting.subject.start]
-    return torch.cat([torch.tensor(start, dtype=torch.long), setting.checkpoint.encode(text)])[None]
+    return started(setting.checkpoint.encode(text), setting.subject.start)[None]
 
 
 def _shares(setting: Setting, over: OverText, text: str) -> np.ndarray:

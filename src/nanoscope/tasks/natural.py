@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nanoscope.seeds import seed_for
 from nanoscope.tasks.task import Task, long_tensor
+from nanoscope.text.windows import start_symbol
 
 
 def natural_copies(
@@ -17,7 +18,7 @@ def natural_copies(
     rng = np.random.default_rng(seed_for("natural", length, *labels))
     places = rng.integers(0, len(text) - length, (2, examples))
     block, other = (np.stack([text[p : p + length].numpy() for p in row]) for row in places)
-    before = np.full((examples, 0 if start is None else 1), start or 0)
+    before = np.tile(start_symbol(start), (examples, 1))
     positions = np.tile(before.shape[1] + length + np.arange(length - 1), (examples, 1))
     return Task(
         clean=long_tensor(np.concatenate([before, block, block], axis=1)),
@@ -45,7 +46,7 @@ def natural_lookups(
         row[before - match + 1 : before + 2] = text[elsewhere : elsewhere + match + 1].numpy()
     reads = np.array([[at] for _, (_, at) in found])
     answer = np.take_along_axis(clean, reads + 1, axis=1)
-    head = np.full((len(found), 0 if start is None else 1), start or 0)
+    head = np.tile(start_symbol(start), (len(found), 1))
     whole, overwritten = (long_tensor(np.concatenate([head, side], axis=1)) for side in (clean, corrupt))
     return Task(whole, overwritten, long_tensor(answer), long_tensor(answer), long_tensor(reads + head.shape[1]))
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from nanoscope.errors import NanoscopeError
 from nanoscope.seeds import seed_for
 from nanoscope.tasks.task import Task, long_tensor
+from nanoscope.text.windows import lead, room, start_symbol
 
 LENGTHS = (17, 23, 29, 37, 41, 53)
 
@@ -73,12 +74,12 @@ def repeats(
 ) -> Repeats:
     """`[start?][random prefix][c][c]...`, as many whole copies as fit behind the longest prefix."""
     rng = np.random.default_rng(seed_for("repeats", length, *labels))
-    room = context - (start is not None)
-    longest = min(length, room - 2 * length)
-    copies = (room - longest) // length
+    size = room(context, start)
+    longest = min(length, size - 2 * length)
+    copies = (size - longest) // length
     prefixes = rng.integers(0, longest + 1, examples)
     rows = [_repeated_row(rng, symbols.numpy(), length, copies, int(p), longest, start) for p in prefixes]
-    first = torch.from_numpy(prefixes) + (start is not None)
+    first = torch.from_numpy(prefixes) + lead(start)
     return Repeats(torch.from_numpy(np.stack(rows)), first, length, copies)
 
 
@@ -95,8 +96,7 @@ def _repeated_row(
     block = rng.choice(symbols, length, replace=False)
     before = rng.choice(np.setdiff1d(symbols, block), prefix) if prefix else block[:0]
     after = np.resize(block, longest - prefix)
-    head = [] if start is None else [[start]]
-    return np.concatenate([*head, before, *[block] * copies, after]).astype(np.int64)
+    return np.concatenate([start_symbol(start), before, *[block] * copies, after]).astype(np.int64)
 
 
 def repeated(
@@ -172,17 +172,17 @@ def _lookup_row(
     drawn = rng.choice(pool, suffix + 3, replace=False)
     shared, (one, two, right, wrong) = drawn[: suffix - 1], (int(symbol) for symbol in drawn[suffix - 1 :])
     filler = np.setdiff1d(pool, drawn)
-    room = length - 3 * suffix - 2 - (start is not None)
-    cut = np.sort(rng.integers(0, room + 1, 2))
-    gaps = np.split(rng.choice(filler, room), cut)
+    free = room(length, start) - 3 * suffix - 2
+    cut = np.sort(rng.integers(0, free + 1, 2))
+    gaps = np.split(rng.choice(filler, free), cut)
     swap = rng.random() < 0.5
     first, second = (two, one) if swap else (one, two)
 
     def text(right: int, wrong: int) -> np.ndarray:
         after = {one: right, two: wrong}
-        head = [] if start is None else [[start]]
         keys = [[first, *shared, after[first]], [second, *shared, after[second]], [one, *shared]]
-        return np.concatenate([*head, gaps[0], keys[0], gaps[1], keys[1], gaps[2], keys[2]]).astype(np.int64)
+        parts = [start_symbol(start), gaps[0], keys[0], gaps[1], keys[1], gaps[2], keys[2]]
+        return np.concatenate(parts).astype(np.int64)
 
     return text(right, wrong), text(wrong, right), np.array([right]), np.array([wrong])
 
@@ -210,5 +210,4 @@ def _prefix(
     rng: np.random.Generator, pool: np.ndarray, block: np.ndarray, length: int, start: int | None
 ) -> np.ndarray:
     outside = np.setdiff1d(pool, block)
-    head = np.array([] if start is None else [start], dtype=np.int64)
-    return np.concatenate([head, rng.choice(outside, length if len(outside) else 0)])
+    return np.concatenate([start_symbol(start), rng.choice(outside, length if len(outside) else 0)])

@@ -16,7 +16,7 @@ from torch import Tensor
 from nanoscope.errors import NanoscopeError
 from nanoscope.text.concepts import KINDS, kinds
 from nanoscope.text.matches import longest_match
-from nanoscope.text.windows import spread_starts
+from nanoscope.text.windows import room, spread_starts, spread_windows, started
 
 COPYABLE = 5
 """From a match of so many characters on, what comes next belongs to a repeated passage (methods.md 1.4)."""
@@ -51,6 +51,11 @@ class Passages:
         """The token at each place: `[window, place]`."""
         return self.text[:, :-1]
 
+    @property
+    def lead(self) -> int:
+        """Positions before the first place: 1 where the model reads a start symbol, which is no place."""
+        return self.tokens.shape[1] - self.targets.shape[1]
+
     def read(self, values: Tensor) -> Tensor:
         """The places of `values [window, pos, *any]`: a start symbol has a position, but is no place."""
         return values[:, values.shape[1] - self.targets.shape[1] :]
@@ -71,20 +76,17 @@ def passages(text: str, tokens: Tensor, context: int, most: int, start: int | No
     """
     if len(tokens) != len(text):
         raise NanoscopeError(f"{len(tokens)} tokens for {len(text)} characters; only character-level models fit here")
-    size = context + (start is None)
+    size = room(context, start) + 1
     if size - 1 <= skip:
         raise NanoscopeError(f"a context of {context} is too short: the first {skip} characters are not counted")
     starts = spread_starts(len(tokens), size, most)
     where = starts[:, None] + torch.arange(size)
     windows = tokens[where]
-    before = (
-        windows[:, :-1] if start is None else torch.cat([torch.full_like(windows[:, :1], start), windows[:, :-1]], 1)
-    )
     kind = kinds(text)[where.numpy()[:, 1:]]
     copied = np.stack([longest_match(window, COPYABLE)[0] >= COPYABLE for window in windows[:, :-1]])
     members = np.stack([np.ones_like(copied), *(kind == k for k in range(len(KINDS))), copied])
     members[..., :skip] = False
-    return Passages(before, windows, members)
+    return Passages(started(windows[:, :-1], start), windows, members)
 
 
 def windows_to_fit(
@@ -92,10 +94,7 @@ def windows_to_fit(
 ) -> tuple[Tensor, Tensor]:
     """Windows `[window, context]` spread over a text `[pos]` to fit something on, and others between them to stop by:
     `fitted` and `held` of them, or in that proportion as many as there are."""
-    size = context - (start is not None)
-    starts = spread_starts(len(tokens), size, fitted + held)
-    windows = tokens[starts[:, None] + torch.arange(size)]
-    windows = windows if start is None else torch.cat([torch.full_like(windows[:, :1], start), windows], dim=1)
+    windows = started(spread_windows(tokens, room(context, start), fitted + held), start)
     stops = torch.arange(len(windows)) % max(2, (fitted + held) // held) == 1
     if not bool(stops.any()):
         raise NanoscopeError(f"the text has {len(tokens)} characters, too few to fit a lens on windows of {context}")

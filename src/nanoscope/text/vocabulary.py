@@ -59,6 +59,10 @@ class Vocabulary:
         size = len(self)
         return "".join(self.symbols[t] if 0 <= t < size else "\ufffd" for t in map(int, tokens))
 
+    def names(self, size: int) -> tuple[str, ...]:
+        """A name for each of a model's `size` tokens: its symbol, or `#id` in the padding rows of the embedding."""
+        return (*self.symbols, *(f"#{i}" for i in range(len(self), size)))
+
     def to_json(self) -> dict[str, Any]:
         return {"symbols": list(self.symbols), "start": self.start}
 

@@ -1,4 +1,4 @@
-"""Windows of a text: where they begin, and a text cut into windows as long as a model's context.
+"""Windows of a text: where they begin, how they are cut, and the start symbol before them where a model needs one.
 
 They are spread evenly over the text, none overlapping another. Laid end to end they are one sequence of characters. The
 first character of a window has nothing before it, as in training.
@@ -54,11 +54,47 @@ def windows(tokens: Int[Tensor, "char"], context: int, characters: int, start: i
 
     Raises NanoscopeError where the text is shorter than one window.
     """
-    size = context - (start is not None)
+    size = room(context, start)
     starts = spread_starts(len(tokens) - 1, size, max(1, characters // size))
     places = starts[:, None] + torch.arange(size)
-    lead = torch.full((len(starts), 0 if start is None else 1), start or 0)
-    return Windows(torch.cat([lead, tokens[places]], dim=1), places.numpy(), lead.shape[1])
+    return Windows(started(tokens[places], start), places.numpy(), lead(start))
+
+
+def lead(start: int | None) -> int:
+    """Positions that a start symbol takes: 1, or 0 for a model without one."""
+    return int(start is not None)
+
+
+def room(context: int, start: int | None) -> int:
+    """Tokens of text that fit into a context, beside the start symbol."""
+    return context - lead(start)
+
+
+def start_symbol(start: int | None) -> Int[np.ndarray, "lead"]:
+    """What stands before a text: the start symbol, or nothing."""
+    return np.array([] if start is None else [start], dtype=np.int64)
+
+
+def started(tokens: Int[Tensor, "*any pos"], start: int | None) -> Int[Tensor, "*any read"]:
+    """Texts as a model reads them: with the start symbol before each, where the model needs one."""
+    if start is None:
+        return tokens
+    return torch.cat([tokens.new_full((*tokens.shape[:-1], 1), start), tokens], dim=-1)
+
+
+def cut(tokens: Int[Tensor, "pos"], starts: Int[Tensor, "window"], size: int) -> Int[Tensor, "window size"]:
+    """The windows of a text that begin at `starts`."""
+    return tokens[starts[:, None] + torch.arange(size)]
+
+
+def spread_windows(tokens: Int[Tensor, "pos"], size: int, most: int) -> Int[Tensor, "window size"]:
+    """At most `most` windows of `size` tokens, spread evenly over a text, none overlapping another."""
+    return cut(tokens, spread_starts(len(tokens), size, most), size)
+
+
+def first_speech(text: str) -> int:
+    """Where the text begins anew after its first empty line; 0 where it has none."""
+    return text.find("\n\n") + 2 if "\n\n" in text else 0
 
 
 def spread_starts(total: int, size: int, most: int) -> Int[Tensor, "window"]:

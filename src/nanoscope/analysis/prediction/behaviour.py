@@ -18,6 +18,7 @@ from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task
 from nanoscope.text.matches import longest_match
 from nanoscope.text.ngrams import NGrams
+from nanoscope.text.windows import lead, started
 
 CHUNK = 64
 MATCH_LIMIT = 8
@@ -63,8 +64,8 @@ def by_match_length(model: GPT, windows: Int[Tensor, "example pos"], tables: NGr
     where what followed the match is right), "count". The tables need order 5. Positions in the first quarter
     of a window are left out: too little text stands before them.
     """
-    before = windows if start is None else torch.cat([torch.full((len(windows), 1), start), windows], dim=1)
-    losses = -_next_log_probs(model, before[:, : model.config.block_size], windows, start is not None)
+    before = started(windows, start)[:, : model.config.block_size]
+    losses = -_next_log_probs(model, before, windows, lead(start))
     inputs = windows[:, : losses.shape[1]].numpy()
     targets = windows[:, 1 : losses.shape[1] + 1].numpy()
     tabled = -np.log(_table_probs(tables, windows[:, : losses.shape[1] + 1].numpy()))
@@ -80,11 +81,11 @@ def by_match_length(model: GPT, windows: Int[Tensor, "example pos"], tables: NGr
     return Sweep(totals, ("source", "match", "window"), "nats, summed", coords)
 
 
-def _next_log_probs(model: GPT, tokens: Tensor, windows: Tensor, started: bool) -> np.ndarray:
+def _next_log_probs(model: GPT, tokens: Tensor, windows: Tensor, lead: int) -> np.ndarray:
     """Log-probability of each next token of the windows, `[window, pos]`, aligned with the token before it."""
     parts = []
     for i in range(0, len(tokens), CHUNK):
-        logits = run(model, tokens[i : i + CHUNK]).logits[:, int(started) :]
+        logits = run(model, tokens[i : i + CHUNK]).logits[:, lead:]
         targets = windows[i : i + CHUNK, 1 : logits.shape[1] + 1]
         kept = metrics.log_probs(logits[:, : targets.shape[1]])
         parts.append(metrics.chosen(kept, targets).cpu().numpy())

@@ -29,6 +29,7 @@ from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import NAMES, Passages
+from nanoscope.text.windows import started
 
 Lens = Callable[[Tensor], Tensor]
 """From residual streams `[layer + 1, *any, d_model]` to logits `[layer + 1, *any, vocab]`."""
@@ -170,9 +171,9 @@ def _distances(known: Tensor, said: Tensor) -> np.ndarray:
 def on_sentence(model: GPT, tokens: Tensor, lens: Lens, start: int | None = None) -> Sweep:
     """What a lens says after each token of one text `[pos]`, `[measure, layer, place]`: its top token, that one's
     probability, KL(model || lens) in nats, and the probability of the token that does follow (NaN after the last)."""
-    read = tokens if start is None else torch.cat([torch.tensor([start]), tokens])
     with torch.no_grad():
-        said = metrics.log_probs(lens(residual_streams(model, read[None])).float()).cpu()[:, 0, -len(tokens) :]
+        streams = residual_streams(model, started(tokens, start)[None])
+        said = metrics.log_probs(lens(streams).float()).cpu()[:, 0, -len(tokens) :]
     chance, top = said.exp().max(-1)
     kl = (said[-1].exp() * (said[-1] - said)).sum(-1)
     following = torch.full_like(chance, torch.nan)

@@ -102,7 +102,7 @@ class _Setting:
 
     def text(self, part: int) -> Text:
         """What is seen on one part of the text. A start symbol has a position, but is no place."""
-        rows, shift = self.parts[part], int(self.subject.start is not None)
+        rows, shift = self.parts[part], self.windows.lead
         tokens, current = self.windows.tokens[rows], self.windows.current[rows].numpy()
         following = self.windows.text[rows][
             :, 1 - shift :

@@ -26,7 +26,7 @@ from nanoscope.seeds import seed_for
 from nanoscope.statistics.intervals import max_t
 from nanoscope.tasks import synthetic
 from nanoscope.text.passages import Passages, passages
-from nanoscope.text.windows import spread_starts
+from nanoscope.text.windows import cut, first_speech, lead, room, spread_starts, started
 
 SHOWN = 48
 """Characters of the passage on which every head's attention is drawn."""
@@ -93,14 +93,14 @@ class _Setting:
     @property
     def size(self) -> int:
         """Characters of a window."""
-        return self.model.config.block_size - (self.subject.start is not None)
+        return room(self.model.config.block_size, self.subject.start)
 
     @property
     def symbol_names(self) -> tuple[str, ...]:
         """A name for every token that the model knows."""
         vocabulary = self.subject.checkpoint.vocabulary
         assert vocabulary is not None
-        return (*vocabulary.symbols, *(f"#{i}" for i in range(len(vocabulary), self.model.config.vocab_size)))
+        return vocabulary.names(self.model.config.vocab_size)
 
     @cached_property
     def splits(self) -> dict[str, Text]:
@@ -110,13 +110,12 @@ class _Setting:
 
     def text(self, starts: Tensor) -> Text:
         targets = classes.token_targets(
-            self.subject.corpus.val, starts.numpy(), self.size, self.subject.start is not None
+            self.subject.corpus.val, starts.numpy(), self.size, bool(lead(self.subject.start))
         )
-        return Text(self.started(self.val[starts[:, None] + torch.arange(self.size)]), targets)
+        return Text(self.started(cut(self.val, starts, self.size)), targets)
 
     def started(self, tokens: Tensor) -> Tensor:
-        start = self.subject.start
-        return tokens if start is None else torch.cat([torch.full_like(tokens[:, :1], start), tokens], dim=1)
+        return started(tokens, self.subject.start)
 
     @cached_property
     def random_text(self) -> Text:
@@ -127,14 +126,13 @@ class _Setting:
         assert vocabulary is not None
         starts = np.arange(len(tokens)) * self.size
         targets = classes.token_targets(
-            vocabulary.decode(tokens.flatten()), starts, self.size, self.subject.start is not None
+            vocabulary.decode(tokens.flatten()), starts, self.size, bool(lead(self.subject.start))
         )
         return Text(self.started(tokens), targets)
 
     @cached_property
     def lengths(self) -> tuple[int, ...]:
-        context = self.model.config.block_size - (self.subject.start is not None)
-        return synthetic.lengths_that_fit(context, len(self.symbols))[:3]
+        return synthetic.lengths_that_fit(self.size, len(self.symbols))[:3]
 
     def repeats(self, length: int, split: str) -> synthetic.Repeats:
         context = self.model.config.block_size
@@ -362,10 +360,10 @@ def _cost(s: _Setting) -> Sweeps:
 def _example(s: _Setting) -> Sweeps:
     """Every head's attention on one passage that begins a speech: `[layer, head, query, key]`."""
     text = s.subject.corpus.val
-    begins = text.find("\n\n") + 2 if "\n\n" in text else 0
+    begins = first_speech(text)
     chosen = text[begins : begins + min(SHOWN, s.size)]
     tokens = s.started(s.subject.checkpoint.encode(chosen)[None])
     patterns = run(s.model, tokens, keep=["pattern"]).cache.layers("pattern")[:, 0].cpu().numpy()
-    places = tuple(chosen) if s.subject.start is None else ("<start>", *chosen)
+    places = (*["<start>"] * lead(s.subject.start), *chosen)
     coords = {"query": places, "key": places}
     return {"example": Sweep(patterns.astype(np.float32), ("layer", "head", "query", "key"), "attention", coords)}

@@ -23,7 +23,7 @@ from nanoscope.tasks import metrics, synthetic
 from nanoscope.tasks.natural import natural_copies, natural_lookups
 from nanoscope.tasks.task import Task
 from nanoscope.text.ngrams import NGrams
-from nanoscope.text.windows import spread_starts
+from nanoscope.text.windows import room, spread_windows
 
 TABLES = 5
 LONG_MATCH = 5
@@ -95,7 +95,7 @@ class _Setting:
         return self.lengths[0]
 
     def paired(self, *labels: object, examples: int | None = None, reads: list[int] | None = None) -> Task:
-        prefix = min(4, self.model.config.block_size - 2 * self.block - (self.start is not None))
+        prefix = min(4, room(self.model.config.block_size, self.start) - 2 * self.block)
         count = self.params.sequences if examples is None else examples
         seeds = (*labels, self.params.seed)
         return synthetic.repeated(self.symbols, self.block, count, *seeds, prefix=prefix, start=self.start, reads=reads)
@@ -132,7 +132,7 @@ def _setting(subject: Subject, params: Params) -> _Setting:
     if len(val) < 2 * context:
         raise NanoscopeError(f"the validation text has {len(val)} characters, too few for windows of {context}")
     symbols = synthetic.alphabet(train, checkpoint.model.config.vocab_size)
-    lengths = synthetic.lengths_that_fit(context - (subject.start is not None), len(symbols))
+    lengths = synthetic.lengths_that_fit(room(context, subject.start), len(symbols))
     return _Setting(checkpoint.model, symbols, subject.start, lengths, train, val, params)
 
 
@@ -141,7 +141,7 @@ def _behaviour(s: _Setting) -> Sweeps:
     known = int(torch.cat([s.train, s.val]).max()) + 1
     tables = NGrams.fit(s.train.numpy(), known, TABLES)
     paired = s.paired("behaviour")
-    length = min(s.params.natural_length, (s.model.config.block_size - (s.start is not None)) // 2)
+    length = min(s.params.natural_length, room(s.model.config.block_size, s.start) // 2)
     natural = natural_copies(s.val, length, s.params.natural_examples, "behaviour", s.params.seed, start=s.start)
     lookups = [_lookup(s, k) for k in (1, 2, 3)]
     places = natural_lookups(_windows(s), s.train, LONG_MATCH, s.params.seed, start=s.start)
@@ -177,9 +177,7 @@ def _lookup(s: _Setting, suffix: int) -> Task:
 
 def _windows(s: _Setting) -> Tensor:
     """Evenly spread windows of validation text, one token longer than the context, none overlapping another."""
-    size = s.model.config.block_size + (s.start is None)
-    starts = spread_starts(len(s.val), size, s.params.windows)
-    return s.val[starts[:, None] + torch.arange(size)]
+    return spread_windows(s.val, room(s.model.config.block_size, s.start) + 1, s.params.windows)
 
 
 def _attention(s: _Setting) -> Sweeps:

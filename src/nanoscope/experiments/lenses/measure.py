@@ -19,6 +19,7 @@ from nanoscope.interventions.run import residual_streams, run
 from nanoscope.model.gpt import GPT
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import NAMES, Passages, passages, windows_to_fit
+from nanoscope.text.windows import first_speech, room
 
 ORDERS = 7
 LENSES = ("logit lens", "tuned lens")
@@ -288,14 +289,14 @@ def _example(s: _Setting) -> Sweeps:
     vocabulary = s.subject.checkpoint.vocabulary
     assert vocabulary is not None
     text = s.subject.corpus.val
-    begins = text.find("\n\n") + 2 if "\n\n" in text else 0
-    size = min(s.params.example_length, s.model.config.block_size - (s.subject.start is not None))
+    begins = first_speech(text)
+    size = min(s.params.example_length, room(s.model.config.block_size, s.subject.start))
     chosen = text[begins : begins + size]
     tokens = vocabulary.encode(chosen)
     lenses = (s.model.unembed, s.fitted.translation.lens(s.model))
     read = [logit_lens.on_sentence(s.model, tokens, one, s.subject.start) for one in lenses]
     coords = {"lens": LENSES, **read[0].coords, "place": tuple(chosen)}
-    symbols = (*vocabulary.symbols, *(f"#{i}" for i in range(len(vocabulary), s.model.config.vocab_size)))
+    symbols = vocabulary.names(s.model.config.vocab_size)
     return {
         "example": Sweep(np.stack([one.values for one in read]), ("lens", *read[0].dims), read[0].unit, coords),
         "symbols": Sweep(np.arange(float(len(symbols))), ("symbol",), "token", {"symbol": symbols}),

@@ -24,6 +24,7 @@ from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import passages
 from nanoscope.text.vocabulary import Vocabulary
+from nanoscope.text.windows import room
 
 SCORES = ("induction", "previous")
 ORDERS = 5
@@ -80,7 +81,7 @@ def material(corpus: Corpus, vocabulary: Vocabulary, context: int, start: int | 
     """The same for every checkpoint, so it is made once in a process."""
     train, val = corpus.split(vocabulary)
     symbols = synthetic.alphabet(train, len(vocabulary))
-    lengths = synthetic.lengths_that_fit(context - (start is not None), len(symbols))[: params.lengths]
+    lengths = synthetic.lengths_that_fit(room(context, start), len(symbols))[: params.lengths]
     splits = {
         split: tuple(
             synthetic.repeats(symbols, n, context, params.sequences, start, f"snapshot {split}", params.seed)
@@ -88,7 +89,7 @@ def material(corpus: Corpus, vocabulary: Vocabulary, context: int, start: int | 
         )
         for split in ("select", "report")
     }
-    prefix = min(4, context - 2 * lengths[0] - (start is not None))
+    prefix = min(4, room(context, start) - 2 * lengths[0])
     labels = ("snapshot", params.seed)
     task = synthetic.repeated(symbols, lengths[0], 2 * params.sequences, *labels, prefix=prefix, start=start)
     text = passages(corpus.val, val, context, params.windows, start, text_loss.EARLIEST)
