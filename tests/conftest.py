@@ -31,6 +31,9 @@ VARIANTS = {
     "untied": {"tied_head": False, "head_bias": True, "activation": "relu"},
     "attention_only": {"attention_only": True, "bias": True},
     "rms": {"norm": "rms", "attention_scale": "d_model"},
+    "narrow_mlp": {"n_inner": 24, "bias": True},
+    "no_positions": {"positions": "none", "n_inner": 80},
+    "sinusoids": {"positions": "sinusoid", "tied_head": False},
     "bare": {"norm": "none", "final_norm": False, "attention_scale": "none"},
 }
 

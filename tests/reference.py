@@ -13,7 +13,7 @@ from nanoscope.model.gpt import GPT
 def logits(model: GPT, tokens: Tensor) -> Tensor:
     """A GPT's forward pass with loops over heads and no fused kernel, from its state dict alone."""
     w, c = model.state_dict(), model.config
-    x = w["transformer.wte.weight"][tokens] + w["transformer.wpe.weight"][: tokens.shape[1]]
+    x = w["transformer.wte.weight"][tokens] + _positions(w, c, tokens.shape[1])
     for layer in range(c.n_layer):
         name = f"transformer.h.{layer}"
         x = x + attention(_norm(x, w, f"{name}.ln_1", c), w, f"{name}.attn", c)
@@ -23,6 +23,18 @@ def logits(model: GPT, tokens: Tensor) -> Tensor:
     if c.final_norm:
         x = _norm(x, w, "transformer.ln_f", c)
     return _linear(x, w, "lm_head")
+
+
+def _positions(w: dict[str, Tensor], c, length: int) -> Tensor:
+    if c.positions == "learned":
+        return w["transformer.wpe.weight"][:length]
+    table = torch.zeros(length, c.n_embd)
+    if c.positions == "sinusoid":
+        for pos in range(length):
+            for column in range(c.n_embd):
+                angle = pos / 10_000 ** (2 * (column // 2) / c.n_embd)
+                table[pos, column] = math.cos(angle) if column % 2 else math.sin(angle)
+    return table
 
 
 def attention(x: Tensor, w: dict[str, Tensor], name: str, c) -> Tensor:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.run import run
 from nanoscope.model import arithmetic
 from nanoscope.model.config import GPTConfig
-from nanoscope.model.gpt import GPT
+from nanoscope.model.gpt import GPT, with_learned_positions
+from nanoscope.model.positions import sinusoids
 from nanoscope.model.sites import AXES, Site
 
 SORTER = SHARED / "gpt-nano-sort"
@@ -46,7 +48,7 @@ def test_every_named_activation_has_the_axes_of_the_table(variant: GPT) -> None:
     tokens = random_tokens(variant, batch=3, length=7)
     config = variant.config
     sizes = {"batch": 3, "pos": 7, "query": 7, "key": 7, "d_model": config.n_embd, "head": config.n_head}
-    sizes |= {"d_head": config.d_head, "neuron": 4 * config.n_embd}
+    sizes |= {"d_head": config.d_head, "neuron": config.d_mlp}
     cache = run(variant, tokens, keep=AXES).cache
     for (name, _), value in cache.items():
         assert value.shape == tuple(sizes[axis] for axis in AXES[name]), name
@@ -117,6 +119,45 @@ def test_a_text_longer_than_the_context_is_refused() -> None:
 def test_parameter_count_of_the_canonical_model() -> None:
     assert GPT(GPTConfig()).parameter_count == 10_695_936
     assert GPT(GPTConfig(bias=True)).parameter_count == 10_721_664
+
+
+def test_parameters_follow_the_width_of_the_mlp_and_fixed_positions_are_none() -> None:
+    narrow, table = 2 * 6 * 384 * (4 * 384 - 100), 128 * 384
+    assert GPT(GPTConfig(n_inner=100)).parameter_count == 10_695_936 - narrow
+    for positions in ("none", "sinusoid"):
+        model = GPT(GPTConfig(positions=positions))
+        assert model.parameter_count == 10_695_936 - table
+        assert not any("wpe" in name for name in model.state_dict())
+
+
+def test_without_positions_the_order_of_what_came_before_does_not_matter_to_one_layer() -> None:
+    """One layer without positions sees its context as a set; with sinusoids it does not."""
+    tokens = torch.tensor([[3, 1, 4, 5, 9, 2], [5, 9, 1, 3, 4, 2]])
+    for positions, same in (("none", True), ("sinusoid", False)):
+        one, other = run(random_model(n_layer=1, positions=positions), tokens).logits[:, -1]
+        assert torch.allclose(one, other, atol=1e-5) == same
+
+
+def test_sinusoids_turn_by_the_same_angle_at_every_step() -> None:
+    """Vaswani et al. 2017: position p + k is a fixed rotation of position p, in each pair of columns."""
+    table = sinusoids(50, 16).double().unflatten(1, (8, 2))
+    assert torch.equal(table[0], torch.tensor([[0.0, 1.0]] * 8).double())
+    dots = (table[3:] * table[:-3]).sum(-1)
+    torch.testing.assert_close(dots, dots[:1].expand_as(dots), atol=1e-5, rtol=0)
+    assert sinusoids(4, 5).shape == (4, 5)
+
+
+@pytest.mark.parametrize("changes", [{"positions": "rotary"}, {"norm_position": "post"}, {"n_kv_head": 2}])
+def test_shapes_to_come_are_refused_in_one_line(changes: dict[str, Any]) -> None:
+    with pytest.raises(NanoscopeError, match=r"^models with .* are not supported yet; use one without$"):
+        GPTConfig(**changes)
+
+
+def test_a_copy_with_learned_positions_computes_the_same(variant: GPT) -> None:
+    tokens = random_tokens(variant)
+    learned = with_learned_positions(variant)
+    assert torch.equal(run(learned, tokens).logits, run(variant, tokens).logits)
+    assert "transformer.wpe.weight" in learned.state_dict()
 
 
 def test_initialisation_is_gpt2s() -> None:

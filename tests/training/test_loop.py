@@ -11,6 +11,7 @@ import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -209,6 +210,36 @@ def test_a_folder_belongs_to_one_recipe(tmp_path: Path, corpus: Corpus) -> None:
     with pytest.raises(NanoscopeError, match="other settings"):
         train(TINY, Corpus("other", TEXT[1:]), tmp_path / "run")
     assert _weights(tmp_path / "run") == before
+
+
+def test_a_run_that_an_earlier_version_began_goes_on(tmp_path: Path, corpus: Corpus) -> None:
+    """Its recipe.json, as written before the config had the fields that came later."""
+    model = {"n_layer": 2, "n_head": 2, "n_embd": 16, "block_size": 16, "vocab_size": 28, "dropout": 0.1, "bias": False}
+    model |= {"tied_head": True, "head_bias": False, "activation": "gelu", "attention_scale": "d_head"}
+    model |= {"norm": "layer", "final_norm": True, "attention_only": False, "norm_eps": 1e-05}
+    recipe = {"model": model, "iterations": 30, "batch_size": 4, "accumulation": 2, "seed": 1, "data": "text"}
+    recipe |= {"learning_rate": 0.001, "min_learning_rate": 0.0001, "warmup": 5, "betas": [0.9, 0.99]}
+    recipe |= {"weight_decay": 0.1, "grad_clip": 1.0, "checkpoint_every": 10, "dense_until": 8, "eval_every": 10}
+    recipe |= {"eval_windows": 8, "precision": "float32"}
+    machine = {"device": "cpu", "threads": 1, "compile": False}
+    written = {"recipe": recipe, "corpus": corpus.sha256, "machine": machine}
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.json").write_text(json.dumps(written))
+    train(TINY, corpus, tmp_path / "run")
+    train(TINY, corpus, tmp_path / "other")
+    assert json.loads((tmp_path / "other" / "recipe.json").read_text()) == written
+    assert _weights(tmp_path / "run") == _weights(tmp_path / "other")
+
+
+@pytest.mark.parametrize("changes", [{"n_inner": 24}, {"positions": "none"}, {"positions": "sinusoid"}])
+def test_a_field_that_came_later_is_part_of_the_recipe_where_it_is_set(
+    tmp_path: Path, corpus: Corpus, changes: dict[str, Any]
+) -> None:
+    other = replace(TINY, model=replace(TINY.model, **changes))
+    trained = train(other, corpus, tmp_path / "run")
+    assert trained.model.config == replace(other.model, vocab_size=28)
+    with pytest.raises(NanoscopeError, match=f"other settings .recipe.model.{next(iter(changes))}: "):
+        train(TINY, corpus, tmp_path / "run")
 
 
 def test_a_finished_run_is_not_run_again(tmp_path: Path, corpus: Corpus) -> None:

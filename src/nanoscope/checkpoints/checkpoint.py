@@ -13,7 +13,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from nanoscope import files as store
 from nanoscope.checkpoints import file_parts
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
-from nanoscope.model.gpt import GPT
+from nanoscope.model.gpt import GPT, with_learned_positions
 from nanoscope.text import vocabulary as tokens
 from nanoscope.text.vocabulary import Vocabulary
 
@@ -100,7 +100,7 @@ def packed(checkpoint: Checkpoint, half: bool = False, part_bytes: int | None = 
     files = {WEIGHTS: weights} if part_bytes is None else file_parts.split(WEIGHTS, weights, part_bytes)
     description = {
         "format": FORMAT,
-        "config": asdict(checkpoint.model.config),
+        "config": checkpoint.model.config.stored(),
         "vocabulary": checkpoint.vocabulary and checkpoint.vocabulary.to_json(),
         "corpus": checkpoint.corpus,
         "training": dict(checkpoint.training),
@@ -123,15 +123,18 @@ def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def export(checkpoint: Checkpoint, path: str | Path) -> None:
-    """Write nanoGPT's `ckpt.pt` and, beside it, `meta.pkl`. A model that nanoGPT cannot express is refused."""
-    config, plain = checkpoint.model.config, GPTConfig()
+    """Write nanoGPT's `ckpt.pt` and, beside it, `meta.pkl`. A model that nanoGPT cannot express is refused.
+
+    Fixed positions become a learned table with their values, which computes the same."""
+    model, plain = with_learned_positions(checkpoint.model), GPTConfig()
+    config = model.config
     foreign = [f.name for f in fields(config) if f.name not in _NANOGPT_FIELDS]
     differing = [name for name in foreign if getattr(config, name) != getattr(plain, name)]
     if differing:
         name = differing[0]
         raise NanoscopeError(f"nanoGPT has no {name}={getattr(config, name)!r}, so this model cannot be exported to it")
     state = {
-        "model": checkpoint.model.state_dict(),
+        "model": model.state_dict(),
         "model_args": {name: getattr(config, name) for name in _NANOGPT_FIELDS},
         "iter_num": checkpoint.training.get("step", 0),
         "best_val_loss": checkpoint.training.get("val_loss"),
@@ -233,10 +236,8 @@ def _unpickled(raw: bytes, path: Path) -> Any:
 
 def _nanogpt_state(content: Any, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The weights under nanoGPT's names: wrappers' prefixes and mask buffers dropped, known renamings undone."""
-    candidates = [content[key] for key in STATE_KEYS if key in content] if _is_dict(content) else []
-    state = next(
-        (c for c in [*candidates, content] if _is_dict(c) and c and all(_is_weight(v) for v in c.values())), None
-    )
+    candidates = [content[key] for key in STATE_KEYS if key in content] if isinstance(content, Mapping) else []
+    state = next((c for c in [*candidates, content] if _is_weights(c)), None)
     if state is None:
         raise NanoscopeError(f"{path} holds no model weights (nanoGPT keeps them under 'model'); is it a checkpoint?")
     state = {_unwrapped(str(key)): value for key, value in state.items()}
@@ -263,6 +264,7 @@ def _nanogpt_config(
         raise NanoscopeError(
             f"{path} does not say how many heads the model has (model_args.n_head); it cannot be opened"
         )
+    neurons = state.get("transformer.h.0.mlp.c_fc.weight")
     head = state.get("lm_head.weight", state["transformer.wte.weight"])
     config = GPTConfig(
         n_layer=len({layer[1] for key in state if (layer := LAYER.match(key))}),
@@ -276,6 +278,7 @@ def _nanogpt_config(
         head_bias="lm_head.bias" in state,
         final_norm=any(key.startswith("transformer.ln_f.") for key in state),
         attention_only=not any(".mlp." in key for key in state),
+        n_inner=None if neurons is None or neurons.shape[:1] in ((), (4 * width,)) else len(neurons),
     )
     unusual = {
         "the unembedding is not the embedding (untied head)": not config.tied_head,
@@ -324,12 +327,8 @@ def _is_mask(key: str, value: Tensor) -> bool:
     return bool(MASK_BUFFER.search(key)) and value.dim() != 1
 
 
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _is_weight(value: Any) -> bool:
-    return isinstance(value, Tensor)
+def _is_weights(value: Any) -> bool:
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(one, Tensor) for one in value.values())
 
 
 def _plain(value: Any) -> dict[str, Any]:

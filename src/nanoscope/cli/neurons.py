@@ -78,10 +78,10 @@ def _chosen(command: NeuronsCommand, setting: Setting) -> Neuron | None:
     if command.layer is None or command.neuron is None:
         raise NanoscopeError("one neuron is named by --layer and --neuron together")
     config = setting.model.config
-    if not (0 <= command.layer < config.n_layer and 0 <= command.neuron < 4 * config.n_embd):
+    if not (0 <= command.layer < config.n_layer and 0 <= command.neuron < config.d_mlp):
         raise NanoscopeError(
             f"there is no neuron {command.neuron} in layer {command.layer}; the model has layers 0..{config.n_layer - 1} "
-            f"of neurons 0..{4 * config.n_embd - 1}"
+            f"of neurons 0..{config.d_mlp - 1}"
         )
     return command.layer, command.neuron
 

@@ -96,7 +96,7 @@ def describe(subject: Subject) -> dict[str, Any]:
             "label": subject.label,
             "role": subject.role,
             "parameters": model.parameter_count,
-            "config": asdict(model.config),
+            "config": model.config.stored(),
             "training": dict(subject.checkpoint.training),
             "corpus": subject.corpus.name,
             "notes": list(subject.checkpoint.notes),

@@ -159,7 +159,7 @@ def _check(model: GPT, tokens: Tensor, edits: Sequence[Edit]) -> None:
 def check_site(site: Site, model: GPT, length: int) -> None:
     """Raise NanoscopeError where the model, on texts of `length` tokens, has no such site."""
     config = model.config
-    sizes = {"pos": length, "query": length, "key": length, "head": config.n_head, "neuron": 4 * config.n_embd}
+    sizes = {"pos": length, "query": length, "key": length, "head": config.n_head, "neuron": config.d_mlp}
     limits = {"layer": config.n_layer} | sizes
     for axis, limit in limits.items():
         chosen = getattr(site, axis)

@@ -45,7 +45,9 @@ def fold(model: GPT) -> GPT:
     """
     require_foldable(model)
     config = model.config
-    folded = GPT(replace(config, bias=True, tied_head=False, head_bias=True)).to(model.device)
+    folded = GPT(  # positions are centred, and centred sinusoids are none
+        replace(config, bias=True, tied_head=False, head_bias=True, positions="learned")
+    ).to(model.device)
     folded.eval().requires_grad_(False)
     assert model.ln_f is not None
     with torch.no_grad():

@@ -7,7 +7,9 @@ Source: Radford et al. 2019 (GPT-2); karpathy/nanoGPT for names, initialisation 
 
 from __future__ import annotations
 
+import copy
 import math
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -31,6 +33,7 @@ from nanoscope.model.arithmetic import (
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.dropout import drop
 from nanoscope.model.modules import Block, Norm
+from nanoscope.model.positions import FixedTable, position_table
 
 
 @runtime_checkable
@@ -50,7 +53,7 @@ class GPT(nn.Module):
         self.transformer = nn.ModuleDict(
             {
                 "wte": nn.Embedding(config.vocab_size, config.n_embd),
-                "wpe": nn.Embedding(config.block_size, config.n_embd),
+                "wpe": position_table(config),
                 "h": nn.ModuleList(Block(config) for _ in range(config.n_layer)),
             }
         )
@@ -76,7 +79,7 @@ class GPT(nn.Module):
         return self.transformer["wte"]  # pyright: ignore[reportReturnType]
 
     @property
-    def wpe(self) -> nn.Embedding:
+    def wpe(self) -> nn.Embedding | FixedTable:
         return self.transformer["wpe"]  # pyright: ignore[reportReturnType]
 
     @property
@@ -89,7 +92,7 @@ class GPT(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """Number of distinct parameters: a tied embedding counts once, positions count."""
+        """Number of distinct parameters: a tied embedding counts once, learned positions count."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     @property
@@ -145,6 +148,16 @@ class GPT(nn.Module):
 
     def _drop(self, x: Tensor) -> Tensor:
         return drop(x, self.config.dropout) if self.training else x
+
+
+def with_learned_positions(model: GPT) -> GPT:
+    """A copy whose table of positions is a parameter with the same values, so that it may differ from what is fixed."""
+    copied = copy.deepcopy(model)
+    copied.config = replace(model.config, positions="learned")
+    copied.transformer["wpe"] = nn.Embedding.from_pretrained(
+        model.wpe.weight.detach().clone(), freeze=not model.wte.weight.requires_grad
+    )
+    return copied
 
 
 def shown(name: str, layer: int | None, value: Tensor, tap: Tap | None) -> Tensor:

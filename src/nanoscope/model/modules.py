@@ -37,8 +37,8 @@ class MLP(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.activation = config.activation
-        self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd, bias=config.bias)
-        self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd, bias=config.bias)
+        self.c_fc = nn.Linear(config.n_embd, config.d_mlp, bias=config.bias)
+        self.c_proj = nn.Linear(config.d_mlp, config.n_embd, bias=config.bias)
 
 
 class Block(nn.Module):

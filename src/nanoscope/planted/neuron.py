@@ -10,14 +10,12 @@ What it writes is the direction that raises one token's logit alone, or nothing:
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.model.gpt import GPT
+from nanoscope.model.gpt import GPT, with_learned_positions
 from nanoscope.model.modules import Norm
 
 GAIN = 20.0
@@ -31,7 +29,7 @@ def plant_detector(model: GPT, token: int, layer: int, neuron: int, says: int | 
     """
     if model.config.attention_only:
         raise NanoscopeError("the model is attention-only, so no neuron can be planted in it; use a model with MLPs")
-    changed = copy.deepcopy(model)
+    changed = with_learned_positions(model)
     block = changed.blocks[layer]
     assert block.mlp is not None
     assert block.ln_2 is not None

@@ -116,7 +116,7 @@ class Training:
     def identity(self) -> dict[str, Any]:
         assert self.member.recipe is not None
         released = {"released": True} if self.member.released else {}
-        return {"recipe": asdict(self.member.recipe), "machine": asdict(ONE_THREAD), **released}
+        return {"recipe": self.member.recipe.stored(), "machine": asdict(ONE_THREAD), **released}
 
     def make(self, place: Place, inputs: Outputs) -> str:
         assert self.member.recipe is not None

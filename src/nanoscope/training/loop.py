@@ -262,7 +262,7 @@ def _told(recipe: Recipe, machine: Machine, ran: list[stretches.Stretch], step: 
 
 def _claim(folder: Path, recipe: Recipe, corpus: Corpus, machine: Machine) -> None:
     """Write down what this folder is for, or make sure that it is for the same."""
-    mine = json.loads(json.dumps({"recipe": asdict(recipe), "corpus": corpus.sha256, "machine": asdict(machine)}))
+    mine = json.loads(json.dumps({"recipe": recipe.stored(), "corpus": corpus.sha256, "machine": asdict(machine)}))
     path = folder / "recipe.json"
     if not path.exists():
         return files.write_json(path, mine)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import torch
 
@@ -45,6 +45,10 @@ class Recipe:
                 raise NanoscopeError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 0 < self.min_learning_rate <= self.learning_rate:
             raise NanoscopeError("learning rates must satisfy 0 < min_learning_rate <= learning_rate")
+
+    def stored(self) -> dict[str, Any]:
+        """The fields as a run's folder and a study's keys hold them, the model's as `GPTConfig.stored` gives them."""
+        return {**asdict(self), "model": self.model.stored()}
 
 
 @dataclass(frozen=True)

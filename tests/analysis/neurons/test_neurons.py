@@ -358,7 +358,7 @@ def test_ablation_is_a_full_forward_without_the_neuron(name: str, start: int | N
     model = random_model(**VARIANTS[name])
     laid = windows(_tokens(_text(400)), 24, 200, start)
     inputs, targets = laid.tokens[:, :-1], laid.tokens[:, 1 + laid.lead :]
-    chosen, thresholds = [(0, 3), (1, 20), (2, 60)], [0.1, 0.0, 0.2]
+    chosen, thresholds = [(0, 3), (1, 20), (2, model.config.d_mlp - 4)], [0.1, 0.0, 0.2]
     found = ablation.without_neurons(model, inputs, targets, chosen, thresholds)
     plain = run(model, inputs, keep=["post"])
     for n, ((layer, neuron), threshold) in enumerate(zip(chosen, thresholds, strict=True)):

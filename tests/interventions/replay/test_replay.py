@@ -44,7 +44,7 @@ def _assert_equal(found: torch.Tensor, expected: torch.Tensor) -> None:
 def _random_site(rng: random.Random, model: GPT, length: int) -> Site:
     name = rng.choice(_names(model))
     config = model.config
-    sizes = {"pos": length, "query": length, "key": length, "head": config.n_head, "neuron": 4 * config.n_embd}
+    sizes = {"pos": length, "query": length, "key": length, "head": config.n_head, "neuron": config.d_mlp}
     chosen = {axis: rng.choice([None, rng.randrange(size)]) for axis, size in sizes.items() if axis in AXES[name]}
     return Site(name, None if name in WHOLE_MODEL else rng.randrange(config.n_layer), **chosen)
 

@@ -71,7 +71,7 @@ def grid(model: GPT, task: Task, name: str, *axes: str, positions: Sequence[int]
     """
     config, last = model.config, int(task.positions.max()) + 1
     places = tuple(range(task.first_difference, last)) if positions is None else tuple(positions)
-    labels = {"layer": range(config.n_layer), "head": range(config.n_head), "neuron": range(4 * config.n_embd)}
+    labels = {"layer": range(config.n_layer), "head": range(config.n_head), "neuron": range(config.d_mlp)}
     known = labels | {"pos": places, "query": places, "key": range(last)}
     unknown = [axis for axis in axes if axis not in known or axis not in ("layer", *AXES.get(name, ()))]
     if unknown:

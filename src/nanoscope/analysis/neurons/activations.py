@@ -62,7 +62,7 @@ def _through_layer(model: GPT, layer: int, windows: Windows, stream: Tensor) -> 
     """Run one layer, moving `stream [window, pos, d_model]` on to its output."""
     block, config, lead = model.blocks[layer], model.config, windows.lead
     assert block.ln_2 is not None
-    post = torch.empty(4 * config.n_embd, len(windows) * windows.size)
+    post = torch.empty(config.d_mlp, len(windows) * windows.size)
     read = torch.empty(len(windows) * windows.size, config.n_embd)
     for chunk in windows.chunks():
         seen = _Seen()

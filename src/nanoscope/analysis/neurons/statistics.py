@@ -61,7 +61,7 @@ def over_text(model: GPT, windows: Windows, text: str, count: int, sample: int, 
 
     `sample`: how many characters, about, the quantiles are taken from.
     """
-    shape = (model.config.n_layer, 4 * model.config.n_embd)
+    shape = (model.config.n_layer, model.config.d_mlp)
     novel = torch.from_numpy(first_of_its_text(text, windows.laid_out)).view(windows.places.shape)
     drawn = _drawn(windows, sample, *labels)
     pool = count * (1 + 2 * math.ceil(2 * RADIUS / windows.size))  # each example rules out so many others at most

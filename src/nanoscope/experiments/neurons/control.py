@@ -29,7 +29,7 @@ def control(checkpoint: Checkpoint, select: Split, report: Split, shifts: int, s
     """What the search says of the planted neuron, `[concept, neuron, measure]`; NaN where none can be planted."""
     model = checkpoint.model
     layer = model.config.n_layer // 2
-    neuron = seed_for("planted neuron", seed) % (4 * model.config.n_embd)
+    neuron = seed_for("planted neuron", seed) % model.config.d_mlp
     name = _median_character(select)
     symbol = {written: symbol for symbol, written in WRITTEN.items()}.get(name, name)
     try:

@@ -207,7 +207,7 @@ def _ablation(setting: Setting, found: Found, statistics: Sweep) -> Sweeps:
 def _random_neurons(setting: Setting, chosen: list[Neuron]) -> list[Neuron]:
     """For each chosen neuron so many others of its layer, none twice."""
     rng = np.random.default_rng(seed_for("random neurons", setting.params.seed))
-    width = 4 * setting.model.config.n_embd
+    width = setting.model.config.d_mlp
     picked: list[Neuron] = []
     for layer in dict.fromkeys(layer for layer, _ in chosen):
         mine = [neuron for at, neuron in chosen if at == layer]

@@ -46,7 +46,7 @@ class Ground:
 
 def make_ground(model: GPT, base: Cache, positions: np.ndarray, most: int) -> Ground:
     """Lay out a sweep whose replays have at most `most` tokens at once."""
-    width, like = 4 * model.config.n_embd, model.wte.weight
+    width, like = model.config.d_mlp, model.wte.weight
     tokens = ROOM_BYTES // (width * like.element_size()) if model.device.type == "cpu" else most
     room = like.new_empty(1 if model.config.attention_only else max(1, min(most, max(64, tokens))), width)
     return Ground(model, base, positions, read_mask(positions, base["resid_pre", 0].shape[1]), room)
