@@ -41,3 +41,14 @@ def test_cross_entropies_of_the_standard_split(shakespeare: Corpus) -> None:
 def test_an_order_that_does_not_fit_is_refused() -> None:
     with pytest.raises(NanoscopeError, match="too many"):
         NGrams.fit(np.array([0, 1]), 65, 11)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "most", "order"), [(65, 7, 7), (65, 20, 10), (2, 100, 62), (50_257, 7, 4), (128, 9, 8)]
+)
+def test_the_largest_order_is_the_last_that_can_be_counted(symbols: int, most: int, order: int) -> None:
+    assert NGrams.largest_order(symbols, most) == order
+    NGrams.fit(np.arange(2), symbols, order)
+    if order < most:
+        with pytest.raises(NanoscopeError, match="too many"):
+            NGrams.fit(np.arange(2), symbols, order + 1)

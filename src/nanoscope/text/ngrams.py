@@ -13,6 +13,8 @@ from jaxtyping import Float, Int
 
 from nanoscope.errors import NanoscopeError
 
+LARGEST_CODE = 2**63
+
 
 @dataclass(frozen=True)
 class _Order:
@@ -33,9 +35,14 @@ class NGrams:
     orders: tuple[_Order, ...] = field(repr=False)
 
     @staticmethod
+    def largest_order(symbols: int, most: int) -> int:
+        """The largest order up to `most` whose codes fit in 63 bits."""
+        return max(n for n in range(1, most + 1) if symbols**n < LARGEST_CODE)
+
+    @staticmethod
     def fit(tokens: Int[np.ndarray, "pos"], symbols: int, n: int) -> NGrams:
         """Count a text. `symbols ** n` must fit in 63 bits (65 symbols: up to order 10)."""
-        if symbols**n >= 2**63:
+        if symbols**n >= LARGEST_CODE:
             raise NanoscopeError(f"n-grams of order {n} over {symbols} symbols are too many; use a smaller n")
         tokens = np.asarray(tokens, dtype=np.int64)
         return NGrams(symbols, tuple(_count(tokens, symbols, order) for order in range(1, n + 1)))

@@ -26,6 +26,7 @@ from nanoscope.interventions.run import run
 from nanoscope.model.folded import HeadWeights, head_weights
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
+from nanoscope.statistics.rotations import rotation
 
 
 def copying_scores(weights: HeadWeights) -> Sweep:
@@ -89,7 +90,7 @@ def k_composition_null(
     w_v, w_o, w_k, w_q = w.W_V[earlier], w.W_O[earlier], w.W_K[later], w.W_Q[later]
     scores = []
     for _ in range(draws):
-        rotated = _haar(w_k.shape[0], generator) @ w_k
+        rotated = rotation(w_k.shape[0], generator) @ w_k
         scores.append(_composed(w_v, w_o, rotated, w_q))
     return Sweep(np.array(scores), ("draw",), "score")
 
@@ -132,9 +133,3 @@ def _inner(near: Tensor, far: Tensor) -> Tensor:
 
 def _trace(squares: Tensor) -> Tensor:
     return squares.diagonal(dim1=-2, dim2=-1).sum(-1)
-
-
-def _haar(size: int, generator: torch.Generator) -> Tensor:
-    """A rotation drawn uniformly (QR of a Gaussian matrix, signs fixed; Mezzadri 2007)."""
-    q, r = torch.linalg.qr(torch.randn(size, size, generator=generator))
-    return q * r.diagonal().sign()

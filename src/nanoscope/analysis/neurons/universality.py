@@ -19,6 +19,7 @@ from nanoscope.analysis.neurons.activations import by_layer
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
+from nanoscope.statistics import rotations
 from nanoscope.text.windows import Windows
 
 BLOCK = 512
@@ -72,12 +73,10 @@ def standardised(rows: Float[Tensor, "neuron char"]) -> Float[Tensor, "neuron ch
     return off / length.masked_fill(length == 0, 1)
 
 
-def rotation(size: int, *labels: object) -> Float[Tensor, "size size"]:
-    """A random rotation (or reflection), every one equally likely."""
-    generator = torch.Generator().manual_seed(seed_for("rotation", size, *labels))
-    q, r = torch.linalg.qr(torch.randn(size, size, generator=generator))
-    return q * torch.sign(torch.diagonal(r))
-
-
 def _largest(rows: Float[Tensor, "neuron char"], columns: Float[Tensor, "char neuron"]) -> Float[Tensor, "neuron"]:
     return torch.cat([(block @ columns).amax(1) for block in rows.split(BLOCK)])
+
+
+def rotation(size: int, *labels: object) -> Float[Tensor, "size size"]:
+    """The rotation that these labels name."""
+    return rotations.rotation(size, torch.Generator().manual_seed(seed_for("rotation", size, *labels)))

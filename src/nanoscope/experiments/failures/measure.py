@@ -24,7 +24,6 @@ from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import Passages, passages
 
 ORDERS = 5
-LARGEST_CODE = 2**63
 CHUNK = 16
 FEWEST_WINDOWS = 4
 SHORTEST = 24
@@ -89,8 +88,7 @@ class _Setting:
     @cached_property
     def tables(self) -> NGrams:
         symbols = self.model.config.vocab_size
-        order = max(n for n in range(1, ORDERS + 1) if symbols**n < LARGEST_CODE)
-        return NGrams.fit(self.train.numpy(), symbols, order)
+        return NGrams.fit(self.train.numpy(), symbols, NGrams.largest_order(symbols, ORDERS))
 
     @cached_property
     def fit(self) -> Text:

@@ -24,7 +24,6 @@ from nanoscope.text.windows import first_speech, room
 ORDERS = 7
 LENSES = ("logit lens", "tuned lens")
 SOURCES = ("this model", "untrained layers")
-LARGEST_CODE = 2**63
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class _Setting:
     @property
     def orders(self) -> int:
         """Up to which n: 7, or as many as can be counted over so many symbols."""
-        return max(n for n in range(1, ORDERS + 1) if self.model.config.vocab_size**n < LARGEST_CODE)
+        return NGrams.largest_order(self.model.config.vocab_size, ORDERS)
 
     @cached_property
     def tables(self) -> NGrams:

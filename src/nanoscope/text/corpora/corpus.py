@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jaxtyping import Int
@@ -23,11 +24,11 @@ class Corpus:
     name: str
     text: str = field(repr=False)
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         return sha256(self.text.encode())
 
-    @property
+    @cached_property
     def vocabulary(self) -> Vocabulary:
         return Vocabulary.of(self.text)
 
