@@ -15,6 +15,7 @@ from nanoscope.model.config import GPTConfig
 from nanoscope.model.folded import fold, head_weights
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import Site
+from nanoscope.model.unembedding import head_writes
 from nanoscope.tasks import metrics, synthetic
 from nanoscope.tasks.task import Task
 from nanoscope.text.ngrams import NGrams
@@ -306,7 +307,7 @@ def test_direct_attribution_is_what_removing_a_part_from_the_last_stream_does() 
     model, task = random_model(norm="none", vocab_size=40, block_size=48), _task()
     direct = direct_attribution.logit_difference(model, task).contributions
     cache = run(model, task.clean, keep=["z"]).cache
-    write = direct_attribution.head_writes(model, cache["z", 1], 1)[:, :, 0]
+    write = head_writes(model, cache["z", 1], 1)[:, :, 0]
     edit = add(Site("resid_post", 2), -write)
     gaps = [metrics.logit_diff(metrics.read(run(model, task.clean, e).logits, task), task) for e in ([], [edit])]
     assert direct.sel(component="L1H0").values == pytest.approx((gaps[0] - gaps[1]).numpy(), abs=1e-3, rel=1e-3)

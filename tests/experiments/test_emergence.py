@@ -44,7 +44,7 @@ def _partly(planted: Checkpoint, previous: float, induction: float) -> Checkpoin
     model = GPT(planted.model.config).eval().requires_grad_(False)
     model.load_state_dict(planted.model.state_dict())
     for block, share in zip(model.blocks, (previous, induction), strict=True):
-        block.attn.c_attn.weight[: model.config.n_embd].mul_(share)
+        block.attn.W_Q.mul_(share)
     return replace(planted, model=model)
 
 

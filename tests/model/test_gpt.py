@@ -102,6 +102,16 @@ def test_frozen_norm_is_linear_and_sums_to_the_norm(variant: GPT) -> None:
     torch.testing.assert_close(summed, arithmetic.norm(whole, weights))
 
 
+def test_per_head_weights_are_views_of_what_the_arithmetic_multiplies_with() -> None:
+    attn = random_model(n_embd=24, n_head=3).blocks[0].attn
+    x, z = torch.randn(5, 24), torch.randn(5, 3, 8)
+    for value, weight in zip(arithmetic.qkv(x, attn), (attn.W_Q, attn.W_K, attn.W_V), strict=True):
+        torch.testing.assert_close(torch.einsum("pd,hdk->phk", x, weight), value)
+    torch.testing.assert_close(torch.einsum("phk,hkd->pd", z, attn.W_O), arithmetic.out(z, attn))
+    attn.W_K[1].zero_()
+    assert arithmetic.qkv(x, attn)[1][:, 1].abs().max() == 0
+
+
 def test_the_first_token_sees_only_itself() -> None:
     model = random_model()
     one, other = random_tokens(model, seed=1), random_tokens(model, seed=2)

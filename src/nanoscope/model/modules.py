@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nanoscope.model.config import GPTConfig
@@ -29,6 +30,29 @@ class Attention(nn.Module):
         self.n_head, self.scale = config.n_head, config.score_scale
         self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
         self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
+
+    @property
+    def W_Q(self) -> Float[Tensor, "head d_model d_head"]:
+        """Each head's part of `c_attn`, in the row convention (`q = x W_Q`): a view, to be read or written."""
+        return self._reads(0)
+
+    @property
+    def W_K(self) -> Float[Tensor, "head d_model d_head"]:
+        """As `W_Q`, for the keys."""
+        return self._reads(1)
+
+    @property
+    def W_V(self) -> Float[Tensor, "head d_model d_head"]:
+        """As `W_Q`, for the values."""
+        return self._reads(2)
+
+    @property
+    def W_O(self) -> Float[Tensor, "head d_head d_model"]:
+        """Each head's part of `c_proj`: what it writes is `z W_O`. A view."""
+        return self.c_proj.weight.unflatten(1, (self.n_head, -1)).permute(1, 2, 0)
+
+    def _reads(self, which: int) -> Tensor:
+        return self.c_attn.weight.unflatten(0, (3, self.n_head, -1))[which].mT
 
 
 class MLP(nn.Module):

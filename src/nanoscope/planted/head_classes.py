@@ -139,10 +139,10 @@ class _Scores:
 
 def _scores(model: GPT, layer: int, head: int, sharpness: float) -> _Scores:
     """The norm is undone: two blocks of the stream are set in the first layer, three in the second."""
-    attn, size = model.blocks[layer].attn, model.config.d_head
-    q, k, _ = attn.c_attn.weight.split(model.config.n_embd)
-    mine = slice(head * size, (head + 1) * size)
-    return _Scores(q[mine].T, k[mine].T, math.sqrt((4, 6)[layer] / model.config.n_embd), sharpness / attn.scale)
+    attn = model.blocks[layer].attn
+    return _Scores(
+        attn.W_Q[head], attn.W_K[head], math.sqrt((4, 6)[layer] / model.config.n_embd), sharpness / attn.scale
+    )
 
 
 def _look(scores: _Scores, at: _Layout, cls: str | None) -> None:
@@ -172,9 +172,8 @@ def _look(scores: _Scores, at: _Layout, cls: str | None) -> None:
 
 def _write_previous(model: GPT, at: _Layout) -> None:
     """L0H0 copies the token that it attends to into the block of previous tokens."""
-    size, attn = model.config.d_head, model.blocks[0].attn
-    w_v = attn.c_attn.weight[2 * model.config.n_embd :][:size].T
-    w_o = attn.c_proj.weight[:, :size].T
+    attn = model.blocks[0].attn
+    w_v, w_o = attn.W_V[0], attn.W_O[0]
     w_v[at.tok, at.tok] = math.sqrt(4 / model.config.n_embd)
     w_o[at.tok, at.prv] = 1.0
     w_o[at.tok, at.half + at.prv] = -1.0

@@ -98,7 +98,7 @@ def _embed(model: GPT, layout: _Layout) -> None:
 def _previous_token_head(model: GPT, layout: _Layout, settings: Planted) -> None:
     """Scores `sharpness` where the key's position is one before the query's; copies the token into `prv`."""
     scale = 1 / math.sqrt(layout.width / 4)  # undoes the norm of a vector with two blocks set
-    w_q, w_k, w_v, w_o = _head_matrices(model, layer=0, layout=layout)
+    w_q, w_k, w_v, w_o = _head_matrices(model, layer=0)
     positions, tokens = torch.arange(layout.context), torch.arange(layout.symbols)
     w_q[layout.pos(positions), positions] = settings.sharpness_previous * math.sqrt(layout.d_head) * scale
     w_k[layout.pos(positions[:-1]), positions[1:]] = scale
@@ -110,7 +110,7 @@ def _previous_token_head(model: GPT, layout: _Layout, settings: Planted) -> None
 def _induction_head(model: GPT, layout: _Layout, settings: Planted) -> None:
     """Scores `sharpness` where the key's previous token is the query's token; copies the key's token."""
     scale = 1 / math.sqrt(layout.width / 6)  # undoes the norm of a vector with three blocks set
-    w_q, w_k, w_v, w_o = _head_matrices(model, layer=1, layout=layout)
+    w_q, w_k, w_v, w_o = _head_matrices(model, layer=1)
     tokens, start = torch.arange(layout.symbols - 1), torch.tensor(layout.symbols - 1)
     w_q[layout.tok(tokens), tokens] = settings.sharpness_induction * math.sqrt(layout.d_head) * scale
     w_k[layout.prv(tokens), tokens] = scale
@@ -120,8 +120,7 @@ def _induction_head(model: GPT, layout: _Layout, settings: Planted) -> None:
     w_o[tokens, layout.half + layout.tok(tokens)] = -settings.write
 
 
-def _head_matrices(model: GPT, layer: int, layout: _Layout) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _head_matrices(model: GPT, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Views of head 0's W_Q, W_K, W_V `[d_model, d_head]` and W_O `[d_head, d_model]`, so that writing fills the model."""
     attn = model.blocks[layer].attn
-    q, k, v = (part[: layout.d_head].T for part in attn.c_attn.weight.split(layout.width))
-    return q, k, v, attn.c_proj.weight[:, : layout.d_head].T
+    return attn.W_Q[0], attn.W_K[0], attn.W_V[0], attn.W_O[0]

@@ -34,9 +34,9 @@ def planted_head(cls: str, symbols: tuple[str, ...], context: int, sharpness: fl
         parameter.zero_()
     model.wte.weight[:, : len(symbols)] = torch.eye(len(symbols))
     model.wpe.weight[:, len(symbols) :] = torch.eye(context)
-    w_q, w_k, _ = model.blocks[0].attn.c_attn.weight.split(width)
-    w_q.copy_(_scores(cls, symbols, context, sharpness).T)
-    w_k.copy_(torch.eye(width))
+    attn = model.blocks[0].attn
+    attn.W_Q[0].copy_(_scores(cls, symbols, context, sharpness))
+    attn.W_K[0].copy_(torch.eye(width))
     return model
 
 

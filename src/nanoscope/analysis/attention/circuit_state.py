@@ -23,8 +23,8 @@ from torch.nn import functional as F
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edits import Edit
 from nanoscope.interventions.run import Cache, run
-from nanoscope.model.arithmetic import norm_frozen
 from nanoscope.model.gpt import GPT
+from nanoscope.model.unembedding import direct_effect, logit_direction
 from nanoscope.text.matches import Matches, matches
 
 Head = tuple[int, int]
@@ -212,15 +212,12 @@ def _states(
 
 def _write(model: GPT, cache: Cache, layer: int, head: int) -> Float[Tensor, "window pos d_model"]:
     """What one head writes to the residual stream, biases left out."""
-    w_o = model.blocks[layer].attn.c_proj.weight.unflatten(1, (model.config.n_head, -1))[:, head]
-    return cache["z", layer][:, :, head] @ w_o.T
+    return cache["z", layer][:, :, head] @ model.blocks[layer].attn.W_O[head]
 
 
 def _to_logit(model: GPT, write: Tensor, final: Tensor, token: Tensor) -> Float[Tensor, "window place"]:
     """What a write adds, directly, to one logit above the mean logit; 0 where the token is -1."""
-    read = write if model.ln_f is None else norm_frozen(write, final, model.ln_f)
-    weight = model.lm_head.weight
-    direct = (read * (weight[token.clamp_min(0)] - weight.mean(0))).sum(-1)
+    direct = direct_effect(model, write, final, logit_direction(model, token.clamp_min(0))[0])
     return torch.where(token >= 0, direct, 0.0)
 
 

@@ -98,8 +98,8 @@ def _explained(totals: dict[str, Tensor], windows: int) -> np.ndarray:
 
 def _written(model: GPT, values: Tensor, layer: int) -> Tensor:
     """Norm of what each head writes for each token alone: `[window, head, pos]`."""
-    w_o = model.blocks[layer].attn.c_proj.weight.unflatten(1, (model.config.n_head, -1))
-    gram = torch.einsum("dhk,dhl->hkl", w_o, w_o)
+    w_o = model.blocks[layer].attn.W_O
+    gram = torch.einsum("hkd,hld->hkl", w_o, w_o)
     return torch.einsum("wphk,hkl,wphl->whp", values, gram, values).clamp_min(0).sqrt()
 
 

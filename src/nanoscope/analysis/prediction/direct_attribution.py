@@ -20,9 +20,9 @@ from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.run import Cache, run
-from nanoscope.model.arithmetic import norm_frozen
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import head_name
+from nanoscope.model.unembedding import direct_effect, head_writes, logit_direction
 from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task
 from nanoscope.text.passages import NAMES, Passages
@@ -52,7 +52,10 @@ def logit_difference(model: GPT, task: Task) -> Attribution:
         logits, cache = run(model, part.clean, keep=KEPT)
         read = metrics.read(logits, part)
         direct = _direct(
-            model, cache, lambda value, part=part: _at_reads(value, part), _row(model, part.answer, part.wrong)
+            model,
+            cache,
+            lambda value, part=part: _at_reads(value, part),
+            logit_direction(model, part.answer, part.wrong),
         )
         summed = direct.mean(-1)
         errors.append(_left(summed.sum(0), metrics.logit_diff(read, part), read))
@@ -69,7 +72,7 @@ def on_text(model: GPT, text: Passages) -> Attribution:
         part = text[i : i + WINDOWS]
         logits, cache = run(model, part.tokens, keep=KEPT)
         read = part.read(logits).float()
-        direct = _direct(model, cache, part.read, _row(model, part.targets, None))
+        direct = _direct(model, cache, part.read, logit_direction(model, part.targets))
         errors.append(_left(direct.sum(0), metrics.chosen(read, part.targets) - read.mean(-1), read))
         values.append(part.sums(direct.double().cpu().numpy()))
     coords = {"component": _names(model), "kind": NAMES}
@@ -77,32 +80,12 @@ def on_text(model: GPT, text: Passages) -> Attribution:
     return Attribution(sweep, max(errors))
 
 
-def head_writes(model: GPT, z: Tensor, layer: int) -> Tensor:
-    """What each head of a layer writes to the residual stream: `[batch, pos, head, d_model]`, biases left out."""
-    w_o = model.blocks[layer].attn.c_proj.weight.unflatten(1, (model.config.n_head, -1))
-    return torch.einsum("bphk,dhk->bphd", z, w_o)
-
-
-def _row(model: GPT, answer: Tensor, wrong: Tensor | None) -> tuple[Tensor, Tensor]:
-    """What a final residual stream is multiplied with, `[*any, d_model]`, and what is added: the answer's row of the
-    unembedding and its bias, minus the wrong answer's, or minus the mean over the vocabulary."""
-    weight, bias = model.lm_head.weight, model.lm_head.bias
-    bias = torch.zeros(len(weight), device=weight.device) if bias is None else bias
-    if wrong is None:
-        return weight[answer] - weight.mean(0), bias[answer] - bias.mean()
-    return weight[answer] - weight[wrong], bias[answer] - bias[wrong]
-
-
 def _direct(model: GPT, cache: Cache, pick: Callable[[Tensor], Tensor], row: tuple[Tensor, Tensor]) -> Tensor:
     """Every component's contribution at the places that `pick` takes, in the order of `_names`: `[component, *place]`."""
     direction, constant = row
     batch = cache["embed"].shape[0]
     whole = pick(cache["resid_post", model.config.n_layer - 1])
-    rows = []
-    for part in parts(model, cache):
-        read = pick(part.expand(batch, -1, -1))
-        final = read if model.ln_f is None else norm_frozen(read, whole, model.ln_f)
-        rows.append((final * direction).sum(-1))
+    rows = [direct_effect(model, pick(part.expand(batch, -1, -1)), whole, direction) for part in parts(model, cache)]
     if model.ln_f is not None and model.ln_f.bias is not None:
         constant = constant + direction @ model.ln_f.bias
     return torch.stack([*rows, constant.expand_as(rows[0])])
