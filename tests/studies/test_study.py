@@ -377,7 +377,7 @@ def status(folder: Path) -> Status:
     seconds = {"train toy-1": 8.0, "toy_snapshot of toy-1 at 0": 3.0, "toy_snapshot of toy-1 at 4": 5.0}
     records = {name: stages.Record(name, "output", taken) for name, taken in seconds.items()}
     running = {"train toy-2": "", "toy_snapshot of toy-1 at 8": study.EARLIER}
-    return Status(watched.lines(records, running, slots=2), tuple(records.values()))
+    return Status(watched.lines(progress.State(records, running, slots=2)), tuple(records.values()))
 
 
 def test_time_left_is_what_the_pace_says(tmp_path: Path):
@@ -400,7 +400,7 @@ def test_a_trainings_time_left_comes_from_its_metrics(tmp_path: Path, monkeypatc
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     for written, left in ((2, None), (5, 70.0)):
         path.write_text("".join(f'{{"step": {step}, "loss": 2.5}}\n' for step in range(written)) + '{"step": 99, "lo')
-        (line,) = [line for line in watched.lines({}, {"train toy-2": ""}, 2) if line.running]
+        (line,) = [line for line in watched.lines(progress.State({}, {"train toy-2": ""}, 2)) if line.running]
         assert line.seconds_left == left
         assert line.note == f"{written} of 12 iterations, loss 2.500"
 

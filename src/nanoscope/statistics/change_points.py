@@ -13,6 +13,7 @@ width. So `crossing` says beside it when the curve itself has done a share of it
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -41,23 +42,41 @@ class Change(NamedTuple):
     """BIC of the better of line and power law, less the logistic's: above 10 the logistic has won."""
 
 
+@dataclass(frozen=True)
+class Logistic4:
+    """Logistics of four parameters in x = log(step + 1), of which height and offset are linear and left to least squares."""
+
+    midpoint: Float[np.ndarray, "..."]
+    width: Float[np.ndarray, "..."]
+
+    def evaluate(self, x: Float[np.ndarray, "step"]) -> Float[np.ndarray, "... step"]:
+        """Each from 0 to 1."""
+        return 1 / (1 + np.exp(-np.clip((x - self.midpoint[..., None]) / self.width[..., None], -700, 700)))
+
+    @classmethod
+    def fit(cls, x: Float[np.ndarray, "step"], y: Float[np.ndarray, "curve step"]) -> tuple[Logistic4, np.ndarray]:
+        """The best of each (centred) curve, and the sum of squares that it explains."""
+        grids = np.meshgrid(np.linspace(x[0], x[-1], MIDPOINTS), WIDTHS, indexing="ij")
+        middle, width = (grid.ravel() for grid in grids)
+        inside = middle + width * TEN_TO_NINETY / 2 <= x[-1]  # or its end would be a guess, and so would its middle
+        middle, width = middle[inside], width[inside]
+        best = _explained(cls(middle, width).evaluate(x), y).argmax(0)
+        x0, widths, explained = _refined(x, y, middle[best], width[best])
+        return cls(x0, widths), explained
+
+
 def change(curves: Float[np.ndarray, "curve step"], steps: Float[np.ndarray, "step"]) -> Change:
     """The best logistic of each curve, beside a line and a power law."""
     x = np.log1p(np.asarray(steps, dtype=np.float64))
     y = curves - curves.mean(1, keepdims=True)
     total = (y**2).sum(1)
-    middle, width = (grid.ravel() for grid in np.meshgrid(np.linspace(x[0], x[-1], MIDPOINTS), WIDTHS, indexing="ij"))
-    inside = middle + width * TEN_TO_NINETY / 2 <= x[-1]  # or its end would be a guess, and so would its middle
-    middle, width = middle[inside], width[inside]
-    shapes = 1 / (1 + np.exp(-np.clip((x - middle[:, None]) / width[:, None], -700, 700)))
-    best = _explained(shapes, y).argmax(0)
-    x0, width, explained = _refined(x, y, middle[best], width[best])
+    logistic, explained = Logistic4.fit(x, y)
     other = [
         _bic(total - _explained(x[None], y).max(0), 2, len(x)),
         _bic(total - _explained(np.exp(-POWERS[:, None] * x), y).max(0), 3, len(x)),
     ]
     better = np.minimum(*other) - _bic(total - explained, 4, len(x))
-    half = width * TEN_TO_NINETY / 2
+    x0, half = logistic.midpoint, logistic.width * TEN_TO_NINETY / 2
     ten, ninety = (np.maximum(np.expm1(end), steps[0]) for end in (x0 - half, x0 + half))
     return Change(np.expm1(x0), ten, ninety, np.exp(2 * half), better)
 
@@ -94,7 +113,7 @@ def _search(x: np.ndarray, y: np.ndarray, middle: np.ndarray, width: np.ndarray)
     best = np.zeros(len(y))
     for _ in range(ROUNDS):
         middles, widths = middle[:, None] + reach * aside, width[:, None] * np.exp(ratio * wider)
-        shapes = 1 / (1 + np.exp(-np.clip((x - middles[..., None]) / widths[..., None], -700, 700)))
+        shapes = Logistic4(middles, widths).evaluate(x)
         centred = shapes - shapes.mean(2, keepdims=True)
         lengths = np.linalg.norm(centred, axis=2)
         explained = (np.einsum("cks,cs->ck", centred, y) / np.where(lengths > 1e-9, lengths, np.inf)) ** 2

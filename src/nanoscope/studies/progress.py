@@ -46,6 +46,18 @@ class Status:
         return sum(line.done + line.running + line.waiting for line in self.lines)
 
 
+@dataclass(frozen=True)
+class State:
+    """A study at one moment."""
+
+    records: Mapping[str, Record]
+    """Of the stages that have ended, by name."""
+    running: Mapping[str, str]
+    """A note for each stage that is running."""
+    slots: int
+    """How many stages run at once."""
+
+
 def summed(lines: Collection[Line]) -> tuple[Line, ...]:
     """One line for each kind."""
     parts = {kind: [line for line in lines if line.kind == kind] for kind in KINDS}
@@ -66,34 +78,26 @@ class Pace:
         self.plan, self.place = plan, place
         self.first: dict[str, tuple[float, int]] = {}
 
-    def lines(self, records: Mapping[str, Record], running: Mapping[str, str], slots: int) -> tuple[Line, ...]:
-        """The state of all stages; `running` gives a note for each that is running."""
+    def lines(self, state: State) -> tuple[Line, ...]:
+        """One for each kind and label of stages."""
         groups: dict[tuple[str, str], list[Stage]] = {}
         for stage in self.plan.stages:
             groups.setdefault((stage.kind, stage.label), []).append(stage)
-        means = self._means(records)
-        return tuple(self._line(*of, part, records, running, means, slots) for of, part in groups.items())
+        means = self._means(state.records)
+        return tuple(self._line(part, state, means.get(kind)) for (kind, _), part in groups.items())
 
-    def _line(
-        self,
-        kind: str,
-        label: str,
-        stages: list[Stage],
-        records: Mapping[str, Record],
-        running: Mapping[str, str],
-        means: Mapping[str, float],
-        slots: int,
-    ) -> Line:
-        under_way = [stage for stage in stages if stage.name in running]
-        done = sum(stage.name in records for stage in stages)
+    def _line(self, stages: list[Stage], state: State, mean: float | None) -> Line:
+        """The line of stages of one kind and label; `mean` is the seconds that one of that kind takes, if any has ended."""
+        under_way = [stage for stage in stages if stage.name in state.running]
+        done = sum(stage.name in state.records for stage in stages)
         waiting = len(stages) - done - len(under_way)
-        notes = [running[stage.name] or stage.name for stage in under_way][:1]
+        notes = [state.running[stage.name] or stage.name for stage in under_way][:1]
         left = 0.0 if done == len(stages) else None
-        if kind in means and left is None:
-            left = means[kind] * (len(stages) - done) / max(1, slots)
-        if kind == "train" and under_way:
-            left, notes = self._training(under_way[0], running)
-        return Line(kind, label, done, len(under_way), waiting, left, *notes)
+        if mean is not None and left is None:
+            left = mean * (len(stages) - done) / max(1, state.slots)
+        if stages[0].kind == "train" and under_way:
+            left, notes = self._training(under_way[0], state.running[under_way[0].name])
+        return Line(stages[0].kind, stages[0].label, done, len(under_way), waiting, left, *notes)
 
     def _means(self, records: Mapping[str, Record]) -> dict[str, float]:
         seconds: dict[str, list[float]] = {}
@@ -102,7 +106,7 @@ class Pace:
                 seconds.setdefault(stage.kind, []).append(records[stage.name].seconds)
         return {kind: sum(taken) / len(taken) for kind, taken in seconds.items()}
 
-    def _training(self, stage: Stage, running: Mapping[str, str]) -> tuple[float | None, list[str]]:
+    def _training(self, stage: Stage, said: str) -> tuple[float | None, list[str]]:
         """Seconds left of one training, and where it is."""
         assert isinstance(stage.work, Training)
         assert stage.work.member.recipe is not None
@@ -113,7 +117,7 @@ class Pace:
         left = (now - began) / (step - first) * (total - step) if step > first else None
         loss = f", loss {last['loss']:.3f}" if last.get("loss") is not None else ""
         note = f"{min(step, total):,} of {total:,} iterations{loss}"
-        return left, [f"{note}; {running[stage.name]}" if running[stage.name] else note]
+        return left, [f"{note}; {said}" if said else note]
 
 
 def last_metrics(path: Path) -> dict[str, Any]:

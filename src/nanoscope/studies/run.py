@@ -21,7 +21,7 @@ from nanoscope.evidence.result import Result, load_result
 from nanoscope.studies.engines import Engine, lost, open_executor
 from nanoscope.studies.members import Study
 from nanoscope.studies.plan import Plan, plan_study
-from nanoscope.studies.progress import Pace, Status
+from nanoscope.studies.progress import Pace, State, Status
 from nanoscope.studies.stages import Place, Problem, Record, Stage, keep_corpora, perform, recorded, stage_key
 from nanoscope.text.corpora import Corpus, open_corpus
 
@@ -176,7 +176,7 @@ class _Run:
 
     def tell(self, slots: int) -> None:
         running = {stage.name: self.notes[stage.name] for stage in self.running.values()}
-        self.progress(Status(self.pace.lines(self.records, running, slots), tuple(self.ended)))
+        self.progress(Status(self.pace.lines(State(self.records, running, slots)), tuple(self.ended)))
 
 
 def _error(future: Future[Any]) -> BaseException | None:
