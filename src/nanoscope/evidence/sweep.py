@@ -46,7 +46,7 @@ class Sweep:
                 raise NanoscopeError(f"there is no {dim} {label!r}; the axes are {self.dims}")
             values = np.take(values, self.labels(dim).index(label), axis=dims.index(dim))
             dims = tuple(d for d in dims if d != dim)
-        return Sweep(values, dims, self.unit, {d: c for d, c in self.coords.items() if d in dims})
+        return Sweep(np.asarray(values), dims, self.unit, {d: c for d, c in self.coords.items() if d in dims})
 
     def mean(self, *over: str) -> Sweep:
         """The mean over some axes."""

@@ -46,6 +46,8 @@ class Member:
     """Its end is published in half precision, and what is published is what is analysed."""
     twins: tuple[str, ...] = ()
     """Names of other trainings of its recipe, with which `TWINNED` experiments compare it."""
+    family: str | None = None
+    """What it and the trainings that differ from it in their seed alone are called."""
 
 
 @dataclass(frozen=True)
@@ -154,17 +156,19 @@ def _control(seed: int, settings: Mapping[str, Any]) -> Member:
     recipe = replace(ECHO_CONTROL, seed=seed)
     without = ("neurons", "failures")  # it has no MLPs, and copies where finding 4d asks for errors on ordinary text
     settings = {name: params for name, params in settings.items() if name not in without}
-    return Member(f"control-{seed}", f"the echo control, seed {seed}", "control", recipe, settings)
+    family = "the echo control"
+    return Member(f"control-{seed}", f"{family}, seed {seed}", "control", recipe, settings, family=family)
 
 
 def _model(preset: str, seed: int, settings: Mapping[str, Any]) -> Member:
-    label = f"the {preset} model, seed {seed}"
-    return Member(f"{preset}-{seed}", label, "model", replace(RECIPES[preset], seed=seed), settings)
+    family, recipe = f"the {preset} model", replace(RECIPES[preset], seed=seed)
+    return Member(f"{preset}-{seed}", f"{family}, seed {seed}", "model", recipe, settings, family=family)
 
 
 def _other_text(corpus: str, settings: Mapping[str, Any]) -> Member:
     """The same recipe as `shakespeare-cpu`, trained and measured on another text."""
-    return Member(f"{corpus}-1", f"the {corpus} model, seed 1", "other data", SHAKESPEARE_CPU, settings, corpus)
+    family = f"the {corpus} model"
+    return Member(f"{corpus}-1", f"{family}, seed 1", "other data", SHAKESPEARE_CPU, settings, corpus, family=family)
 
 
 def _size(task: str, layers: int, width: int, seed: int) -> Member:
@@ -174,9 +178,12 @@ def _size(task: str, layers: int, width: int, seed: int) -> Member:
     if task == "echo" and width >= WIDE:
         recipe = replace(recipe, learning_rate=WIDE_RATE, min_learning_rate=WIDE_RATE)
     end = replace(recipe, model=model, seed=seed, iterations=SIZE_ITERATIONS, checkpoint_every=SIZE_ITERATIONS)
-    label = f"{layers} layer{'s' * (layers > 1)} of width {width} on the {task} task, seed {seed}"
-    recipe = replace(end, dense_until=0)
-    return Member(f"{task}-{layers}x{width}-{seed}", label, "size", recipe, {"snapshot": Snapshot()})
+    family, recipe = (
+        f"{layers} layer{'s' * (layers > 1)} of width {width} on the {task} task",
+        replace(end, dense_until=0),
+    )
+    name, settings = f"{task}-{layers}x{width}-{seed}", {"snapshot": Snapshot()}
+    return Member(name, f"{family}, seed {seed}", "size", recipe, settings, family=family)
 
 
 def _sizes() -> tuple[Member, ...]:
