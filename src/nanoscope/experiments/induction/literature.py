@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import ROLES, Study
 
 
@@ -49,7 +50,7 @@ def _emergence(study: Study, labels: list[str]) -> str:
     for label, result in measured.items():
         forms = result.finding("emergence.forms")
         if forms.verdict == "supported":
-            formed[label] = [_step(forms.evidence.facts[end]) for end in ("from", "to")]
+            formed[label] = [_step(result, part) for part in ("ten", "ninety")]
         else:
             none = "none" if forms.verdict == "not supported" else "undecided"
             without.append(f"{none} within {forms.evidence.facts['steps']} iterations")
@@ -62,8 +63,8 @@ def _emergence(study: Study, labels: list[str]) -> str:
     return "; ".join(told)
 
 
-def _step(told: str) -> int:
-    return int(told.rsplit(maxsplit=1)[-1].replace(",", ""))
+def _step(result: Result, part: str) -> int:
+    return round(float(result["events"].sel(event="induction head", part=part).values))
 
 
 def _span(steps: Sequence[int]) -> str:
