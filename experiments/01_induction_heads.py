@@ -24,7 +24,7 @@ folder, corpus = Path("../runs/quick"), ns.open_corpus()
 results = study.run_study(presets.STUDIES["quick"], corpus, folder)
 quick = read_study(folder)
 model, control, planted = (quick.result(label, "induction") for label in quick.labels)
-[(label, quick.subject(label)["parameters"]) for label in quick.labels]
+[(label, quick.subject(label).parameters) for label in quick.labels]
 
 # %% [markdown]
 # ## The question, and what would count
@@ -35,7 +35,7 @@ model, control, planted = (quick.result(label, "induction") for label in quick.l
 # %%
 for result in (model, control, planted):
     print(
-        f"{result.subject['label']:26}",
+        f"{result.subject.label:26}",
         {f.id.split(".")[1]: f.verdict for f in result.findings if f.kind == "measurement"},
     )
 

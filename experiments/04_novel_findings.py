@@ -18,7 +18,7 @@ from nanoscope.report import read_study
 published = read_study(Path("../results"))
 models = published.with_role("model")
 for result in [result for name in ("evolution", "scale", "replication") for result in published.compared(name)]:
-    print(f"\n{result.experiment} over {result.subject['label']}")
+    print(f"\n{result.experiment} over {result.subject.label}")
     for finding in result.findings:
         print(f"  {finding.verdict:14} {finding.claim}")
 

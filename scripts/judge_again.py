@@ -18,7 +18,7 @@ def main(run: Path, experiments: list[str]) -> None:
         stored = [load_result(path) for path in sorted((run / "results").glob(f"{name}-*"))]
         before = [result for result in stored if result.identity["version"] == experiment.version - 1]
         for result in before:
-            print(f"{result.subject['label']}: {save_result(judged_again(experiment, result), run / 'results').name}")
+            print(f"{result.subject.label}: {save_result(judged_again(experiment, result), run / 'results').name}")
 
 
 if __name__ == "__main__":

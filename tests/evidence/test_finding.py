@@ -11,6 +11,7 @@ import pytest
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.finding import Claim, Criterion, Evidence, Finding, number
 from nanoscope.evidence.result import Result, load_result, load_results, save_result
+from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import EXPERIMENTS, open_experiment
 
@@ -114,7 +115,9 @@ def _result() -> Result:
     sweep = Sweep(np.arange(6.0).reshape(2, 3), ("run", "layer"), "nats", {"run": ("clean", "corrupt")})
     point = Sweep(np.array(0.5), (), "share")
     found = CLAIM.found(Evidence(math.nan, (math.nan, math.nan), 12, "runs", 0.0))
-    return Result("test", {"version": 1}, {"label": "m"}, {"a": sweep, "b": point}, (found,), {"date": "2026-01-01"})
+    return Result(
+        "test", {"version": 1}, StoredSubject("m"), {"a": sweep, "b": point}, (found,), {"date": "2026-01-01"}
+    )
 
 
 def test_a_sweep_as_an_xarray_has_its_axes_labels_and_unit() -> None:

@@ -14,6 +14,7 @@ from nanoscope.analysis.prediction import text_loss
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import Result
+from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Group, Subject
@@ -71,7 +72,11 @@ def _training(name: str, previous: float, induction: float | None, seed: int = 0
                                {"measure": ("accuracy", "log_prob"), "run": ("clean", "corrupt")}),
             "text": Sweep(text, ("quantity", "window"), "nats", {"quantity": quantities}),
         }  # fmt: skip
-        told.append(Result("snapshot", {"of": name, "step": step}, {"label": name, "training": {"step": step}}, sweeps))
+        told.append(
+            Result(
+                "snapshot", {"of": name, "step": step}, StoredSubject(name, step=step, training={"step": step}), sweeps
+            )
+        )
     return tuple(told)
 
 
@@ -196,12 +201,9 @@ def _cell(task: str, layers: int, width: int, seed: int, copies: float, loss: fl
                            {"measure": ("accuracy",)}),
         "text": Sweep(text, ("quantity", "window"), "nats", {"quantity": text_loss.WAYS}),
     }  # fmt: skip
-    about = {
-        "label": f"{task} {layers} {width}",
-        "training": training,
-        "config": config,
-        "parameters": 1000 * layers * width,
-    }
+    about = StoredSubject(
+        f"{task} {layers} {width}", training=training, config=config, parameters=1000 * layers * width
+    )
     return Result("snapshot", {"of": [task, layers, width, seed]}, about, sweeps)
 
 

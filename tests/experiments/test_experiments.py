@@ -219,7 +219,7 @@ def test_a_result_judged_again_keeps_its_numbers_and_takes_the_next_version(stud
 
 
 def test_the_planted_model_is_seen_through(studied: Path) -> None:
-    (result,) = [r for r in load_results(studied / "results") if r.subject["role"] == "planted"]
+    (result,) = [r for r in load_results(studied / "results") if r.subject.role == "planted"]
     verdicts = {f.id.split(".")[1]: f.verdict for f in result.findings}
     assert verdicts.pop("absent") == "not supported"
     assert verdicts.pop("long_match")  # real text has other matches of one character: no known answer
@@ -232,7 +232,7 @@ def test_the_planted_model_is_seen_through(studied: Path) -> None:
 
 def test_an_untrained_model_has_no_induction_head_and_nothing_to_localise(studied: Path) -> None:
     (result,) = [
-        r for r in load_results(studied / "results") if r.subject["role"] == "model" and r.experiment == "induction"
+        r for r in load_results(studied / "results") if r.subject.role == "model" and r.experiment == "induction"
     ]
     verdicts = {f.id.split(".")[1]: f.verdict for f in result.findings}
     assert verdicts["heads"] == "not supported"
@@ -243,7 +243,7 @@ def test_an_untrained_model_has_no_induction_head_and_nothing_to_localise(studie
 def test_figures_do_not_change_by_being_drawn(studied: Path, tmp_path: Path) -> None:
     import matplotlib
 
-    (result,) = [r for r in load_results(studied / "results") if r.subject["role"] == "planted"]
+    (result,) = [r for r in load_results(studied / "results") if r.subject.role == "planted"]
     arrays = {name: sweep.values.copy() for name, sweep in result.sweeps.items()}
     settings = dict(matplotlib.rcParams)
     save_png(open_experiment("induction").figures["induction_attention"](result), tmp_path / "a.png")
@@ -305,7 +305,7 @@ def test_a_folder_belongs_to_one_study(studied: Path, shakespeare: Corpus) -> No
 
 def test_two_results_of_one_model_stop_a_report(studied: Path, tmp_path: Path) -> None:
     shutil.copytree(studied / "results", tmp_path / "results")
-    (path,) = [r for r in load_results(tmp_path / "results") if r.subject["role"] == "planted"]
+    (path,) = [r for r in load_results(tmp_path / "results") if r.subject.role == "planted"]
     save_result(replace(path, identity={**path.identity, "version": 99}), tmp_path / "results")
     with pytest.raises(NanoscopeError, match="two results of induction on the planted model"):
         report.write(tmp_path)

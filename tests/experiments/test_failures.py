@@ -13,6 +13,7 @@ from nanoscope.analysis.attention.circuit_state import SKIP, STATE, Circuit, obs
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import Result
+from nanoscope.evidence.subject import StoredSubject
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.failures.control import blocks_of_several_lengths, planted_failures
@@ -289,7 +290,7 @@ def test_it_runs_from_end_to_end(shakespeare: Corpus, changes: dict) -> None:
     places = sweeps["states"].sel(measure="places").values
     assert places.sum() == FEW.test_windows * (SHAPE.block_size - SKIP)
     assert (places >= sweeps["states"].sel(measure="errors").values).all()
-    result = Result("failures", {}, {"label": "a small model"}, sweeps, found)
+    result = Result("failures", {}, StoredSubject("a small model"), sweeps, found)
     for draw in experiment.figures.values():
         assert all(checklist(draw(result)).values())
 
@@ -350,7 +351,7 @@ def test_without_other_heads_the_comparison_with_them_is_undecided(shakespeare: 
     finding = next(f for f in experiment.judge(sweeps, FEW) if f.id == "failures.beats_random")
     assert finding.verdict == "undecided"
     assert "no other heads" in finding.text
-    result = Result("failures", {}, {"label": "one head a layer"}, sweeps)
+    result = Result("failures", {}, StoredSubject("one head a layer"), sweeps)
     for draw in experiment.figures.values():
         assert all(checklist(draw(result)).values())
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nanoscope.evidence.result import Result
+from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.heads import figures
 from nanoscope.plots.style import tenths
@@ -19,7 +20,7 @@ def _planted() -> Result:
         "untrained_scores": Sweep(np.full((2, 3, 2, 2), 0.12), ("model", "cls", "layer", "head"), "share"),
         "label": Sweep(np.array([[0.0, 1.0], [1.0, -1.0]]), ("layer", "head"), "class"),
     }
-    return Result("heads", {}, {"label": "a planted result"}, sweeps)
+    return Result("heads", {}, StoredSubject("a planted result"), sweeps)
 
 
 def test_the_taxonomys_cells_are_the_scores_in_tenths() -> None:

@@ -10,6 +10,7 @@ from nanoscope.analysis.attention import matching
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.finding import Claim, Criterion, Evidence
 from nanoscope.evidence.result import Result
+from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Group
@@ -36,8 +37,8 @@ def _training(name: str, scores: tuple[np.ndarray, np.ndarray], verdicts: dict[s
         for half, value in zip(("scores_select", "scores_report"), scores, strict=True)
     }
     return [
-        Result("heads", {"of": name}, {"label": name}, sweeps),
-        Result("induction", {"of": name}, {"label": name}, {}, findings),
+        Result("heads", {"of": name}, StoredSubject(name), sweeps),
+        Result("induction", {"of": name}, StoredSubject(name), {}, findings),
     ]
 
 

@@ -255,6 +255,6 @@ def test_a_study_trains_the_twins_first_and_compares_their_ends(excerpt: Corpus,
     ends = [load(tmp_path / "study" / "models" / f"toy-{seed}" / "final").sha256 for seed in (2, 3)]
     assert result.identity["twins"] == ends
     assert result.identity["checkpoint"] == load(tmp_path / "study" / "trained_models" / "toy-1").sha256
-    assert [twin["seed"] for twin in result.subject["twins"]] == [2, 3]
+    assert [twin["seed"] for twin in result.subject.twins] == [2, 3]
     (again,) = run_study(PresetStudy("toy", (first, *others)), excerpt, tmp_path / "study", workers=1)
     assert (again.key, again.provenance) == (result.key, result.provenance), "what is there is used"

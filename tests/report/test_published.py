@@ -59,7 +59,7 @@ def test_the_released_model_is_exactly_what_was_analysed() -> None:
     (folder,) = [path.parent for path in MODELS.glob("*/checkpoint.json")]
     released, main = load(folder), report.read_study(PUBLISHED).main
     analysed = [
-        r for r in load_results(PUBLISHED / "results") if r.subject["label"] == main and "checkpoint" in r.identity
+        r for r in load_results(PUBLISHED / "results") if r.subject.label == main and "checkpoint" in r.identity
     ]
     assert analysed
     assert {result.identity["checkpoint"] for result in analysed} == {released.sha256}

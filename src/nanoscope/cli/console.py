@@ -60,7 +60,7 @@ def say(line: str, style: str | None = None) -> None:
 def print_findings(result: Result, headlines: bool = False) -> None:
     """Verdicts and sentences; as headlines, only the claims that a figure shows."""
     colours = {"supported": "green", "not supported": "yellow", "undecided": "dim"}
-    CONSOLE.print(f"\n[bold]{result.experiment}: {escape(str(result.subject['label']))}[/]")
+    CONSOLE.print(f"\n[bold]{result.experiment}: {escape(result.subject.label)}[/]")
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for finding in result.findings:
         if finding.figure or not headlines:

@@ -20,6 +20,8 @@ import safetensors.numpy
 from nanoscope import files
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.finding import Finding
+from nanoscope.evidence.migration import FORMAT, migrated
+from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 
 
@@ -30,8 +32,7 @@ class Result:
     experiment: str
     identity: Mapping[str, Any]
     """version, params, checkpoint, corpus, dtype: what the directory's name is the hash of."""
-    subject: Mapping[str, Any]
-    """What a reader wants to know of the model: label, parameters, config, training."""
+    subject: StoredSubject
     sweeps: Mapping[str, Sweep]
     findings: tuple[Finding, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -62,8 +63,9 @@ def save_result(result: Result, folder: Path) -> Path:
     written = {
         "experiment": result.experiment,
         "key": result.key,
+        "format": FORMAT,
         "identity": dict(result.identity),
-        "subject": dict(result.subject),
+        "subject": result.subject.to_json(),
         "findings": [{**finding.to_json(), "result": result.key} for finding in result.findings],
         "provenance": dict(result.provenance),
     }
@@ -76,15 +78,20 @@ def save_result(result: Result, folder: Path) -> Path:
 def load_result(path: Path) -> Result:
     """Read a result back; NanoscopeError where it is incomplete or its name does not fit its content."""
     try:
-        written = json.loads((path / "result.json").read_text())
+        written = migrated(json.loads((path / "result.json").read_text()))
         with safetensors.safe_open(path / "arrays.safetensors", framework="numpy") as file:
             axes = {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
             sweeps = {name: _sweep(file.get_tensor(name), axes[name]) for name in file.keys()}  # noqa: SIM118
         findings = tuple(Finding.from_json(value) for value in written["findings"])
         result = Result(
-            written["experiment"], written["identity"], written["subject"], sweeps, findings, written["provenance"]
+            written["experiment"],
+            written["identity"],
+            StoredSubject.from_json(written["subject"]),
+            sweeps,
+            findings,
+            written["provenance"],
         )
-    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise NanoscopeError(f"{path} is not a complete result ({error}); remove it and run again") from None
     if result.key != path.name:
         raise NanoscopeError(f"{path} has been changed: its content belongs to {result.key}; remove it and run again")

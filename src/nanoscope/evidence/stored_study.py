@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import Result, load_result, load_results
+from nanoscope.evidence.subject import StoredSubject
 
 ROLES = ("model", "control", "planted", "other data")
 
@@ -25,7 +25,7 @@ class Study:
     @property
     def labels(self) -> tuple[str, ...]:
         """The models, the analysed ones first, then the controls, the planted one, and those of other texts."""
-        found = dict.fromkeys(str(r.subject["label"]) for r in self.results if r.subject["role"] in ROLES)
+        found = dict.fromkeys(r.subject.label for r in self.results if r.subject.role in ROLES)
         return tuple(sorted(found, key=lambda label: ROLES.index(self.role(label))))
 
     @property
@@ -47,22 +47,22 @@ class Study:
         """The newest result's."""
         return max(str(result.provenance["date"]) for result in self.results)
 
-    def subject(self, label: str) -> dict[str, Any]:
-        return dict(next(result.subject for result in self.results if result.subject["label"] == label))
+    def subject(self, label: str) -> StoredSubject:
+        return next(result.subject for result in self.results if result.subject.label == label)
 
     def role(self, label: str) -> str:
-        return str(self.subject(label)["role"])
+        return self.subject(label).role
 
     def with_role(self, role: str) -> tuple[str, ...]:
         return tuple(label for label in self.labels if self.role(label) == role)
 
     def compared(self, experiment: str) -> tuple[Result, ...]:
         """A comparison's results, one for each group that was compared."""
-        return tuple(r for r in self.results if r.experiment == experiment and r.subject["label"] not in self.labels)
+        return tuple(r for r in self.results if r.experiment == experiment and r.subject.label not in self.labels)
 
     def result(self, label: str, experiment: str) -> Result | None:
         """One experiment's result on one model, if it was run."""
-        mine = [r for r in self.results if r.subject["label"] == label and r.experiment == experiment]
+        mine = [r for r in self.results if r.subject.label == label and r.experiment == experiment]
         return mine[0] if mine else None
 
 
@@ -80,7 +80,7 @@ def read_study(folder: Path) -> Study:
         raise NanoscopeError(f"{folder} holds no results; make some with `make findings` or `nanoscope study quick`")
     seen: dict[tuple[str, str], str] = {}
     for result in results:
-        what = (str(result.subject["label"]), result.experiment)
+        what = (result.subject.label, result.experiment)
         if what in seen:
             raise NanoscopeError(
                 f"{folder} holds two results of {what[1]} on {what[0]} ({seen[what]} and {result.key}); "
@@ -92,8 +92,8 @@ def read_study(folder: Path) -> Study:
 
 def drawn(study: Study) -> tuple[Result, ...]:
     """The results whose figures belong to the report: those told of at length, then the comparisons."""
-    shown = [r for label in study.shown for r in study.results if r.subject["label"] == label]
-    return (*shown, *(r for r in study.results if r.subject["role"] not in ROLES))
+    shown = [r for label in study.shown for r in study.results if r.subject.label == label]
+    return (*shown, *(r for r in study.results if r.subject.role not in ROLES))
 
 
 def figure_path(study: Study, label: str, figure: str) -> str:

@@ -19,6 +19,7 @@ from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.finding import Claim, Finding
 from nanoscope.evidence.result import Result
+from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
@@ -44,6 +45,8 @@ class Subject:
     """Earlier checkpoints of the same training, by step."""
     twins: tuple[Checkpoint, ...] = ()
     """Other trainings of the same recipe, for an experiment that is `twinned`."""
+    family: str | None = None
+    """What it and the trainings that differ from it in their seed alone are called."""
 
     @property
     def start(self) -> int | None:
@@ -59,8 +62,8 @@ class Group:
     label: str
     role: str
     results: tuple[Result, ...]
-    about: Mapping[str, Any] = field(default_factory=dict)
-    """What a report says of them all."""
+    about: StoredSubject = field(default_factory=lambda: StoredSubject(""))
+    """What a report says of them all, beside what they are called."""
 
     def of(self, experiment: str) -> tuple[Result, ...]:
         """One experiment's results, in the order of the models."""

@@ -17,7 +17,8 @@ SNAPSHOT = "snapshot"
 
 def at_step(subject: Subject, step: int) -> Subject:
     """The same training, earlier."""
-    return Subject(load(subject.history[step]), subject.corpus, f"{subject.label}, iteration {step}", subject.role)
+    label = f"{subject.label}, iteration {step}"
+    return Subject(load(subject.history[step]), subject.corpus, label, subject.role, family=subject.family)
 
 
 def snapshot(subject: Subject, step: int, params: Any, folder: Path, command: str = "") -> Result:

@@ -14,6 +14,7 @@ import torch
 
 import nanoscope
 from nanoscope.evidence.result import Result, load_result, save_result
+from nanoscope.evidence.subject import StoredSubject
 from nanoscope.experiments.code_digest import source_digest
 from nanoscope.experiments.experiment import Experiment, Group, Subject
 from nanoscope.experiments.self_checks import require_sound
@@ -48,9 +49,9 @@ def run_comparison(experiment: Experiment, group: Group, params: Any, folder: Pa
         "params": asdict(params),
         "results": sorted(result.key for result in read),
     }
-    models = list(dict.fromkeys(result.subject["label"] for result in read))
-    described = {**group.about, "label": group.label, "role": group.role, "models": models}
-    wanted = Result(experiment.name, _plain(identity), _plain(described), {})
+    models = tuple(dict.fromkeys(result.subject.name for result in read))
+    described = replace(group.about, label=group.label, role=group.role, models=models)
+    wanted = Result(experiment.name, _plain(identity), described, {})
     if (folder / wanted.key).exists():
         return load_result(folder / wanted.key)
     return _answered(experiment, wanted, replace(group, results=tuple(read)), params, folder, command)
@@ -88,20 +89,21 @@ def judged_again(experiment: Experiment, result: Result) -> Result:
     return replace(result, identity=identity, findings=findings, provenance=told)
 
 
-def describe(subject: Subject) -> dict[str, Any]:
+def describe(subject: Subject) -> StoredSubject:
     """What a report says of the model."""
-    model = subject.checkpoint.model
-    return _plain(
-        {
-            "label": subject.label,
-            "role": subject.role,
-            "parameters": model.parameter_count,
-            "config": model.config.stored(),
-            "training": dict(subject.checkpoint.training),
-            "corpus": subject.corpus.name,
-            "notes": list(subject.checkpoint.notes),
-            **({"twins": [dict(twin.training) for twin in subject.twins]} if subject.twins else {}),
-        }
+    model, training = subject.checkpoint.model, subject.checkpoint.training
+    return StoredSubject(
+        label=subject.label,
+        role=subject.role,
+        corpus=subject.corpus.name,
+        family=subject.family,
+        seed=training.get("seed"),
+        step=training.get("step"),
+        parameters=model.parameter_count,
+        config=_plain(model.config.stored()),
+        training=_plain(training),
+        notes=tuple(subject.checkpoint.notes),
+        twins=tuple(_plain(twin.training) for twin in subject.twins),
     )
 
 

@@ -23,7 +23,7 @@ def section(study: Study) -> str:
     absent = [
         (result.key, link(result), finding)
         for result in study.results
-        if result.subject["label"] == study.main
+        if result.subject.label == study.main
         for finding in result.findings
         if finding.kind == "measurement" and finding.verdict == "not supported"
     ]

@@ -50,7 +50,7 @@ def write(folder: Path) -> Path:
     study = read_study(folder)
     quality = _draw(study, folder)
     findings = [
-        {"model": result.subject["label"], **finding.to_json(), "result": result.key}
+        {"model": result.subject.label, **finding.to_json(), "result": result.key}
         for result in study.results
         for finding in result.findings
     ]

@@ -9,5 +9,5 @@ from nanoscope.experiments import open_experiment
 
 def places(study: Study, result: Result) -> dict[str, str]:
     """Where each figure of a result lies, seen from the report."""
-    label = str(result.subject["label"])
+    label = result.subject.label
     return {name: figure_path(study, label, name) for name in open_experiment(result.experiment).figures}

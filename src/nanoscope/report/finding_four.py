@@ -89,7 +89,7 @@ def _command(name: str) -> str:
 
 def _answer(study: Study, result: Result) -> str:
     """One group's (or model's) findings, figures and evidence."""
-    label = str(result.subject["label"])
+    label = result.subject.label
     text = " ".join(finding.text for finding in result.findings if finding.kind == "measurement")
     pictures = [picture(study, label, name) for name in open_experiment(result.experiment).figures]
     others = _others(study, result.experiment) if label == study.main else ""

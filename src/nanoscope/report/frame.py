@@ -7,6 +7,7 @@ from typing import Any
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study, drawn
+from nanoscope.evidence.subject import StoredSubject
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.replication import page as replication
 from nanoscope.report import absences
@@ -45,7 +46,7 @@ def models(study: Study) -> str:
 def _further(study: Study) -> list[str]:
     """Trainings like those above, a row each."""
     others = [(label, study.subject(label)) for label in study.labels if label not in study.shown]
-    rows = [f"| {label} | {about['corpus']} | {_loss(about['training'])} |" for label, about in others]
+    rows = [f"| {label} | {about.corpus} | {_loss(about.training)} |" for label, about in others]
     if not rows:
         return []
     head = "| further trainings | text | validation loss, nats per character |\n|---|---|---|"
@@ -55,28 +56,28 @@ def _further(study: Study) -> list[str]:
 def _sizes(study: Study) -> list[str]:
     """Which cells of the range of sizes were trained."""
     told = [result for result in study.compared("scale") if result["scores"].values.size]
-    return [f"And {len(result.subject['models'])} small models, compared under finding 4b." for result in told]
+    return [f"And {len(result.subject.models)} small models, compared under finding 4b." for result in told]
 
 
-def _loss(training: dict[str, Any]) -> str:
+def _loss(training: Mapping[str, Any]) -> str:
     return f"{training['val_loss']:.4f}" if "val_loss" in training else "not recorded"
 
 
-def _model(subject: dict[str, Any]) -> str:
-    config, training = subject["config"], subject["training"]
+def _model(subject: StoredSubject) -> str:
+    config, training = subject.config, subject.training
     shape = f"{config['n_layer']} layers, {config['n_head']} heads each, width {config['n_embd']}"
     rows = [
         ("Architecture", f"GPT, {shape}" + (", attention only" if config["attention_only"] else "")),
         ("Context length", f"{config['block_size']} characters"),
         ("Vocabulary", f"{config['vocab_size']} symbols"),
-        ("Parameters", f"{subject['parameters']:,}"),
-        *_training_rows(subject["corpus"], config, training),
+        ("Parameters", f"{subject.parameters:,}"),
+        *_training_rows(subject.corpus, config, training),
     ]
     body = "\n".join(f"| {name} | {value} |" for name, value in rows)
-    return f"### {subject['label'].removeprefix('the ').capitalize()}\n\n| | |\n|---|---|\n{body}"
+    return f"### {subject.label.removeprefix('the ').capitalize()}\n\n| | |\n|---|---|\n{body}"
 
 
-def _training_rows(corpus: str, config: dict[str, Any], training: dict[str, Any]) -> list[tuple[str, str]]:
+def _training_rows(corpus: str, config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "planted" in training:
         return [("Training", "none: its weights were written by hand, so that every answer is known")]
     if "accumulation" not in training:
@@ -138,7 +139,7 @@ def reproducibility(study: Study) -> str:
 
 
 def _corpora(study: Study) -> str:
-    return ", ".join(sorted({str(study.subject(label)["corpus"]) for label in study.labels}))
+    return ", ".join(sorted({study.subject(label).corpus for label in study.labels}))
 
 
 def _examples(study: Study) -> str:
@@ -171,7 +172,7 @@ def future(study: Study) -> str:
 def figures(study: Study) -> str:
     """Every figure and what it shows: the first line of the function that draws it."""
     lines = [
-        f"- [{result.subject['label']}: {name}]({path}): {_shows(open_experiment(result.experiment).figures[name])}"
+        f"- [{result.subject.label}: {name}]({path}): {_shows(open_experiment(result.experiment).figures[name])}"
         for result in drawn(study)
         for name, path in places(study, result).items()
     ]
@@ -211,7 +212,7 @@ nanoscope report {_folder(study)}
 
 def _released(study: Study) -> str:
     """Which model of this study is published."""
-    released = [label for label in study.labels if "released_from" in study.subject(label)["training"]]
+    released = [label for label in study.labels if "released_from" in study.subject(label).training]
     return f"{', '.join(released)}, in half precision, as it is analysed here" if released else "none of this study"
 
 
@@ -242,7 +243,7 @@ def updates(study: Study) -> str:
     """The log: what was measured when, by the results' own dates."""
     by_date: dict[str, list[str]] = {}
     for result in study.results:
-        line = f"- {result.experiment} on {result.subject['label']}: "
+        line = f"- {result.experiment} on {result.subject.label}: "
         line += ", ".join(f"{f.id.split('.')[1]} {f.verdict}" for f in result.findings if f.kind == "measurement")
         by_date.setdefault(str(result.provenance["date"]), []).append(line)
     parts = [f"### {date}\n\n" + "\n".join(lines) for date, lines in sorted(by_date.items(), reverse=True)]
@@ -251,7 +252,7 @@ def updates(study: Study) -> str:
 
 def _command(study: Study) -> str:
     command = REPORT_COMMANDS.get(study.name) or f"nanoscope study {study.name}"
-    corpus = study.subject(study.main)["corpus"]
+    corpus = study.subject(study.main).corpus
     if study.name is None or corpus == SHAKESPEARE:
         return command
     return f"nanoscope study {study.name} --data {data_option(corpus)}"

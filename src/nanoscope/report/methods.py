@@ -154,7 +154,7 @@ def _first_reading(result: Result) -> str:
     """What the logit lens says before the first layer."""
     chances = result["reading_by_kind"].sel(lens="logit lens", layer=0, kind="all")
     current, following = (float(chances.sel(measure=measure).values) for measure in ("current", "next"))
-    tied = "With a tied unembedding, before" if result.subject["config"]["tied_head"] else "Before"
+    tied = "With a tied unembedding, before" if result.subject.config["tied_head"] else "Before"
     return (
         f"{tied} the first layer the logit lens gives the current character a probability of {number(current)} and the next "
         f"one {number(following)}: it reads what went in, not a prediction."

@@ -26,6 +26,8 @@ class Member:
     """Its end is published in half precision, and what is published is what is analysed."""
     twins: tuple[str, ...] = ()
     """Names of other trainings of its recipe, with which experiments that are `twinned` compare it."""
+    family: str | None = None
+    """What it and the trainings that differ from it in their seed alone are called."""
 
 
 @dataclass(frozen=True)

@@ -46,17 +46,19 @@ def _control(seed: int, settings: Mapping[str, Any]) -> Member:
     recipe = replace(ECHO_CONTROL, seed=seed)
     without = ("neurons", "failures")  # it has no MLPs, and copies where finding 4d asks for errors on ordinary text
     settings = {name: params for name, params in settings.items() if name not in without}
-    return Member(f"control-{seed}", f"the echo control, seed {seed}", "control", recipe, settings)
+    family = "the echo control"
+    return Member(f"control-{seed}", f"{family}, seed {seed}", "control", recipe, settings, family=family)
 
 
 def _model(preset: str, seed: int, settings: Mapping[str, Any]) -> Member:
-    label = f"the {preset} model, seed {seed}"
-    return Member(f"{preset}-{seed}", label, "model", replace(RECIPES[preset], seed=seed), settings)
+    family, recipe = f"the {preset} model", replace(RECIPES[preset], seed=seed)
+    return Member(f"{preset}-{seed}", f"{family}, seed {seed}", "model", recipe, settings, family=family)
 
 
 def _other_text(corpus: str, settings: Mapping[str, Any]) -> Member:
     """The same recipe as `shakespeare-cpu`, trained and measured on another text."""
-    return Member(f"{corpus}-1", f"the {corpus} model, seed 1", "other data", SHAKESPEARE_CPU, settings, corpus)
+    family = f"the {corpus} model"
+    return Member(f"{corpus}-1", f"{family}, seed 1", "other data", SHAKESPEARE_CPU, settings, corpus, family=family)
 
 
 def _size(task: str, layers: int, width: int, seed: int) -> Member:
@@ -66,9 +68,10 @@ def _size(task: str, layers: int, width: int, seed: int) -> Member:
     if task == "echo" and width >= WIDE:
         recipe = replace(recipe, learning_rate=WIDE_RATE, min_learning_rate=WIDE_RATE)
     end = replace(recipe, model=model, seed=seed, iterations=SIZE_ITERATIONS, checkpoint_every=SIZE_ITERATIONS)
-    label = f"{layers} layer{'s' * (layers > 1)} of width {width} on the {task} task, seed {seed}"
-    recipe = replace(end, dense_until=0)
-    return Member(f"{task}-{layers}x{width}-{seed}", label, "size", recipe, {"snapshot": FULL["snapshot"]})
+    family = f"{layers} layer{'s' * (layers > 1)} of width {width} on the {task} task"
+    recipe, name = replace(end, dense_until=0), f"{task}-{layers}x{width}-{seed}"
+    settings = {"snapshot": FULL["snapshot"]}
+    return Member(name, f"{family}, seed {seed}", "size", recipe, settings, family=family)
 
 
 def _sizes() -> tuple[Member, ...]:

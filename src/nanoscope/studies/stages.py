@@ -22,6 +22,7 @@ from nanoscope import files
 from nanoscope.checkpoints.checkpoint import DESCRIPTION, load
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import load_result
+from nanoscope.evidence.subject import StoredSubject
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Group, Subject
 from nanoscope.experiments.runner import describe, run_comparison, run_experiment
@@ -183,7 +184,7 @@ class Comparison(_GivesResult):
 
     def make(self, place: Place, inputs: Outputs) -> str:
         results = tuple(load_result(place.results / inputs[name]) for name in self.reads)
-        role, about = "seeds", {"corpus": place.corpus_name}
+        role, about = "seeds", StoredSubject(self.label, corpus=place.corpus_name)
         if self.member is not None:
             role, about = self.member.role, describe(open_member(self.member, place))
         group = Group(self.label, role, results, about)
@@ -201,10 +202,11 @@ def open_member(member: Member, place: Place, step: int | None = None) -> Subjec
         return Subject(planted_induction(corpus.vocabulary), corpus, member.label, member.role)
     history = checkpoints(place.model(member))
     if step is None:
-        return Subject(load(place.end(member)), corpus, member.label, member.role, history)
+        return Subject(load(place.end(member)), corpus, member.label, member.role, history, family=member.family)
     if step not in history:
         raise NanoscopeError(f"{place.model(member)} has no checkpoint of iteration {step}; remove it and run again")
-    return Subject(load(history[step]), corpus, f"{member.label}, iteration {step}", member.role)
+    label = f"{member.label}, iteration {step}"
+    return Subject(load(history[step]), corpus, label, member.role, family=member.family)
 
 
 def _identity(experiment: str, params: Any) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from nanoscope.experiments.experiment import Experiment, Group, Sweeps
 
 def measure(group: Group, params: toy_study.Params) -> Sweeps:
     read = group.of("toy_snapshot")
-    steps = [int(result.subject["label"].split("iteration ")[1]) for result in read]
+    steps = [result.subject.step for result in read]
     assert steps == sorted(steps)
-    assert all(result.subject["label"].startswith(group.label) for result in read)
-    assert group.about["training"]["seed"] in (1, 2)
+    assert all(result.subject.label.startswith(group.label) for result in read)
+    assert group.about.seed in (1, 2)
     return toy_study.answer([float(result["values"].values[0]) for result in read])
 
 

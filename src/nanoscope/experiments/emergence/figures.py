@@ -38,7 +38,7 @@ def onset(result: Result) -> Figure:
         ax.legend(handles, labels, fontsize=7, loc="lower left" if draw is _tables else "best")
     for ax in axes[:3]:
         ax.set_xlabel("")
-    figure.suptitle(f"{result.subject['label']}: what appears when", x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(f"{result.subject.label}: what appears when", x=0.01, ha="left", fontweight="bold")
     return figure
 
 
@@ -115,7 +115,7 @@ def every_head(result: Result) -> Figure:
         iterations_axis(ax, steps[-1])
         ax.set(title=title, ylabel="above uniform, lowest block length")
     axes[1].legend(fontsize=7, title="layer", title_fontsize=7)
-    figure.suptitle(f"{result.subject['label']}: every head over training", x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(f"{result.subject.label}: every head over training", x=0.01, ha="left", fontweight="bold")
     return figure
 
 

@@ -21,11 +21,12 @@ def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
     """All findings, in the order of the claims."""
     found, when = curves(sweeps), sweeps["events"]
     facts = _facts(sweeps, found, when)
+    whole = float(sweeps["followed"].labels("step")[-1]) + 1
     evidence = {
         "emergence.forms": _end(found["induction head"], facts),
         "emergence.previous": _end(found["previous-token head"], facts),
-        "emergence.sharp": _factor(found["induction head"], when, "induction head", facts),
-        "emergence.sharp_previous": _factor(found["previous-token head"], when, "previous-token head", facts),
+        "emergence.sharp": _factor(found["induction head"], when, "induction head", facts, whole),
+        "emergence.sharp_previous": _factor(found["previous-token head"], when, "previous-token head", facts, whole),
         "emergence.order": _ratio(found, when, "previous-token head", "induction head", facts),
         "emergence.stages": _ratio(found, when, LEAST.format("2-gram"), "previous-token head", facts),
         "emergence.copying": _gained(found["copying"], facts),
@@ -77,12 +78,11 @@ def _gained(curve: Curve, facts: Mapping[str, str]) -> Evidence:
     return Evidence(float(curve.mean[-1] - curve.mean[0]), interval, curve.n, "texts", 0.0, facts)
 
 
-def _factor(curve: Curve, when: Sweep, event: str, facts: Mapping[str, str]) -> Evidence:
+def _factor(curve: Curve, when: Sweep, event: str, facts: Mapping[str, str], whole: float) -> Evidence:
     """From 10 to 90 %; the whole training's factor where the logistic has not won, since the change then has no middle."""
     factor, low, high, better = (
         float(when.sel(event=event, part=part).values) for part in ("factor", "factor low", "factor high", "better")
     )
-    whole = float(facts["steps"].replace(",", "")) + 1
     if better <= WINS:
         factor, low, high = whole, whole, whole
     told = {**facts, "better": "undefined" if math.isnan(better) else f"{better:.0f}"}

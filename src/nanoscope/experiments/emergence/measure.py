@@ -56,7 +56,7 @@ def measure(group: Group, params: Params) -> Sweeps:
 
 
 def _step(result: Result) -> int:
-    return int(result.subject["training"]["step"])
+    return int(result.subject.training["step"])
 
 
 def _stacked(shots: list[Result], name: str, steps: tuple[int, ...]) -> Sweep:

@@ -45,7 +45,7 @@ def bands(result: Result) -> Figure:
         ax.legend(fontsize=7)
     axes[-1].set_yscale("log")
     plain_logarithms(axes[-1])
-    figure.suptitle(f"{result.subject['label']}: what appears when", x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(f"{result.subject.label}: what appears when", x=0.01, ha="left", fontweight="bold")
     return figure
 
 
@@ -67,7 +67,7 @@ def timeline(result: Result) -> Figure:
     ax.set_yticks(range(len(order)), labels, fontsize=8)
     ax.invert_yaxis()
     iterations_axis(ax, float(result["curves"].labels("step")[-1]))
-    figure.suptitle(f"{result.subject['label']}: the order of events (a dot a training)", x=0.01, ha="left",
+    figure.suptitle(f"{result.subject.label}: the order of events (a dot a training)", x=0.01, ha="left",
                     fontweight="bold")  # fmt: skip
     return figure
 

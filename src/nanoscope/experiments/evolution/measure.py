@@ -21,8 +21,8 @@ class Params:
 
 def measure(group: Group, params: Params) -> Sweeps:
     """Curves `[training, curve, step]` and events `[training, event, part]`."""
-    results = sorted(group.of("emergence"), key=lambda result: str(result.subject["label"]))
-    names = tuple(str(result.subject["label"]) for result in results)
+    results = sorted(group.of("emergence"), key=lambda result: result.subject.label)
+    names = tuple(result.subject.label for result in results)
     if len(results) < FEWEST:
         raise NanoscopeError(f"{group.label}: evolution takes at least {FEWEST} trainings, not {len(results)}")
     first = results[0]

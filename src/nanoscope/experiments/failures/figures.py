@@ -107,4 +107,4 @@ def _coefficients(ax: Axes, coefficients: Sweep) -> None:
 
 
 def _label(result: Result) -> str:
-    return str(result.subject["label"])
+    return result.subject.label

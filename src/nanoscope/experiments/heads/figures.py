@@ -239,4 +239,4 @@ def _indices(result: Result, names: list[str]) -> list[int]:
 
 
 def _label(result: Result) -> str:
-    return str(result.subject["label"])
+    return result.subject.label

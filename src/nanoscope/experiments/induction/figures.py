@@ -206,4 +206,4 @@ def _match_curves(ax: Axes, totals: Sweep) -> None:
 
 
 def _label(result: Result) -> str:
-    return str(result.subject["label"])
+    return result.subject.label

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import ROLES, Study
 
 
@@ -22,7 +23,7 @@ def section(study: Study) -> str:
 def _column(study: Study, role: str) -> str:
     """The model that was trained once, or several times; or the models, where they are of different recipes or texts."""
     labels = study.with_role(role)
-    models = list(dict.fromkeys(label.rpartition(",")[0] or label for label in labels))
+    models = list(dict.fromkeys(study.subject(label).family or label for label in labels))
     if len(labels) == 1:
         return labels[0]
     return " and ".join(models) if len(models) > 1 else f"{models[0]}, {len(labels)} trainings"
@@ -49,7 +50,7 @@ def _emergence(study: Study, labels: list[str]) -> str:
     for label, result in measured.items():
         forms = result.finding("emergence.forms")
         if forms.verdict == "supported":
-            formed[label] = [_step(forms.evidence.facts[end]) for end in ("from", "to")]
+            formed[label] = [_step(result, part) for part in ("ten", "ninety")]
         else:
             none = "none" if forms.verdict == "not supported" else "undecided"
             without.append(f"{none} within {forms.evidence.facts['steps']} iterations")
@@ -62,8 +63,8 @@ def _emergence(study: Study, labels: list[str]) -> str:
     return "; ".join(told)
 
 
-def _step(told: str) -> int:
-    return int(told.rsplit(maxsplit=1)[-1].replace(",", ""))
+def _step(result: Result, part: str) -> int:
+    return round(float(result["events"].sel(event="induction head", part=part).values))
 
 
 def _span(steps: Sequence[int]) -> str:
@@ -73,8 +74,8 @@ def _span(steps: Sequence[int]) -> str:
 
 
 def _tokens(study: Study, label: str, step: int) -> int:
-    training = study.subject(label)["training"]
-    return step * training["batch_size"] * training["accumulation"] * study.subject(label)["config"]["block_size"]
+    training = study.subject(label).training
+    return step * training["batch_size"] * training["accumulation"] * study.subject(label).config["block_size"]
 
 
 def _of(count: int, trainings: int) -> str:
@@ -86,7 +87,7 @@ def _layer(study: Study, label: str) -> str:
     if result is None:
         return "`nanoscope run induction`"
     heads = result.finding("induction.heads")
-    layers = study.subject(label)["config"]["n_layer"]
+    layers = study.subject(label).config["n_layer"]
     if heads.verdict != "supported":
         return f"none of {layers} layers" if heads.verdict == "not supported" else "undecided"
     return f"{heads.evidence.facts['head'].partition('H')[0]} of {layers} layers"

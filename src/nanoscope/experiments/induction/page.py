@@ -81,7 +81,7 @@ def _onset(study: Study, label: str) -> str:
 
 def _chance(result: Result) -> str:
     """Why one in V is not the baseline."""
-    symbols, facts = result.subject["config"]["vocab_size"], result.finding("induction.accuracy").evidence.facts
+    symbols, facts = result.subject.config["vocab_size"], result.finding("induction.accuracy").evidence.facts
     return (
         f"(One in {symbols} symbols would be {100 / symbols:.1f} %; the bigram table's {facts['bigram']} and the corrupt "
         f"run's {facts['corrupt']} are the baselines that count.)"
@@ -236,7 +236,7 @@ def _worth(result: Result) -> str:
     right, count = (sums[totals.labels("source").index(name)] for name in ("copy", "count"))
     share = 100 * count / count.sum()
     return (
-        f"In ordinary text ({result.subject['corpus']}), where the longest earlier match in the window is one character "
+        f"In ordinary text ({result.subject.corpus}), where the longest earlier match in the window is one character "
         f"({share[1]:.0f} % of positions), what followed it is right {100 * right[1] / max(1, count[1]):.0f} % of the time; "
         f"where it is five or more ({share[5:].sum():.0f} %), {100 * right[5:].sum() / max(1, count[5:].sum()):.0f} %. That is "
         "what looking up is worth to a character model."
@@ -249,8 +249,6 @@ def _warning(study: Study) -> str:
     abrupt = [r for r in results if r is not None and r.finding("emergence.sharp").verdict == "supported"]
     if not abrupt:
         return ""
-    count = Counter(
-        str(result.subject["label"]).rpartition(", seed")[0] or str(result.subject["label"]) for result in abrupt
-    )
+    count = Counter(result.subject.family or result.subject.label for result in abrupt)
     told = ", ".join(name if times == 1 else f"{name}, {times} trainings" for name, times in count.items())
     return f"An induction head can form abruptly ({told}), so an early look at a training does not settle what it will hold. "

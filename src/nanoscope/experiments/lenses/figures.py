@@ -283,4 +283,4 @@ def _name_readings(ax: Axes, count: int) -> None:
 
 
 def _label(result: Result) -> str:
-    return str(result.subject["label"])
+    return result.subject.label

@@ -320,4 +320,4 @@ def _ratios(sums: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _label(result: Result) -> str:
-    return str(result.subject["label"])
+    return result.subject.label

@@ -41,7 +41,7 @@ def section(study: Study) -> str:
 def _model(study: Study, label: str) -> str:
     result = study.result(label, "neurons")
     if result is None:
-        alone = study.subject(label)["config"]["attention_only"]
+        alone = study.subject(label).config["attention_only"]
         return f"#### {capital(label)}\n\nAttention-only: it has no neurons." if alone else ""
     paragraphs = {
         "The search.": said(result, "planted"),
@@ -61,7 +61,7 @@ def _universality(study: Study, result: Result) -> list[str]:
     """Whether other trainings grow the same neurons."""
     said_here = f"{said(result, 'some', 'alike', 'sees')} {LITERATURE}{_other_weights(study, result)}"
     text = f"**Across trainings.** {said_here} ([evidence]({link(result)}))"
-    label = str(result.subject["label"])
+    label = result.subject.label
     return [text, picture(study, label, "universality_neurons"), evidence_table(result)]
 
 
@@ -128,8 +128,8 @@ def _families(result: Result) -> str:
 
 def _other_weights(study: Study, result: Result) -> str:
     """Where the other trainings are not the very weights that the rest of the study tells of: said, with their losses."""
-    told = {study.subject(label)["training"].get("seed"): label for label in study.with_role("model")}
-    twins = list(zip(result.subject["twins"], result.identity["twins"], strict=True))
+    told = {study.subject(label).training.get("seed"): label for label in study.with_role("model")}
+    twins = list(zip(result.subject.twins, result.identity["twins"], strict=True))
     differ = [
         twin for twin, sha256 in twins if (label := told.get(twin["seed"])) and sha256 not in _weights(study, label)
     ]
@@ -137,7 +137,7 @@ def _other_weights(study: Study, result: Result) -> str:
         return ""
     seeds = ", ".join(str(twin["seed"]) for twin in differ)
     here = ", ".join(_loss(twin) for twin in differ)
-    there = ", ".join(_loss(study.subject(told[twin["seed"]])["training"]) for twin in differ)
+    there = ", ".join(_loss(study.subject(told[twin["seed"]]).training) for twin in differ)
     return (
         " For this the other trainings were run once more, and not all ended in the very same weights "
         f"(seed{'s' * (len(differ) > 1)} {seeds}: validation loss {here}; in the other sections {there})."
@@ -146,7 +146,7 @@ def _other_weights(study: Study, result: Result) -> str:
 
 def _weights(study: Study, label: str) -> set[str]:
     """Checksums of what the study's results about one model were measured on."""
-    mine = (result for result in study.results if result.subject["label"] == label)
+    mine = (result for result in study.results if result.subject.label == label)
     return {str(result.identity["checkpoint"]) for result in mine if "checkpoint" in result.identity}
 
 

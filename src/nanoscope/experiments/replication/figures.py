@@ -8,6 +8,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from nanoscope.evidence.result import Result
+from nanoscope.experiments.replication.page import trainings_of
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, styled
 
 LETTERS = {1: "yes", 0: "?", -1: "no"}
@@ -17,16 +18,16 @@ LETTERS = {1: "yes", 0: "?", -1: "no"}
 def verdicts(result: Result) -> Figure:
     """Every claim's verdict in every training."""
     table = result["verdicts"]
-    claims, trainings = ([str(label) for label in table.labels(dim)] for dim in ("claim", "training"))
+    claims, trainings = [str(label) for label in table.labels("claim")], trainings_of(result)
     figure, (ax,) = new_figure(0.62 * len(trainings) + 3.4, 0.19 * len(claims) + 1.6)
     ax.imshow(table.values, aspect="auto", cmap=ListedColormap(["#e4c9b8", "#eef1f4", "#bcd4f0"]), vmin=-1, vmax=1)
     for row, column in np.ndindex(table.values.shape):
         ax.text(column, row, LETTERS[int(table.values[row, column])], ha="center", va="center", fontsize=6, color=INK)
     ax.set_yticks(range(len(claims)), claims, fontsize=6.5)
-    ax.set_xticks(range(len(trainings)), [_short(name) for name in trainings], fontsize=7)
+    ax.set_xticks(range(len(trainings)), trainings, fontsize=7)
     ax.tick_params(length=0)
     ax.xaxis.tick_top()
-    figure.suptitle(f"{result.subject['label']}: claims supported (yes),\nnot supported (no), undecided (?)",
+    figure.suptitle(f"{result.subject.label}: claims supported (yes),\nnot supported (no), undecided (?)",
                     x=0.01, ha="left", fontweight="bold", fontsize=9)  # fmt: skip
     return figure
 
@@ -45,7 +46,7 @@ def heads(result: Result) -> Figure:
     axes[0].axhline(0, color=INK, linewidth=0.6)
     axes[0].set(ylabel="cosine on the other half of the text", title="how alike assigned heads are (a dot a training)")
     _depths(axes[1], result)
-    figure.suptitle(str(result.subject["label"]), x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(result.subject.label, x=0.01, ha="left", fontweight="bold")
     return figure
 
 
@@ -63,7 +64,3 @@ def _depths(ax: Axes, result: Result) -> None:
            title="where each class's best head lies")  # fmt: skip
     ax.set_xticks(range(layers), [f"L{layer}" for layer in range(layers)])
     ax.set_yticks(range(len(shown)), [classes[c] for c in shown], fontsize=7)
-
-
-def _short(label: str) -> str:
-    return label.rpartition(",")[2].strip() or label

@@ -28,7 +28,7 @@ class Params:
 
 def measure(group: Group, params: Params) -> Sweeps:
     """Verdicts `[claim, training]` of the claims judged in all trainings; agreement of heads `[training, other, way]`."""
-    names = tuple(dict.fromkeys(str(result.subject["label"]) for result in group.results))
+    names = tuple(dict.fromkeys(result.subject.label for result in group.results))
     if len(names) < FEWEST:
         raise NanoscopeError(f"{group.label}: replication takes at least {FEWEST} trainings, not {len(names)}")
     told = {name: _findings(group, name) for name in names}
@@ -45,7 +45,7 @@ def measure(group: Group, params: Params) -> Sweeps:
 
 def _findings(group: Group, label: str) -> dict[str, Finding]:
     """What was measured (not timed) on one model."""
-    mine = [result for result in group.results if result.subject["label"] == label]
+    mine = [result for result in group.results if result.subject.label == label]
     found = [finding for result in mine for finding in result.findings]
     return {
         finding.id: finding

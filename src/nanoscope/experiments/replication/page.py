@@ -28,7 +28,7 @@ def section(study: Study) -> str:
     """Over all groups of trainings, and the kinds of models of which there is only one."""
     compared = study.compared("replication")
     groups = [_group(result) for result in compared]
-    told = {model for result in compared for model in result.subject["models"]}
+    told = {model.label for result in compared for model in result.subject.models}
     alone = [_alone(study, role) for role in ("control", "model") if not told & set(study.with_role(role))]
     return "\n\n".join(["### Replication results", *groups, *alone])
 
@@ -36,7 +36,7 @@ def section(study: Study) -> str:
 def _group(result: Result) -> str:
     """Verdict by claim and training, with the share that agrees and its exact interval."""
     table = result["verdicts"]
-    trainings = [str(name).rpartition(",")[2].strip() for name in table.labels("training")]
+    trainings = trainings_of(result)
     claims = [str(claim) for claim in table.labels("claim")]
     head = f"| claim | {' | '.join(trainings)} | agree |\n|---|" + "---|" * (len(trainings) + 1)
     rows = [f"| {claim} | {' | '.join(SHORT[int(v)] for v in row)} | {_agreement(row)} |"
@@ -44,11 +44,18 @@ def _group(result: Result) -> str:
     shares = [line for name, experiments in SECTIONS.items() if (line := _share(result, name, experiments))]
     same = result.finding("replication.findings")
     return "\n\n".join([
-        f"**{capital(str(result.subject['label']))}.** {same.text} ([evidence]({link(result)}))",
+        f"**{capital(result.subject.label)}.** {same.text} ([evidence]({link(result)}))",
         "\n".join(shares),
         f"<details><summary>Every claim in every training (yes: supported, no: not supported, ?: undecided)</summary>\n\n"
         f"{head}\n" + "\n".join(rows) + "\n\n</details>",
     ])  # fmt: skip
+
+
+def trainings_of(result: Result) -> list[str]:
+    """A short name for each training that was compared: its seed, where it has one."""
+    names = {model.label: model for model in result.subject.models}
+    labels = [str(label) for label in result["verdicts"].labels("training")]
+    return [label if (of := names.get(label)) is None or of.seed is None else f"seed {of.seed}" for label in labels]
 
 
 def _agreement(row: np.ndarray) -> str:

@@ -38,7 +38,7 @@ def capabilities(result: Result) -> Figure:
         ax.set(xlabel="width", title=f"{TITLES[task]}:\n{measure}")
     axes[0].set_ylabel("layers")
     figure.colorbar(images[0], ax=axes, label="mean over seeds", shrink=0.9)
-    figure.suptitle(str(result.subject["label"]), x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(result.subject.label, x=0.01, ha="left", fontweight="bold")
     return figure
 
 
@@ -58,7 +58,7 @@ def loss(result: Result) -> Figure:
                 ax.annotate(str(width), (at, value), textcoords="offset points", xytext=(3, 4), fontsize=7)
     ax.set(xscale="log", xlabel="FLOPs of the training", ylabel="loss on validation text, nats")
     ax.legend(fontsize=8, title="(numbers: width)", title_fontsize=7)
-    figure.suptitle(f"{result.subject['label']}: loss", x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(f"{result.subject.label}: loss", x=0.01, ha="left", fontweight="bold")
     return figure
 
 

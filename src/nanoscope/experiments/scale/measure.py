@@ -34,15 +34,15 @@ def measure(group: Group, params: Params) -> Sweeps:
     shape = tuple(len(labels) for labels in axes.values())
     scores, sizes = np.full((len(MEASURES), *shape), np.nan), np.full((len(SIZES), *shape), np.nan)
     for result in group.results:
-        training, config = result.subject["training"], result.subject["config"]
+        training, config = result.subject.training, result.subject.config
         if training["step"] < training["iterations"]:
             continue
         cell = (training["data"], config["n_layer"], config["n_embd"], training["seed"])
         if any(label not in labels for label, labels in zip(cell, axes.values(), strict=True)):
-            raise NanoscopeError(f"{result.subject['label']} is no cell of the range of sizes")
+            raise NanoscopeError(f"{result.subject.label} is no cell of the range of sizes")
         where = tuple(labels.index(label) for label, labels in zip(cell, axes.values(), strict=True))
         scores[:, *where] = _scores(result)
-        sizes[:, *where] = result.subject["parameters"], flops(config, training, result.subject["parameters"])
+        sizes[:, *where] = result.subject.parameters, flops(config, training, result.subject.parameters)
     return {
         "scores": Sweep(scores, ("measure", *AXES), "share; nats", {"measure": MEASURES, **axes}),
         "sizes": Sweep(sizes, ("size", *AXES), "parameters; FLOPs", {"size": SIZES, **axes}),

@@ -24,7 +24,7 @@ def neurons(result: Result) -> Figure:
     _layers(axes[1], excess)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     figure.suptitle(
-        f"{result.subject['label']}: neurons that other trainings have grown too",
+        f"{result.subject.label}: neurons that other trainings have grown too",
         x=0.01, ha="left", fontweight="bold",
     )  # fmt: skip
     return figure
