@@ -23,7 +23,7 @@ PLANNED = {
 
 @pytest.mark.parametrize("result", load_results(PUBLISHED), ids=lambda result: result.key[:40])
 def test_what_is_published_was_measured_as_it_is_planned(result: Result) -> None:
-    planned = PLANNED[result.subject["label"], result.experiment]
+    planned = PLANNED[result.subject.label, result.experiment]
     assert result.identity["params"] == json.loads(json.dumps(planned))
 
 
