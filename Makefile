@@ -1,6 +1,6 @@
 # make findings   install, train, analyse, and write runs/quick/FINDINGS.md
 # make test       install and run every check
-# make check      format, lint, types, tests, in an environment that exists
+# make check      format, lint, types, architecture and all tests but the slow ones, in an environment that exists
 # make bench      ours and its peers side by side, and write benchmarks/RESULTS.md
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,14 +11,15 @@ findings: env
 	@$(BIN)/nanoscope study quick
 
 test: env
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory check TESTS=
 
+TESTS := -m "not slow"
 check:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
 
 format:
 	$(BIN)/ruff format .

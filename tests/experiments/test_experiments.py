@@ -148,6 +148,7 @@ def test_rendering_twice_gives_the_same_bytes(studied: Path, tmp_path: Path) -> 
         assert path.read_bytes() == (tmp_path / path.relative_to(studied)).read_bytes(), path
 
 
+@pytest.mark.slow
 def test_a_published_study_is_the_same_page_and_renders_itself_again(studied: Path, tmp_path: Path) -> None:
     """Without models, from a copy: the same bytes; and what is left out of a result is said in it."""
     page = report.publish(studied, tmp_path / "results")
@@ -158,6 +159,7 @@ def test_a_published_study_is_the_same_page_and_renders_itself_again(studied: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
+@pytest.mark.slow
 def test_a_publication_that_would_be_too_large_changes_nothing(studied: Path, tmp_path: Path) -> None:
     report.publish(studied, tmp_path / "results")
     before = {path: path.read_bytes() for path in sorted((tmp_path / "results").rglob("*")) if path.is_file()}
@@ -185,6 +187,7 @@ def test_a_study_that_is_there_is_not_made_again(studied: Path, shakespeare: Cor
     assert {path: path.stat().st_mtime_ns for path in studied.rglob("*.safetensors")} == before
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_ends_as_one_left_alone(studied: Path, tmp_path: Path, shakespeare: Corpus) -> None:
     """All findings but timings are equal, whichever stages ran when."""
     corpus = Corpus("excerpt", shakespeare.text[:120_000])

@@ -178,6 +178,7 @@ def _start_killable(folder: Path) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), str(folder)], env=environment)
 
 
+@pytest.mark.slow
 def test_killed_anywhere_and_started_again_it_ends_with_the_same_weights(tmp_path: Path) -> None:
     alone = tmp_path / "alone"
     assert _start_killable(alone).wait() == 0
@@ -308,6 +309,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, corpus: Corpus)
         train(replace(recipe, model=replace(recipe.model, norm="none", activation="relu")), corpus, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_when_there_is_room(tmp_path: Path) -> None:
     """A limit on file sizes serves as the full disk."""
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (12000, 12000))\n" + textwrap.dedent(KILLED)
