@@ -1,7 +1,7 @@
 """Is a figure readable? Things that can be checked on the drawn figure itself, rather than promised.
 
 Nothing lies outside the page, no two unrotated texts of one panel overlap, no text is smaller than 5 points, every axis that
-has numbers says of what, and every colour scale says what its colours mean.
+has numbers says of what, every colour scale says what its colours mean, and no legend lies over data.
 """
 
 from __future__ import annotations
@@ -12,10 +12,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from nanoscope.plots.overlaps import covered
+
 SMALLEST = 5.0
 SLACK = 1.5
 """Pixels by which texts may touch or stand out."""
-CHECKS = ("nothing cut off", "no texts overlap", "no text too small", "axes say what they show", "colours explained")
+CHECKS = (
+    "nothing cut off",
+    "no texts overlap",
+    "no text too small",
+    "axes say what they show",
+    "colours explained",
+    "legends hide no data",
+)
 
 
 def checklist(figure: Figure) -> dict[str, bool]:
@@ -37,6 +46,7 @@ def checklist(figure: Figure) -> dict[str, bool]:
         all(float(text.get_fontsize()) >= SMALLEST for text in texts),
         all(_named(ax, set(texts)) for ax in panels),
         all(bar.get_ylabel() or bar.get_xlabel() for bar in bars),
+        not covered(figure, canvas.get_renderer()),
     )
     return dict(zip(CHECKS, values, strict=True))
 

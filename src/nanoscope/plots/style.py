@@ -105,6 +105,11 @@ def tenths(share: float) -> str:
     return f"{math.floor(10 * share + 0.5) / 10:.1f}".removeprefix("0")
 
 
+def hundredths(value: float) -> str:
+    """A value in a cell, to two decimals; what rounds to zero has no sign."""
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
 def visible_character(symbol: str) -> str:
     """How a character is written beside an axis."""
     return {"\n": "↵", " ": "␣", "<start>": "▸"}.get(symbol, symbol)

@@ -34,8 +34,7 @@ def onset(result: Result) -> Figure:
     for ax, draw in zip(axes, (_heads, _copies, _tables, _context, _repeated, _loss), strict=True):
         draw(ax, result)
         iterations_axis(ax, steps[-1])
-        handles, labels = ax.get_legend_handles_labels()
-        ax.legend(handles, labels, fontsize=7, loc="lower left" if draw is _tables else "best")
+        ax.legend(fontsize=7, loc="lower left" if draw is _tables else "best", ncols=2 if draw is _tables else 1)
     for ax in axes[:3]:
         ax.set_xlabel("")
     figure.suptitle(f"{result.subject.label}: what appears when", x=0.01, ha="left", fontweight="bold")
@@ -56,7 +55,7 @@ def _heads(ax: Axes, result: Result) -> None:
         linestyle=":",
         label=f"{names[0]}: OV copying (raw embeddings)",
     )
-    ax.set(ylabel="above uniform; OV score", title="heads")
+    ax.set(ylabel="attention above uniform; OV score", title="heads")
 
 
 def _copies(ax: Axes, result: Result) -> None:
@@ -84,7 +83,7 @@ def _context(ax: Axes, result: Result) -> None:
     values = -result["text"].sel(quantity="in-context").values
     _band(ax, _steps(result["text"]), values, ACCENT, f"early minus late loss{_when(result, 'in-context learning')}")
     _mark(ax, result, "in-context learning", ACCENT)
-    ax.set(ylabel="nats", title="in-context learning on ordinary text")
+    ax.set(ylabel="loss fallen, nats per character", title="in-context learning on ordinary text")
 
 
 def _repeated(ax: Axes, result: Result) -> None:
@@ -92,12 +91,12 @@ def _repeated(ax: Axes, result: Result) -> None:
     values = text.sel(quantity="new").values - text.sel(quantity="repeated").values
     _band(ax, _steps(text), values, SECOND, f"new minus repeated{_when(result, 'repeated passages')}")
     _mark(ax, result, "repeated passages", SECOND)
-    ax.set(ylabel="nats", title="loss in passages that stood before")
+    ax.set(ylabel="loss saved, nats per character", title="loss in passages that stood before")
 
 
 def _loss(ax: Axes, result: Result) -> None:
     _band(ax, _steps(result["text"]), result["text"].sel(quantity="loss").values, INK, "validation text")
-    ax.set(ylabel="nats", title="loss on ordinary text")
+    ax.set(ylabel="loss, nats per character", title="loss on ordinary text")
 
 
 @styled
@@ -113,7 +112,7 @@ def every_head(result: Result) -> Figure:
             lines = ax.plot(np.log1p(steps), values[:, layer], color=colours[layer], linewidth=0.9)
             lines[0].set_label(f"L{layer}")
         iterations_axis(ax, steps[-1])
-        ax.set(title=title, ylabel="above uniform, lowest block length")
+        ax.set(title=title, ylabel="attention above uniform,\nlowest block length")
     axes[1].legend(fontsize=7, title="layer", title_fontsize=7)
     figure.suptitle(f"{result.subject.label}: every head over training", x=0.01, ha="left", fontweight="bold")
     return figure

@@ -25,7 +25,11 @@ PANELS = {
     "copying and context": ("copying", "in-context learning", "repeated passages"),
     "loss": ("loss",),
 }
-UNITS = {"heads": "above uniform", "copying and context": "nats", "loss": "nats per character"}
+UNITS = {
+    "heads": "attention above uniform",
+    "copying and context": "gain, nats per character",
+    "loss": "loss, nats per character",
+}
 
 
 @styled
@@ -67,8 +71,8 @@ def timeline(result: Result) -> Figure:
     ax.set_yticks(range(len(order)), labels, fontsize=8)
     ax.invert_yaxis()
     iterations_axis(ax, float(result["curves"].labels("step")[-1]))
-    figure.suptitle(f"{result.subject.label}: the order of events (a dot a training)", x=0.01, ha="left",
-                    fontweight="bold")  # fmt: skip
+    title = f"{result.subject.label}: the order of events (a dot a training)"
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
 

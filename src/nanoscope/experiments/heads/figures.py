@@ -84,7 +84,7 @@ def taxonomy(result: Result) -> Figure:
     axes[0].set_xticks(range(flat.shape[1]), [head_name(c // heads, c % heads) for c in range(flat.shape[1])],
                        rotation=90, fontsize=8)  # fmt: skip
     axes[0].set_yticks(range(len(classes)), classes)
-    axes[0].set_title("Share of attention above chance (tenths); boxed: the head's class")
+    axes[0].set_title("Share of attention above chance, to one decimal; boxed: the head's class")
     axes[1].set_xticks([0], ["best\nuntrained"], fontsize=8)
     figure.colorbar(images[0], ax=axes, label="share above chance")
     figure.suptitle(f"{_label(result)}: what the heads are", x=0.01, ha="left", fontweight="bold")
@@ -221,7 +221,7 @@ def planted(result: Result) -> Figure:
     axes[0].set_xticks(range(len(strengths)), [f"{float(s):g}" for s in strengths])
     axes[0].set_yticks(range(len(classes)), classes)
     axes[0].set(xlabel="share of attention that goes where the class says")
-    figure.colorbar(image, ax=axes, label="share named right")
+    figure.colorbar(image, ax=axes, label="share named right (numbers: %)")
     count = int(found.values[0, 0].sum())
     figure.suptitle(f"The categoriser on planted heads ({count} of each)", x=0.01, ha="left", fontweight="bold")
     return figure

@@ -8,7 +8,20 @@ from matplotlib.figure import Figure
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, heatmap, new_figure, styled, visible_character
+from nanoscope.experiments.induction.select import STRONG_ENOUGH
+from nanoscope.model.names import head_name
+from nanoscope.plots.style import (
+    ACCENT,
+    INK,
+    SECOND,
+    SOFT,
+    THIRD,
+    heatmap,
+    hundredths,
+    new_figure,
+    styled,
+    visible_character,
+)
 
 READABLE = 70
 """More positions than this are numbered, not lettered."""
@@ -66,8 +79,8 @@ def _label_heads(ax: Axes, values: np.ndarray, limit: float) -> None:
     ax.set_xticks(range(heads), [f"H{head}" for head in range(heads)])
     for layer, head in np.ndindex(values.shape):
         strong = abs(values[layer, head]) > 0.6 * limit
-        ax.text(head, layer, f"{values[layer, head]:.2f}", ha="center", va="center", fontsize=8,
-                color="white" if strong else INK)  # fmt: skip
+        colour = "white" if strong else INK
+        ax.text(head, layer, hundredths(float(values[layer, head])), ha="center", va="center", fontsize=8, color=colour)
 
 
 @styled
@@ -81,7 +94,7 @@ def logit_lens(result: Result) -> Figure:
         _band(axes[0], layers, lens.sel(measure=measure).values, colour, label)
     _band(axes[0], layers, lens.sel(measure="answer_is_top").values, SECOND, "right character is the top one (share)")
     axes[0].set(ylim=(-0.03, 1.03), ylabel="probability", title="What the lens says")
-    axes[0].legend(fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     _band(axes[1], layers, lens.sel(measure="kl").values, THIRD, "KL(model || lens)")
     settled = float(result["lens_settled"].values.mean())
     axes[1].axvline(settled, color=INK, linestyle=":", linewidth=1)
@@ -150,10 +163,10 @@ def _score_panel(ax: Axes, scores: Sweep, untrained: np.ndarray) -> None:
     ax.scatter(columns, flat.min(0), s=26, color=ACCENT, label="lowest over block lengths", zorder=3)
     ax.axhspan(0, max(float(untrained.max()), 0.002), color=SECOND, alpha=0.15, label="best head of untrained models")
     ax.axhline(0, color=INK, linewidth=0.6)
-    ax.axhline(0.3, color=INK, linewidth=0.6, linestyle=":", label="counts as one from here on")
-    ax.set_xticks(
-        columns, [f"L{c // heads}H{c % heads}" for c in columns], rotation=90 if len(columns) > 18 else 0, fontsize=8
-    )
+    least = STRONG_ENOUGH.threshold
+    ax.axhline(least, color=INK, linewidth=0.6, linestyle=":", label=f"counts as one from {least} on")
+    names = [head_name(c // heads, c % heads) for c in columns]
+    ax.set_xticks(columns, names, rotation=90 if len(columns) > 18 else 0, fontsize=8)
     ax.set(ylim=(-0.1, 1.05), ylabel="attention above uniform")
     for boundary in range(1, layers):
         ax.axvline(boundary * heads - 0.5, color=SOFT, linewidth=0.5, zorder=0)

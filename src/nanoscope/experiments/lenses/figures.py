@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
@@ -17,8 +16,10 @@ from nanoscope.plots.style import (
     SOFT,
     THIRD,
     heatmap,
+    iterations_axis,
     new_figure,
     ordered_colours,
+    plain_logarithms,
     styled,
     visible_character,
 )
@@ -172,20 +173,14 @@ def _table_curves(ax: Axes, steps: np.ndarray, means: np.ndarray) -> None:
     """One curve per table, `means [step, n]`, and the lowest one marked at every step."""
     colours = ordered_colours(means.shape[1])
     for n, colour in enumerate(colours):
-        ax.plot(steps + 1, means[:, n], color=colour, linewidth=1.4, label=_table(n + 1))
+        ax.plot(np.log1p(steps), means[:, n], color=colour, linewidth=1.4, label=_table(n + 1))
     lowest = means.argmin(1)
-    ax.scatter(
-        steps + 1, means.min(1), s=16, color=[colours[n] for n in lowest], edgecolor=INK, linewidth=0.5, zorder=3
-    )
-    ax.set(
-        xscale="log",
-        yscale="log",
-        xlabel="iteration + 1 (0 is the untrained model)",
-        ylabel="KL(table || model), nats per character",
-    )
+    nearest = [colours[n] for n in lowest]
+    ax.scatter(np.log1p(steps), means.min(1), s=16, color=nearest, edgecolor=INK, linewidth=0.5, zorder=3)
+    iterations_axis(ax, float(steps[-1]))
+    ax.set(yscale="log", ylabel="KL(table || model), nats per character")
     ax.set_title("Distance from each n-gram table; dots: the nearest")
-    ax.yaxis.set_major_formatter(ScalarFormatter())
-    ax.yaxis.set_minor_formatter(NullFormatter())
+    plain_logarithms(ax)
     ax.set_ylim(bottom=0.35 * means.min())
     ax.legend(fontsize=8, loc="lower center", ncols=4)
 

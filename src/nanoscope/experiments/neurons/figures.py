@@ -12,11 +12,13 @@ from matplotlib.figure import Figure
 from nanoscope.analysis.neurons.selectivity import best_of_layers
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments.neurons.claims import SELECTIVE
+from nanoscope.experiments.neurons.labels import CONTEXT, FAMILIES, KIND
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, heatmap, new_figure, styled, visible_character
 
-FAMILY_NAMES = ("context", "kind of character", "current character", "next character", "place in the window")
-FAMILY_COLOURS = (ACCENT, SECOND, THIRD, "#7c3aed", SOFT)
-SHOWN_FAMILIES = 2
+FAMILY_COLOURS = dict(zip(FAMILIES, (ACCENT, SECOND, THIRD, "#7c3aed", SOFT), strict=True))
+SHOWN = tuple(FAMILIES.index(family) for family in (CONTEXT, KIND))
+"""Families whose concepts are shown one by one."""
 BESIDE = {
     "untrained": "untrained model",
     "directions": "random direction",
@@ -63,7 +65,7 @@ def _order(result: Result, report: Sweep) -> list[int]:
     """Context concepts first, then kinds of character; in each the best told first."""
     best = report.sel(source="neurons").values.max(axis=0)
     families = result["families"].values
-    return [c for c in np.lexsort((-best, families)) if families[c] < SHOWN_FAMILIES]
+    return [c for c in np.lexsort((-best, families)) if families[c] in SHOWN]
 
 
 def _beside(result: Result, report: Sweep) -> np.ndarray:
@@ -90,13 +92,13 @@ def _families(ax: Axes, result: Result, report: Sweep) -> None:
     """The mean over a family's concepts of the layer's best neuron; dashed, in the untrained model."""
     families = result["families"].values
     layers = range(report.values.shape[1])
-    for family, (name, colour) in enumerate(zip(FAMILY_NAMES, FAMILY_COLOURS, strict=True)):
+    for family, (name, colour) in enumerate(FAMILY_COLOURS.items()):
         mine = families == family
         if mine.any():
             trained, untrained = (report.sel(source=s).values[:, mine].mean(1) for s in ("neurons", "untrained"))
             ax.plot(layers, trained, color=colour, marker="o", markersize=3.5, label=f"{name} ({mine.sum()})")
             ax.plot(layers, untrained, color=colour, linestyle="--", linewidth=0.9)
-    ax.axhline(0.8, color=INK, linewidth=0.6, linestyle=":")
+    ax.axhline(SELECTIVE, color=INK, linewidth=0.6, linestyle=":", label=f"selective: {SELECTIVE} or more")
     ax.set(ylim=(0.48, 1.02), ylabel="AUROC of a layer's best neuron, mean")
     ax.set_title("Family means (dashed: untrained)", fontsize=9)
     ax.set_xticks(layers, [f"L{layer}" for layer in layers], fontsize=8)
@@ -121,7 +123,7 @@ def told_by(result: Result, neuron: str) -> str:
     named = [
         f"{result['families'].labels('concept')[c]} {report[c]:.2f}"
         for c in np.argsort(-report)
-        if f"L{layer[c]}N{chosen[layer[c], c]}" == neuron and families[c] < SHOWN_FAMILIES
+        if f"L{layer[c]}N{chosen[layer[c], c]}" == neuron and families[c] in SHOWN
     ]
     return "best for " + ", ".join(named) if named else ""
 
@@ -231,9 +233,9 @@ def statistics(result: Result) -> Figure:
     values = result["statistics"]
     figure, axes = new_figure(11, 5.6, 2, 3)
     panels = (
-        ("positive", "Share of characters above 0", "share", False),
-        ("sparsity", "Share above a tenth of the maximum", "share", False),
-        ("hoyer", "Hoyer's sparsity (1: active once)", "sparsity", False),
+        ("positive", "Share of characters above 0", "share of characters", False),
+        ("sparsity", "Share above a tenth of the maximum", "share of characters", False),
+        ("hoyer", "Hoyer's sparsity (1: active once)", "Hoyer's sparsity", False),
         ("kurtosis", "Kurtosis of activations", "kurtosis", True),
         ("max", "Largest activation", "activation", False),
     )
@@ -290,23 +292,24 @@ def ablation(result: Result) -> Figure:
     names, group = change.labels("neuron"), result["ablation_group"].values
     figure, axes = new_figure(max(7.0, 2.5 + 0.42 * len(names)), 5.4, 2, 1, sharex=True)
     marks = {
-        "mean": (ACCENT, "o", "mean"),
-        "mean, direct": (SECOND, "x", "mean, direct effect only"),
-        "zero": (SOFT, "s", "0"),
+        "mean": (ACCENT, "o", "set to its mean"),
+        "mean, direct": (SECOND, "x", "set to its mean, direct effect only"),
+        "zero": (SOFT, "s", "set to 0"),
     }
     for part, (ax, title) in enumerate(zip(axes, ("where the neuron is active", "elsewhere"), strict=True)):
         for effect, (colour, mark, label) in marks.items():
             sums = change.sel(effect=effect).values[:, part]
             middle, half = _ratios(sums, count[:, part])
-            ax.errorbar(range(len(names)), middle, half, color=colour, marker=mark, markersize=4, linestyle="none",
-                        elinewidth=0.8, label=f"set to its mean{label[4:]}" if effect != "zero" else "set to 0")  # fmt: skip
+            look = {"color": colour, "marker": mark, "markersize": 4, "linestyle": "none", "elinewidth": 0.8}
+            ax.errorbar(range(len(names)), middle, half, label=label, **look)
         ax.axhline(0, color=INK, linewidth=0.6)
         ax.axvline(np.flatnonzero(group == 1).min(initial=len(names)) - 0.5, color=SOFT, linewidth=0.8)
-        ax.set_ylabel("loss without it,\nnats per character")
+        ax.set_ylabel("loss added,\nnats per character")
         ax.set_title(f"Without one neuron, {title}", fontsize=9)
     axes[1].set_xticks(range(len(names)), [str(name) for name in names], rotation=90, fontsize=7)
     axes[1].set_xlabel("left of the line: chosen for a concept; right of it: random neurons of the same layers")
-    axes[0].legend(fontsize=7)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7)
     figure.suptitle(f"{_label(result)}: what neurons are worth", x=0.01, ha="left", fontweight="bold")
     return figure
 

@@ -11,6 +11,8 @@ from nanoscope.evidence.result import Result
 from nanoscope.experiments.replication.page import trainings_of
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, styled
 
+LEAST_SHOWN = 0.1
+"""The share above chance from which on a training's best head of a class is shown."""
 LETTERS = {1: "yes", 0: "?", -1: "no"}
 
 
@@ -27,8 +29,8 @@ def verdicts(result: Result) -> Figure:
     ax.set_xticks(range(len(trainings)), trainings, fontsize=7)
     ax.tick_params(length=0)
     ax.xaxis.tick_top()
-    figure.suptitle(f"{result.subject.label}: claims supported (yes),\nnot supported (no), undecided (?)",
-                    x=0.01, ha="left", fontweight="bold", fontsize=9)  # fmt: skip
+    title = f"{result.subject.label}: claims supported (yes),\nnot supported (no), undecided (?)"
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=9)
     return figure
 
 
@@ -54,13 +56,15 @@ def _depths(ax: Axes, result: Result) -> None:
     """The layer of the best head of each class that any training has."""
     depth, best = result["depth"], result["best"]
     classes = [str(name) for name in depth.labels("cls")]
-    shown = [c for c in range(len(classes)) if (best.values[:, c] >= 0.1).any()]
+    has = best.values >= LEAST_SHOWN
+    shown = [c for c in range(len(classes)) if has[:, c].any()]
     layers = int(result["layers"].values)
     for row, c in enumerate(shown):
-        counts = np.bincount(depth.values[best.values[:, c] >= 0.1, c], minlength=layers)
+        counts = np.bincount(depth.values[has[:, c], c], minlength=layers)
         for layer in np.flatnonzero(counts):
             ax.text(float(layer), row, str(counts[layer]), ha="center", va="center", fontsize=8)
-    ax.set(xlim=(-0.5, layers - 0.5), ylim=(len(shown) - 0.5, -0.5), xlabel="layer of the best head (number of trainings)",
-           title="where each class's best head lies")  # fmt: skip
+    ax.set(xlim=(-0.5, layers - 0.5), ylim=(len(shown) - 0.5, -0.5))
+    ax.set(xlabel=f"layer (numbers: trainings whose best head scores {LEAST_SHOWN} or more)")
+    ax.set_title("where each class's best head lies")
     ax.set_xticks(range(layers), [f"L{layer}" for layer in range(layers)])
     ax.set_yticks(range(len(shown)), [classes[c] for c in shown], fontsize=7)

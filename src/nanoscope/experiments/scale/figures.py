@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nanoscope.evidence.result import Result
-from nanoscope.plots.style import INK, heatmap, new_figure, ordered_colours, styled
+from nanoscope.plots.style import INK, heatmap, hundredths, new_figure, ordered_colours, styled
 
 SHOWN = (
     ("echo", "copying accuracy"),
@@ -15,6 +15,11 @@ SHOWN = (
     ("text", "previous-token head"),
 )
 TITLES = {"echo": "control task", "text": "text"}
+NAMES = {
+    "copying accuracy": "accuracy gained from a copy",
+    "induction head": "best induction score",
+    "previous-token head": "best previous-token score",
+}
 
 
 @styled
@@ -30,15 +35,15 @@ def capabilities(result: Result) -> Figure:
         images.append(heatmap(ax, mean, 1.0, diverging=False))
         for row, column in np.ndindex(mean.shape):
             cell = values[row, column]
-            text = "not run" if np.isnan(cell).all() else "\n".join(f"{x:.2f}" for x in cell if not np.isnan(x))
+            text = "not run" if np.isnan(cell).all() else "\n".join(hundredths(x) for x in cell if not np.isnan(x))
             colour = "white" if mean[row, column] > 0.6 else INK
             ax.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
         ax.set_xticks(range(len(widths)), [str(width) for width in widths])
         ax.set_yticks(range(len(layers)), [str(layer) for layer in layers])
-        ax.set(xlabel="width", title=f"{TITLES[task]}:\n{measure}")
+        ax.set(xlabel="width", title=f"{TITLES[task]}:\n{NAMES[measure]}")
     axes[0].set_ylabel("layers")
-    figure.colorbar(images[0], ax=axes, label="mean over seeds", shrink=0.9)
-    figure.suptitle(result.subject.label, x=0.01, ha="left", fontweight="bold")
+    figure.colorbar(images[0], ax=axes, label="share, mean over seeds", shrink=0.9)
+    figure.suptitle(str(result.subject.label), x=0.01, ha="left", fontweight="bold")
     return figure
 
 
@@ -56,7 +61,7 @@ def loss(result: Result) -> Figure:
         for width, at, value in zip(widths, _over_seeds(x), _over_seeds(y), strict=True):
             if not np.isnan(value):
                 ax.annotate(str(width), (at, value), textcoords="offset points", xytext=(3, 4), fontsize=7)
-    ax.set(xscale="log", xlabel="FLOPs of the training", ylabel="loss on validation text, nats")
+    ax.set(xscale="log", xlabel="FLOPs of the training", ylabel="loss on validation text, nats per character")
     ax.legend(fontsize=8, title="(numbers: width)", title_fontsize=7)
     figure.suptitle(f"{result.subject.label}: loss", x=0.01, ha="left", fontweight="bold")
     return figure

@@ -23,10 +23,8 @@ def neurons(result: Result) -> Figure:
     _shares(axes[0], result, excess)
     _layers(axes[1], excess)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
-    figure.suptitle(
-        f"{result.subject.label}: neurons that other trainings have grown too",
-        x=0.01, ha="left", fontweight="bold",
-    )  # fmt: skip
+    title = f"{result.subject.label}: neurons that other trainings have grown too"
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
 
