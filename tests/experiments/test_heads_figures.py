@@ -2,16 +2,24 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.patches import Rectangle
+from toys.figure_texts import cells, heights, is_readable, legend, ticks, title, widths
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.heads import figures
-from nanoscope.plots.style import tenths
+from nanoscope.plots.style import ACCENT, SOFT, tenths
 
 CLASSES = ("previous token", "induction", "none of these")
 SCORES = np.array([[[0.98, 0.04], [0.31, 0.0]], [[0.1, 1.0], [0.949, -0.7]], [[0.0, 0.2], [0.05, 0.6]]])
 """`[cls, layer, head]`."""
+PAIRS = np.array([[2.0, 1.0, 3.0], [0.0, 2.0, 2.0], [np.nan] * 3])
+"""From, to, and how much; no third pair."""
+LOSSES = np.array([[[2.5, 2.0], [2.25, 1.75]], [[3.0, 2.5], [2.0, 1.5]]])
+NAMED = np.array([[[2, 0, 2], [0, 0, 4]], [[4, 0, 0], [0, 3, 1]]])
+"""Heads `[strength, planted, named]`; the last name is none."""
 
 
 def _planted() -> Result:
@@ -19,21 +27,98 @@ def _planted() -> Result:
         "scores_report": Sweep(SCORES, ("cls", "layer", "head"), "share", {"cls": CLASSES}),
         "untrained_scores": Sweep(np.full((2, 3, 2, 2), 0.12), ("model", "cls", "layer", "head"), "share"),
         "label": Sweep(np.array([[0.0, 1.0], [1.0, -1.0]]), ("layer", "head"), "class"),
-    }
+        "example": Sweep(np.ones((2, 2, 1, 1)) * np.tri(3) / 3, ("layer", "head", "query", "key"), "attention",
+                         {"key": ("a", " ", "\n")}),
+        "by_offset": Sweep(np.ones((2, 2, 1)) * [0.1, 0.7, 0.2], ("layer", "head", "offset"), "share of attention"),
+        "by_character": Sweep(np.ones((2, 2, 1)) * [-0.1, -0.2, 0.3], ("layer", "head", "symbol"), "share"),
+        "symbols": Sweep(np.arange(3), ("symbol",), "token", {"symbol": ("\n", " ", "a")}),
+        "qk_strongest": Sweep(np.ones((2, 2, 1, 1)) * PAIRS, ("layer", "head", "rank", "part"), "score"),
+        "ov_strongest": Sweep(np.ones((2, 2, 1, 1)) * PAIRS, ("layer", "head", "rank", "part"), "logits"),
+        "ablation": Sweep(LOSSES, ("cls", "set", "window"), "nats", {"cls": CLASSES[:2]}),
+        "ablation_intact": Sweep(np.array([2.0, 1.5]), ("window",), "nats"),
+        "planted": Sweep(NAMED, ("strength", "planted", "label"), "heads",
+                         {"strength": (0.2, 1.0), "planted": CLASSES[:2]}),
+        "composition": Sweep(np.full((3, 2, 2, 2, 2), 0.25), ("way", "layer", "head", "later_layer", "later_head"), "score"),
+        "width": Sweep(np.array(100), (), "features"),
+    }  # fmt: skip
     return Result("heads", {}, StoredSubject("a planted result"), sweeps)
 
 
 def test_the_taxonomys_cells_are_the_scores_in_tenths() -> None:
     figure = figures.taxonomy(_planted())
     trained, untrained = figure.axes[:2]
-    cells = {(text.get_position()[1], text.get_position()[0]): text.get_text() for text in trained.texts}
+    shown = cells(trained)
     flat = SCORES.reshape(len(CLASSES), -1)
-    assert cells == {
+    assert shown == {
         (0, 0): "1.0", (0, 2): ".3", (1, 0): ".1", (1, 1): "1.0", (1, 2): ".9", (2, 1): ".2", (2, 3): ".6",
     }  # fmt: skip
-    assert all(abs(float(text) - flat[at]) <= 0.05 for at, text in cells.items())
+    assert all(abs(float(text) - flat[at]) <= 0.05 for at, text in shown.items())
     assert [text.get_text() for text in untrained.texts] == [".1"] * len(CLASSES)
-    assert [text.get_text() for text in trained.get_yticklabels()] == list(CLASSES)
+    assert ticks(trained.yaxis) == list(CLASSES)
+    assert ticks(trained.xaxis) == ["L0H0", "L0H1", "L1H0", "L1H1"]
+    assert figure.axes[2].get_ylabel() == "share above chance"
+    is_readable(figure)
+
+
+def test_the_boxed_cell_is_the_class_of_the_head() -> None:
+    planted = _planted()
+    boxes = [patch for patch in figures.taxonomy(planted).axes[0].patches if isinstance(patch, Rectangle)]
+    boxed = {(round(box.get_x() + 0.5), round(box.get_y() + 0.5)) for box in boxes}
+    assert boxed == {(head, int(label)) for head, label in enumerate(planted["label"].values.ravel()) if label >= 0}
+
+
+def test_the_grids_titles_are_the_classes_of_the_taxonomy() -> None:
+    figure = figures.grid(_planted())
+    titles = ["L0H0 previous token", "L0H1 induction", "L1H0 induction", "L1H1 "]
+    assert [title(ax) for ax in figure.axes[:4]] == titles
+    assert ticks(figure.axes[0].xaxis) == ticks(figure.axes[0].yaxis) == ["a", "␣", "↵"]
+    assert ticks(figure.axes[4].yaxis) == ["0", "0.25", "0.5", "1"]
+    assert np.asarray(figure.axes[0].images[0].get_array()) ** 2 == pytest.approx(np.tri(3) / 3)
+    assert figure.axes[4].get_yticks() ** 2 == pytest.approx([0, 0.25, 0.5, 1]), "the scale is a root, its numbers not"
+
+
+def test_cards_show_the_best_head_of_each_class_by_the_characters_names() -> None:
+    figure = figures.cards(_planted())
+    near, characters, reads, writes = figure.axes[:4]
+    assert [title(ax) for ax in figure.axes[::4]] == ["L0H1: induction", "L0H0: previous token"]
+    assert heights(near) == pytest.approx([0.1, 0.7, 0.2])
+    assert list(legend(near)) == ["uniform attention"]
+    assert (near.get_xlabel(), near.get_ylabel()) == ("positions back", "mean attention")
+    assert (ticks(characters.xaxis), heights(characters)) == (["a", "↵", "␣"], pytest.approx([0.3, -0.1, -0.2]))
+    assert ticks(reads.yaxis) == ["a → ␣", "↵ → a"]
+    assert widths(writes) == [3.0, 2.0]
+    assert reads.get_xlabel() == "score, by the weights"
+    is_readable(figure)
+
+
+def test_ablation_names_each_class_with_the_number_of_its_heads() -> None:
+    figure = figures.ablation(_planted())
+    (ax,) = figure.axes
+    assert ticks(ax.yaxis) == ["previous token (1)", "induction (2)"]
+    assert legend(ax) == {"heads of the class": to_hex(ACCENT), "as many others of the same layers": to_hex(SOFT)}
+    assert widths(ax) == pytest.approx([0.5, 1.0, 0.25, 0.0])
+    assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == [to_hex(c) for c in (ACCENT, ACCENT, SOFT, SOFT)]
+    assert ax.get_xlabel() == "loss added by mean ablation, nats per character"
+    is_readable(figure)
+
+
+def test_planted_heads_are_counted_in_per_cent_as_the_scale_says() -> None:
+    figure = figures.planted(_planted())
+    ax, scale = figure.axes
+    assert cells(ax) == {(0, 0): "50", (0, 1): "100", (1, 0): "0", (1, 1): "75"}
+    assert (ticks(ax.xaxis), ticks(ax.yaxis)) == (["0.2", "1"], ["previous token", "induction"])
+    assert "%" in scale.get_ylabel()
+    assert title(figure) == "The categoriser on planted heads (4 of each)"
+    is_readable(figure)
+
+
+def test_composition_is_in_units_of_random_heads_and_blank_where_there_can_be_none() -> None:
+    figure = figures.composition(_planted())
+    image = np.ma.filled(np.asarray(figure.axes[0].images[0].get_array(), dtype=float), np.nan)
+    assert image[:2, 2:] == pytest.approx(np.full((2, 2), 2.5)), "0.25 at a width of 100, where random heads have 0.1"
+    assert np.isnan(image).sum() == 12
+    assert ticks(figure.axes[0].xaxis) == ticks(figure.axes[0].yaxis) == ["L0H0", "L0H1", "L1H0", "L1H1"]
+    assert figure.axes[1].get_ylabel() == "times randomly oriented heads"
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.1, ".1"), (0.3, ".3"), (0.949, ".9"), (0.95, "1.0"), (1.0, "1.0")])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from toys.figure_texts import cells, is_readable, legend, ticks, title
+from toys.figure_texts import cells, heights, is_readable, legend, ticks, title
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
@@ -116,7 +116,7 @@ def test_behaviour_shows_the_accuracies_and_only_matches_that_are_frequent() -> 
     figure = figures.behaviour(_planted())
     bars, text = figure.axes
     assert ticks(bars.xaxis) == ["copied\nbefore", "other text\nbefore", "bigram\ntable", "unigram\ntable"]
-    assert [bar.get_height() for bar in bars.patches] == pytest.approx([0.875, 0.25, 0.2, 0.1])
+    assert heights(bars) == pytest.approx([0.875, 0.25, 0.2, 0.1])
     assert list(legend(text)) == ["model", "bigram table", "5-gram table"]
     assert legend(text)["5-gram table"] == to_hex(SECOND)
     assert [list(np.asarray(line.get_ydata())) for line in text.lines] == [[2.0, 2.0], [3.0, 3.0], [4.0, 4.0]]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from toys.figure_texts import is_readable, legend, ticks, title
+from toys.figure_texts import heights, is_readable, legend, ticks, title
 
 from nanoscope.analysis.neurons.universality import UNIVERSAL
 from nanoscope.evidence.result import Result
@@ -36,7 +36,7 @@ def _planted() -> Result:
 def test_bars_are_per_cent_of_a_layer_and_the_threshold_is_the_measures() -> None:
     figure = figures.neurons(_planted())
     shares, layers = figure.axes
-    assert [bar.get_height() for bar in layers.patches] == pytest.approx([100 * share for share in UNIVERSAL_SHARES])
+    assert heights(layers) == pytest.approx([100 * share for share in UNIVERSAL_SHARES])
     assert [list(np.asarray(line.get_ydata())) for line in layers.lines] == [[25.0, 12.5], [25.0, 0.0]]
     assert (ticks(layers.xaxis), layers.get_ylabel()) == (["L0", "L1"], "universal neurons, %")
     assert any(list(np.asarray(line.get_xdata())) == [UNIVERSAL] * 2 for line in shares.lines)

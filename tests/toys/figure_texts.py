@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from nanoscope.plots.quality import CHECKS, checklist
@@ -31,7 +34,17 @@ def legend(of: Axes | Figure) -> dict[str, str]:
     """Colour by label, of a panel's legend or a figure's."""
     box = of.legends[0] if isinstance(of, Figure) else of.get_legend()
     assert isinstance(box, Legend)
-    return dict(zip(words(box.get_texts()), map(_colour, box.legend_handles), strict=True))
+    return dict(zip(words(box.get_texts()), (_colour(handle) for handle in box.legend_handles if handle), strict=True))
+
+
+def heights(ax: Axes) -> list[float]:
+    """Of a panel's bars, from left to right."""
+    return [bar.get_height() for bar in ax.patches if isinstance(bar, Rectangle)]
+
+
+def widths(ax: Axes) -> list[float]:
+    """Of a panel's lying bars, in the order in which they were drawn."""
+    return [bar.get_width() for bar in ax.patches if isinstance(bar, Rectangle)]
 
 
 def title(of: Axes | Figure) -> str:
@@ -44,9 +57,12 @@ def is_readable(figure: Figure) -> None:
     assert checklist(figure) == dict.fromkeys(CHECKS, True)
 
 
-def _colour(handle: object) -> str:
+def _colour(handle: Artist) -> str:
+    """Of one entry of a legend: what fills it, else its line."""
     for name in ("get_facecolor", "get_color"):
-        if hasattr(handle, name):
-            value = getattr(handle, name)()
-            return to_hex(value[0] if getattr(value, "ndim", 1) == 2 else value)
-    return to_hex(handle[0].get_color())  # pyright: ignore[reportIndexIssue]
+        colour = getattr(handle, name, tuple)()
+        if isinstance(colour, np.ndarray) and colour.ndim == 2 and len(colour):
+            return to_hex(tuple(colour[0]))
+        if isinstance(colour, str | tuple) and len(colour):
+            return to_hex(colour)  # pyright: ignore[reportArgumentType]
+    raise AssertionError(f"{handle} has no colour")

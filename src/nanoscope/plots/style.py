@@ -94,6 +94,17 @@ def plain_logarithms(ax: Axes) -> None:
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 
+def legend_above(ax: Axes, columns: int = 1, size: float = 7) -> None:
+    """A legend above a panel's data, whose y axis (of either kind) is made longer by as much. Set limits and scale first."""
+    rows = math.ceil(len(ax.get_legend_handles_labels()[1]) / columns)
+    height = ax.get_window_extent().height / ax.figure.dpi * 72
+    share = min(0.6, (1.6 * rows + 1.5) * size / height)
+    across = ax.transScale
+    low, high = (across.transform((1, end))[1] for end in ax.get_ylim())
+    ax.set_ylim(top=across.inverted().transform((1, low + (high - low) / (1 - share)))[1])
+    ax.legend(loc="upper left", ncols=columns, fontsize=size)
+
+
 def ordered_colours(count: int) -> list[str]:
     """Colours that go from light to dark, for curves and bars that have an order."""
     shades = matplotlib.colormaps["viridis_r"](np.linspace(0.05, 0.95, count))

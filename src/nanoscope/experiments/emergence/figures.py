@@ -17,6 +17,7 @@ from nanoscope.plots.style import (
     SOFT,
     THIRD,
     iterations_axis,
+    legend_above,
     new_figure,
     ordered_colours,
     plain_logarithms,
@@ -34,7 +35,7 @@ def onset(result: Result) -> Figure:
     for ax, draw in zip(axes, (_heads, _copies, _tables, _context, _repeated, _loss), strict=True):
         draw(ax, result)
         iterations_axis(ax, steps[-1])
-        ax.legend(fontsize=7, loc="lower left" if draw is _tables else "best", ncols=2 if draw is _tables else 1)
+        legend_above(ax, columns=2 if draw is _tables else 1)
     for ax in axes[:3]:
         ax.set_xlabel("")
     figure.suptitle(f"{result.subject.label}: what appears when", x=0.01, ha="left", fontweight="bold")
@@ -75,7 +76,6 @@ def _tables(ax: Axes, result: Result) -> None:
     for name, colour in zip(grams, ordered_colours(len(grams)), strict=True):
         _band(ax, steps, text.sel(quantity=name).values, colour, f"{name}{_when(result, f'least distance to {name}s')}")
     ax.set(ylabel="KL(table || model), nats", title="distance to n-gram tables", yscale="log")
-    ax.set_ylim(bottom=0.4 * ax.get_ylim()[0])  # room for the legend below the curves
     plain_logarithms(ax)
 
 

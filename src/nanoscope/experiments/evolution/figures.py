@@ -14,6 +14,7 @@ from nanoscope.plots.style import (
     SOFT,
     THIRD,
     iterations_axis,
+    legend_above,
     new_figure,
     ordered_colours,
     plain_logarithms,
@@ -46,9 +47,10 @@ def bands(result: Result) -> Figure:
             _mean_band(ax, steps, curves.sel(curve=name).values, colour, name)
         ax.set(title=title, ylabel=UNITS.get(title, "KL(table || model), nats"))
         iterations_axis(ax, steps[-1])
-        ax.legend(fontsize=7)
     axes[-1].set_yscale("log")
     plain_logarithms(axes[-1])
+    for ax in axes:
+        legend_above(ax, columns=len(ax.get_legend_handles_labels()[1]))
     figure.suptitle(f"{result.subject.label}: what appears when", x=0.01, ha="left", fontweight="bold")
     return figure
 

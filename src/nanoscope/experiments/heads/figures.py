@@ -20,6 +20,7 @@ from nanoscope.plots.style import (
     SOFT,
     THIRD,
     heatmap,
+    legend_above,
     new_figure,
     styled,
     tenths,
@@ -71,7 +72,7 @@ def taxonomy(result: Result) -> Figure:
     heads = report.values.shape[2]
     flat = report.values.reshape(len(classes), -1)
     untrained = result["untrained_scores"].values.max(axis=(0, 2, 3))[:, None]
-    figure, axes = new_figure(0.36 * flat.shape[1] + 4.6, 0.27 * len(classes) + 1.7, 1, 2,
+    figure, axes = new_figure(max(6.0, 0.36 * flat.shape[1] + 4.6), 0.27 * len(classes) + 1.7, 1, 2,
                               width_ratios=(flat.shape[1], 1.4), sharey=True)  # fmt: skip
     images = [heatmap(ax, values, 1.0) for ax, values in zip(axes, (flat, untrained), strict=True)]
     for ax, values in zip(axes, (flat, untrained), strict=True):
@@ -84,7 +85,7 @@ def taxonomy(result: Result) -> Figure:
     axes[0].set_xticks(range(flat.shape[1]), [head_name(c // heads, c % heads) for c in range(flat.shape[1])],
                        rotation=90, fontsize=8)  # fmt: skip
     axes[0].set_yticks(range(len(classes)), classes)
-    axes[0].set_title("Share of attention above chance, to one decimal; boxed: the head's class")
+    axes[0].set_title("Share of attention above chance; boxed: the head's class")
     axes[1].set_xticks([0], ["best\nuntrained"], fontsize=8)
     figure.colorbar(images[0], ax=axes, label="share above chance")
     figure.suptitle(f"{_label(result)}: what the heads are", x=0.01, ha="left", fontweight="bold")
@@ -133,7 +134,7 @@ def _by_offset(ax: Axes, attention: np.ndarray) -> None:
     ax.plot(range(len(shown)), uniform, color=INK, linewidth=1, linestyle=":", label="uniform attention")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="positions back", ylabel="mean attention", ylim=(0, max(0.2, 1.1 * float(shown.max()))))
-    ax.legend(fontsize=7)
+    legend_above(ax)
 
 
 def _by_character(ax: Axes, result: Result, layer: int, head: int) -> None:

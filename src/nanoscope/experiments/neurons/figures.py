@@ -14,7 +14,18 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.neurons.claims import SELECTIVE
 from nanoscope.experiments.neurons.labels import CONTEXT, FAMILIES, KIND
-from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, heatmap, new_figure, styled, visible_character
+from nanoscope.plots.style import (
+    ACCENT,
+    INK,
+    SECOND,
+    SOFT,
+    THIRD,
+    heatmap,
+    legend_above,
+    new_figure,
+    styled,
+    visible_character,
+)
 
 FAMILY_COLOURS = dict(zip(FAMILIES, (ACCENT, SECOND, THIRD, "#7c3aed", SOFT), strict=True))
 SHOWN = tuple(FAMILIES.index(family) for family in (CONTEXT, KIND))
@@ -45,7 +56,9 @@ def concepts(result: Result) -> Figure:
     order = _order(result, report)
     names = [str(report.labels("concept")[c]) for c in order]
     layers = report.values.shape[1]
-    figure, axes = new_figure(6.4 + 0.5 * layers, 1.9 + 0.24 * len(order), 1, 3, width_ratios=(0.45 * layers, 2.6, 3.4))
+    figure, axes = new_figure(
+        6.4 + 0.5 * layers, 2.3 + 0.24 * max(len(order), 6), 1, 3, width_ratios=(0.45 * layers, 2.6, 3.4)
+    )
     mine = report.sel(source="neurons").values[:, order].T
     _numbers(axes[0], mine, [f"L{layer}" for layer in range(layers)])
     axes[0].set_yticks(range(len(names)), names, fontsize=8)
@@ -57,6 +70,7 @@ def concepts(result: Result) -> Figure:
         range(len(BESIDE)), list(BESIDE.values()), fontsize=8, rotation=35, ha="right", rotation_mode="anchor"
     )
     _families(axes[2], result, report)
+    figure.legend(loc="outside lower right", ncols=3, fontsize=7)
     figure.suptitle(f"{_label(result)}: what neurons tell (AUROC on new text)", x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -102,7 +116,6 @@ def _families(ax: Axes, result: Result, report: Sweep) -> None:
     ax.set(ylim=(0.48, 1.02), ylabel="AUROC of a layer's best neuron, mean")
     ax.set_title("Family means (dashed: untrained)", fontsize=9)
     ax.set_xticks(layers, [f"L{layer}" for layer in layers], fontsize=8)
-    ax.legend(fontsize=7, loc="lower left")
 
 
 # ---- cards ---------------------------------------------------------------------------------------------------------
@@ -279,7 +292,7 @@ def _roles(ax: Axes, roles: Sweep) -> None:
     ax.set_title("Names what comes, or what does not", fontsize=9)
     ax.set_ylabel("share of neurons")
     ax.axhline(0.01, color=INK, linewidth=0.6, linestyle=":", label="Gaussian weights, both")
-    ax.legend(fontsize=7)
+    legend_above(ax)
 
 
 # ---- ablation ------------------------------------------------------------------------------------------------------
