@@ -9,6 +9,7 @@ import torch
 from conftest import VARIANTS, random_model, random_tokens
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edits import Edit, add, mean, patch, resample, zero
@@ -235,6 +236,15 @@ def test_the_work_is_counted_exactly() -> None:
     all_of_it = plan(model, tokens, whole, everywhere)
     assert all_of_it.needed_flops == all_of_it.plain_flops == 3 * forward_flops(model.config, length)
     assert all_of_it.forwards_saved == 0
+
+
+def test_a_forwards_work_is_what_torch_counts(variant: GPT) -> None:
+    """Its counter takes attention for all pairs of positions, the plan for those that see one another."""
+    config, length = variant.config, 11
+    with FlopCounterMode(display=False) as counted:
+        run(variant, random_tokens(variant, 1, length, 1), keep=["pattern"])
+    unseen = 2 * config.n_layer * config.n_embd * length * (length - 1)
+    assert forward_flops(config, length) == counted.get_total_flops() - unseen
 
 
 def test_a_plan_explains_itself() -> None:

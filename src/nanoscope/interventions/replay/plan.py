@@ -25,9 +25,8 @@ from nanoscope.model.gpt import GPT
 SHARE_OF_FREE_MEMORY = 0.25
 USEFUL_TOKENS_ON_CPU = 4096
 """More tokens at once make no matrix product faster, and leave the processor's cache (benchmarks/README.md)."""
-WIDTHS_PER_TOKEN = 22
-"""Floats that a token needs at the worst moment, in units of d_model; held to measured memory by a benchmark."""
-WIDTHS_PER_TOKEN_WITHOUT_MLP = 14
+STREAMS_PER_TOKEN, NEURONS_PER_TOKEN = 14, 2
+"""Floats that a token needs at the worst moment, in units of d_model and of d_mlp; a benchmark measures the whole."""
 COPIES_OF_LOGITS = 4
 """The logits themselves, and what a metric makes of them (log-probabilities, probabilities)."""
 MASKS_AT_ONCE = 1 << 22
@@ -116,17 +115,19 @@ def default_budget(model: GPT) -> int:
 
 def bytes_per_token(config: GPTConfig, item: int) -> int:
     """Memory that one token of a pack takes at the worst moment."""
-    return item * config.n_embd * (WIDTHS_PER_TOKEN_WITHOUT_MLP if config.attention_only else WIDTHS_PER_TOKEN)
+    return item * (STREAMS_PER_TOKEN * config.n_embd + NEURONS_PER_TOKEN * _neurons(config))
 
 
 def forward_flops(config: GPTConfig, length: int) -> int:
     """Operations of one full forward of one text, logits at all positions."""
-    layer = _linear(config) * length + 2 * config.n_embd * length * (length + 1)
+    weights = 4 * config.n_embd**2 + 2 * config.n_embd * _neurons(config)
+    layer = 2 * weights * length + 2 * config.n_embd * length * (length + 1)
     return config.n_layer * layer + 2 * config.n_embd * config.vocab_size * length
 
 
-def _linear(config: GPTConfig) -> int:
-    return 2 * config.n_embd**2 * (4 if config.attention_only else 12)
+def _neurons(config: GPTConfig) -> int:
+    """Neurons of a layer."""
+    return 0 if config.attention_only else config.d_mlp
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def _row_costs(config: GPTConfig, flow: Flow) -> tuple[np.ndarray, np.ndarray, n
         flops += np.where(layer.absorbed, _through_residual(config, layer), _attention(config, layer))
         flops += square * site["z"].sum(1)
         if not config.attention_only:
-            flops += square * 4 * (site["resid_mid"].sum(1) + site["post"].sum(1))
+            flops += 2 * config.n_embd * config.d_mlp * (site["resid_mid"].sum(1) + site["post"].sum(1))
         anywhere = anywhere | site["resid_post"] | layer.own
         tokens = np.maximum(tokens, np.maximum(site["resid_post"].sum(1), layer.own.sum(1)))
         entry = np.where(site["resid_post"].any(1) | layer.own.any(1), number, entry)
