@@ -22,7 +22,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from nanoscope import files as store
+from nanoscope import files
 from nanoscope.checkpoints import file_parts
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
@@ -84,11 +84,11 @@ def save(checkpoint: Checkpoint, path: str | Path, half: bool = False, part_byte
     `half` stores 16-bit floats, `part_bytes` splits the weights into files of at most that size, each with a checksum in
     `checkpoint.json`. Weights that 16 bits cannot hold are refused.
     """
-    files, sha256 = packed(checkpoint, half, part_bytes)
+    content, sha256 = packed(checkpoint, half, part_bytes)
     if Path(path).exists() and load(path).sha256 != sha256:
         raise NanoscopeError(f"{path} holds another checkpoint; choose another path or remove it")
-    with store.new_directory(Path(path)) as folder:
-        for name, data in files.items():
+    with files.new_directory(Path(path)) as folder:
+        for name, data in content.items():
             (folder / name).write_bytes(data)
     return replace(checkpoint, sha256=sha256)
 
@@ -97,7 +97,7 @@ def packed(checkpoint: Checkpoint, half: bool = False, part_bytes: int | None = 
     """What `save` writes, file name -> bytes, and the checkpoint's checksum."""
     state = dict(_own_weights(checkpoint.model))
     weights = safetensors.torch.save(halved(state) if half else state)
-    files = {WEIGHTS: weights} if part_bytes is None else file_parts.split(WEIGHTS, weights, part_bytes)
+    content = {WEIGHTS: weights} if part_bytes is None else file_parts.split(WEIGHTS, weights, part_bytes)
     description = {
         "format": FORMAT,
         "config": checkpoint.model.config.stored(),
@@ -106,10 +106,10 @@ def packed(checkpoint: Checkpoint, half: bool = False, part_bytes: int | None = 
         "training": dict(checkpoint.training),
     }
     if part_bytes is not None:
-        description["parts"] = {name: store.sha256(part) for name, part in files.items()}
+        description["parts"] = {name: files.sha256(part) for name, part in content.items()}
     description = json.loads(json.dumps(description))
     description["sha256"] = _digest(weights, description)
-    return {**files, DESCRIPTION: (json.dumps(description, indent=1) + "\n").encode()}, description["sha256"]
+    return {**content, DESCRIPTION: (json.dumps(description, indent=1) + "\n").encode()}, description["sha256"]
 
 
 def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -142,9 +142,9 @@ def export(checkpoint: Checkpoint, path: str | Path) -> None:
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    store.write_bytes(Path(path), buffer.getvalue())
+    files.write_bytes(Path(path), buffer.getvalue())
     if checkpoint.vocabulary is not None:
-        store.write_bytes(Path(path).with_name("meta.pkl"), tokens.write_meta(checkpoint.vocabulary))
+        files.write_bytes(Path(path).with_name("meta.pkl"), tokens.write_meta(checkpoint.vocabulary))
 
 
 _NANOGPT_FIELDS = ("n_layer", "n_head", "n_embd", "block_size", "bias", "vocab_size", "dropout")
@@ -190,7 +190,7 @@ def _read_weights(path: Path, description: Any) -> bytes:
 def _digest(weights: bytes, description: Mapping[str, Any]) -> str:
     """Checksum of the weights and of everything said about them: what a result calls this checkpoint by."""
     said = {key: value for key, value in description.items() if key != "sha256"}
-    return store.sha256(weights + store.canonical_json(said).encode())
+    return files.sha256(weights + files.canonical_json(said).encode())
 
 
 def _own_weights(model: GPT) -> Mapping[str, Tensor]:
@@ -217,7 +217,7 @@ def _load_nanogpt(path: Path) -> Checkpoint:
     training |= {"step": content["iter_num"]} if isinstance(content.get("iter_num"), int) else {}
     corpus = _plain(content.get("config")).get("dataset")
     corpus = corpus if isinstance(corpus, str) else None
-    return Checkpoint(model, vocabulary, corpus, training, store.sha256(raw), (*notes, *assumed, *said))
+    return Checkpoint(model, vocabulary, corpus, training, files.sha256(raw), (*notes, *assumed, *said))
 
 
 def _unpickled(raw: bytes, path: Path) -> Any:

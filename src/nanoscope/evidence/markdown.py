@@ -48,6 +48,16 @@ def evidence_table(result: Result) -> str:
     )
 
 
+def heading(study: Study, label: str) -> str:
+    """The title of one model's part of a finding: a control stands beside the model."""
+    return f"#### {capital(label)}" if study.role(label) == "model" else f"#### Beside it: {label}"
+
+
+def not_measured(study: Study, label: str, experiment: str) -> str:
+    """What stands in place of a result that is missing: how to get it for the main model, nothing for the others."""
+    return f"Not measured here: `nanoscope run {experiment} CHECKPOINT` does it." if label == study.main else ""
+
+
 def capital(text: str) -> str:
     """The text with a capital to begin with."""
     return text[:1].upper() + text[1:]

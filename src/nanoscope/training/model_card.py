@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import StrictUndefined, Template
 
-from nanoscope import files as store
+from nanoscope import files
 from nanoscope.checkpoints.checkpoint import WEIGHTS, Checkpoint
 from nanoscope.text.corpora.corpus import TRAIN_SHARE
 from nanoscope.text.corpora.licences import terms
@@ -28,10 +28,10 @@ NEEDED = ("iterations", "batch_size", "accumulation", "seed", "learning_rate", "
 OF_THE_RELEASE = ("val_loss", "val_loss_float32", "largest_difference", "released_from")
 
 
-def card(checkpoint: Checkpoint, folder: Path, files: Mapping[str, bytes]) -> str:
-    """The page of a release that lies, or will lie, in `folder`; `files` are its files, name -> bytes."""
+def card(checkpoint: Checkpoint, folder: Path, content: Mapping[str, bytes]) -> str:
+    """The page of a release that lies, or will lie, in `folder`; `content` is its files, name -> bytes."""
     place = "/".join(part for part in (folder.parent.name, folder.name) if part)
-    weights = {name: data for name, data in files.items() if name.startswith(WEIGHTS)}
+    weights = {name: data for name, data in content.items() if name.startswith(WEIGHTS)}
     return TEMPLATE.render(
         name=folder.name,
         place=place,
@@ -83,7 +83,7 @@ def _written(value: Any) -> str:
 def _listed(weights: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:
     whole = b"".join(weights[name] for name in sorted(weights))
     rows = {f"`{name}`": data for name, data in sorted(weights.items())} | {f"`{WEIGHTS}`": whole}
-    return {name: (f"{len(data):,}", f"`{store.sha256(data)}`") for name, data in rows.items()}
+    return {name: (f"{len(data):,}", f"`{files.sha256(data)}`") for name, data in rows.items()}
 
 
 def _table(first: str, rows: Mapping[str, str | tuple[str, ...]], *heads: str) -> str:

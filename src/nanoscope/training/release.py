@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from nanoscope import files as store
+from nanoscope import files
 from nanoscope.checkpoints.checkpoint import Checkpoint, halved, load, packed
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT
@@ -46,19 +46,21 @@ def release(checkpoint: Checkpoint, corpus: Corpus, folder: Path, part_bytes: in
 
 def _write(rounded: Checkpoint, folder: Path, part_bytes: int) -> None:
     """Weights, description and card appear together, in one rename."""
-    files, sha256 = packed(rounded, half=True, part_bytes=part_bytes)
-    page = card(replace(rounded, sha256=sha256), folder, files)
-    with store.new_directory(folder) as temporary:
-        for name, data in {**files, CARD: page.encode()}.items():
+    content, sha256 = packed(rounded, half=True, part_bytes=part_bytes)
+    page = card(replace(rounded, sha256=sha256), folder, content)
+    with files.new_directory(folder) as temporary:
+        for name, data in {**content, CARD: page.encode()}.items():
             (temporary / name).write_bytes(data)
 
 
 def _refresh_card(released: Checkpoint, folder: Path) -> None:
     """A card that is missing, or was rendered by another version, is written again from what lies beside it."""
-    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file() and path.name != CARD}
-    page = card(released, folder, files).encode()
+    content = {
+        path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file() and path.name != CARD
+    }
+    page = card(released, folder, content).encode()
     if not (folder / CARD).exists() or (folder / CARD).read_bytes() != page:
-        store.write_bytes(folder / CARD, page)
+        files.write_bytes(folder / CARD, page)
 
 
 def _rounded(checkpoint: Checkpoint) -> GPT:

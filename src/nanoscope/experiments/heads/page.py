@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from nanoscope.evidence.finding import number
-from nanoscope.evidence.markdown import capital, evidence_table, link, over_trainings, picture, said, status
+from nanoscope.evidence.markdown import (
+    evidence_table,
+    heading,
+    link,
+    not_measured,
+    over_trainings,
+    picture,
+    said,
+    status,
+)
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.model.names import head_name
@@ -51,8 +60,7 @@ def _model(study: Study, label: str) -> str:
     """One model's results."""
     result = study.result(label, "heads")
     if result is None:
-        return "" if label != study.main else "Not measured here: `nanoscope run heads CHECKPOINT` does it."
-    title = f"#### {capital(label)}" if study.role(label) == "model" else f"#### Beside it: {label}"
+        return not_measured(study, label, "heads")
     texts = {
         "The heads": said(result, "classified", "focus"),
         "Classes": f"{said(result, 'previous', 'offsets', 'tokens')} {_properties(result)}",
@@ -62,7 +70,7 @@ def _model(study: Study, label: str) -> str:
     }
     paragraphs = [f"**{name}.** {text} ([evidence]({link(result)}))" for name, text in texts.items()]
     pictures = [picture(study, label, f"heads_{name}") for name in PICTURES[study.role(label)]]
-    return "\n\n".join([title, *paragraphs, _table(result), *pictures, evidence_table(result)])
+    return "\n\n".join([heading(study, label), *paragraphs, _table(result), *pictures, evidence_table(result)])
 
 
 def _properties(result: Result) -> str:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from nanoscope.evidence.finding import Finding, number
-from nanoscope.evidence.markdown import capital, evidence_table, link, over_trainings, picture, said, status
+from nanoscope.evidence.markdown import (
+    evidence_table,
+    heading,
+    link,
+    not_measured,
+    over_trainings,
+    picture,
+    said,
+    status,
+)
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 
@@ -58,13 +67,12 @@ def _model(study: Study, label: str) -> str:
     """One model's results."""
     result = study.result(label, "lenses")
     if result is None:
-        return "" if label != study.main else "Not measured here: `nanoscope run lenses CHECKPOINT` does it."
-    title = f"#### {capital(label)}" if study.role(label) == "model" else f"#### Beside it: {label}"
+        return not_measured(study, label, "lenses")
     texts = {name: said(result, *claims) for name, claims in PARTS.items()}
     texts["What a table could know"] += f" {_floor(result)}"
     paragraphs = [f"**{name}.** {text} ([evidence]({link(result)}))" for name, text in texts.items()]
     pictures = [picture(study, label, f"lenses_{name}") for name in PICTURES[study.role(label)]]
-    return "\n\n".join([title, *paragraphs, *pictures, evidence_table(result)])
+    return "\n\n".join([heading(study, label), *paragraphs, *pictures, evidence_table(result)])
 
 
 def _floor(result: Result) -> str:
