@@ -98,6 +98,7 @@ COMPARISONS: tuple[Comparison, ...] = (
     *(Comparison(case, "nanogpt_step", (Reading("step", 1.0, at_most=True),)) for case in STEPS),
     Comparison(STEP_FULL, "undropped", (Reading("step", 1.3, at_most=True),)),
     Comparison(STEP, "undropped", (Reading("step"),)),
+    *(Comparison(case, "given_back", (Reading("step"),)) for case in (STEP, STEP_FULL)),
     *(Comparison(case, "matmul", (Reading("training_share", 0.6),)) for case in (STEP, STEP_FULL)),
     *cuda(),
 )

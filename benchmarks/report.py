@@ -17,6 +17,7 @@ PEERS = {
     "matmul": "F.linear",
     "nanogpt_step": "nanoGPT's train.py",
     "undropped": "ours without dropout",
+    "given_back": "ours with memory given back",
 }
 SECTIONS = {
     "speedup": ("Sweeps", "How many times faster than the peer, equal values"),

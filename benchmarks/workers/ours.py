@@ -6,7 +6,8 @@ grid, because no patch there can have an effect: their value is the corrupt run'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -58,8 +59,10 @@ class Always:
         return self.windows
 
 
-def trained(case: Case, subject: Subject) -> Run:
-    """Steps of the training loop, in memory as it keeps it."""
+def trained(
+    case: Case, subject: Subject, memory: Callable[[], AbstractContextManager[None]] = freed_memory_kept
+) -> Run:
+    """Steps of the training loop, in `memory` as it keeps it."""
     half: Literal["float32", "bfloat16"] = "bfloat16" if case.precision == "bfloat16" else "float32"
     model = build(replace(case, precision="float32"), subject).train()
     model.config = replace(model.config, dropout=case.dropout)
@@ -67,7 +70,7 @@ def trained(case: Case, subject: Subject) -> Run:
     optimizer, batches = make_optimizer(model, recipe), Always(window(subject))
 
     def measured(cells: Sequence[Cell]) -> Measured:
-        with freed_memory_kept():
+        with memory():
             return steps(lambda: update(model, optimizer, batches, recipe, 100))
 
     return measured

@@ -266,21 +266,28 @@ def test_a_training_notes_where_each_stretch_of_it_ran(tmp_path: Path, corpus: C
         with pytest.raises(KeyboardInterrupt):
             train(TINY, corpus, folder, progress=_stop_at(step))
     (only,) = stretches.of(folder)
-    assert (only["first"], only["threads"], only["precision"]) == (0, 1, "float32")
-    assert only["processor"] == stretches.processor("cpu")
+    assert (only.first, only.threads, only.precision) == (0, 1, "float32")
+    assert only.processor == stretches.processor("cpu")
     (folder / "resume_00000011").rename(folder / "resume_00000007")
     monkeypatch.setattr("nanoscope.training.stretches.processor", lambda device: "another")
     with pytest.raises(KeyboardInterrupt):
         train(TINY, corpus, folder, progress=_stop_at(8))
     assert list(checkpoints(folder)) == [0, 1, 2, 4]
     final = train(TINY, corpus, folder)
-    first, second = final.training["stretches"]
-    assert (first, second["first"], second["processor"]) == (only, 7, "another")
-    assert load(checkpoints(folder)[4]).training["stretches"] == [only]
+    first, second = (stretches.Stretch(**one) for one in final.training["stretches"])
+    assert (first, second.first, second.processor) == (only, 7, "another")
+    assert load(checkpoints(folder)[4]).training["stretches"] == stretches.plain([only])
     ((_, told),) = frame.trained_on([first, second])
     assert "from iteration 7 on another" in told
-    assert told.endswith("these very weights cannot be trained again; another run of the recipe can")
-    assert "cannot" not in frame.trained_on([first])[0][1]
+    assert told.endswith("; no machine can train exactly these weights again")
+    assert "exactly" not in frame.trained_on([first])[0][1]
+
+
+def test_a_damaged_note_of_stretches_is_one_clear_line(tmp_path: Path, corpus: Corpus) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "stretches.json").write_text('[{"first": 0}]')
+    with pytest.raises(NanoscopeError, match=r"stretches\.json is damaged; remove it"):
+        train(TINY, corpus, tmp_path / "run")
 
 
 def test_memory_that_is_kept_while_training_is_given_back() -> None:

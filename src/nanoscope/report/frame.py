@@ -98,23 +98,20 @@ def _training_rows(corpus: str, config: Mapping[str, Any], training: Mapping[str
     if "released_from" in training:
         rounded = f"rounded to 16 bits for the release; the loss before was {training['val_loss_float32']:.4f}"
         rows.append(("Weights", rounded))
-    rows += trained_on(training.get("stretches", []))
+    rows += trained_on([Stretch(**one) for one in training.get("stretches", [])])
     if training["data"] == "echo" and "val_loss_own_data" in training:
         rows.append(("Loss on its own data", f"{training['val_loss_own_data']:.4f} nats per character"))
     return rows
 
 
 def trained_on(stretches: Sequence[Stretch]) -> list[tuple[str, str]]:
-    """Where it was trained; of a training that moved, that nobody can repeat it exactly."""
+    """Where it was trained, and of a training that moved, that its weights cannot be had again."""
     ran = [
-        f"from iteration {one['first']:,} on {one['processor']}: {one['threads']} threads, {one['precision']}, "
-        f"torch {one['torch']}"
+        f"from iteration {one.first:,} on {one.processor}: {one.threads} threads, {one.precision}, torch {one.torch}"
         for one in stretches
     ]
-    exactly = (
-        [] if repeatable(stretches) else ["these very weights cannot be trained again; another run of the recipe can"]
-    )
-    return [("Trained", "; ".join([*ran, *exactly]))] if ran else []
+    moved = [] if repeatable(stretches) else ["no machine can train exactly these weights again"]
+    return [("Trained", "; ".join([*ran, *moved]))] if ran else []
 
 
 def reproducibility(study: Study) -> str:

@@ -1,8 +1,7 @@
 """Memory that a training step gives back and takes again is kept by the process, not returned to the system.
 
-A step of the canonical model makes and frees some two gigabytes of activations. glibc maps every block above 32 MB anew, and
-the system hands it out page by page, zeroed: a sixth of a step on an undisturbed machine, more on one whose pages are dear.
-Not one value depends on it. Source: glibc's `mallopt(3)`.
+A step makes and frees large arrays. glibc asks the system for each of the largest anew, and the system hands memory out page
+by page, zeroed, which takes a part of every step (benchmarks/RESULTS.md). No value depends on it. Source: glibc's `mallopt(3)`.
 """
 
 from __future__ import annotations

@@ -256,7 +256,7 @@ def _save_step(
 def _told(recipe: Recipe, machine: Machine, ran: list[stretches.Stretch], step: int) -> dict[str, Any]:
     """The part of a run that its checkpoints carry: plain values, the same in every run on one kind of machine."""
     plain = {key: value for key, value in asdict(recipe).items() if key != "model"}
-    where = {"device": machine.device, "threads": machine.threads, "stretches": ran}
+    where = {"device": machine.device, "threads": machine.threads, "stretches": stretches.plain(ran)}
     return {**plain, "betas": list(recipe.betas), "step": step, **where}
 
 
