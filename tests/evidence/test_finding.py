@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.evidence.finding import Claim, Criterion, Evidence, Finding, number
+from nanoscope.evidence.claim import Claim
+from nanoscope.evidence.finding import Criterion, Evidence, Finding, Relation, Source
 from nanoscope.evidence.result import Result, load_result, load_results, save_result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
@@ -18,9 +20,12 @@ from nanoscope.experiments import EXPERIMENTS, open_experiment
 CLAIM = Claim(
     id="test.claim",
     sentence="It is large.",
+    relation="present",
+    source="observed",
     criterion=Criterion(">=", 0.3),
-    prose={"supported": "{value} is large", "not supported": "{value} is small", "undecided": "[{low}, {high}]"},
+    evidence=lambda sweeps: Evidence(float(sweeps["a"].values.mean()), (0.0, 1.0), 6, "runs", 0.0),
     null_is="nothing",
+    measured="{value} is measured",
 )
 
 
@@ -45,35 +50,30 @@ def test_a_verdict_follows_from_the_interval(criterion: Criterion, interval: tup
 
 
 def test_a_finding_says_what_its_verdict_says() -> None:
-    found = CLAIM.found(Evidence(0.4, (0.35, 0.45), 12, "runs", 0.0))
-    assert (found.verdict, found.text) == ("supported", "0.400 is large")
-    assert CLAIM.found(Evidence(0.1, (0.0, 0.2), 12, "runs", 0.0)).text == "0.100 is small"
-    assert CLAIM.found(Evidence(0.1, (0.0, 0.5), 12, "runs", 0.0)).text == "[0, 0.500]"
+    own = replace(CLAIM, clauses={"not supported": ", so it is small"})
+    assert own.found(_evidence(0.35, 0.45)).text == "0.400 is measured."
+    assert own.found(_evidence(0.0, 0.2)).text == "0.100 is measured, so it is small."
+    assert CLAIM.found(_evidence(0.0, 0.2)).text == "0.100 is measured: less than the 0.3 that would count."
+    assert own.found(_evidence(0.2, 0.6)).text == "0.400 is measured, which leaves it undecided (it takes >= 0.3)."
+    missing = own.found(Evidence.missing("there is one layer", 12, "runs"))
+    assert (missing.verdict, missing.text) == ("undecided", 'Not judged ("It is large"): there is one layer.')
 
 
-def test_a_claim_needs_a_fragment_for_each_verdict() -> None:
-    with pytest.raises(NanoscopeError, match="one fragment of prose for each verdict"):
-        replace(CLAIM, prose={"supported": "yes"})
+def _evidence(low: float, high: float) -> Evidence:
+    return Evidence((low + high) / 2, (low, high), 12, "runs", 0.0)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_fragment_of_every_claim_can_be_rendered(name: str) -> None:
-    """Flip each verdict: the facts that an experiment gathers fill every sentence it may have to say."""
-    experiment = open_experiment(name)
-    for claim in experiment.claims:
-        fields = {f for text in claim.prose.values() for f in _fields(text)}
-        facts = {f: f"<{f}>" for f in fields - {"value", "low", "high", "n", "null", "threshold"}}
-        texts = set()
-        for interval in ((-1e9, -1e9 + 1), (1e9, 1e9 + 1), (-1e9, 1e9), (claim.criterion.threshold,) * 2):
-            texts.add(claim.found(Evidence(0.5, interval, 3, "things", 0.1, facts)).text)
-        assert not any("{" in text for text in texts)
-        assert len(texts) >= 2
+@pytest.mark.parametrize("relation", ["necessary for", "sufficient for"])
+@pytest.mark.parametrize("source", ["observed", "attributed"])
+def test_a_causal_claim_takes_an_intervention(relation: Relation, source: Source) -> None:
+    with pytest.raises(NanoscopeError, match="takes an intervention"):
+        replace(CLAIM, relation=relation, source=source)
+    assert replace(CLAIM, relation=relation, source="intervened").relation == relation
 
 
-def _fields(text: str) -> set[str]:
-    import string
-
-    return {field for _, field, _, _ in string.Formatter().parse(text) if field}
+def test_what_a_wording_needs_must_be_there() -> None:
+    with pytest.raises(UndefinedError, match="head"):
+        replace(CLAIM, measured="{head} does it").found(_evidence(0.4, 0.5)).text  # noqa: B018
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -85,30 +85,18 @@ def test_claim_ids_are_unique_and_carry_the_experiments_name(name: str) -> None:
 
 def test_findings_come_back_from_json_as_they_went() -> None:
     for value, interval in ((0.4, (0.35, 0.45)), (math.nan, (math.nan, math.nan))):
-        found = CLAIM.found(Evidence(value, interval, 12, "runs", 0.0, {"head": "L1H0"}))
+        facts = {"head": "L1H0", "steps": (("L0", 0.25), ("L1", math.nan)), "count": 3, "all": ("L1H0", "L1H2")}
+        found = CLAIM.found(Evidence(value, interval, 12, "runs", 0.0, facts))
         again = Finding.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False)))
         assert again.to_json() == found.to_json()
-        assert again.verdict == found.verdict
+        assert (again.verdict, again.text) == (found.verdict, found.text)
+        assert again.evidence.facts["all"] == ("L1H0", "L1H2")
 
 
 def test_a_stored_verdict_that_its_numbers_do_not_bear_is_refused() -> None:
     stored = CLAIM.found(Evidence(0.1, (0.0, 0.2), 12, "runs", 0.0)).to_json()
     with pytest.raises(NanoscopeError, match="its numbers say not supported"):
         Finding.from_json({**stored, "verdict": "supported"})
-
-
-def test_numbers_are_written_for_readers() -> None:
-    said = {
-        0.12345: "0.123",
-        12.345: "12.3",
-        1234.5: "1,234",
-        -0.00012: "-0.0001",
-        0.0: "0",
-        0.99996: "1.00",
-        1.0: "1.00",
-    }
-    assert {x: number(x) for x in said} == said
-    assert number(math.nan) == number(-math.inf) == "undefined"
 
 
 def _result() -> Result:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nanoscope import experiments
-from nanoscope.evidence.finding import Claim, Criterion, Evidence, Finding
+from nanoscope.evidence.claim import Claim
+from nanoscope.evidence.finding import Criterion, Evidence
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Sweeps
 from nanoscope.model.config import GPTConfig
@@ -69,21 +70,28 @@ def excerpt() -> Corpus:
 
 
 def claims(name: str) -> tuple[Claim, ...]:
-    prose = dict.fromkeys(("supported", "not supported", "undecided"), "It is {value}.")
-    one = Claim(f"{name}.value", "It is small.", Criterion("<=", 3.0), prose, "nothing")
-    return one, replace(one, id=f"{name}.seconds", kind="timing")
+    one = Claim(
+        id=f"{name}.value",
+        sentence="It is small.",
+        relation="present",
+        source="observed",
+        criterion=Criterion("<=", 3.0),
+        evidence=lambda sweeps: _sum(sweeps["values"]),
+        null_is="nothing",
+        measured="It is {value}",
+    )
+    return one, replace(one, id=f"{name}.seconds", evidence=lambda sweeps: _sum(sweeps["clock"]), kind="timing")
+
+
+def _sum(sweep: Sweep) -> Evidence:
+    value = float(sweep.values.sum())
+    return Evidence(value, (value, value), 1, "toys", 0.0)
 
 
 def answer(values: list[float]) -> Sweeps:
     import numpy as np
 
     return {"values": Sweep(np.array(values), ("one",), "nats"), "clock": Sweep(np.array(os.times()), ("one",), "s")}
-
-
-def judge(name: str, sweeps) -> tuple[Finding, ...]:
-    numbers = [float(sweeps[which].values.sum()) for which in ("values", "clock")]
-    evidence = [Evidence(value, (value, value), 1, "toys", 0.0) for value in numbers]
-    return tuple(claim.found(one) for claim, one in zip(claims(name), evidence, strict=True))
 
 
 def findings(folder: Path) -> dict[str, list[dict]]:

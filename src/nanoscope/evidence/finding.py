@@ -1,8 +1,8 @@
 """Findings: sentences that cannot exist without their evidence.
 
-A `Claim` is declared before any run: a sentence, a criterion, and what is to be said under each verdict. Measured
-evidence turns it into a `Finding`, which computes its own verdict: *supported* where the interval lies wholly inside
-the criterion, *not supported* where it lies wholly outside, *undecided* else. Nobody types a number or a verdict.
+Measured evidence turns a claim, which was declared before any run, into a `Finding`. It computes its own verdict:
+*supported* where the interval lies wholly inside the criterion, *not supported* where it lies wholly outside,
+*undecided* else. Nobody types a number or a verdict. What is stored are numbers and names; `text` is made when it is read.
 """
 
 from __future__ import annotations
@@ -14,9 +14,16 @@ from typing import Any, Literal
 
 from nanoscope import files
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.wording import Fact, fill
 
 Verdict = Literal["supported", "not supported", "undecided"]
 VERDICTS: tuple[Verdict, ...] = ("supported", "not supported", "undecided")
+
+Relation = Literal["present", "absent", "equal", "predicts", "necessary for", "sufficient for"]
+"""What a claim says of its parts."""
+Source = Literal["observed", "attributed", "intervened"]
+"""Where its evidence comes from: activations and losses as they are; weights, gradients and shares of a sum; or runs in which
+something was changed."""
 
 
 @dataclass(frozen=True)
@@ -58,35 +65,17 @@ class Evidence:
     unit: str
     """What n counts: "sequences", "heads", "trainings"."""
     null: float
-    facts: Mapping[str, str] = field(default_factory=dict)
-    """Further measured things that the prose names, such as which head."""
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    """Further measured things that the words name, such as which head."""
+    why: str = ""
+    """Why there is no interval, where there is none: "there is one layer"."""
 
-
-@dataclass(frozen=True)
-class Claim:
-    """A sentence with its criterion. `prose` has one fragment per verdict, with {value}, {low}, {high}, {n}, {null},
-    {threshold} and the evidence's facts to fill in; `null_is` says what the null is."""
-
-    id: str
-    sentence: str
-    criterion: Criterion
-    prose: Mapping[Verdict, str]
-    null_is: str
-    figure: str | None = None
-    kind: str = "measurement"
-
-    def __post_init__(self) -> None:
-        if set(self.prose) != set(VERDICTS):
-            raise NanoscopeError(f"claim {self.id} needs one fragment of prose for each verdict")
-
-    def found(self, evidence: Evidence) -> Finding:
-        """The finding that this evidence makes of the claim."""
-        low, high = evidence.interval
-        verdict = self.criterion.verdict(low, high)
-        numbers = {"value": evidence.value, "low": low, "high": high, "null": evidence.null}
-        written = {name: number(x) for name, x in numbers.items()} | {"n": f"{evidence.n:,}"}
-        text = self.prose[verdict].format(**written, threshold=f"{self.criterion.threshold:g}", **evidence.facts)
-        return Finding(self.id, self.sentence, self.criterion, evidence, self.null_is, text, self.figure, self.kind)
+    @staticmethod
+    def missing(
+        why: str, n: int, unit: str, null: float = math.nan, facts: Mapping[str, Fact] | None = None
+    ) -> Evidence:
+        """No value: the question has no object here, or there is too little to answer it."""
+        return Evidence(math.nan, (math.nan, math.nan), n, unit, null, facts or {}, why)
 
 
 @dataclass(frozen=True)
@@ -98,19 +87,47 @@ class Finding:
     criterion: Criterion
     evidence: Evidence
     null_is: str
-    text: str
+    wording: str
+    """The template of `text`, for the verdict that was reached."""
     figure: str | None
     kind: str
+    relation: Relation | None = None
+    source: Source | None = None
+    """`relation` and `source` are None in a result of an earlier format, whose words stay as they were stored."""
 
     @property
     def verdict(self) -> Verdict:
         return self.criterion.verdict(*self.evidence.interval)
 
+    @property
+    def text(self) -> str:
+        """What the evidence says, in words."""
+        e = self.evidence
+        values: dict[str, Fact] = {
+            "value": e.value,
+            "low": e.interval[0],
+            "high": e.interval[1],
+            "null": e.null,
+            "n": e.n,
+        }
+        return fill(
+            self.wording,
+            {
+                **values,
+                "criterion": str(self.criterion),
+                "threshold": f"{self.criterion.threshold:g}",
+                "why": e.why,
+                **e.facts,
+            },
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, in the order in which a reader wants them."""
+        optional = {name: value for name in ("relation", "source") if (value := getattr(self, name)) is not None}
         return {
             "id": self.id,
             "claim": self.claim,
+            **optional,
             "criterion": {**asdict(self.criterion), "hash": self.criterion.hash},
             "value": _storable(self.evidence.value),
             "interval": [_storable(end) for end in self.evidence.interval],
@@ -119,8 +136,9 @@ class Finding:
             "null": _storable(self.evidence.null),
             "null_is": self.null_is,
             "verdict": self.verdict,
-            "text": self.text,
-            "facts": dict(self.evidence.facts),
+            "wording": self.wording,
+            "facts": {name: _storable(fact) for name, fact in self.evidence.facts.items()},
+            **({"why": self.evidence.why} if self.evidence.why else {}),
             "figure": self.figure,
             "kind": self.kind,
         }
@@ -129,37 +147,42 @@ class Finding:
     def from_json(value: Mapping[str, Any]) -> Finding:
         """Read back; the verdict is computed again, and a stored one that differs is an error."""
         criterion = Criterion(**{k: v for k, v in value["criterion"].items() if k != "hash"})
-        middle, low, high, null = (_restored(x) for x in (value["value"], *value["interval"], value["null"]))
-        evidence = Evidence(middle, (low, high), value["n"], value["unit"], null, value["facts"])
+        middle, low, high, null = (
+            math.nan if x is None else float(x) for x in (value["value"], *value["interval"], value["null"])
+        )
+        facts = {name: _restored(fact) for name, fact in value["facts"].items()}
+        evidence = Evidence(middle, (low, high), value["n"], value["unit"], null, facts, value.get("why", ""))
         finding = Finding(
             value["id"],
             value["claim"],
             criterion,
             evidence,
             value["null_is"],
-            value["text"],
+            value["wording"],
             value["figure"],
             value["kind"],
+            value.get("relation"),
+            value.get("source"),
         )
         if finding.verdict != value["verdict"]:
             raise NanoscopeError(f"finding {finding.id} says {value['verdict']}, but its numbers say {finding.verdict}")
         return finding
 
 
-def _storable(x: float) -> float | None:
+def published(finding: Finding) -> dict[str, Any]:
+    """A finding for `findings.json`: its text stands in place of the wording."""
+    content = finding.to_json() | {"wording": finding.text}
+    return {("text" if name == "wording" else name): value for name, value in content.items()}
+
+
+def _storable(fact: Any) -> Any:
     """JSON has no NaN and no infinity: what is undefined is stored as null."""
-    return x if math.isfinite(x) else None
+    if isinstance(fact, tuple):
+        return [_storable(one) for one in fact]
+    return None if isinstance(fact, float) and not math.isfinite(fact) else fact
 
 
-def _restored(x: float | None) -> float:
-    return math.nan if x is None else x
-
-
-def number(x: float, digits: int = 3) -> str:
-    """A measured number for a sentence: three significant digits, no more than four decimals, no scientific notation."""
-    if not math.isfinite(x):
-        return "undefined"
-    if abs(x) < 5e-5:
-        return "0"
-    size = math.floor(math.log10(float(f"{abs(x):.{digits - 1}e}")))
-    return f"{x:,.{max(0, min(4, digits - 1 - size))}f}"
+def _restored(fact: Any) -> Fact:
+    if isinstance(fact, list):
+        return tuple(_restored(one) for one in fact)
+    return math.nan if fact is None else fact

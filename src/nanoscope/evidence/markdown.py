@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from nanoscope.evidence.finding import VERDICTS, Finding, number
+from collections.abc import Iterable, Sequence
+
+from nanoscope.evidence.finding import VERDICTS, Finding
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study, figure_path
+from nanoscope.evidence.wording import capital, number
 
 
 def said(result: Result, *claims: str) -> str:
@@ -41,11 +44,10 @@ def picture(study: Study, label: str, figure: str) -> str:
 
 def evidence_table(result: Result) -> str:
     """Every finding of one result, with its evidence, folded away."""
+    head = ("claim", "criterion", "value [95 % interval]", "n", "null", "verdict")
     rows = [_row(finding) for finding in result.findings if finding.kind == "measurement"]
-    head = "| claim | criterion | value [95 % interval] | n | null | verdict |\n|---|---|---|---|---|---|"
-    return (
-        f"<details><summary>All claims with their evidence</summary>\n\n{head}\n" + "\n".join(rows) + "\n\n</details>"
-    )
+    note = f" ({result.note})" if result.note else ""
+    return f"<details><summary>All claims with their evidence{note}</summary>\n\n{table(head, rows)}\n\n</details>"
 
 
 def heading(study: Study, label: str) -> str:
@@ -58,13 +60,27 @@ def not_measured(study: Study, label: str, experiment: str) -> str:
     return f"Not measured here: `nanoscope run {experiment} CHECKPOINT` does it." if label == study.main else ""
 
 
-def capital(text: str) -> str:
-    """The text with a capital to begin with."""
-    return text[:1].upper() + text[1:]
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; the cells are Markdown already."""
+    lines = [head, ["---"] * len(head), *rows]
+    first, rule, *rest = (f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join([first.replace("|  |", "| |"), rule.replace(" ", ""), *rest])
 
 
-def _row(finding: Finding) -> str:
+def with_interval(finding: Finding) -> str:
+    """`0.123 [0.100, 0.150]`."""
+    low, high = finding.evidence.interval
+    return f"{number(finding.evidence.value)} [{number(low)}, {number(high)}]"
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
     e = finding.evidence
-    interval = f"{number(e.value)} [{number(e.interval[0])}, {number(e.interval[1])}]"
     null = f"{number(e.null)} ({finding.null_is})"
-    return f"| {finding.claim} | {finding.criterion} | {interval} | {e.n:,} {e.unit} | {null} | **{finding.verdict}** |"
+    return (
+        finding.claim,
+        str(finding.criterion),
+        with_interval(finding),
+        f"{e.n:,} {e.unit}",
+        null,
+        f"**{finding.verdict}**",
+    )

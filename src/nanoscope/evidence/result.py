@@ -36,6 +36,8 @@ class Result:
     sweeps: Mapping[str, Sweep]
     findings: tuple[Finding, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+    """What a page says of it beside its numbers, such as that an earlier version of the experiment measured it. Not stored."""
 
     @property
     def key(self) -> str:
@@ -48,6 +50,10 @@ class Result:
     def finding(self, id: str) -> Finding:
         """One finding by its id."""
         return next(finding for finding in self.findings if finding.id == id)
+
+    def finding_if_any(self, id: str) -> Finding | None:
+        """One finding by its id; None where this version of the experiment does not claim it."""
+        return next((finding for finding in self.findings if finding.id == id), None)
 
 
 def save_result(result: Result, folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """The experiments' names, which are those of their modules. Nothing is imported until one is opened."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nanoscope.errors import NanoscopeError
 
@@ -23,7 +23,7 @@ EXPERIMENTS = (
 )
 
 
-def open_experiment(name: str) -> "Experiment":
+def open_experiment(name: str) -> "Experiment[Any, Any]":
     """The experiment of that name, with everything it declares."""
     if name not in EXPERIMENTS:
         raise NanoscopeError(f"there is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}")

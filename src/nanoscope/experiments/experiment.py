@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import torch
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
-from nanoscope.evidence.finding import Claim, Finding
+from nanoscope.evidence.claim import Claim, judged
+from nanoscope.evidence.finding import Finding
+from nanoscope.evidence.old_claim import Claim as OldClaim
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
@@ -27,6 +29,13 @@ from nanoscope.text.corpora.corpus import Corpus
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from nanoscope.experiments.pages import Page
+
+Measured = TypeVar("Measured")
+"""What an experiment measures: a `Subject`, or a `Group` of stored results."""
+Settings = TypeVar("Settings")
+"""An experiment's own `Params`."""
 
 
 Sweeps = dict[str, Sweep]
@@ -71,37 +80,45 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Experiment(Generic[Measured, Settings]):
     """A question with all that it takes to answer it.
 
-    `measure(subject, params)` gives the numbers; `judge(sweeps, params)` gives the findings from the numbers alone.
-    An experiment that `reads` other experiments' results is a comparison: its subject is a `Group`.
+    `measure(subject, params)` gives the numbers; the claims make findings of the numbers alone. An experiment that `reads`
+    other experiments' results is a comparison: its subject is a `Group`.
     """
 
     module: str
     """Its module's `__name__`, whose last part is the experiment's name."""
     question: str
     version: int
-    params: type
-    measure: Callable[[Any, Any], Sweeps]
-    judge: Callable[[Mapping[str, Sweep], Any], tuple[Finding, ...]]
-    claims: tuple[Claim, ...]
+    params: type[Settings]
+    measure: Callable[[Measured, Settings], Sweeps]
+    claims: tuple[Claim | OldClaim, ...]
     figures: Mapping[str, Callable[[Result], Figure]]
+    page: Page | None = None
+    """Its section of the report; None where the report tells of it elsewhere."""
     reads: tuple[str, ...] = ()
     of_training: bool = False
     """What it reads are the checkpoints of one training, so that it tells of a model."""
     twinned: bool = False
     """It compares the model with other trainings of its recipe, which its subject's `twins` are."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Settings] = field(default_factory=dict)
     """Smaller amounts by name ("quick", "many"), for studies and first looks; all of it is `params()`."""
+    old_judge: Callable[..., tuple[Finding, ...]] | None = None
 
     @property
     def name(self) -> str:
         return self.module.rpartition(".")[2]
 
-    def setting(self, *amounts: str) -> Any:
+    def setting(self, *amounts: str) -> Settings:
         """The first of these amounts that it declares, else all of it."""
         return next((self.settings[amount] for amount in amounts if amount in self.settings), self.params())
+
+    def judge(self, sweeps: Mapping[str, Sweep], params: Any = None) -> tuple[Finding, ...]:
+        """Every claim's finding, from the numbers alone."""
+        if self.old_judge:
+            return self.old_judge(sweeps, params)
+        return judged([claim for claim in self.claims if isinstance(claim, Claim)], sweeps)
 
 
 def require_least(params: Any, **least: int) -> None:

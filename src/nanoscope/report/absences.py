@@ -6,9 +6,10 @@ interval, the verdict on the positive control and the planted model, and how man
 
 from __future__ import annotations
 
-from nanoscope.evidence.finding import Finding, number
+from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.markdown import link
 from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.wording import number
 
 HEAD = (
     "| claim not supported | value [95 % interval] | would count | seen elsewhere | trainings that agree | evidence |\n"

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from nanoscope import files
+from nanoscope.evidence.finding import published
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study, drawn, read_study
-from nanoscope.experiments import open_experiment
-from nanoscope.experiments.heads import page as finding_two
-from nanoscope.experiments.induction import page as finding_one
-from nanoscope.experiments.lenses import page as finding_three
-from nanoscope.experiments.neurons import page as neurons
+from nanoscope.experiments import EXPERIMENTS, open_experiment
+from nanoscope.experiments.pages import Chapter
+from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.plots.quality import checklist
 from nanoscope.plots.style import save_png
-from nanoscope.report import finding_four, frame, methods
+from nanoscope.report import frame, methods
 from nanoscope.report.figure_files import places
 
 DRAWERS = 2
@@ -30,10 +29,7 @@ def render(study: Study, quality: methods.Quality) -> str:
     sections = (
         frame.head(study),
         frame.models(study),
-        finding_one.section(study),
-        finding_two.section(study),
-        f"{finding_three.section(study)}\n\n{neurons.section(study)}",
-        finding_four.section(study),
+        *chapters(study),
         methods.section(study, quality),
         frame.reproducibility(study),
         frame.future(study),
@@ -45,12 +41,29 @@ def render(study: Study, quality: methods.Quality) -> str:
     return "\n\n---\n\n".join(section.strip() for section in sections) + "\n"
 
 
+def chapters(study: Study) -> list[str]:
+    """The sections of all experiments that have one, in their order, each chapter's together."""
+    pages = {name: page for name in EXPERIMENTS if (page := open_experiment(name).page) is not None}
+    found: dict[Chapter, list[str]] = {}
+    for name, page in pages.items():
+        found.setdefault(page.chapter, []).append(name)
+    return [
+        "\n\n".join(
+            [
+                *([chapter.opening(study, names)] if chapter.opening else []),
+                *(pages[name].section(study) for name in names),
+            ]
+        )
+        for chapter, names in found.items()
+    ]
+
+
 def write(folder: Path) -> Path:
     """Render everything into a study's folder: figures, findings.json, the analysis file, and FINDINGS.md last."""
-    study = read_study(folder)
+    study = in_todays_words(read_study(folder))
     quality = _draw(study, folder)
     findings = [
-        {"model": result.subject.label, **finding.to_json(), "result": result.key}
+        {"model": result.subject.label, **published(finding), "result": result.key}
         for result in study.results
         for finding in result.findings
     ]
@@ -86,7 +99,7 @@ def _analysis(study: Study) -> dict[str, Any]:
         if result is not None:
             parts[label] = {
                 "result": result.key,
-                "findings": [finding.to_json() for finding in result.findings],
+                "findings": [published(finding) for finding in result.findings],
                 "heads": _heads(result),
             }
     return parts

@@ -9,7 +9,7 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study, drawn
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.experiments import open_experiment
-from nanoscope.experiments.replication import page as replication
+from nanoscope.experiments.replication import table as replication
 from nanoscope.report import absences
 from nanoscope.report.figure_files import places
 from nanoscope.text.corpora import SHAKESPEARE, data_option

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from nanoscope.evidence.finding import number
-from nanoscope.evidence.markdown import capital
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.wording import capital, number, written
 from nanoscope.experiments.lenses.page import lens_table
 from nanoscope.statistics.intervals import share_interval
 
@@ -178,8 +177,9 @@ def _challenges(study: Study) -> str:
         result = study.result(label, "induction")
         if result is not None and result.finding("induction.copying").verdict == "supported":
             e = result.finding("induction.copying").evidence
+            raw = written(e.facts["raw"])
             items.append(f"**Raw weights are not what a head reads.** In {label}, {e.facts['head']}'s eigenvalue copying score "
-                         f"is {e.facts['raw']} on the raw embeddings and {number(e.value)} on the embeddings that reach it. "
+                         f"is {raw} on the raw embeddings and {number(e.value)} on the embeddings that reach it. "
                          "*Solution*: measure it where the head reads. *Impact*: weights and behaviour are compared on "
                          "equal terms.")  # fmt: skip
     return "\n".join(f"{i}. {item}" for i, item in enumerate(items, start=1))

@@ -20,7 +20,6 @@ EXPERIMENT = Experiment(
     1,
     toy_study.Params,
     measure,
-    lambda sweeps, params: toy_study.judge("toy_curve", sweeps),
     toy_study.claims("toy_curve"),
     {},
     reads=("toy_snapshot",),

@@ -34,7 +34,6 @@ EXPERIMENT = Experiment(
     1,
     toy_study.Params,
     measure,
-    lambda sweeps, params: toy_study.judge("toy_loss", sweeps),
     toy_study.claims("toy_loss"),
     {},
 )

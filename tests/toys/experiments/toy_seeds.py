@@ -15,7 +15,6 @@ EXPERIMENT = Experiment(
     1,
     toy_study.Params,
     measure,
-    lambda sweeps, params: toy_study.judge("toy_seeds", sweeps),
     toy_study.claims("toy_seeds"),
     {},
     reads=("toy_curve",),

@@ -11,7 +11,6 @@ EXPERIMENT = Experiment(
     1,
     toy_study.Params,
     lambda subject, params: toy_study.answer([loss(subject, params)]),
-    lambda sweeps, params: toy_study.judge("toy_snapshot", sweeps),
     toy_study.claims("toy_snapshot"),
     {},
 )

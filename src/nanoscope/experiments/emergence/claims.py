@@ -2,7 +2,8 @@
 law by more than 10 BIC, and 10 to 90 % take less than a factor of 3 in iterations, by the logistic and by the curve itself
 (that last condition came with version 4, when a head that forms in two steps had passed without it)."""
 
-from nanoscope.evidence.finding import Claim, Criterion
+from nanoscope.evidence.finding import Criterion
+from nanoscope.evidence.old_claim import Claim
 
 FORMED = Criterion(">=", 0.3)
 ABRUPT = Criterion("<=", 3.0)

@@ -1,6 +1,7 @@
 """Finding 4a, the claims, written down before any training of the canonical shape was followed. The unit is a training."""
 
-from nanoscope.evidence.finding import Claim, Criterion
+from nanoscope.evidence.finding import Criterion
+from nanoscope.evidence.old_claim import Claim
 
 MOST = Criterion(">=", 0.5)
 

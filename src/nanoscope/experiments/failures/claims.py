@@ -3,7 +3,8 @@
 All differences are of areas under the ROC curve on text that neither chose the heads nor fitted the regressions.
 """
 
-from nanoscope.evidence.finding import Claim, Criterion
+from nanoscope.evidence.finding import Criterion
+from nanoscope.evidence.old_claim import Claim
 
 CLAIMS = (
     Claim(

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from nanoscope.analysis.attention.circuit_state import CONFIDENCE
-from nanoscope.evidence.finding import Evidence, Finding, number
+from nanoscope.evidence.finding import Evidence, Finding
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.evidence.wording import number
 from nanoscope.experiments.failures.claims import CLAIMS
 from nanoscope.experiments.failures.measure import GROUPS, Params
 from nanoscope.experiments.failures.predict import CIRCUIT

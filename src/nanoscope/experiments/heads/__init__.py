@@ -9,15 +9,17 @@ from nanoscope.experiments.heads import figures
 from nanoscope.experiments.heads.claims import CLAIMS
 from nanoscope.experiments.heads.judge import judge
 from nanoscope.experiments.heads.measure import QUICK, Params, measure
+from nanoscope.experiments.heads.page import PAGE
 
 EXPERIMENT = Experiment(
     module=__name__,
+    page=PAGE,
     question="What does each attention head do?",
     version=2,
     params=Params,
     settings={"quick": QUICK},
     measure=measure,
-    judge=judge,
+    old_judge=judge,
     claims=CLAIMS,
     figures={
         "heads_taxonomy": figures.taxonomy,

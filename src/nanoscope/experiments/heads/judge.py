@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from nanoscope.analysis.attention.classes import PLACES, TOKENS, mean_of_present
-from nanoscope.evidence.finding import Evidence, Finding, number
+from nanoscope.evidence.finding import Evidence, Finding
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.evidence.wording import number
 from nanoscope.experiments.heads.claims import CLAIMS
 from nanoscope.experiments.heads.label import ALL_CLASSES, SIGNIFICANT, STRONG, WEAK
 from nanoscope.experiments.heads.measure import Params

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanoscope.evidence.finding import number
 from nanoscope.evidence.markdown import (
     evidence_table,
     heading,
@@ -17,6 +16,9 @@ from nanoscope.evidence.markdown import (
 )
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.wording import number
+from nanoscope.experiments.chapters import FINDING_2
+from nanoscope.experiments.pages import Page
 from nanoscope.model.names import head_name
 
 METHOD = """### Methodology
@@ -161,3 +163,6 @@ def _name(at: tuple) -> str:
 
 def _spoken(symbol: str) -> str:
     return {"\n": "a newline", " ": "a space"}.get(symbol, f"`{symbol}`")
+
+
+PAGE = Page(FINDING_2, section)

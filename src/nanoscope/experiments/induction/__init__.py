@@ -9,15 +9,17 @@ from nanoscope.experiments.induction import figures
 from nanoscope.experiments.induction.claims import CLAIMS
 from nanoscope.experiments.induction.judge import judge
 from nanoscope.experiments.induction.measure import SETTINGS, Params, measure
+from nanoscope.experiments.induction.page import PAGE
 
 EXPERIMENT = Experiment(
     module=__name__,
+    page=PAGE,
     question="Do induction heads form, and do they do the work?",
     version=3,
     params=Params,
     settings=SETTINGS,
     measure=measure,
-    judge=judge,
+    old_judge=judge,
     claims=CLAIMS,
     figures={
         "induction_patching_effects": figures.patching_effects,

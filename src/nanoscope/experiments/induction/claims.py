@@ -1,6 +1,7 @@
 """Experiment 01, the claims: what would count, written down before any run, and what is to be said under each verdict."""
 
-from nanoscope.evidence.finding import Claim, Criterion
+from nanoscope.evidence.finding import Criterion
+from nanoscope.evidence.old_claim import Claim
 from nanoscope.experiments.induction.select import STRONG_ENOUGH
 
 _HEAD_NULL = "the best head of untrained models of this shape"

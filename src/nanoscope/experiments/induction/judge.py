@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from nanoscope.evidence.finding import Evidence, Finding, number
+from nanoscope.evidence.finding import Evidence, Finding
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.evidence.wording import number
 from nanoscope.experiments.induction.claims import CLAIMS
 from nanoscope.experiments.induction.measure import Params
 from nanoscope.experiments.induction.select import Selection, select
@@ -102,6 +103,7 @@ def _best_head(sweeps: Sweeps, head: tuple[int, int], score: str, chosen: Select
     random = float(sweeps["random_heads"].sel(score=score).values.max())
     facts = {
         "head": head_name(*head),
+        "layer": head[0],
         "p": number(float(sweeps["permutation_p"].values[head])),
         "lengths": ", ".join(str(length) for length in lengths),
         "all": head_names(sorted(chosen.induction)) if chosen.found else "none",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import ROLES, Study
+from nanoscope.evidence.wording import written
 
 
 def section(study: Study) -> str:
@@ -53,7 +54,7 @@ def _emergence(study: Study, labels: list[str]) -> str:
             formed[label] = [_step(result, part) for part in ("ten", "ninety")]
         else:
             none = "none" if forms.verdict == "not supported" else "undecided"
-            without.append(f"{none} within {forms.evidence.facts['steps']} iterations")
+            without.append(f"{none} within {written(forms.evidence.facts['steps'])} iterations")
     told = [_counted(without, len(measured))] if without else []
     if formed:
         starts, ends = zip(*formed.values(), strict=True)
@@ -90,12 +91,16 @@ def _layer(study: Study, label: str) -> str:
     layers = study.subject(label).config["n_layer"]
     if heads.verdict != "supported":
         return f"none of {layers} layers" if heads.verdict == "not supported" else "undecided"
-    return f"{heads.evidence.facts['head'].partition('H')[0]} of {layers} layers"
+    return f"L{heads.evidence.facts['layer']} of {layers} layers"
 
 
 def _count(study: Study, label: str) -> str:
     result = study.result(label, "induction")
-    return "`nanoscope run induction`" if result is None else result.finding("induction.heads").evidence.facts["count"]
+    return (
+        "`nanoscope run induction`"
+        if result is None
+        else str(result.finding("induction.heads").evidence.facts["count"])
+    )
 
 
 _ROWS: dict[str, tuple[Callable[[Study, list[str]], str], str]] = {

@@ -6,11 +6,13 @@ from collections import Counter
 
 import numpy as np
 
-from nanoscope.evidence.finding import number
-from nanoscope.evidence.markdown import capital, evidence_table, link, picture, said, status
+from nanoscope.evidence.markdown import evidence_table, link, picture, said, status
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.wording import Fact, capital, number, percent
+from nanoscope.experiments.chapters import FINDING_1
 from nanoscope.experiments.induction import literature
+from nanoscope.experiments.pages import Page
 from nanoscope.model.names import head_name
 from nanoscope.statistics.intervals import share_interval
 
@@ -82,10 +84,15 @@ def _onset(study: Study, label: str) -> str:
 def _chance(result: Result) -> str:
     """Why one in V is not the baseline."""
     symbols, facts = result.subject.config["vocab_size"], result.finding("induction.accuracy").evidence.facts
+    bigram, corrupt = _percent(facts["bigram"]), _percent(facts["corrupt"])
     return (
-        f"(One in {symbols} symbols would be {100 / symbols:.1f} %; the bigram table's {facts['bigram']} and the corrupt "
-        f"run's {facts['corrupt']} are the baselines that count.)"
+        f"(One in {symbols} symbols would be {100 / symbols:.1f} %; the bigram table's {bigram} and the corrupt "
+        f"run's {corrupt} are the baselines that count.)"
     )
+
+
+def _percent(share: Fact) -> str:
+    return percent(share) if isinstance(share, float) else str(share)
 
 
 def _lookups(result: Result) -> str:
@@ -252,3 +259,6 @@ def _warning(study: Study) -> str:
     count = Counter(result.subject.family or result.subject.label for result in abrupt)
     told = ", ".join(name if times == 1 else f"{name}, {times} trainings" for name, times in count.items())
     return f"An induction head can form abruptly ({told}), so an early look at a training does not settle what it will hold. "
+
+
+PAGE = Page(FINDING_1, section)

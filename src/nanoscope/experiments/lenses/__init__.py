@@ -9,15 +9,17 @@ from nanoscope.experiments.lenses import figures
 from nanoscope.experiments.lenses.claims import CLAIMS
 from nanoscope.experiments.lenses.judge import judge
 from nanoscope.experiments.lenses.measure import QUICK, Params, measure
+from nanoscope.experiments.lenses.page import PAGE
 
 EXPERIMENT = Experiment(
     module=__name__,
+    page=PAGE,
     question="How do predictions form, through the layers and through training?",
     version=2,
     params=Params,
     settings={"quick": QUICK},
     measure=measure,
-    judge=judge,
+    old_judge=judge,
     claims=CLAIMS,
     figures={
         "lenses_formation": figures.formation,

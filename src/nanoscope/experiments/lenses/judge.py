@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nanoscope.evidence.finding import Evidence, Finding, number
+from nanoscope.evidence.finding import Evidence, Finding
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.evidence.wording import number
 from nanoscope.experiments.lenses.claims import CLAIMS
 from nanoscope.experiments.lenses.measure import Params
 from nanoscope.statistics.intervals import percentile_interval, resampled_means

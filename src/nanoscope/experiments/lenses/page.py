@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanoscope.evidence.finding import Finding, number
+from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.markdown import (
     evidence_table,
     heading,
@@ -17,6 +17,9 @@ from nanoscope.evidence.markdown import (
 )
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.wording import number
+from nanoscope.experiments.chapters import FINDING_3
+from nanoscope.experiments.pages import Page
 
 METHOD = """### Methodology
 
@@ -118,3 +121,6 @@ def lens_table(result: Result) -> str:
         for lens, values in zip(kl.labels("lens"), kl.values, strict=True)
     ]
     return head + "\n" + "\n".join(rows)
+
+
+PAGE = Page(FINDING_3, section)

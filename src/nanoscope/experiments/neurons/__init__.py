@@ -9,15 +9,17 @@ from nanoscope.experiments.neurons import figures
 from nanoscope.experiments.neurons.claims import CLAIMS
 from nanoscope.experiments.neurons.judge import judge
 from nanoscope.experiments.neurons.measure import QUICK, Params, measure
+from nanoscope.experiments.neurons.page import PAGE
 
 EXPERIMENT = Experiment(
     module=__name__,
+    page=PAGE,
     question="What do the hidden units know?",
     version=3,
     params=Params,
     settings={"quick": QUICK},
     measure=measure,
-    judge=judge,
+    old_judge=judge,
     claims=CLAIMS,
     figures={
         "neurons_concepts": figures.concepts,

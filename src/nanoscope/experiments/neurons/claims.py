@@ -4,7 +4,8 @@ A context concept is one that the current character alone does not decide. A neu
 AUROC, on text it was not chosen on, is at least 0.8, and the search that found it beats shifted labels.
 """
 
-from nanoscope.evidence.finding import Claim, Criterion
+from nanoscope.evidence.finding import Criterion
+from nanoscope.evidence.old_claim import Claim
 
 SELECTIVE = 0.8
 SIGNIFICANT = 0.05

@@ -9,8 +9,9 @@ import numpy as np
 
 from nanoscope.analysis.neurons.selectivity import best_of_layers
 from nanoscope.analysis.neurons.statistics import dead
-from nanoscope.evidence.finding import Evidence, Finding, number
+from nanoscope.evidence.finding import Evidence, Finding
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.evidence.wording import number
 from nanoscope.experiments.neurons.claims import CLAIMS, SELECTIVE, SIGNIFICANT
 from nanoscope.experiments.neurons.labels import CONDITIONS, CONTEXT, FAMILIES
 from nanoscope.experiments.neurons.measure import Params

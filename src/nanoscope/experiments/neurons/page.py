@@ -9,13 +9,15 @@ import numpy as np
 
 from nanoscope.analysis.neurons.output_weights import ROLES
 from nanoscope.analysis.neurons.selectivity import best_of_layers
-from nanoscope.evidence.finding import number
-from nanoscope.evidence.markdown import capital, evidence_table, link, picture, said
+from nanoscope.evidence.markdown import evidence_table, link, picture, said
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.wording import capital, number
+from nanoscope.experiments.chapters import FINDING_3
 from nanoscope.experiments.neurons.claims import SELECTIVE
 from nanoscope.experiments.neurons.judge import best_neurons, corrected_p, neuron_of
 from nanoscope.experiments.neurons.labels import CONTEXT, FAMILIES, KIND, WRITTEN
+from nanoscope.experiments.pages import Page
 
 METHOD = """Which concepts do single neurons tell (the units of the MLPs after their activation function)? For every concept and
 layer the best neuron is chosen on training text and measured on validation text, by AUROC: the chance that a character
@@ -152,3 +154,6 @@ def _weights(study: Study, label: str) -> set[str]:
 
 def _loss(training: Mapping[str, Any]) -> str:
     return f"{training['val_loss']:.4f}" if "val_loss" in training else "unknown"
+
+
+PAGE = Page(FINDING_3, section)

@@ -3,7 +3,9 @@
 The unit is a training. Verdicts are counted per claim, with exact intervals; heads are matched by function, against nulls.
 """
 
+from nanoscope.experiments.chapters import FINDING_4
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.pages import plain_page
 from nanoscope.experiments.replication import figures
 from nanoscope.experiments.replication.claims import CLAIMS
 from nanoscope.experiments.replication.judge import judge
@@ -11,11 +13,12 @@ from nanoscope.experiments.replication.measure import READS, Params, measure
 
 EXPERIMENT = Experiment(
     module=__name__,
+    page=plain_page(__name__, FINDING_4, needs="several trainings"),
     question="What replicates across trainings?",
     version=3,
     params=Params,
     measure=measure,
-    judge=judge,
+    old_judge=judge,
     claims=CLAIMS,
     figures={"replication_verdicts": figures.verdicts, "replication_heads": figures.heads},
     reads=READS,

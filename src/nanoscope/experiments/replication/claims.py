@@ -1,6 +1,7 @@
 """Finding 4c, the claims, written down before any two trainings were compared. The unit is a training."""
 
-from nanoscope.evidence.finding import Claim, Criterion
+from nanoscope.evidence.finding import Criterion
+from nanoscope.evidence.old_claim import Claim
 
 CLAIMS = (
     Claim(

@@ -8,7 +8,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from nanoscope.evidence.result import Result
-from nanoscope.experiments.replication.page import trainings_of
+from nanoscope.experiments.replication.table import trainings_of
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, styled
 
 LEAST_SHOWN = 0.1

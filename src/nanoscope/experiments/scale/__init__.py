@@ -5,7 +5,9 @@ capability where all its trainings pass the threshold. FLOPs of a training are 6
 tokens, plus 12 L D C T for attention over a context of C (Kaplan et al. 2020, arXiv 2001.08361; backward is twice forward).
 """
 
+from nanoscope.experiments.chapters import FINDING_4
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.pages import plain_page
 from nanoscope.experiments.scale import figures
 from nanoscope.experiments.scale.claims import CLAIMS
 from nanoscope.experiments.scale.judge import judge
@@ -13,11 +15,12 @@ from nanoscope.experiments.scale.measure import Params, measure
 
 EXPERIMENT = Experiment(
     module=__name__,
+    page=plain_page(__name__, FINDING_4, needs="models of several sizes"),
     question="How small can a model be and still have a capability?",
     version=3,
     params=Params,
     measure=measure,
-    judge=judge,
+    old_judge=judge,
     claims=CLAIMS,
     figures={"scale_capabilities": figures.capabilities, "scale_loss": figures.loss},
     reads=("snapshot",),

@@ -1,6 +1,7 @@
 """Finding 4b, the claims, written down before any cell was trained. The unit is a training; thresholds are finding 1's."""
 
-from nanoscope.evidence.finding import Claim, Criterion
+from nanoscope.evidence.finding import Criterion
+from nanoscope.evidence.old_claim import Claim
 
 COPIES, HEAD = 0.5, 0.3
 """From so much more accuracy with a copy than without, and from so high a head score on, a size has the capability."""

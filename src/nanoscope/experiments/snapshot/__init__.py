@@ -10,7 +10,7 @@ EXPERIMENT = Experiment(
     params=Params,
     settings={"quick": Params(sequences=8, windows=32), "many": Params(sequences=12, windows=64)},
     measure=measure,
-    judge=judge,
+    old_judge=judge,
     claims=(),
     figures={},
 )

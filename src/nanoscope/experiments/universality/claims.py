@@ -3,7 +3,8 @@
 That one neuron in a hundred should be universal was the criterion of the neurons' experiment, of which this was a part.
 """
 
-from nanoscope.evidence.finding import Claim, Criterion
+from nanoscope.evidence.finding import Criterion
+from nanoscope.evidence.old_claim import Claim
 
 _UNTRAINED = "an untrained model of this shape"
 

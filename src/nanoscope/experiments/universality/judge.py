@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from nanoscope.analysis.neurons.universality import UNIVERSAL
-from nanoscope.evidence.finding import Evidence, Finding, number
+from nanoscope.evidence.finding import Evidence, Finding
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.evidence.wording import number
 from nanoscope.experiments.universality.claims import CLAIMS
 from nanoscope.experiments.universality.measure import Params
 from nanoscope.model.names import neuron_name

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanoscope.evidence.finding import number
-from nanoscope.evidence.markdown import capital, link
+from nanoscope.evidence.markdown import link
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.wording import capital, number
 from nanoscope.statistics.intervals import share_interval
 
 SHORT = {1: "yes", 0: "?", -1: "no"}

@@ -1,0 +1,94 @@
+"""From numbers to words: the only place where a measured value becomes text.
+
+A wording is a Jinja template with `{value}` for a value and `{% if %}` for a part that is not always said. Numbers have
+three significant digits, counts have thousands separated, tuples become lists: names and numbers are stored as they
+are and formatted here, when a page is rendered.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined, Template
+
+Fact = float | int | str | bool | tuple[Any, ...]
+"""What was measured beside the value: a number, a name, or a tuple of them. A pair of a name and its number is a
+tuple too."""
+
+
+def number(x: float, digits: int = 3) -> str:
+    """A measured number for a sentence: three significant digits, no more than four decimals, no scientific notation."""
+    if not math.isfinite(x):
+        return "undefined"
+    if abs(x) < 5e-5:
+        return "0"
+    size = math.floor(math.log10(float(f"{abs(x):.{digits - 1}e}")))
+    return f"{x:,.{max(0, min(4, digits - 1 - size))}f}"
+
+
+def percent(x: float, digits: int = 1) -> str:
+    """A share as a percentage."""
+    return "undefined" if math.isnan(x) else f"{100 * x:.{digits}f} %"
+
+
+def written(fact: Fact) -> str:
+    """A fact as it is read: `L0H1, L1H2`, `L0 0.120, L1 0.300`, `newline (L0H1, L0H2); space (L1H0)`."""
+    if isinstance(fact, tuple):
+        return _listed(fact)
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    if isinstance(fact, int):
+        return f"{fact:,}"
+    return number(fact) if isinstance(fact, float) else fact
+
+
+def fill(wording: str, values: Mapping[str, Fact]) -> str:
+    """The wording with its values; a `jinja2.UndefinedError` names one that is missing."""
+    return _template(wording).render(values)
+
+
+def fill_file(template: Path, values: Mapping[str, object]) -> str:
+    """A page's template, kept in a file, with its values."""
+    return _template(template.read_text(encoding="utf-8")).render(values).strip()
+
+
+def capital(text: str) -> str:
+    """The text with a capital to begin with."""
+    return text[:1].upper() + text[1:]
+
+
+def each(facts: tuple[Fact, ...], form: str) -> tuple[str, ...]:
+    """Every fact by a format of its own: `{steps|each("{:.2f}")}`; a pair fills two places."""
+    return tuple(form.format(*fact) if isinstance(fact, tuple) else form.format(fact) for fact in facts)
+
+
+def _listed(facts: tuple[Fact, ...]) -> str:
+    if len(facts) == 2 and isinstance(facts[0], str) and not isinstance(facts[1], str):
+        return f"{facts[0]} ({written(facts[1])})" if isinstance(facts[1], tuple) else f"{facts[0]} {written(facts[1])}"
+    nested = any(isinstance(fact, tuple) and isinstance(fact[-1], tuple) for fact in facts)
+    return ("; " if nested else ", ").join(written(fact) for fact in facts) or "none"
+
+
+def _finalize(value: Any) -> Any:
+    return written(value) if isinstance(value, (bool, int, float, tuple)) else value
+
+
+@cache
+def _template(wording: str) -> Template:
+    return _WORDS.from_string(wording)
+
+
+_WORDS = Environment(
+    variable_start_string="{",
+    variable_end_string="}",
+    undefined=StrictUndefined,
+    finalize=_finalize,
+    autoescape=False,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_WORDS.filters |= {"capital": capital, "number": number, "percent": percent, "each": each, "written": written}

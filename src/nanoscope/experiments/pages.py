@@ -1,0 +1,92 @@
+"""An experiment's section of the report.
+
+A section is a template of the experiment's own (`page.md.j2`, in which prose is visible as prose) filled from stored results,
+or, for an experiment that only declares its question, the plain one below: question, method, and each answer with its figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from nanoscope.evidence.finding import Finding
+from nanoscope.evidence.markdown import evidence_table, link, picture, table, with_interval
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.wording import fill_file
+from nanoscope.experiments import open_experiment
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What several experiments' sections stand under. `opening` makes its heading from the study and the experiments' names."""
+
+    name: str
+    opening: Callable[[Study, Sequence[str]], str] | None = None
+    """None where the first section has the heading."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where an experiment's section stands, and what it says of a study."""
+
+    chapter: Chapter
+    section: Callable[[Study], str]
+
+
+def answers(study: Study, experiment: str) -> tuple[Result, ...]:
+    """The results that answer an experiment's question: comparisons, or the experiment on the main model."""
+    main = study.result(study.main, experiment)
+    return study.compared(experiment) + (() if main is None else (main,))
+
+
+def plain_page(module: str, chapter: Chapter, needs: str) -> Page:
+    """The page of an experiment whose folder holds `method.md`: its title, and how the question is asked.
+
+    `module` is the experiment's `__name__`; `needs` says what it takes, where nothing was measured.
+    """
+    return Page(chapter, partial(_plain_section, module.rpartition(".")[2], needs))
+
+
+def _plain_section(experiment: str, needs: str, study: Study) -> str:
+    title, method = (FOLDER / experiment / "method.md").read_text(encoding="utf-8").split("\n\n", 1)
+    compares = bool(open_experiment(experiment).reads)
+    command = "nanoscope study shakespeare-cpu" if compares else f"nanoscope run {experiment} CHECKPOINT"
+    found = [_answer(study, result) for result in answers(study, experiment)]
+    words = {"title": title, "method": " ".join(method.split()), "needs": needs, "command": command}
+    return fill_file(FOLDER / "plain_page.md.j2", {**words, "answers": found})
+
+
+def _answer(study: Study, result: Result) -> dict[str, object]:
+    """One group's (or model's) findings, and the same claims on the other trainings."""
+    label = result.subject.label
+    figures = [picture(study, label, name) for name in open_experiment(result.experiment).figures]
+    return {
+        "label": label,
+        "findings": _measured(result),
+        "link": link(result),
+        "others": _others(study, result.experiment) if label == study.main else "",
+        "pictures": figures,
+        "table": evidence_table(result),
+    }
+
+
+def _others(study: Study, experiment: str) -> str:
+    """The same claims on the other trainings, as a table: a row a training."""
+    results = [r for label in study.labels if label != study.main and (r := study.result(label, experiment))]
+    if not results:
+        return ""
+    head = ["", *(finding.claim.rstrip(".") for finding in _measured(results[0]))]
+    rows = [
+        [f"[{r.subject.label}]({link(r)})", *(f"{with_interval(f)}: {f.verdict}" for f in _measured(r))]
+        for r in results
+    ]
+    return table(head, rows)
+
+
+def _measured(result: Result) -> list[Finding]:
+    return [finding for finding in result.findings if finding.kind == "measurement"]

@@ -1,0 +1,42 @@
+"""Stored results in the words of today's code: wordings are declared with the claims, so a change of words needs no new run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.claim import Claim
+from nanoscope.evidence.finding import Finding
+from nanoscope.evidence.old_claim import Claim as OldClaim
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.stored_study import Study
+from nanoscope.experiments import EXPERIMENTS, open_experiment
+
+
+def in_todays_words(study: Study) -> Study:
+    """The study with every result worded by the claims of its experiment; one of another version is marked instead."""
+    return replace(study, results=tuple(reworded(result) for result in study.results))
+
+
+def reworded(result: Result) -> Result:
+    """The same numbers and verdicts. A result of another version keeps its words, and says so in its `note`."""
+    if result.experiment not in EXPERIMENTS:
+        return replace(result, note=f"{result.experiment} is no longer an experiment of this program")
+    experiment = open_experiment(result.experiment)
+    if (version := result.identity["version"]) != experiment.version:
+        return replace(
+            result, note=f"judged by version {version} of {experiment.name}; today's is {experiment.version}"
+        )
+    claims = {claim.id: claim for claim in experiment.claims}
+    return replace(result, findings=tuple(_reworded(finding, claims.get(finding.id)) for finding in result.findings))
+
+
+def _reworded(finding: Finding, claim: Claim | OldClaim | None) -> Finding:
+    """A finding of an earlier format keeps the words that it was stored with."""
+    if claim is None or finding.relation is None:
+        return finding
+    if claim.criterion != finding.criterion:
+        raise NanoscopeError(
+            f"claim {finding.id} has another criterion than when it was judged: raise its experiment's version"
+        )
+    return claim.found(finding.evidence)
