@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from nanoscope.evidence.wording import Fact, fill, number, percent, written
+from nanoscope.evidence.wording import Fact, fill, number, percent, unwrapped, written
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,9 @@ def test_numbers_are_written_for_readers() -> None:
     assert {x: number(x) for x in said} == said
     assert number(math.nan) == number(-math.inf) == "undefined"
     assert (percent(0.5), percent(math.nan)) == ("50.0 %", "undefined")
+
+
+def test_paragraphs_become_one_line_and_all_else_stays() -> None:
+    kept = "# A\n\n1. one\n   goes on\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n**Status**: yes  \n**Book**: no\n\n- x\n- y\n"
+    assert unwrapped(kept) == kept
+    assert unwrapped("one\ntwo\n**three**\n\n\n\nfour") == "one two **three**\n\nfour"

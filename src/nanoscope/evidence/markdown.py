@@ -11,8 +11,9 @@ from nanoscope.evidence.wording import capital, number
 
 
 def said(result: Result, *claims: str) -> str:
-    """Findings' own sentences, named without the experiment."""
-    return " ".join(result.finding(f"{result.experiment}.{claim}").text for claim in claims)
+    """What the findings say, named without the experiment. One that this version of the experiment lacks is left out."""
+    found = (result.finding_if_any(f"{result.experiment}.{claim}") for claim in claims)
+    return " ".join(finding.text for finding in found if finding)
 
 
 def status(study: Study, experiment: str, claim: str) -> str:

@@ -8,6 +8,7 @@ are and formatted here, when a page is rendered.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -52,8 +53,17 @@ def fill(wording: str, values: Mapping[str, Fact]) -> str:
 
 
 def fill_file(template: Path, values: Mapping[str, object]) -> str:
-    """A page's template, kept in a file, with its values."""
-    return _template(template.read_text(encoding="utf-8")).render(values).strip()
+    """A page's template, kept in a file, with its values; its wrapped paragraphs become one line each."""
+    return unwrapped(_template(template.read_text(encoding="utf-8")).render(values).strip())
+
+
+def unwrapped(page: str) -> str:
+    """Markdown with each paragraph on one line and one blank line between. Lists, tables, HTML and hard breaks stay."""
+    lines: list[str] = []
+    for line in page.split("\n"):
+        continues = lines and _PROSE.match(line) and _PROSE.match(lines[-1]) and not lines[-1].endswith("  ")
+        lines[-1:] = [f"{lines[-1].rstrip()} {line}"] if continues else [*lines[-1:], line]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
 
 def capital(text: str) -> str:
@@ -64,6 +74,10 @@ def capital(text: str) -> str:
 def each(facts: tuple[Fact, ...], form: str) -> tuple[str, ...]:
     """Every fact by a format of its own: `{steps|each("{:.2f}")}`; a pair fills two places."""
     return tuple(form.format(*fact) if isinstance(fact, tuple) else form.format(fact) for fact in facts)
+
+
+_PROSE = re.compile(r"(?!#|\||\s|- |\d+\. |!\[|<|```)\S")
+"""How a line of a paragraph begins."""
 
 
 def _listed(facts: tuple[Fact, ...]) -> str:

@@ -10,6 +10,11 @@ def head_name(layer: int, head: int) -> str:
     return f"L{layer}H{head}"
 
 
+def named(heads: Iterable[tuple[int, int]]) -> tuple[str, ...]:
+    """The names of several heads."""
+    return tuple(head_name(*one) for one in heads)
+
+
 def neuron_name(layer: int, neuron: int) -> str:
     """`L1N20`: how a neuron is written everywhere."""
     return f"L{layer}N{neuron}"
@@ -17,4 +22,4 @@ def neuron_name(layer: int, neuron: int) -> str:
 
 def head_names(heads: Iterable[tuple[int, int]]) -> str:
     """Several heads, for a sentence."""
-    return ", ".join(head_name(*one) for one in heads)
+    return ", ".join(named(heads))

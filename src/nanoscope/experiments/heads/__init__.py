@@ -7,7 +7,6 @@ explains most of it, and judged by its weights and by what is lost without it. P
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.heads import figures
 from nanoscope.experiments.heads.claims import CLAIMS
-from nanoscope.experiments.heads.judge import judge
 from nanoscope.experiments.heads.measure import QUICK, Params, measure
 from nanoscope.experiments.heads.page import PAGE
 
@@ -15,11 +14,10 @@ EXPERIMENT = Experiment(
     module=__name__,
     page=PAGE,
     question="What does each attention head do?",
-    version=2,
+    version=3,
     params=Params,
     settings={"quick": QUICK},
     measure=measure,
-    old_judge=judge,
     claims=CLAIMS,
     figures={
         "heads_taxonomy": figures.taxonomy,

@@ -1,7 +1,8 @@
-"""Experiment 02, the claims: what would count, written down before any run, and what is to be said under each verdict."""
+"""Experiment 02, the claims: what would count, written down before any run."""
 
+from nanoscope.evidence.claim import Claim
 from nanoscope.evidence.finding import Criterion
-from nanoscope.evidence.old_claim import Claim
+from nanoscope.experiments.heads import judge
 
 _UNTRAINED = "untrained models"
 
@@ -9,148 +10,116 @@ CLAIMS = (
     Claim(
         id="heads.classified",
         sentence="Most heads specialise: they belong to one of the classes.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 0.5),
+        evidence=judge.with_a_class,
         null_is=_UNTRAINED,
         figure="heads_taxonomy",
-        prose={
-            "supported": "**{count} of {n} heads** belong to a class ({strong} strongly): {classes}. Of untrained models' "
-            "heads, {null} do.",
-            "not supported": "{count} of {n} heads belong to a class ({strong} strongly): {classes}. The share lies below "
-            "{threshold} ([{low}, {high}]); of untrained models' heads, {null} belong to one.",
-            "undecided": "{count} of {n} heads belong to a class ({strong} strongly): {classes}. Whether that is most of them "
-            "is not decided ([{low}, {high}]); of untrained models' heads, {null} belong to one.",
-        },
-    ),
-    Claim(
-        id="heads.focus",
-        sentence="Heads are more specialised than in untrained models.",
-        criterion=Criterion(">=", 0.1),
-        null_is=_UNTRAINED,
-        prose={
-            "supported": "On average a head's best class explains **{value}** [{low}, {high}] more of its attention above "
-            "chance than in untrained models ({trained} against {null}); the heads' breadth is {breadth} of uniform "
-            "attention's entropy.",
-            "not supported": "On average a head's best class explains only {value} [{low}, {high}] more of its attention above "
-            "chance than in untrained models ({trained} against {null}); the heads' breadth is {breadth} of uniform "
-            "attention's entropy.",
-            "undecided": "On average a head's best class explains {value} [{low}, {high}] more of its attention above chance "
-            "than in untrained models ({trained} against {null}), which decides nothing at a threshold of {threshold}.",
+        measured="**{count} of {n} heads** belong to a class ({strong} strongly): {classes}. That is a share of {value} "
+        "[{low}, {high}]; of untrained models' heads, {null} belong to one",
+        clauses={
+            "not supported": ", so most heads have no class",
+            "undecided": ", so whether most heads do is undecided",
         },
     ),
     Claim(
         id="heads.previous",
         sentence="There is a previous-token head.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 0.3),
+        evidence=judge.best_previous_token,
         null_is=_UNTRAINED,
-        prose={
-            "supported": "**{head}** attends to the previous token ({value} above uniform [{low}, {high}], p = {p}; on random "
-            "text {random}).",
-            "not supported": "The head that attends most to the previous token, {head}, does so {value} above uniform [{low}, "
-            "{high}] (p = {p}): too little to be called a previous-token head.",
-            "undecided": "The head that attends most to the previous token, {head}, does so {value} above uniform [{low}, "
-            "{high}] (p = {p}), which decides nothing at a threshold of {threshold}.",
-        },
+        measured="**{head}** attends most to the previous token: {value} above uniform [{low}, {high}], p = {p} (on random "
+        "text: {random})",
+        clauses={"not supported": ", too little for a previous-token head"},
     ),
     Claim(
         id="heads.offsets",
         sentence="There is a head that looks a fixed distance of two or more back.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 0.3),
+        evidence=judge.best_offset,
         null_is=_UNTRAINED,
-        prose={
-            "supported": "**{head}** looks a fixed distance back: {cls}, {value} above uniform [{low}, {high}], p = {p}.",
-            "not supported": "No head looks a fixed distance of two or more back: the best is {head}, {cls}, {value} above "
-            "uniform [{low}, {high}] (p = {p}).",
-            "undecided": "Whether a head looks a fixed distance of two or more back is not decided: the best is {head}, {cls}, "
-            "{value} above uniform [{low}, {high}] (p = {p}).",
-        },
+        measured="Of all heads, **{head}** looks most at one fixed distance of two or more: {cls}, {value} above uniform "
+        "[{low}, {high}], p = {p}",
     ),
     Claim(
         id="heads.tokens",
-        sentence="There is a head whose attention follows what the text says, not where it stands.",
+        sentence="There is a head whose attention follows what the text says, not its position.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 0.3),
+        evidence=judge.best_of_text,
         null_is=_UNTRAINED,
-        prose={
-            "supported": "**{head}** attends by what the text says: {cls}, {value} beyond what its own positions would send "
-            "there [{low}, {high}], p = {p}.",
-            "not supported": "No head attends by what the text says: the best is {head}, {cls}, {value} beyond what its own "
-            "positions would send there [{low}, {high}] (p = {p}).",
-            "undecided": "Whether a head attends by what the text says is not decided: the best is {head}, {cls}, {value} "
-            "beyond what its own positions would send there [{low}, {high}] (p = {p}).",
-        },
+        measured="Of all heads, the attention of **{head}** follows the text most: {cls}, {value} more than its attention to "
+        "positions alone would send there [{low}, {high}], p = {p}",
     ),
     Claim(
         id="heads.ablation",
         sentence="The heads of the largest class matter more than others of the same layers.",
+        relation="necessary for",
+        source="intervened",
         criterion=Criterion(">=", 0.02),
+        evidence=judge.cost_of_the_largest_class,
         null_is="as many other heads of the same layers, whatever their class",
         figure="heads_ablation",
-        prose={
-            "supported": "Without the heads of its largest class, {cls} ({heads}), the model loses **{value} nats** per "
-            "character more [{low}, {high}] than without as many others of the same layers, whatever their class ({own} "
-            "against {null}). By class: {each}.",
-            "not supported": "Without the heads of its largest class, {cls} ({heads}), the model loses {value} nats per "
-            "character more [{low}, {high}] than without as many others of the same layers, whatever their class ({own} "
-            "against {null}): less than the {threshold} that would count. By class: {each}.",
-            "undecided": "Whether the heads of the largest class matter more than others is not decided: {why}. By class: "
-            "{each}.",
+        measured="Without the heads of its largest class, {cls} ({heads}), the model loses **{value} nats** per character more "
+        "[{low}, {high}] than without as many others of the same layers ({own} against {null}). By class: {each_class}",
+        clauses={
+            "not supported": "; less than the {threshold} that would count",
+            "undecided": "; {threshold} would count",
         },
     ),
     Claim(
         id="heads.composition",
         sentence="Some heads read what earlier heads wrote, more than heads that cannot.",
+        relation="present",
+        source="attributed",
         criterion=Criterion(">=", 0.05),
+        evidence=judge.composing_pairs,
         null_is="2.5 % of pairs, by chance",
         figure="heads_composition",
-        prose={
-            "supported": "**{value}** [{low}, {high}] of the {n} pairs of an earlier and a later head compose (through "
-            "queries, keys or values) more than 97.5 % of the pairs that cannot; most: {most} (randomly oriented heads: "
-            "{random}). Pairs share heads, so the interval is too narrow.",
-            "not supported": "Only {value} [{low}, {high}] of the {n} pairs of an earlier and a later head compose (through "
-            "queries, keys or values) more than 97.5 % of the pairs that cannot; most: {most} (randomly oriented heads: "
-            "{random}). Pairs share heads, so the interval is too narrow.",
-            "undecided": "{value} [{low}, {high}] of the {n} pairs of an earlier and a later head compose (through queries, "
-            "keys or values) more than 97.5 % of the pairs that cannot, which decides nothing; most: {most}.",
-        },
+        measured="**{value}** [{low}, {high}] of the {n} pairs of an earlier and a later head compose (through queries, keys "
+        "or values) more than 97.5 % of the pairs that cannot; most: {most} (randomly oriented heads: {random}). Pairs share "
+        "heads, so the interval is too narrow",
+        clauses={"not supported": "; {threshold} would count", "undecided": "; {threshold} would count"},
     ),
     Claim(
         id="heads.categoriser",
         sentence="The categoriser names planted heads right from a strength of 0.6 on.",
+        relation="equal",
+        source="observed",
         criterion=Criterion(">=", 0.9),
+        evidence=judge.planted_heads_named,
         null_is="one class of all",
         figure="heads_planted",
-        prose={
-            "supported": "Of {n} planted heads of all classes, with 0.6 of their attention or more where the class says, "
-            "**{value}** [{low}, {high}] get their own class. By strength: {course}.",
-            "not supported": "Of {n} planted heads of all classes, with 0.6 of their attention or more where the class says, "
-            "only {value} [{low}, {high}] get their own class. By strength: {course}.",
-            "undecided": "Of {n} planted heads of all classes, with 0.6 of their attention or more where the class says, "
-            "{value} [{low}, {high}] get their own class. By strength: {course}.",
-        },
+        measured="Of {n} planted heads of all classes, with 0.6 of their attention or more where the class says, **{value}** "
+        '[{low}, {high}] get their own class. By strength: {course|each("{:g}: {:.0%}")}',
+        clauses={"not supported": "; {threshold} would count", "undecided": "; {threshold} would count"},
     ),
     Claim(
         id="heads.cost",
         sentence="It costs less than a second per layer to judge the patterns of a layer.",
+        relation="equal",
+        source="observed",
         criterion=Criterion("<=", 1000),
+        evidence=judge.milliseconds_per_layer,
         null_is="nothing",
         kind="timing",
-        prose={
-            "supported": "Extracting and judging the patterns takes {value} ms per layer for {n} tokens.",
-            "not supported": "Extracting and judging the patterns takes {value} ms per layer for {n} tokens: more than the "
-            "{threshold} that were allowed.",
-            "undecided": "What it costs to judge the patterns of a layer was not measured.",
-        },
+        measured="Extracting and judging the patterns takes {value} ms per layer for {n} tokens",
     ),
     Claim(
         id="heads.overhead",
         sentence="A forward pass with it takes no more than three times a plain one.",
+        relation="equal",
+        source="observed",
         criterion=Criterion("<=", 3.0),
+        evidence=judge.forward_with_patterns,
         null_is="a plain forward pass",
         kind="timing",
-        prose={
-            "supported": "A forward pass that keeps every pattern takes {value} times a plain one (median of {n} pairs).",
-            "not supported": "A forward pass that keeps every pattern takes {value} times a plain one (median of {n} pairs): "
-            "more than the {threshold} that were allowed.",
-            "undecided": "What it adds to a forward pass was not measured.",
-        },
+        measured="A forward pass that keeps every pattern takes {value} times a plain one (median of {n} pairs)",
     ),
 )

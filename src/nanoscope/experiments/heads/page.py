@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 
 from nanoscope.evidence.markdown import (
@@ -13,27 +16,14 @@ from nanoscope.evidence.markdown import (
     picture,
     said,
     status,
+    table,
 )
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
-from nanoscope.evidence.wording import number
+from nanoscope.evidence.wording import Fact, fill_file, number
 from nanoscope.experiments.chapters import FINDING_2
 from nanoscope.experiments.pages import Page
 from nanoscope.model.names import head_name
-
-METHOD = """### Methodology
-
-1. **Classes.** Each head's attention is scored in every class: fixed places (the token k back, the current one, the first one),
-   and keys that the text names (an earlier newline, space, punctuation mark or colon, the last space, the start of the
-   current word, the speaker's name, an earlier same character, what followed it). A score of 0 is chance, 1 is all attention.
-2. **Chance** is uniform attention over the same queries; for classes of the second kind also the head's own attention laid
-   over other windows' texts, so that looking at a distance is not taken for reading.
-3. **Names.** A head is called by the class with its largest score, if that is significant over all heads and classes (max-T
-   over permutations) and at least 0.3 (strong: 0.6); else it has no class. Chosen on one half of the windows, reported on
-   the other. Planted heads of every class and strength test the categoriser.
-4. **Weights.** Composition of every earlier with every later head beside pairs that cannot compose; what each head raises after
-   attending to each character (OV), with the embeddings that reach it.
-5. **Causes.** Mean ablation of each class's heads beside as many others of the same layers."""
 
 PICTURES = {
     "model": ("taxonomy", "grid", "cards", "ablation", "composition", "planted"),
@@ -41,58 +31,59 @@ PICTURES = {
     "planted": (),
 }
 TOP = 8
+TEMPLATE = Path(__file__).with_name("page.md.j2")
 
 
 def section(study: Study) -> str:
     """The whole of finding 2."""
-    parts = [
-        "## Finding 2: Attention head specialisation",
-        f"**Status**: {status(study, 'heads', 'classified')}  \n**Notebook**: `experiments/02_attention_patterns.ipynb`",
-        "### Hypothesis\n\nDifferent heads specialise in different patterns: the previous token, positions, what the text "
-        "says.",
-        METHOD,
-        "### Results",
-        *(_model(study, label) for label in study.shown),
-        _interpretation(study),
-    ]
-    return "\n\n".join(part for part in parts if part)
+    main = study.result(study.main, "heads")
+    share = main.finding("heads.classified") if main else None
+    values = {
+        "status": status(study, "heads", "classified"),
+        "models": [_model(study, label) for label in study.shown],
+        "main": study.main,
+        "verdict": share and share.verdict,
+        "over_trainings": share and over_trainings(study, share.id),
+    }
+    return fill_file(TEMPLATE, values)
 
 
-def _model(study: Study, label: str) -> str:
-    """One model's results."""
+def _model(study: Study, label: str) -> dict[str, object]:
+    """What the template says of one model."""
     result = study.result(label, "heads")
     if result is None:
-        return not_measured(study, label, "heads")
-    texts = {
-        "The heads": said(result, "classified", "focus"),
-        "Classes": f"{said(result, 'previous', 'offsets', 'tokens')} {_properties(result)}",
-        "Weights": f"{said(result, 'composition')} {_writes(result)}",
-        "Causes": said(result, "ablation"),
-        "The categoriser": said(result, "categoriser"),
+        return {"instead": not_measured(study, label, "heads")}
+    return {
+        "heading": heading(study, label),
+        "said": partial(said, result),
+        "evidence": f"([evidence]({link(result)}))",
+        "properties": _properties(result),
+        "characters": _characters(result),
+        "clearest": _clearest(result),
+        "pictures": [picture(study, label, f"heads_{name}") for name in PICTURES[study.role(label)]],
+        "claims": evidence_table(result),
     }
-    paragraphs = [f"**{name}.** {text} ([evidence]({link(result)}))" for name, text in texts.items()]
-    pictures = [picture(study, label, f"heads_{name}") for name in PICTURES[study.role(label)]]
-    return "\n\n".join([heading(study, label), *paragraphs, _table(result), *pictures, evidence_table(result)])
 
 
-def _properties(result: Result) -> str:
+def _properties(result: Result) -> dict[str, Fact]:
     """The most positional head and the broadest, and whether the first token is a sink."""
     positional, breadth = result["positional"].values, result["breadth"].values
-    untrained = result["untrained_positional"].values
-    most, widest = (np.unravel_index(values.argmax(), values.shape) for values in (positional, breadth))
-    first = result["scores_report"].sel(cls="first token").values
-    sink = np.unravel_index(first.argmax(), first.shape)
-    value = float(result["first_value"].values[sink])
-    return (
-        f"Position alone explains most of {_name(most)}'s scores ({number(positional[most])} of their variance; untrained "
-        f"models: {number(untrained.min())} to {number(untrained.max())}). {_name(widest)} is the broadest "
-        f"({number(breadth[widest])} of uniform attention's entropy). The first token gets most from {_name(sink)} "
-        f"({number(first[sink])} above uniform); what that head would write for it is {number(value)} times as large as for "
-        "the average token."
-    )
+    untrained, first = result["untrained_positional"].values, result["scores_report"].sel(cls="first token").values
+    most, widest, sink = (np.unravel_index(values.argmax(), values.shape) for values in (positional, breadth, first))
+    return {
+        "positional": _name(most),
+        "variance": float(positional[most]),
+        "untrained_least": float(untrained.min()),
+        "untrained_most": float(untrained.max()),
+        "broadest": _name(widest),
+        "breadth": float(breadth[widest]),
+        "sink": _name(sink),
+        "sink_score": float(first[sink]),
+        "sink_value": float(result["first_value"].values[sink]),
+    }
 
 
-def _writes(result: Result) -> str:
+def _characters(result: Result) -> list[str]:
     """What the clearest heads look at and raise most, character by character, by their weights."""
     symbols = [_spoken(str(symbol)) for symbol in result["symbols"].labels("symbol")]
     parts = []
@@ -105,10 +96,10 @@ def _writes(result: Result) -> str:
                 f"{head_name(layer, head)} looks most from {symbols[int(query)]} at {symbols[int(key)]}, and raises "
                 f"{symbols[int(target)]} after attending to {symbols[int(source)]} ({logits:+.2f} logits)"
             )
-    return f"Character by character, by the weights: {'; '.join(parts)}." if parts else ""
+    return parts
 
 
-def _table(result: Result) -> str:
+def _clearest(result: Result) -> str:
     """The heads with the clearest classes, and what comes second."""
     classes = [str(name) for name in result["scores_report"].labels("cls")]
     report, p, copying = result["scores_report"].values, result["p"].values, result["copying"].values
@@ -118,13 +109,11 @@ def _table(result: Result) -> str:
         label = int(result["label"].values[layer, head])
         own = label if label >= 0 else int(order[0])
         second = next(int(i) for i in order if i != own)
-        rows.append(
-            f"| {head_name(layer, head)} | {classes[own] if label >= 0 else 'none'} | {number(report[own, layer, head])} | "
-            f"{number(float(p[own, layer, head]))} | {classes[second]} {number(report[second, layer, head])} | "
-            f"{number(float(copying[layer, head]))} |"
-        )
-    head = "| head | class | above chance | p over all heads, classes | next | OV copies (-1 to 1) |\n|---|---|---|---|---|---|"
-    return head + "\n" + "\n".join(rows)
+        scores = (report[own, layer, head], p[own, layer, head], report[second, layer, head], copying[layer, head])
+        above, chance, after, copies = (number(float(score)) for score in scores)
+        name = classes[own] if label >= 0 else "none"
+        rows.append((head_name(layer, head), name, above, chance, f"{classes[second]} {after}", copies))
+    return table(("head", "class", "above chance", "p over all heads, classes", "next", "OV copies (-1 to 1)"), rows)
 
 
 def _shown(result: Result) -> list[tuple[int, int]]:
@@ -134,27 +123,6 @@ def _shown(result: Result) -> list[tuple[int, int]]:
     clear = np.where(label >= 0, 10 + own, report.max(axis=0))
     order = np.argsort(-clear, axis=None, kind="stable")
     return [(int(i // label.shape[1]), int(i % label.shape[1])) for i in order]
-
-
-def _interpretation(study: Study) -> str:
-    result = study.result(study.main, "heads")
-    if result is None:
-        return ""
-    share = result.finding("heads.classified")
-    sentence = {
-        "supported": f"Most heads of {study.main} specialise in one of the classes.",
-        "not supported": f"Most heads of {study.main} belong to none of the classes: what they attend to is broader than these "
-        "names, or follows something that they do not name.",
-        "undecided": f"Whether most heads of {study.main} specialise is not decided.",
-    }[share.verdict]
-    seeds = f"That most heads have a class is {share.verdict}{over_trainings(study, share.id)}."
-    return (
-        f"### Interpretation\n\n{sentence} {seeds} A name describes where attention goes on this text, no more: what a head "
-        "is for "
-        "is a matter of ablation and patching, and heads do several things at once. The same instrument names planted heads as "
-        "the last paragraph of each model says.\n\n### Implications for AI safety\n\nSmall. Names of heads are a map, not an "
-        "explanation; that a share of heads has none, at a stated criterion, is worth as much as the names."
-    )
 
 
 def _name(at: tuple) -> str:

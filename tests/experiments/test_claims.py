@@ -1,0 +1,69 @@
+"""Claims as they are declared: one entry each, causal only where something was changed, worded under every verdict."""
+
+import math
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from nanoscope.evidence.claim import CAUSAL, Claim
+from nanoscope.evidence.finding import Criterion, Evidence
+from nanoscope.evidence.result import Result, load_result
+from nanoscope.experiments import EXPERIMENTS, open_experiment
+
+PUBLISHED = Path(__file__).parents[2] / "results" / "results"
+CAUSES = re.compile(
+    r"\b(depends? on|needs?|necessary|sufficient|enough to|matters? more|restores?|destroys?|causes?|because of)\b"
+)
+CLAIMS = [claim for name in EXPERIMENTS for claim in open_experiment(name).claims if isinstance(claim, Claim)]
+
+
+@cache
+def _whole(experiment: str) -> tuple[Result, ...]:
+    """The published results of an experiment whose arrays are all there."""
+    stored = [load_result(path.parent) for path in sorted(PUBLISHED.glob(f"{experiment}-*/result.json"))]
+    return tuple(result for result in stored if not result.provenance.get("left_out"))
+
+
+def _ends(criterion: Criterion) -> dict[str, tuple[float, float]]:
+    """An interval of each verdict."""
+    inside, outside = {">=": (1.0, -1.0), "<=": (-1.0, 1.0), "within": (0.0, 2.0)}[criterion.op]
+    step = max(1.0, criterion.margin)
+    ends = {"supported": inside, "not supported": outside}
+    found = {verdict: (criterion.threshold + step * by,) * 2 for verdict, by in ends.items()}
+    low, high = sorted((found["supported"][0], found["not supported"][0]))
+    return {**found, "undecided": (low, high)}
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_a_causal_sentence_takes_an_intervention(claim: Claim) -> None:
+    if claim.relation in CAUSAL or CAUSES.search(claim.sentence):
+        assert (claim.relation in CAUSAL, claim.source) == (True, "intervened"), claim.sentence
+
+
+@pytest.mark.skipif(not PUBLISHED.exists(), reason="no study is published in results/ yet")
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_every_verdict_of_every_claim_has_its_own_sentence(claim: Claim) -> None:
+    """On what was really measured, with the interval moved to where each verdict is: all facts are there."""
+    results = _whole(claim.id.split(".")[0])
+    measured = [evidence for result in results if not (evidence := claim.evidence(result.sweeps)).why]
+    assert measured, "no published result has what this claim is judged by"
+    for evidence in measured:
+        moved = {
+            verdict: claim.found(replace(evidence, interval=ends)) for verdict, ends in _ends(claim.criterion).items()
+        }
+        assert {verdict: finding.verdict for verdict, finding in moved.items()} == {
+            verdict: verdict for verdict in moved
+        }
+        texts = [finding.text for finding in moved.values()]
+        assert len(set(texts)) == 3
+        assert not any(re.search(r"[{}]|\bNone\b|undefined", text) for text in texts), texts
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_what_could_not_be_measured_says_why(claim: Claim) -> None:
+    text = claim.found(Evidence.missing("there is one layer", 0, "things")).text
+    assert text == f'Not judged ("{claim.sentence.rstrip(".")}"): there is one layer.'
+    assert math.isnan(claim.found(Evidence.missing("there is one layer", 0, "things")).evidence.value)
