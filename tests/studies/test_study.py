@@ -21,7 +21,7 @@ sys.path.append(str(TOYS))
 
 import toy_study
 
-from nanoscope import experiments, files
+from nanoscope import experiments, files, report
 from nanoscope.errors import NanoscopeError
 from nanoscope.studies import engines, plan, progress, stages
 from nanoscope.studies import run as study
@@ -58,6 +58,19 @@ def alone(toys: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert all(line.seconds_left == 0 for line in told[-1].lines)
     assert {line.kind for status in told for line in status.lines if line.running} == set(plan.KINDS)
     return folder
+
+
+def test_a_new_experiment_is_in_the_report_without_a_change_of_the_report(alone: Path, tmp_path: Path) -> None:
+    """A folder and a name in the table: its section, its claims and its verdicts appear."""
+    run = Path(shutil.copytree(alone, tmp_path / "run"))
+    page = report.write(run).read_text()
+    section = page.split("### Is a toy's loss small?")[1].split("---\n")[0]
+    assert "The loss at the end of a training, on a few windows." in section
+    claims = json.loads((run / "findings.json").read_text())
+    (found,) = [one for one in claims if one["id"] == "toy_loss.value" and one["model"] == "toy 1"]
+    assert f"{found['text']} ([evidence](results/{found['result']}" in section
+    assert f"**{found['verdict']}**" in section
+    assert "| [toy 2](results/" in section
 
 
 def without(folder: Path, to: Path, *names: str) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from nanoscope.evidence.finding import Finding
@@ -18,7 +19,7 @@ from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import fill_file
 from nanoscope.experiments import open_experiment
 
-FOLDER = Path(__file__).parent
+PLAIN = Path(__file__).with_name("plain_page.md.j2")
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,17 @@ def plain_page(module: str, chapter: Chapter, needs: str) -> Page:
 
     `module` is the experiment's `__name__`; `needs` says what it takes, where nothing was measured.
     """
-    return Page(chapter, partial(_plain_section, module.rpartition(".")[2], needs))
+    return Page(chapter, partial(_plain_section, module, needs))
 
 
-def _plain_section(experiment: str, needs: str, study: Study) -> str:
-    title, method = (FOLDER / experiment / "method.md").read_text(encoding="utf-8").split("\n\n", 1)
+def _plain_section(module: str, needs: str, study: Study) -> str:
+    experiment, folder = module.rpartition(".")[2], Path(str(import_module(module).__file__)).parent
+    title, method = (folder / "method.md").read_text(encoding="utf-8").split("\n\n", 1)
     compares = bool(open_experiment(experiment).reads)
     command = "nanoscope study shakespeare-cpu" if compares else f"nanoscope run {experiment} CHECKPOINT"
     found = [_answer(study, result) for result in answers(study, experiment)]
     words = {"title": title, "method": " ".join(method.split()), "needs": needs, "command": command}
-    return fill_file(FOLDER / "plain_page.md.j2", {**words, "answers": found})
+    return fill_file(PLAIN, {**words, "answers": found})
 
 
 def _answer(study: Study, result: Result) -> dict[str, object]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nanoscope import experiments
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.claim import Claim
 from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.old_claim import Claim as OldClaim
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
-from nanoscope.experiments import EXPERIMENTS, open_experiment
+from nanoscope.experiments import open_experiment
 
 
 def in_todays_words(study: Study) -> Study:
@@ -20,7 +21,7 @@ def in_todays_words(study: Study) -> Study:
 
 def reworded(result: Result) -> Result:
     """The same numbers and verdicts. A result of another version keeps its words, and says so in its `note`."""
-    if result.experiment not in EXPERIMENTS:
+    if result.experiment not in experiments.EXPERIMENTS:
         return replace(result, note=f"{result.experiment} is no longer an experiment of this program")
     experiment = open_experiment(result.experiment)
     if (version := result.identity["version"]) != experiment.version:

@@ -8,11 +8,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from nanoscope import files
+from nanoscope import experiments, files
 from nanoscope.evidence.finding import published
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study, drawn, read_study
-from nanoscope.experiments import EXPERIMENTS, open_experiment
+from nanoscope.experiments import open_experiment
 from nanoscope.experiments.pages import Chapter
 from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.plots.quality import checklist
@@ -43,7 +43,7 @@ def render(study: Study, quality: methods.Quality) -> str:
 
 def chapters(study: Study) -> list[str]:
     """The sections of all experiments that have one, in their order, each chapter's together."""
-    pages = {name: page for name in EXPERIMENTS if (page := open_experiment(name).page) is not None}
+    pages = {name: page for name in experiments.EXPERIMENTS if (page := open_experiment(name).page) is not None}
     found: dict[Chapter, list[str]] = {}
     for name, page in pages.items():
         found.setdefault(page.chapter, []).append(name)

@@ -8,6 +8,7 @@ import toy_study
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments.experiment import Experiment, Subject, Sweeps
+from nanoscope.experiments.pages import Chapter, plain_page
 from nanoscope.training.evaluate import consecutive_windows, evaluate
 
 
@@ -36,4 +37,5 @@ EXPERIMENT = Experiment(
     measure,
     toy_study.claims("toy_loss"),
     {},
+    page=plain_page(__name__, Chapter("A toy"), needs="a toy"),
 )
