@@ -47,6 +47,8 @@ class Patch:
     method: Literal["exact", "attribution", "screened"] = "exact"
     """screened: attribution for all cells, and the share with the largest estimates exactly."""
     share: float = 0.1
+    verify: int = 0
+    """Cells of each direction, evenly spaced, that are also run in full; an error where one differs."""
     plan: bool = False
     """Only say what the sweep would cost."""
     budget: float | None = None
@@ -123,11 +125,22 @@ def _found(command: Patch, model: GPT, task: Task, cells: Grid, budget: int | No
             shown.update(bar, completed=done, total=total)
 
         if command.method == "exact":
-            found = patching.exact(model, task, metrics.logit_diff, cells, budget=budget, progress=show)
+            found = patching.exact(
+                model, task, metrics.logit_diff, cells, budget=budget, progress=show, verify=command.verify
+            )
         elif command.method == "screened":
             found = patching.screened(
-                model, task, metrics.logit_diff, cells, share=command.share, budget=budget, progress=show
+                model,
+                task,
+                metrics.logit_diff,
+                cells,
+                share=command.share,
+                budget=budget,
+                progress=show,
+                verify=command.verify,
             )
+        elif command.verify:
+            raise NanoscopeError("an estimate cannot be verified; take --method screened or exact with --verify")
         else:
             found = patching.attributed(model, task, metrics.logit_diff, cells)
     if found.difference == 0:

@@ -211,12 +211,14 @@ def exact(
     directions: Sequence[Direction] = DIRECTIONS,
     budget: int | None = None,
     progress: Progress = SILENT,
+    verify: int = 0,
 ) -> Patched:
     """Every cell exactly, by the replay engine; the plans are in the result.
 
     `by` makes each edit from the other run's activations: `patch`, `mean`, `lambda site, _: zero(site)`, ...
-    `budget`: bytes of activations at once; `progress(done, total)`: cells so far. Raises NanoscopeError for sites that
-    the model does not have, and for a budget in which no cell fits.
+    `budget`: bytes of activations at once; `progress(done, total)`: cells so far; `verify`: how many cells of each
+    direction are run in full as well. Raises NanoscopeError for sites that the model does not have, a budget in which no
+    cell fits, and a verified cell that differs.
     """
     sides = [_Side(model, task, cells, by, direction) for direction in directions]
     total, measure = len(cells.cells) * len(sides), _measure(task, metric)
@@ -224,7 +226,7 @@ def exact(
     found = [
         replay(
             model, side.tokens, side.edits(runs), task.positions, measure, budget=budget, base=side.base(runs),
-            progress=lambda done, _, n=n: progress(n * len(cells.cells) + done, total),
+            progress=lambda done, _, n=n: progress(n * len(cells.cells) + done, total), verify=verify,
         )
         for n, side in enumerate(sides)
     ]  # fmt: skip
@@ -265,6 +267,7 @@ def screened(
     directions: Sequence[Direction] = DIRECTIONS,
     budget: int | None = None,
     progress: Progress = SILENT,
+    verify: int = 0,
 ) -> Patched:
     """The share of cells with the largest estimated effects exactly, the others as estimated; `is_exact` says which."""
     if not 0 < share <= 1:
@@ -282,6 +285,7 @@ def screened(
         found = replay(
             model, side.tokens, [edits[cell] for cell in largest], task.positions, measure, budget=budget,
             base=side.base(runs), progress=lambda done, _, n=n: progress(n * count + done, count * len(directions)),
+            verify=verify,
         )  # fmt: skip
         mixed[n, largest], chosen[n, largest] = found.values.numpy(), True
         plans.append(found.plan)

@@ -25,6 +25,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.replay.changes import Cell
 from nanoscope.interventions.replay.execute import Ground, make_ground, replay_rows
 from nanoscope.interventions.replay.plan import Pack, Plan, make_plan
+from nanoscope.interventions.replay.verify import verify as verify_cells
 from nanoscope.interventions.run import Run, check_site, run
 from nanoscope.model.gpt import GPT
 from nanoscope.tasks.metrics import read_at
@@ -57,14 +58,16 @@ def replay(
     budget: int | None = None,
     progress: Progress = lambda done, total: None,
     base: Run | None = None,
+    verify: int = 0,
 ) -> Replay:
     """The metric of every cell, per example, exactly: what `run(model, tokens, cell)` would give, in double precision.
 
     `positions` are where the logits are read, and `measure` makes one value of an example's reads. It is given all the
     examples in order, of one cell after another, so its first axis is a multiple of their number.
     `budget` bounds the activations' memory, in bytes (a quarter of what is free). `progress(done, total)` counts cells.
-    `base` is a run from `base_run`, where one is at hand.
-    Raises NanoscopeError for a site that the model does not have, or a budget in which no cell fits.
+    `base` is a run from `base_run`, where one is at hand. `verify` of the cells, evenly spaced, are run in full as well.
+    Raises NanoscopeError for a site that the model does not have, a budget in which no cell fits, and a verified cell
+    that differs (see `verify.tolerance`).
     """
     base = base_run(model, tokens, _named(cells)) if base is None else base
     planned = plan(model, tokens, cells, positions, budget=budget, base=base)
@@ -80,6 +83,7 @@ def replay(
             values[torch.from_numpy(pack.cells)] = found.unflatten(0, (len(pack.cells), -1))
             done += len(pack.cells)
             progress(done, len(cells))
+    verify_cells(model, tokens, cells, positions, measure, values, verify)
     return Replay(values.clone(), unedited.clone(), planned)
 
 
