@@ -13,7 +13,7 @@ from nanoscope.cli.console import CONSOLE, bars, chosen_device, say, thread_coun
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
-    from nanoscope.analysis.causal.patching import Grid, Patched
+    from nanoscope.analysis.causal.patching import Grid, PatchingResult
     from nanoscope.model.gpt import GPT
     from nanoscope.tasks.task import Task
 
@@ -114,7 +114,7 @@ def _grid(command: Patch, model: GPT, task: Task) -> Grid:
     }[command.sweep]()
 
 
-def _found(command: Patch, model: GPT, task: Task, cells: Grid, budget: int | None) -> Patched:
+def _found(command: Patch, model: GPT, task: Task, cells: Grid, budget: int | None) -> PatchingResult:
     from nanoscope.analysis.causal import patching
     from nanoscope.tasks import metrics
 
@@ -148,7 +148,7 @@ def _found(command: Patch, model: GPT, task: Task, cells: Grid, budget: int | No
     return found
 
 
-def _print(found: Patched) -> None:
+def _print(found: PatchingResult) -> None:
     say(
         f"logit of the answer above the wrong one: clean {found.clean.mean():.3f}, corrupt {found.corrupt.mean():.3f} "
         f"({found.arithmetic})"

@@ -1,5 +1,7 @@
 """Verification of a sweep: sound ones pass in every arithmetic, and whatever is broken is named."""
 
+from itertools import count
+
 import pytest
 import torch
 from conftest import random_model, random_tokens
@@ -7,7 +9,8 @@ from conftest import random_model, random_tokens
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions import replay as engine
 from nanoscope.interventions.edits import Edit, patch, zero
-from nanoscope.interventions.replay import replay
+from nanoscope.interventions.replay import Cell, replay
+from nanoscope.interventions.replay.cells import as_cell
 from nanoscope.interventions.replay.verify import tolerance
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
@@ -44,9 +47,12 @@ def test_half_precision_is_verified_with_its_own_tolerance() -> None:
 def test_a_value_in_the_wrong_cell_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two cells' rows exchanged: every value is a right one, of another cell."""
     honest = engine.replay_rows
-    monkeypatch.setattr(
-        engine, "replay_rows", lambda ground, cells, rows, logits: honest(ground, cells[::-1], rows, logits)
-    )
+
+    def exchanged(context, edits, rows, logits) -> None:
+        honest(context, edits, rows, logits)
+        logits.copy_(logits.flip(0))
+
+    monkeypatch.setattr(engine, "replay_rows", exchanged)
     model = random_model()
     with pytest.raises(
         NanoscopeError, match=r"cell 0 \(L0H0\.z\) is not what a full forward gives: they differ by up to"
@@ -62,7 +68,7 @@ def test_only_the_chosen_cells_are_run_in_full(monkeypatch: pytest.MonkeyPatch) 
     spoiled = engine.make_plan
 
     def planned_without_the_middle(model, base, cells, positions, budget):
-        return spoiled(model, base, [*cells[:3], [], *cells[4:]], positions, budget)
+        return spoiled(model, base, [*cells[:3], as_cell([]), *cells[4:]], positions, budget)
 
     monkeypatch.setattr(engine, "make_plan", planned_without_the_middle)
     replay(model, tokens, cells, POSITIONS, _measure, verify=2)
@@ -70,11 +76,22 @@ def test_only_the_chosen_cells_are_run_in_full(monkeypatch: pytest.MonkeyPatch) 
         replay(model, tokens, cells, POSITIONS, _measure, verify=3)
 
 
+def test_a_cell_that_makes_other_values_at_every_call_is_found() -> None:
+    """Planned with one value, replayed with another, and verified with a third."""
+    model, calls = random_model(), count()
+
+    def make() -> list[Edit]:
+        return [Edit(Site("z", 1), torch.full((), float(next(calls))))]
+
+    with pytest.raises(NanoscopeError, match=r"cell 0 \(L1\.z\)"):
+        replay(model, random_tokens(model), [Cell((Site("z", 1),), make)], POSITIONS, _measure, verify=1)
+
+
 def test_a_replay_that_gives_no_number_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = engine.replay_rows
 
-    def spoiled(ground, cells, rows, logits) -> None:
-        honest(ground, cells, rows, logits)
+    def spoiled(context, edits, rows, logits) -> None:
+        honest(context, edits, rows, logits)
         logits[-1] = float("nan")
 
     monkeypatch.setattr(engine, "replay_rows", spoiled)

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.interventions.edits import Edit
+from nanoscope.interventions.replay.cells import Cell, made
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.model.precision import arithmetic_of
@@ -22,7 +22,7 @@ TF32_STEP = 2.0**-10
 def verify(
     model: GPT,
     tokens: Int[Tensor, "example pos"],
-    cells: Sequence[Sequence[Edit]],
+    cells: Sequence[Cell],
     positions: Int[Tensor, "example read"],
     measure: Callable[[Float[Tensor, "row read vocab"]], Float[Tensor, "row"]],
     values: Float[Tensor, "cell example"],
@@ -35,10 +35,10 @@ def verify(
     limit = tolerance(model) * float(values.abs().nan_to_num().max()) if len(cells) else 0.0
     for number in np.unique(np.linspace(0, len(cells) - 1, min(many, len(cells))).astype(int)).tolist():
         with torch.inference_mode():
-            full = measure(read_at(run(model, tokens, cells[number]).logits, positions)).double().cpu()
+            full = measure(read_at(run(model, tokens, made(cells[number])).logits, positions)).double().cpu()
         difference = float((full - values[number]).abs().max())
         if not (difference <= limit or torch.equal(full, values[number])):
-            sites = ", ".join(str(edit.site) for edit in cells[number])
+            sites = ", ".join(map(str, cells[number].sites))
             raise NanoscopeError(
                 f"cell {number} ({sites or 'no edits'}) is not what a full forward gives: they differ by up to "
                 f"{difference:.3g}, where rounding explains {limit:.3g}; do not use this sweep, and report it"
