@@ -28,8 +28,12 @@ from nanoscope.model.gpt import GPT
 SHARE_OF_FREE_MEMORY = 0.25
 USEFUL_TOKENS_ON_CPU = 4096
 """More tokens at once make no matrix product faster, and leave the processor's cache (benchmarks/README.md)."""
-STREAMS_PER_TOKEN, NEURONS_PER_TOKEN = 14, 2
-"""Floats that a token needs at the worst moment, in units of d_model and of d_mlp; a benchmark measures the whole."""
+USEFUL_LOGITS_ON_CPU = 22 * USEFUL_TOKENS_ON_CPU
+"""Likewise of the logits of a pack, in units of d_model."""
+STREAMS_IN_ATTENTION, STREAMS_IN_MLP = 10, 6
+"""Activations of width d_model that a token needs at the worst moment of either part; a test measures the whole."""
+NEURON_COPIES, SCORE_COPIES = 3, 3
+"""Of edited neurons (before and after the activation function, and what is written), and of materialised scores."""
 COPIES_OF_LOGITS = 4
 """The logits themselves, and what a metric makes of them (log-probabilities, probabilities)."""
 MASKS_AT_ONCE = 1 << 18
@@ -92,7 +96,9 @@ def make_plan(model: GPT, base: Cache, cells: Sequence[Cell], positions: np.ndar
     parts = tuple(edited_sites(cell, base) for cell in cells)
     own = np.array([cell.own_bytes for cell in cells], dtype=np.int64)
     costs = _costs(model.config, parts, read_mask(positions, length))
-    sizes = _Sizes.of(model, positions.size, budget, _Row(int(costs.tokens.max(initial=1)), int(own.max(initial=0))))
+    token = bytes_per_token(model, length, {site.site.name for cell in parts for site in cell})
+    largest = _Row(int(costs.tokens.max(initial=1)), int(own.max(initial=0)))
+    sizes = _Sizes.of(model, token, positions.size, budget, largest)
     packs, held = _pack(costs, own, sizes)
     return ReplayPlan(
         packs=packs,
@@ -119,9 +125,14 @@ def default_budget(model: GPT) -> int:
     return int(SHARE_OF_FREE_MEMORY * free)
 
 
-def bytes_per_token(config: GPTConfig, item: int) -> int:
-    """Memory that one token of a pack takes at the worst moment."""
-    return item * (STREAMS_PER_TOKEN * config.n_embd + NEURONS_PER_TOKEN * _neurons(config))
+def bytes_per_token(model: GPT, length: int, edited: set[str]) -> int:
+    """Memory that one token of a pack takes at the worst moment, when these activations of texts so long are edited."""
+    config, neurons = model.config, _neurons(model.config)
+    materialised = model.device.type != "cpu" or edited & {"scores", "pattern"}
+    scores = SCORE_COPIES * config.n_head * length if materialised else 0
+    edited_neurons = NEURON_COPIES * neurons if edited & {"pre", "post"} else 0
+    attention, mlp = STREAMS_IN_ATTENTION * config.n_embd + scores, STREAMS_IN_MLP * config.n_embd + edited_neurons
+    return model.wte.weight.element_size() * (max(attention, mlp) + neurons)
 
 
 def forward_flops(config: GPTConfig, length: int) -> int:
@@ -194,10 +205,9 @@ class _Sizes:
     useful_logits: float
 
     @staticmethod
-    def of(model: GPT, reads: int, budget: int, largest: _Row) -> _Sizes:
+    def of(model: GPT, token: int, reads: int, budget: int, largest: _Row) -> _Sizes:
         """NanoscopeError where not even one row fits the budget."""
         item = model.wte.weight.element_size()
-        token = bytes_per_token(model.config, item)
         logits = COPIES_OF_LOGITS * reads * model.config.vocab_size * item
         fixed = logits + largest.own
         if budget < token * largest.tokens + fixed:
@@ -207,7 +217,8 @@ class _Sizes:
             )
         most, on_cpu = (budget - fixed) // token, model.device.type == "cpu"
         useful = max(USEFUL_TOKENS_ON_CPU, largest.tokens) if on_cpu else most
-        return _Sizes(token, logits, min(most, useful), budget, USEFUL_TOKENS_ON_CPU * token if on_cpu else budget)
+        useful_logits = USEFUL_LOGITS_ON_CPU * item * model.config.n_embd if on_cpu else budget
+        return _Sizes(token, logits, min(most, useful), budget, useful_logits)
 
     def bytes(self, tokens: int, cells: int, own: int) -> int:
         """Memory of a pack: of its largest part's tokens, of all its cells' logits, and of its edits' own tensors."""
