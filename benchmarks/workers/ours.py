@@ -29,7 +29,7 @@ from nanoscope.training.recipe import Recipe
 from protocol import Case, Cell, Measured, Run, Subject, repeated, serve, steps, window
 
 
-def swept(model: GPT, task: Task, case: Case) -> patching.Patched:
+def swept(model: GPT, task: Task, case: Case) -> patching.PatchingResult:
     """The one call that a user would make."""
     grid = {
         "resid": lambda: patching.grid(model, task, "resid_pre", "layer", "pos"),
@@ -93,15 +93,15 @@ def load(case: Case, subject: Subject) -> Run:
     return sweep
 
 
-def on_all_cells(patched: patching.Patched, case: Case) -> np.ndarray:
+def on_all_cells(patched: patching.PatchingResult, case: Case) -> np.ndarray:
     """The values `[cell, example]` on all of the case's cells: outside the sweep's grid, the corrupt run's."""
-    sweep: Sweep = patched.patched.sel(direction="denoise")
+    sweep: Sweep = patched.metric.sel(direction="denoise")
     full = np.broadcast_to(patched.corrupt, (*case.axes, case.batch)).copy()
     full[np.ix_(*(np.asarray(sweep.labels(dim)) for dim in sweep.dims[:-1]))] = sweep.values
     return full.reshape(-1, case.batch)
 
 
-def described(patched: patching.Patched) -> dict[str, float]:
+def described(patched: patching.PatchingResult) -> dict[str, float]:
     """What the plan said."""
     plan = patched.plans[0]
     return {name: getattr(plan, name) for name in ("cells", "needed_flops", "plain_flops", "peak_bytes")}

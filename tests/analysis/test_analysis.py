@@ -230,7 +230,7 @@ def test_sweeps_equal_one_run_per_cell(variant: GPT) -> None:
     with torch.no_grad():
         logits = variant(task.corrupt, Swap())
     expected = (logits[:, 9, 3] - logits[:, 9, 5]).numpy()
-    assert swept.patched.sel(direction="denoise", layer=2, head=1).values == pytest.approx(expected, rel=1e-5)
+    assert swept.metric.sel(direction="denoise", layer=2, head=1).values == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_sweep_over_the_residual_stream_ends_in_certainties() -> None:
@@ -268,7 +268,7 @@ def test_a_sweep_of_equal_cells_is_uninformative_however_large_the_difference() 
     varied[0, 1] = corrupt
     for values, informative in ((equal, False), (varied, True)):
         sweep = Sweep(values, ("direction", "layer", "example"), "metric")
-        assert patching.Patched(clean, corrupt, sweep).informative == informative
+        assert patching.PatchingResult(clean, corrupt, sweep).informative == informative
 
 
 # ---- lens, attribution, ablation, behaviour ------------------------------------------------------------------------

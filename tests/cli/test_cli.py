@@ -357,6 +357,16 @@ def test_a_plan_alone_runs_nothing(call: Call, trained: Path, tmp_path: Path) ->
     assert not (tmp_path / "p.png").exists()
 
 
+@pytest.mark.parametrize("method", ["exact", "screened"])
+def test_patching_is_verified_by_full_forwards(
+    call: Call, trained: Path, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--method", method, "--share", 0.5, "--verify", 2)
+    assert patched(call, trained, tmp_path, *options)[0] == 0
+    monkeypatch.setattr("nanoscope.interventions.replay.replay_rows", lambda *_: None)
+    assert "is not what a full forward gives" in assert_one_line(patched(call, trained, tmp_path, *options))
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -367,6 +377,7 @@ def test_a_plan_alone_runs_nothing(call: Call, trained: Path, tmp_path: Path) ->
         (["--precision", "tf32", "--device", "cpu"], "tf32 exists on GPUs only"),
         (["--answer", "a", "--wrong", "a"], "both 'a'"),
         (["--device", "cuda"], "no device cuda"),
+        (["--method", "attribution", "--verify", 2], "an estimate cannot be verified"),
     ],
 )
 def test_patching_that_cannot_be_meant(

@@ -28,8 +28,8 @@ def test_half_precision_is_a_copy_and_is_recorded() -> None:
     assert model.wte.weight.dtype == torch.float32
     full = patching.exact(model, _task(model), metrics.logit_diff, patching.heads(model, _task(model)))
     assert full.arithmetic == "cpu float32"
-    scale = np.abs(full.patched.values).max()
-    error = np.abs(found.patched.values - full.patched.values).max() / scale
+    scale = np.abs(full.metric.values).max()
+    error = np.abs(found.metric.values - full.metric.values).max() / scale
     assert 0 < error < 0.05
 
 
@@ -37,7 +37,7 @@ def test_a_replay_in_half_precision_is_a_forward_in_half_precision() -> None:
     model, task = random_model(bias=True), _task(random_model())
     with in_precision(model, "bfloat16") as half:
         cells = patching.residual_stream(half, task)
-        found = patching.exact(half, task, metrics.logit_diff, cells, directions=["denoise"]).patched.values[0]
+        found = patching.exact(half, task, metrics.logit_diff, cells, directions=["denoise"]).metric.values[0]
         source = run(half, task.clean, keep=cells.names).cache
         edits = [[patch(site, source) for site in cell] for cell in cells.cells]
         slow = [metrics.logit_diff(metrics.read(run(half, task.corrupt, e).logits, task), task) for e in edits]

@@ -13,7 +13,7 @@ from nanoscope.cli.console import CONSOLE, bars, chosen_device, say, thread_coun
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
-    from nanoscope.analysis.causal.patching import Grid, Patched
+    from nanoscope.analysis.causal.patching import Grid, PatchingResult
     from nanoscope.model.gpt import GPT
     from nanoscope.tasks.task import Task
 
@@ -47,6 +47,8 @@ class Patch:
     method: Literal["exact", "attribution", "screened"] = "exact"
     """screened: attribution for all cells, and the share with the largest estimates exactly."""
     share: float = 0.1
+    verify: int = 0
+    """Cells of each direction, evenly spaced, that are also run in full; an error where one differs."""
     plan: bool = False
     """Only say what the sweep would cost."""
     budget: float | None = None
@@ -112,7 +114,7 @@ def _grid(command: Patch, model: GPT, task: Task) -> Grid:
     }[command.sweep]()
 
 
-def _found(command: Patch, model: GPT, task: Task, cells: Grid, budget: int | None) -> Patched:
+def _found(command: Patch, model: GPT, task: Task, cells: Grid, budget: int | None) -> PatchingResult:
     from nanoscope.analysis.causal import patching
     from nanoscope.tasks import metrics
 
@@ -123,11 +125,22 @@ def _found(command: Patch, model: GPT, task: Task, cells: Grid, budget: int | No
             shown.update(bar, completed=done, total=total)
 
         if command.method == "exact":
-            found = patching.exact(model, task, metrics.logit_diff, cells, budget=budget, progress=show)
+            found = patching.exact(
+                model, task, metrics.logit_diff, cells, budget=budget, progress=show, verify=command.verify
+            )
         elif command.method == "screened":
             found = patching.screened(
-                model, task, metrics.logit_diff, cells, share=command.share, budget=budget, progress=show
+                model,
+                task,
+                metrics.logit_diff,
+                cells,
+                share=command.share,
+                budget=budget,
+                progress=show,
+                verify=command.verify,
             )
+        elif command.verify:
+            raise NanoscopeError("an estimate cannot be verified; take --method screened or exact with --verify")
         else:
             found = patching.attributed(model, task, metrics.logit_diff, cells)
     if found.difference == 0:
@@ -135,7 +148,7 @@ def _found(command: Patch, model: GPT, task: Task, cells: Grid, budget: int | No
     return found
 
 
-def _print(found: Patched) -> None:
+def _print(found: PatchingResult) -> None:
     say(
         f"logit of the answer above the wrong one: clean {found.clean.mean():.3f}, corrupt {found.corrupt.mean():.3f} "
         f"({found.arithmetic})"

@@ -174,14 +174,17 @@ def mlp_out(post: Float[Tensor, "*any neuron"], mlp: MLP) -> Float[Tensor, "*any
 
 
 def mlp_within(
-    x: Float[Tensor, "token d_model"], mlp: MLP, room: Float[Tensor, "some neuron"], out: Float[Tensor, "token d_model"]
+    x: Float[Tensor, "token d_model"],
+    mlp: MLP,
+    scratch: Float[Tensor, "some neuron"],
+    out: Float[Tensor, "token d_model"],
 ) -> None:
-    """`mlp_out(mlp_post(mlp_pre(x, mlp), mlp), mlp)` into `out`, as many tokens at a time as `room` has rows.
+    """`mlp_out(mlp_post(mlp_pre(x, mlp), mlp), mlp)` into `out`, as many tokens at a time as `scratch` has rows.
 
-    The neurons never leave `room`: it stays in the processor's cache, and nothing is allocated. Without gradients.
+    The neurons never leave `scratch`: it stays in the processor's cache, and nothing is allocated. Without gradients.
     """
-    for part, written in zip(x.split(len(room)), out.split(len(room)), strict=True):
-        neurons = room[: len(part)]
+    for part, written in zip(x.split(len(scratch)), out.split(len(scratch)), strict=True):
+        neurons = scratch[: len(part)]
         _linear_into(part, mlp.c_fc, neurons)
         ACTIVATIONS_IN_PLACE[mlp.activation](neurons)
         _linear_into(neurons, mlp.c_proj, written)

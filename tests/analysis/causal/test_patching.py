@@ -41,7 +41,7 @@ def test_every_named_sweep_is_one_forward_per_cell() -> None:
     model = random_model(bias=True)
     task = _task(model)
     for cells in _grids(model, task):
-        found = patching.exact(model, task, metrics.logit_diff, cells).patched
+        found = patching.exact(model, task, metrics.logit_diff, cells).metric
         assert found.dims == ("direction", *cells.axes, "example")
         runs = [run(model, tokens, keep=cells.names) for tokens in (task.clean, task.corrupt)]
         flat = found.values.reshape(2, len(cells.cells), -1)
@@ -83,7 +83,7 @@ def test_ablations_in_a_sweep_are_ablations_in_a_run() -> None:
     source = run(model, task.corrupt, keep=["z"]).cache
     for by in makers:
         grid = patching.heads(model, task)
-        found = patching.exact(model, task, metrics.loss, grid, by=by, directions=["noise"]).patched
+        found = patching.exact(model, task, metrics.loss, grid, by=by, directions=["noise"]).metric
         assert found.labels("direction") == ("noise",)
         for layer, head in ((0, 1), (2, 0)):
             edit = by(Site("z", layer, head=head), source)
@@ -99,7 +99,7 @@ def test_a_divergence_from_the_clean_run_can_be_swept() -> None:
     assert found.clean == pytest.approx(np.zeros(5), abs=1e-6)
     edit = patch(Site("resid_pre", 1, pos=4), run(model, task.clean, keep=["resid_pre"]).cache)
     expected = metric(metrics.read(run(model, task.corrupt, [edit]).logits, task), task).numpy()
-    assert found.patched.sel(direction="denoise", layer=1, pos=4).values == pytest.approx(expected, abs=1e-5)
+    assert found.metric.sel(direction="denoise", layer=1, pos=4).values == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_plan_of_a_sweep_is_what_the_sweep_did() -> None:
@@ -124,9 +124,9 @@ def test_an_estimate_is_exact_where_the_metric_is_linear(name: str) -> None:
     task = _task(model)
     for axes in (("pos",), ("head", "pos"), ("head",)) if name in "zvqk" else (("pos",),):
         cells = patching.grid(model, task, name, *axes, layer=2)
-        true = patching.exact(model, task, metrics.logit_diff, cells).patched.values
+        true = patching.exact(model, task, metrics.logit_diff, cells).metric.values
         guess = patching.attributed(model, task, metrics.logit_diff, cells)
-        assert guess.patched.values == pytest.approx(true, abs=1e-5)
+        assert guess.metric.values == pytest.approx(true, abs=1e-5)
         assert guess.is_exact is not None
         assert not guess.is_exact.any()
         assert guess.rank_correlation is None
@@ -136,9 +136,9 @@ def test_without_the_fix_queries_and_keys_are_only_sloped() -> None:
     model = random_model(**BARE)
     task = _task(model)
     cells = patching.grid(model, task, "q", "head", layer=2)
-    true = patching.exact(model, task, metrics.logit_diff, cells).patched.values
+    true = patching.exact(model, task, metrics.logit_diff, cells).metric.values
     sloped, fixed = (
-        patching.attributed(model, task, metrics.logit_diff, cells, qk_fix=fix).patched.values for fix in (False, True)
+        patching.attributed(model, task, metrics.logit_diff, cells, qk_fix=fix).metric.values for fix in (False, True)
     )
     assert np.abs(sloped - true).max() > 100 * np.abs(fixed - true).max()
 
@@ -215,12 +215,12 @@ def test_screening_replays_the_largest_and_says_which() -> None:
     some = patching.screened(model, task, metrics.logit_diff, cells, share=0.25)
     assert some.is_exact is not None
     assert some.is_exact.sum(axis=(1, 2, 3)).tolist() == [11, 11]
-    assert some.patched.values[some.is_exact] == pytest.approx(all_exact.patched.values[some.is_exact], abs=1e-5)
-    assert np.array_equal(some.patched.values[~some.is_exact], guess.patched.values[~some.is_exact])
+    assert some.metric.values[some.is_exact] == pytest.approx(all_exact.metric.values[some.is_exact], abs=1e-5)
+    assert np.array_equal(some.metric.values[~some.is_exact], guess.metric.values[~some.is_exact])
     size = np.abs(guess.effect.values[0])
     assert size[some.is_exact[0]].min() >= size[~some.is_exact[0]].max()
     whole = patching.screened(model, task, metrics.logit_diff, cells, share=1.0)
-    assert whole.patched.values == pytest.approx(all_exact.patched.values, abs=1e-5)
+    assert whole.metric.values == pytest.approx(all_exact.metric.values, abs=1e-5)
     assert whole.rank_correlation is not None
     expected = [
         scipy.stats.spearmanr(guess.effect.values[n].ravel(), whole.effect.values[n].ravel()).statistic for n in (0, 1)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edits import Edit, add, mean, patch, resample, zero
-from nanoscope.interventions.replay import base_run, plan, replay
+from nanoscope.interventions.replay import Cell, base_run, plan, replay
 from nanoscope.interventions.replay.plan import forward_flops
 from nanoscope.interventions.run import Cache, run
 from nanoscope.model.gpt import GPT
@@ -73,7 +74,7 @@ def _random_edit(rng: random.Random, model: GPT, source: Cache, length: int, bat
 def test_a_replay_is_a_full_forward_per_cell(
     seed: int, kind: str, shape: tuple[int, int, int, int], reads: int, tight: bool
 ) -> None:
-    """Random models of every kind, random texts, reads, cells of several edits each, and memory budgets."""
+    """Random models of every kind, texts, reads, cells of several edits (made before, or when needed) and memory budgets."""
     layers, n_head, batch, length = shape
     rng = random.Random(seed)
     model = random_model(seed, n_layer=layers, n_head=n_head, n_embd=8 * n_head, **VARIANTS[kind])
@@ -87,8 +88,10 @@ def test_a_replay_is_a_full_forward_per_cell(
         [_random_edit(rng, model, source, length, batch) for _ in range(rng.choice([0, 1, 1, 1, 2, 4]))]
         for _ in range(25)
     ]
+    expected = _slow(model, corrupt, cells, positions)
+    cells = [_lazily(rng, cell, batch, length) for cell in cells]
     roomy = replay(model, corrupt, cells, positions, _measure)
-    _assert_equal(roomy.values, _slow(model, corrupt, cells, positions))
+    _assert_equal(roomy.values, expected)
     if tight:
         least = replay(model, corrupt, cells, positions, _measure, budget=_least(model, corrupt, cells, positions))
         assert least.plan.peak_bytes <= least.plan.budget
@@ -109,7 +112,17 @@ def test_cells_that_change_different_examples_keep_their_own_patterns() -> None:
     _assert_equal(replay(model, tokens, cells, positions, _measure).values, _slow(model, tokens, cells, positions))
 
 
-def _least(model: GPT, tokens: torch.Tensor, cells: Sequence[Sequence[Edit]], positions: torch.Tensor) -> int:
+def _lazily(rng: random.Random, edits: list[Edit], batch: int, length: int) -> list[Edit] | Cell:
+    """The edits as they are; or made when they are needed with tensors of their own, their changes declared or found."""
+    if rng.random() < 0.5:
+        return edits
+    sites, everywhere = tuple(edit.site for edit in edits), np.ones((batch, length), dtype=bool)
+    own_bytes = sum(edit.to.nbytes for edit in edits)
+    make = lambda: [replace(edit, to=edit.to.clone()) for edit in edits]  # noqa: E731
+    return Cell(sites, make, rng.choice([None, everywhere]), own_bytes)
+
+
+def _least(model: GPT, tokens: torch.Tensor, cells: Sequence[Cell | Sequence[Edit]], positions: torch.Tensor) -> int:
     """The smallest budget, to a tenth, in which the sweep runs at all."""
     budget = 1 << 26
     while True:

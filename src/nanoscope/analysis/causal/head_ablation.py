@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.edits import mean, zero
-from nanoscope.interventions.replay import Cell, replay
+from nanoscope.interventions.replay import Edits, replay
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import head_names
@@ -56,13 +56,13 @@ def on_text(
     return Sweep(values, ("set", "window"), "nats", {"set": _names(sets)})
 
 
-def _cells(model: GPT, sets: Sequence[Sequence[Head]], reference: Tensor, kind: Kind) -> list[Cell]:
+def _cells(model: GPT, sets: Sequence[Sequence[Head]], reference: Tensor, kind: Kind) -> list[Edits]:
     cache = run(model, reference, keep=["z"]).cache
     sites = [[Site("z", layer, head=head) for layer, head in heads] for heads in sets]
     return [[zero(site) if kind == "zero" else mean(site, cache) for site in cell] for cell in sites]
 
 
-def _replayed(model: GPT, tokens: Tensor, cells: Sequence[Cell], task: Task, metric: Metric) -> np.ndarray:
+def _replayed(model: GPT, tokens: Tensor, cells: Sequence[Edits], task: Task, metric: Metric) -> np.ndarray:
     def measured(logits: Tensor) -> Tensor:
         return metric(logits, task.repeated(len(logits) // len(task)))
 

@@ -27,7 +27,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Label, Sweep
 from nanoscope.interventions.edits import Edit, patch
 from nanoscope.interventions.first_order import estimate
-from nanoscope.interventions.replay import Cell, Plan, Progress, base_run, replay
+from nanoscope.interventions.replay import Progress, ReplayPlan, base_run, replay
 from nanoscope.interventions.replay import plan as plan_of
 from nanoscope.interventions.run import Cache, Run, check_site
 from nanoscope.model.gpt import GPT
@@ -42,9 +42,12 @@ Direction = Literal["denoise", "noise"]
 DIRECTIONS: tuple[Direction, ...] = ("denoise", "noise")
 NOTHING_TO_LOCALISE = 10.0
 """The clean-corrupt difference must be at least this many of its standard errors, or no effect is a share of it."""
-By = Callable[[Site, Cache], Edit]
+MakeEdit = Callable[[Site, Cache], Edit]
 """Makes the edit of a site from the activations of the other run: `patch`, or an ablation."""
-SILENT: Progress = lambda done, total: None  # noqa: E731
+
+
+def no_progress(done: int, total: int) -> None:
+    """Says nothing."""
 
 
 # ---- which cells ---------------------------------------------------------------------------------------------------
@@ -145,17 +148,17 @@ def sets(groups: Sequence[Sequence[Site]]) -> Grid:
 
 
 @dataclass(frozen=True)
-class Patched:
+class PatchingResult:
     """The metric in the two plain runs, `[example]`, and in every patched one, `[direction, *cell, example]`."""
 
     clean: np.ndarray
     corrupt: np.ndarray
-    patched: Sweep
+    metric: Sweep
     estimate: Sweep | None = None
-    """The first-order estimates, like `patched`, where they were made."""
+    """The first-order estimates, like `metric`, where they were made."""
     is_exact: np.ndarray | None = None
-    """`[direction, *cell]`: which values of `patched` are exact and which estimates. None: all are exact."""
-    plans: tuple[Plan, ...] = ()
+    """`[direction, *cell]`: which values of `metric` are exact and which estimates. None: all are exact."""
+    plans: tuple[ReplayPlan, ...] = ()
     """What was replayed, one for each direction."""
     arithmetic: str = "cpu float32"
     """Device and precision of the numbers."""
@@ -170,14 +173,14 @@ class Patched:
         """Is the difference large beside its standard error, and (of several cells) does any differ from any other?"""
         gap = self.clean - self.corrupt
         error = gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.inf
-        cells = self.patched.values.mean(-1).reshape(len(self.patched.values), -1)
+        cells = self.metric.values.mean(-1).reshape(len(self.metric.values), -1)
         varied = cells.shape[1] == 1 or (np.ptp(cells, axis=1) > 0).any()
         return bool(abs(gap.mean()) > NOTHING_TO_LOCALISE * error and varied)
 
     @property
     def effect(self) -> Sweep:
         """Share of the difference restored (denoise) or destroyed (noise): `[direction, *cell]`."""
-        return self._effect_of(self.patched)
+        return self._effect_of(self.metric)
 
     @property
     def rank_correlation(self) -> Sweep | None:
@@ -187,7 +190,7 @@ class Patched:
         estimated = self._effect_of(self.estimate).values
         pairs = zip(estimated, self.effect.values, self.is_exact, strict=True)
         found = np.array([ranks.spearman(one[both], other[both]) for one, other, both in pairs])
-        return Sweep(found, ("direction",), "rank correlation", {"direction": self.patched.labels("direction")})
+        return Sweep(found, ("direction",), "rank correlation", {"direction": self.metric.labels("direction")})
 
     def _effect_of(self, sweep: Sweep) -> Sweep:
         parts = [
@@ -207,16 +210,18 @@ def exact(
     metric: Metric,
     cells: Grid,
     *,
-    by: By = patch,
+    by: MakeEdit = patch,
     directions: Sequence[Direction] = DIRECTIONS,
     budget: int | None = None,
-    progress: Progress = SILENT,
-) -> Patched:
+    progress: Progress = no_progress,
+    verify: int = 0,
+) -> PatchingResult:
     """Every cell exactly, by the replay engine; the plans are in the result.
 
     `by` makes each edit from the other run's activations: `patch`, `mean`, `lambda site, _: zero(site)`, ...
-    `budget`: bytes of activations at once; `progress(done, total)`: cells so far. Raises NanoscopeError for sites that
-    the model does not have, and for a budget in which no cell fits.
+    `budget`: bytes of activations at once; `progress(done, total)`: cells so far; `verify`: how many cells of each
+    direction are run in full as well. Raises NanoscopeError for sites that the model does not have, a budget in which no
+    cell fits, and a verified cell that differs.
     """
     sides = [_Side(model, task, cells, by, direction) for direction in directions]
     total, measure = len(cells.cells) * len(sides), _measure(task, metric)
@@ -224,7 +229,7 @@ def exact(
     found = [
         replay(
             model, side.tokens, side.edits(runs), task.positions, measure, budget=budget, base=side.base(runs),
-            progress=lambda done, _, n=n: progress(n * len(cells.cells) + done, total),
+            progress=lambda done, _, n=n: progress(n * len(cells.cells) + done, total), verify=verify,
         )
         for n, side in enumerate(sides)
     ]  # fmt: skip
@@ -238,10 +243,10 @@ def attributed(
     metric: Metric,
     cells: Grid,
     *,
-    by: By = patch,
+    by: MakeEdit = patch,
     directions: Sequence[Direction] = DIRECTIONS,
     qk_fix: bool = True,
-) -> Patched:
+) -> PatchingResult:
     """Every cell to first order: attribution patching, queries and keys through the pattern (AtP with the QK fix)."""
     runs = _runs(model, task, cells)
     sides = [_Side(model, task, cells, by, direction) for direction in directions]
@@ -250,8 +255,8 @@ def attributed(
         [estimate(model, s.tokens, s.edits(runs), task.positions, measure, qk_fix=qk_fix) for s in sides]
     )
     found = _patched(model, task, metric, cells, directions, runs, estimates)
-    none = np.zeros(found.patched.values.shape[:-1], dtype=bool)
-    return replace(found, estimate=found.patched, is_exact=none)
+    none = np.zeros(found.metric.values.shape[:-1], dtype=bool)
+    return replace(found, estimate=found.metric, is_exact=none)
 
 
 def screened(
@@ -261,16 +266,17 @@ def screened(
     cells: Grid,
     *,
     share: float = 0.1,
-    by: By = patch,
+    by: MakeEdit = patch,
     directions: Sequence[Direction] = DIRECTIONS,
     budget: int | None = None,
-    progress: Progress = SILENT,
-) -> Patched:
+    progress: Progress = no_progress,
+    verify: int = 0,
+) -> PatchingResult:
     """The share of cells with the largest estimated effects exactly, the others as estimated; `is_exact` says which."""
     if not 0 < share <= 1:
         raise NanoscopeError(f"the share of cells to replay must lie in (0, 1], not {share}")
     guessed = attributed(model, task, metric, cells, by=by, directions=directions)
-    flat = guessed.patched.values.reshape(len(directions), len(cells.cells), -1)
+    flat = guessed.metric.values.reshape(len(directions), len(cells.cells), -1)
     count = int(np.ceil(share * len(cells.cells)))
     runs, measure = _runs(model, task, cells), _measure(task, metric)
     mixed, chosen, plans = flat.copy(), np.zeros(flat.shape[:-1], dtype=bool), []
@@ -282,17 +288,24 @@ def screened(
         found = replay(
             model, side.tokens, [edits[cell] for cell in largest], task.positions, measure, budget=budget,
             base=side.base(runs), progress=lambda done, _, n=n: progress(n * count + done, count * len(directions)),
+            verify=verify,
         )  # fmt: skip
         mixed[n, largest], chosen[n, largest] = found.values.numpy(), True
         plans.append(found.plan)
-    sweep = Sweep(mixed.reshape(guessed.patched.values.shape), guessed.patched.dims, "metric", guessed.patched.coords)
+    sweep = Sweep(mixed.reshape(guessed.metric.values.shape), guessed.metric.dims, "metric", guessed.metric.coords)
     shape = sweep.values.shape[:-1]
-    return replace(guessed, patched=sweep, is_exact=chosen.reshape(shape), plans=tuple(plans))
+    return replace(guessed, metric=sweep, is_exact=chosen.reshape(shape), plans=tuple(plans))
 
 
 def plan(
-    model: GPT, task: Task, cells: Grid, *, by: By = patch, direction: Direction = "denoise", budget: int | None = None
-) -> Plan:
+    model: GPT,
+    task: Task,
+    cells: Grid,
+    *,
+    by: MakeEdit = patch,
+    direction: Direction = "denoise",
+    budget: int | None = None,
+) -> ReplayPlan:
     """What `exact` would do in one direction: `print(plan(...))`."""
     runs, side = _runs(model, task, cells), _Side(model, task, cells, by, direction)
     return plan_of(model, side.tokens, side.edits(runs), task.positions, budget=budget, base=side.base(runs))
@@ -305,7 +318,7 @@ class _Side:
     model: GPT
     task: Task
     cells: Grid
-    by: By
+    by: MakeEdit
     direction: Direction
 
     @property
@@ -315,7 +328,7 @@ class _Side:
     def base(self, runs: tuple[Run, Run]) -> Run:
         return runs[1] if self.direction == "denoise" else runs[0]
 
-    def edits(self, runs: tuple[Run, Run]) -> list[Cell]:
+    def edits(self, runs: tuple[Run, Run]) -> list[Edits]:
         source = runs[0] if self.direction == "denoise" else runs[1]
         return [[self.by(site, source.cache) for site in cell] for cell in self.cells.cells]
 
@@ -339,10 +352,10 @@ def _patched(
     directions: Sequence[Direction],
     runs: tuple[Run, Run],
     found: Tensor,
-    plans: tuple[Plan, ...] = (),
-) -> Patched:
+    plans: tuple[ReplayPlan, ...] = (),
+) -> PatchingResult:
     shape = (len(directions), *(len(labels) for labels in cells.axes.values()), len(task))
     dims, coords = ("direction", *cells.axes, "example"), {"direction": tuple(directions), **cells.axes}
     clean, corrupt = (metric(metrics.read(run.logits, task), task).double().cpu().numpy() for run in runs)
     sweep = Sweep(found.numpy().reshape(shape), dims, "metric", coords)
-    return Patched(clean, corrupt, sweep, plans=plans, arithmetic=arithmetic_of(model))
+    return PatchingResult(clean, corrupt, sweep, plans=plans, arithmetic=arithmetic_of(model))

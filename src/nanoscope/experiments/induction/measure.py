@@ -255,8 +255,8 @@ def _patching(s: _Setting, chosen: Selection) -> Sweeps:
     together = patching.exact(s.model, copy, metrics.logit_diff, patching.sets(groups))
     plain = np.stack([single.clean, single.corrupt])
     return {
-        "patch_heads": single.patched,
-        "patch_sets": replace(together.patched, coords={**together.patched.coords, "set": names}),
+        "patch_heads": single.metric,
+        "patch_sets": replace(together.metric, coords={**together.metric.coords, "set": names}),
         "patch_plain": Sweep(plain, ("run", "example"), "logits", {"run": ("clean", "corrupt")}),
         "patch_informative": Sweep(np.array(float(single.informative)), (), "yes or no"),
         **_by_position(s),
@@ -276,12 +276,12 @@ def _by_position(s: _Setting) -> Sweeps:
     }
 
 
-def _mean_effect(patched: patching.Patched) -> Sweep:
+def _mean_effect(patched: patching.PatchingResult) -> Sweep:
     """The change of the mean metric in logits, `[direction, layer, pos]`: it stays defined where no share is."""
-    values = patched.patched.values
+    values = patched.metric.values
     change = np.stack([(values[0] - patched.corrupt).mean(-1), (patched.clean - values[1]).mean(-1)])
-    coords = {dim: labels for dim, labels in patched.patched.coords.items() if dim != "example"}
-    return Sweep(change, patched.patched.dims[:-1], "logits", coords)
+    coords = {dim: labels for dim, labels in patched.metric.coords.items() if dim != "example"}
+    return Sweep(change, patched.metric.dims[:-1], "logits", coords)
 
 
 def _roles(s: _Setting, task: Task) -> Sweep:

@@ -8,6 +8,8 @@ matrix products. The values are those of `run(model, tokens, cell)` to float tol
     found = replay(model, tokens, cells, positions, measure)     # found.values [cell, example]
     print(found.plan)
 
+Where edits have large tensors of their own, a `Cell` makes them when its pack runs. docs/replay.md draws an example.
+
 Method: nanoscope's own (key-value caching, Pope et al. 2022, put to use for interventions); the joining of attention
 over parts of the keys is online softmax, Milakov & Gimelshein 2018.
 """
@@ -22,20 +24,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.interventions.replay.changes import Cell
-from nanoscope.interventions.replay.execute import Ground, make_ground, replay_rows
-from nanoscope.interventions.replay.plan import Pack, Plan, make_plan
+from nanoscope.interventions.replay.cells import Cell, Edits, as_cell, locate
+from nanoscope.interventions.replay.data_flow import kept_of_base
+from nanoscope.interventions.replay.execute import SweepContext, make_context, replay_rows
+from nanoscope.interventions.replay.plan import Pack, ReplayPlan, make_plan
+from nanoscope.interventions.replay.verify import verify as verify_cells
+from nanoscope.interventions.replay.writes import pack_edits
 from nanoscope.interventions.run import Run, check_site, run
 from nanoscope.model.gpt import GPT
 from nanoscope.tasks.metrics import read_at
 
-__all__ = ["Cell", "Plan", "Replay", "base_run", "plan", "replay"]
+__all__ = ["Cell", "Edits", "Replay", "ReplayPlan", "base_run", "plan", "replay"]
 
 Measure = Callable[[Tensor], Tensor]
 Progress = Callable[[int, int], None]
-ALWAYS = ("resid_pre", "q", "k", "v")
-NEEDED_BESIDE = ((("pre", "post", "mlp_out"), ("resid_mid",)), (("embed", "pos_embed"), ("embed", "pos_embed")))
-"""What a sum needs of its other part, where one part is edited."""
 
 
 @dataclass(frozen=True)
@@ -44,58 +46,64 @@ class Replay:
 
     values: Tensor
     base: Tensor
-    plan: Plan
+    plan: ReplayPlan
 
 
 def replay(
     model: GPT,
     tokens: Int[Tensor, "example pos"],
-    cells: Sequence[Cell],
+    cells: Sequence[Cell | Edits],
     positions: Int[Tensor, "example read"],
     measure: Callable[[Float[Tensor, "row read vocab"]], Float[Tensor, "row"]],
     *,
     budget: int | None = None,
     progress: Progress = lambda done, total: None,
     base: Run | None = None,
+    verify: int = 0,
 ) -> Replay:
     """The metric of every cell, per example, exactly: what `run(model, tokens, cell)` would give, in double precision.
 
+    A cell is a list of edits, or a `Cell` that makes them when they are needed.
     `positions` are where the logits are read, and `measure` makes one value of an example's reads. It is given all the
     examples in order, of one cell after another, so its first axis is a multiple of their number.
     `budget` bounds the activations' memory, in bytes (a quarter of what is free). `progress(done, total)` counts cells.
-    `base` is a run from `base_run`, where one is at hand.
-    Raises NanoscopeError for a site that the model does not have, or a budget in which no cell fits.
+    `base` is a run from `base_run`, where one is at hand. `verify` of the cells, evenly spaced, are run in full as well.
+    Raises NanoscopeError for a site that the model does not have, a budget in which no cell fits, a cell that makes
+    other edits than it declares, and a verified cell that differs (see `verify.tolerance`).
     """
+    cells = [as_cell(cell) for cell in cells]
     base = base_run(model, tokens, _named(cells)) if base is None else base
     planned = plan(model, tokens, cells, positions, budget=budget, base=base)
     with torch.inference_mode():
         read = read_at(base.logits, positions)
         unedited = measure(read).double().cpu()
         values = unedited.repeat(len(cells), 1)
-        ground = make_ground(model, base.cache, positions.cpu().numpy(), planned.most_tokens)
+        context = make_context(model, base.cache, positions.cpu().numpy(), planned.most_tokens)
         done = planned.trivial
         progress(done, len(cells))
         for pack in planned.packs:
-            found = measure(_pack_logits(ground, planned, pack, read)).double().cpu()
+            found = measure(_pack_logits(context, cells, planned, pack, read)).double().cpu()
             values[torch.from_numpy(pack.cells)] = found.unflatten(0, (len(pack.cells), -1))
             done += len(pack.cells)
             progress(done, len(cells))
+    verify_cells(model, tokens, cells, positions, measure, values, verify)
     return Replay(values.clone(), unedited.clone(), planned)
 
 
 def plan(
     model: GPT,
     tokens: Int[Tensor, "example pos"],
-    cells: Sequence[Cell],
+    cells: Sequence[Cell | Edits],
     positions: Int[Tensor, "example read"],
     *,
     budget: int | None = None,
     base: Run | None = None,
-) -> Plan:
+) -> ReplayPlan:
     """What `replay` with the same arguments would do; printing it explains it. Costs one run of the model."""
+    cells = [as_cell(cell) for cell in cells]
     for cell in cells:
-        for edit in cell:
-            check_site(edit.site, model, tokens.shape[1])
+        for site in cell.sites:
+            check_site(site, model, tokens.shape[1])
     base = base_run(model, tokens, _named(cells)) if base is None else base
     with torch.inference_mode():
         return make_plan(model, base.cache, cells, positions.cpu().numpy(), budget)
@@ -105,20 +113,23 @@ def base_run(model: GPT, tokens: Int[Tensor, "example pos"], names: Iterable[str
     """A plain run with all that cells need which edit these activations: what they are replayed on."""
     if model.training:
         raise NanoscopeError("the model is in training mode, where dropout is random; call model.eval() first")
-    wanted = {*ALWAYS, *names}
-    for edited, beside in NEEDED_BESIDE:
-        wanted.update(beside if wanted.intersection(edited) else ())
-    return run(model, tokens, keep=wanted)
+    return run(model, tokens, keep=kept_of_base(model.config, names))
 
 
 def _named(cells: Sequence[Cell]) -> set[str]:
-    return {edit.site.name for cell in cells for edit in cell}
+    return {site.name for cell in cells for site in cell.sites}
 
 
-def _pack_logits(ground: Ground, planned: Plan, pack: Pack, read: Tensor) -> Float[Tensor, "row read vocab"]:
-    """The logits that the metric reads, of all examples of a pack's cells: the base run's, where nothing changes."""
+def _pack_logits(
+    context: SweepContext, cells: Sequence[Cell], planned: ReplayPlan, pack: Pack, read: Tensor
+) -> Float[Tensor, "row read vocab"]:
+    """The logits that the metric reads, of all examples of a pack's cells: the base run's, where nothing changes.
+
+    The cells' edits are made here, and are gone with the end of this function.
+    """
     logits = read.repeat(len(pack.cells), 1, 1)
-    cells = [planned.placed[cell] for cell in pack.cells]
+    located = [locate(cells[n], planned.edited[n], context.base) for n in pack.cells]
+    edits = pack_edits(located, *context.reads.shape)
     for rows in pack.rows:
-        replay_rows(ground, cells, rows, logits)
+        replay_rows(context, edits, rows, logits)
     return logits

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanoscope.interventions.replay.changes import LayerFlow, Placed
+from nanoscope.interventions.replay.cells import LocatedEdit
+from nanoscope.interventions.replay.changes import LayerFlow
 from nanoscope.model import arithmetic
 from nanoscope.model.modules import Attention
 
@@ -25,7 +26,7 @@ Grids = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Group:
+class AttentionGroup:
     """Rows, `cells` times `examples` of them, whose attention has one shape."""
 
     rows: slice
@@ -56,30 +57,31 @@ class Group:
         return None if self.causal or seen.all() else torch.from_numpy(seen)
 
 
-def groups(flow: LayerFlow, cell: np.ndarray, examples: np.ndarray, apart: np.ndarray) -> Iterator[Group]:
-    """Split rows, in their order, into groups; rows marked in `apart` are never with ones that are not.
+def groups(
+    flow: LayerFlow, cell: np.ndarray, examples: np.ndarray, explicit_rows: np.ndarray
+) -> Iterator[AttentionGroup]:
+    """Split rows, in their order, into groups; rows marked in `explicit_rows` are never with ones that are not.
 
     `cell` and `examples` say of each row what it is of.
     """
-    held = flow.own & ~flow.absorbed[:, None]
     begin_queries, begin_keys, begin_residual = (
-        np.concatenate([[0], np.cumsum(mask.sum(1))]) for mask in (flow.attended, held, flow.site["resid_pre"])
+        np.concatenate([[0], np.cumsum(mask.sum(1))]) for mask in (flow.queries, flow.held, flow.changed["resid_pre"])
     )
-    active = np.flatnonzero(flow.attended.any(1))
-    kinds = np.stack([apart, flow.absorbed], axis=1)
-    shape = np.concatenate([flow.attended, flow.own, kinds], axis=1)[active]
+    active = np.flatnonzero(flow.queries.any(1))
+    kinds = np.stack([explicit_rows, flow.absorbed], axis=1)
+    shape = np.concatenate([flow.queries, flow.own, kinds], axis=1)[active]
     changes = np.flatnonzero((shape[1:] != shape[:-1]).any(1) | (np.diff(active) > 1)) + 1
     for block in np.split(active, changes) if len(active) else ():
         first, end = int(block[0]), int(block[-1]) + 1
         for rows, cells in _rectangles(cell[first:end], examples[first:end], first):
             here = rows.start
             begin = begin_residual if flow.absorbed[here] else begin_keys
-            yield Group(
+            yield AttentionGroup(
                 rows=rows,
                 cells=cells,
                 examples=_sliced(examples[rows][: (rows.stop - rows.start) // cells]),
                 start=int(flow.own[here].argmax()),
-                queries=np.flatnonzero(flow.attended[here]),
+                queries=np.flatnonzero(flow.queries[here]),
                 keys=int(flow.own[here].sum()),
                 at_queries=slice(int(begin_queries[here]), int(begin_queries[rows.stop])),
                 at_keys=slice(int(begin[here]), int(begin[rows.stop])),
@@ -106,7 +108,7 @@ def _sliced(examples: np.ndarray) -> slice | Tensor:
     return slice(first, end) if end - first == len(examples) else torch.from_numpy(examples)
 
 
-def attend_group(group: Group, own: Grids, residual: Tensor, base: Grids, attn: Attention, z: Tensor) -> None:
+def attend_group(group: AttentionGroup, own: Grids, residual: Tensor, base: Grids, attn: Attention, z: Tensor) -> None:
     """Fill `z [token, head, d_head]` at a group's queries: the shared past, then the own keys, joined.
 
     `residual [token, d_model]` is the normalised residual stream at the places that changed.
@@ -133,9 +135,9 @@ def attend_group(group: Group, own: Grids, residual: Tensor, base: Grids, attn: 
 
 
 def attend_explicitly(
-    group: Group, own: Grids, base: Grids, attn: Attention, edits: Sequence[Sequence[Placed]], z: Tensor
+    group: AttentionGroup, own: Grids, base: Grids, attn: Attention, edits: Sequence[Sequence[LocatedEdit]], z: Tensor
 ) -> None:
-    """The same with the scores and patterns laid open, and edited; `edits` has one entry for each of the cells."""
+    """The same with scores and patterns materialised, and edited; `edits` has one entry for each of the cells."""
     q, k, v = (_rows(group, part, at) for part, at in zip(own, (group.at_queries, *[group.at_keys] * 2), strict=True))
     past = [part[group.examples, : group.start].repeat(group.cells, 1, 1, 1) for part in base[1:]]
     k, v = torch.cat([past[0], k], dim=1), torch.cat([past[1], v], dim=1)
@@ -145,30 +147,30 @@ def attend_explicitly(
     z[group.at_queries] = arithmetic.mix(pattern, v).flatten(0, 1)
 
 
-def _rows(group: Group, flat: Tensor, tokens: slice) -> Tensor:
+def _rows(group: AttentionGroup, flat: Tensor, tokens: slice) -> Tensor:
     """A group's part of a flat activation, row by row."""
     return flat[tokens].unflatten(0, (group.rows.stop - group.rows.start, -1))
 
 
-def _edited(name: str, value: Tensor, group: Group, edits: Sequence[Sequence[Placed]]) -> Tensor:
+def _edited(name: str, value: Tensor, group: AttentionGroup, edits: Sequence[Sequence[LocatedEdit]]) -> Tensor:
     """Each cell's edits, written into its part of scores or patterns `[row, head, query, key]`."""
     by_cell = value.unflatten(0, (group.cells, -1))
     for number, cell in enumerate(edits):
         for part in cell:
-            if part.edit.site.name == name:
+            if part.at.site.name == name:
                 _put(part, by_cell[number], group)
     return value
 
 
-def _put(part: Placed, value: Tensor, group: Group) -> None:
+def _put(part: LocatedEdit, value: Tensor, group: AttentionGroup) -> None:
     """Write one edit into `value [example, head, query, key]`, as far as its queries and keys are there."""
-    site, keys = part.edit.site, value.shape[-1]
+    site, keys = part.at.site, value.shape[-1]
     chosen = [n for n, query in enumerate(group.queries) if site.query in (None, query)]
     if not chosen or (site.key is not None and site.key >= keys):
         return
     heads = slice(None) if site.head is None else slice(site.head, site.head + 1)
     columns = slice(None) if site.key is None else slice(site.key, site.key + 1)
-    queries = group.queries[chosen] - part.covered.start
+    queries = group.queries[chosen] - part.at.covered.start
     to = part.value[group.examples][:, queries][..., :keys].transpose(1, 2).to(value)
     where = (slice(None), heads, torch.tensor(chosen, device=value.device), columns)
-    value[where] = value[where] + to if part.edit.added else to
+    value[where] = value[where] + to if part.added else to

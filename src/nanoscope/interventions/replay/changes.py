@@ -1,99 +1,59 @@
 """What a cell changes: from its edits to the positions of each activation that differ from the base run.
 
-An edit changes the positions at which its value differs from the base run's, found by comparing, not assumed. From
-there a change spreads as the arithmetic says: token-wise parts keep it where it is, attention carries a changed key or
-value to every later query, and nothing carries it to an earlier one. What the metric's reads cannot see is left out:
-of the last layer only the keys and values, and the queries that are read.
+A change follows the block's data flow (`data_flow.py`): token-wise parts keep it where it is, attention carries a changed
+key or value to every later query, and nothing carries it to an earlier one. What the metric's reads cannot see is left
+out: of the last layer only the keys and values, and the queries that are read.
 
 A *row* is one example of one cell. All masks are `[row, pos]`, `pos` being the query for scores and patterns.
+docs/replay.md draws an example.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
-import torch
-from jaxtyping import Bool
-from torch import Tensor
 
-from nanoscope.errors import NanoscopeError
-from nanoscope.interventions.edits import Edit
-from nanoscope.interventions.run import Cache, Key
+from nanoscope.interventions.replay.cells import EditedSite, Mask
+from nanoscope.interventions.replay.data_flow import READ_BY_LATER, Step, block_steps
+from nanoscope.interventions.run import Key
 from nanoscope.model.config import GPTConfig
-from nanoscope.model.sites import AXES, Site
 
-Cell = Sequence[Edit]
-Mask = np.ndarray
-
-
-@dataclass(frozen=True)
-class Placed:
-    """An edit of a cell, laid out position by position, and where it changes the base run."""
-
-    edit: Edit
-    value: Tensor
-    """What is put (or added) there, `[example, covered position, *features]`; an axis of which one is chosen has size 1."""
-    covered: slice
-    changed: Mask
-    """`[example, covered position]`"""
-
-
-def placed(edit: Edit, base: Cache) -> Placed:
-    """Compare an edit's value with what the base run has there."""
-    site, before = edit.site, base[edit.site]
-    to = edit.spread_over(before)
-    for place, axis in enumerate(AXES[site.name]):
-        if getattr(site, axis, None) is not None:
-            to, before = to.unsqueeze(place), before.unsqueeze(place)
-    differs = to != (0 if edit.added else before)
-    if "query" in AXES[site.name]:
-        to, differs = to.transpose(1, 2), _causal(site, differs.transpose(1, 2))
-    at = site.pos if site.query is None else site.query
-    covered = slice(0, differs.shape[1]) if at is None else slice(at, at + 1)
-    return Placed(edit, to, covered, differs.flatten(2).any(dim=2).cpu().numpy())
-
-
-def _causal(site: Site, differs: Bool[Tensor, "example query head key"]) -> Bool[Tensor, "example query head key"]:
-    """Leave out the keys that a query cannot see. A score there changes nothing; a pattern there is no pattern."""
-    queries = torch.arange(differs.shape[1]) if site.query is None else torch.tensor([site.query])
-    keys = torch.arange(differs.shape[3]) if site.key is None else torch.tensor([site.key])
-    hidden = (keys > queries[:, None]).to(differs.device)[:, None]
-    if site.name == "pattern" and bool((differs & hidden).any()):
-        raise NanoscopeError(
-            f"an edit lets {site} attend to a later position; a replay keeps attention causal: use run"
-        )
-    return differs & ~hidden
-
-
-LAID_OPEN = ("k", "v", "scores", "pattern")
+MATERIALISED = ("k", "v", "scores", "pattern")
 """Sites of attention that must be there to be edited."""
 
 
 @dataclass(frozen=True)
-class Seeds:
-    """Where the edits themselves change each activation, and the rows whose attention is laid open in a layer."""
+class EditedPositions:
+    """Where the edits themselves change each activation, and the rows whose attention is materialised in a layer."""
 
     changed: Mapping[Key, Mask]
-    laid_open: Mapping[int, np.ndarray]
+    materialised: Mapping[int, np.ndarray]
+
+    def of(self, rows: np.ndarray) -> EditedPositions:
+        """Some of the rows."""
+        return EditedPositions(
+            {key: mask[rows] for key, mask in self.changed.items()},
+            {layer: mask[rows] for layer, mask in self.materialised.items()},
+        )
 
 
-def seeds(cells: Sequence[Sequence[Placed]], examples: int, length: int, rows: np.ndarray | None = None) -> Seeds:
-    """The changes of every example of some cells, row `cell * examples + example`, or of some of those rows."""
+def edited_positions(cells: Sequence[Sequence[EditedSite]], examples: int, length: int) -> EditedPositions:
+    """The changes of every example of some cells, row `cell * examples + example`."""
     found: dict[Key, Mask] = {}
-    laid_open: dict[int, np.ndarray] = {}
+    materialised: dict[int, np.ndarray] = {}
     for number, cell in enumerate(cells):
         for part in cell:
-            name, layer = part.edit.site.name, part.edit.site.layer
+            name, layer = part.site.name, part.site.layer
             mask = found.setdefault((name, layer), np.zeros((len(cells), examples, length), dtype=bool))
             mask[number, :, part.covered] |= part.changed
-            if layer is not None and name in LAID_OPEN:
-                laid_open.setdefault(layer, np.zeros((len(cells), examples), dtype=bool))[number] = True
-    chosen = slice(None) if rows is None else rows
-    return Seeds(
-        {key: mask.reshape(-1, length)[chosen] for key, mask in found.items()},
-        {layer: mask.ravel()[chosen] for layer, mask in laid_open.items()},
+            if layer is not None and name in MATERIALISED:
+                materialised.setdefault(layer, np.zeros((len(cells), examples), dtype=bool))[number] = True
+    return EditedPositions(
+        {key: mask.reshape(-1, length) for key, mask in found.items()},
+        {layer: mask.ravel() for layer, mask in materialised.items()},
     )
 
 
@@ -106,15 +66,26 @@ def read_mask(positions: np.ndarray, length: int) -> Mask:
 
 @dataclass(frozen=True)
 class LayerFlow:
-    """What one layer must compute. `site[name]`: where that activation differs and is needed."""
+    """What one layer must compute."""
 
-    site: Mapping[str, Mask]
-    attended: Mask
-    """Queries whose attention must be done again."""
+    made: Mapping[str, Mask]
+    """Where each activation must be computed anew, because something that it is made from has changed."""
+    changed: Mapping[str, Mask]
+    """Where each activation differs and is needed: there, and where its own edits change it."""
     own: Mask
     """Keys and values that each row holds itself; the ones before are the base run's."""
     absorbed: np.ndarray
     """Rows of the last layer whose own keys and values are never made: few queries meet the residual stream itself."""
+
+    @property
+    def queries(self) -> Mask:
+        """Queries whose attention must be done again."""
+        return self.made["z"]
+
+    @property
+    def held(self) -> Mask:
+        """The own keys and values that are made."""
+        return self.own & ~self.absorbed[:, None]
 
 
 @dataclass(frozen=True)
@@ -126,59 +97,54 @@ class Flow:
     final: Mask
 
 
-def spread(config: GPTConfig, start: Seeds, reads: Mask) -> Flow:
+def propagate(config: GPTConfig, edits: EditedPositions, reads: Mask) -> Flow:
     """Follow the changes through the model, as far as the reads `[row, pos]` can see them."""
     seen = np.logical_or.accumulate(reads[:, ::-1], axis=1)[:, ::-1]
     nothing = np.zeros_like(reads)
-    embedded, positions = (start.changed.get((name, None), nothing) for name in ("embed", "pos_embed"))
+    embedded, positions = (edits.changed.get((name, None), nothing) for name in ("embed", "pos_embed"))
     embedded = changed = (embedded | positions) & seen
     layers = []
     for layer in range(config.n_layer):
         needed = reads if layer == config.n_layer - 1 else seen
-        layers.append(_spread_layer(config, layer, changed, start, (seen, needed)))
-        changed = layers[-1].site["resid_post"]
-    final = start.changed.get(("ln_final", None), nothing)
+        layers.append(_propagate_layer(config, layer, changed, edits, (seen, needed)))
+        changed = layers[-1].changed["resid_post"]
+    final = edits.changed.get(("ln_final", None), nothing)
     return Flow(embedded, tuple(layers), (changed | final) & reads)
 
 
-def _spread_layer(config: GPTConfig, layer: int, changed: Mask, start: Seeds, view: tuple[Mask, Mask]) -> LayerFlow:
-    seen, needed = view
-
-    def grown(mask: Mask, *names: str) -> Mask:
-        for name in names:
-            seed = start.changed.get((name, layer))
-            mask = mask if seed is None else mask | (seed & needed)
-        return mask
-
-    def grown_for_keys(mask: Mask, name: str) -> Mask:
-        seed = start.changed.get((name, layer))
-        return mask if seed is None else mask | (seed & seen)
-
-    site = {"resid_pre": grown_for_keys(changed & seen, "resid_pre")}
-    site["q"] = grown(site["resid_pre"] if seen is needed else site["resid_pre"] & needed, "q")
-    site["k"], site["v"] = (grown_for_keys(site["resid_pre"], name) for name in "kv")
-    keys = site["k"] | site["v"]
-    attended = grown(site["q"] | (np.logical_or.accumulate(keys, axis=1) & needed), "scores", "pattern")
-    site["z"] = grown(attended, "z")
-    site["attn_out"] = grown(site["z"], "attn_out")
-    mask = site["attn_out"]
-    for name in () if config.attention_only else ("resid_mid", "pre", "post", "mlp_out"):
-        mask = site[name] = grown(mask, name)
-    site["resid_post"] = grown(mask, "resid_post")
-    own = _own(keys, attended)
-    absorbed = _absorbed(config, layer, start, (site["resid_pre"], attended, own))
-    site["k"], site["v"] = (site[name] & ~absorbed[:, None] for name in "kv")
-    return LayerFlow(site, attended, own, absorbed)
+def _propagate_layer(
+    config: GPTConfig, layer: int, entering: Mask, edits: EditedPositions, view: tuple[Mask, Mask]
+) -> LayerFlow:
+    """One step of the block after another. `view`: what the reads can see by way of attention, and directly."""
+    made, changed = {}, {}
+    for step in block_steps(config):
+        within = view[0] if step.site in READ_BY_LATER else view[1]
+        mask = made[step.site] = _reached(step, changed, within) if step.sources else entering
+        edited = edits.changed.get((step.site, layer))
+        changed[step.site] = mask if edited is None else mask | (edited & within)
+    own = _own(changed["k"] | changed["v"], made["z"])
+    absorbed = _absorbed(config, layer, edits, (changed["resid_pre"], made["z"], own))
+    if absorbed.any():
+        for masks in (made, changed):
+            masks.update({name: masks[name] & ~absorbed[:, None] for name in "kv"})
+    return LayerFlow(made, changed, own, absorbed)
 
 
-def _absorbed(config: GPTConfig, layer: int, start: Seeds, masks: tuple[Mask, Mask, Mask]) -> np.ndarray:
+def _reached(step: Step, changed: Mapping[str, Mask], within: Mask) -> Mask:
+    """Where a step's sources have changed; those of attention's past also at every later position."""
+    later = (np.logical_or.accumulate(changed[name], axis=1) for name in step.past)
+    mask = reduce(np.logical_or, [*(changed[name] for name in step.sources), *later])
+    return mask & within
+
+
+def _absorbed(config: GPTConfig, layer: int, edits: EditedPositions, masks: tuple[Mask, Mask, Mask]) -> np.ndarray:
     """Rows for which `n_head` wide queries cost less than the own keys and values would (see `attend_through`)."""
     changed, attended, own = masks
     queries, keys = attended.sum(1), own.sum(1)
     cheap = (4 * queries <= config.d_head) & (2 * queries < keys)
     all_new = (changed == own).all(1)
-    open_rows = start.laid_open.get(layer, np.zeros(len(own), dtype=bool))
-    return cheap & all_new & ~open_rows & (layer == config.n_layer - 1)
+    materialised = edits.materialised.get(layer, np.zeros(len(own), dtype=bool))
+    return cheap & all_new & ~materialised & (layer == config.n_layer - 1)
 
 
 def _own(keys: Mask, attended: Mask) -> Mask:

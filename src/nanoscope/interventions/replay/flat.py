@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nanoscope.interventions.replay.changes import Mask, Placed
+from nanoscope.interventions.replay.cells import Mask
 
 
 class Places:
@@ -58,46 +58,10 @@ class Flat:
         values[places.tokens(both)] = mine
         return Flat(values, places)
 
+    def at(self, places: Places) -> Flat:
+        """Those of these values that lie at some of their places."""
+        return self.moved(places, lambda: self.values)
+
     def plus(self, other: Flat) -> Flat:
         """The sum of two at the same places, in the other's memory, which must be nobody else's."""
         return Flat(other.values.add_(self.values), other.places)
-
-
-@dataclass(frozen=True)
-class Write:
-    """Values to put (or add) at some tokens, of one head or neuron each where such a one is chosen."""
-
-    tokens: Tensor
-    feature: Tensor | None
-    values: Tensor
-    added: bool
-
-    def onto(self, values: Tensor) -> None:
-        """Write into a flat activation that nobody else holds."""
-        where = (self.tokens,) if self.feature is None else (self.tokens, self.feature)
-        values[where] = values[where] + self.values if self.added else self.values
-
-
-def writes(edits: Iterable[tuple[int, np.ndarray, np.ndarray, Placed]], places: Places) -> list[Write]:
-    """Edits of one site as few writes: `(turn, rows, examples, edit)`, edits of equal turn being of different cells."""
-    kinds: dict[tuple[int, bool, bool], list[tuple[Tensor, int | None, Tensor]]] = {}
-    for turn, rows, examples, part in edits:
-        number = places.number[rows, part.covered]
-        row, pos = np.nonzero(number >= 0)
-        if len(row):
-            site = part.edit.site
-            feature = site.head if site.neuron is None else site.neuron
-            values = part.value[torch.from_numpy(examples[row]), torch.from_numpy(pos)].to(places.device)
-            values = values if feature is None else values.squeeze(1)
-            tokens = torch.from_numpy(number[row, pos]).to(places.device)
-            kinds.setdefault((turn, feature is None, part.edit.added), []).append((tokens, feature, values))
-    return [_joined(parts, added) for (_, _, added), parts in sorted(kinds.items(), key=lambda item: item[0])]
-
-
-def _joined(parts: list[tuple[Tensor, int | None, Tensor]], added: bool) -> Write:
-    tokens, values = torch.cat([part[0] for part in parts]), torch.cat([part[2] for part in parts])
-    if parts[0][1] is None:
-        return Write(tokens, None, values, added)
-    sizes = torch.tensor([len(part[0]) for part in parts])
-    features = torch.tensor([part[1] for part in parts]).repeat_interleave(sizes)
-    return Write(tokens, features.to(tokens.device), values, added)

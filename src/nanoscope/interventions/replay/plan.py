@@ -1,6 +1,6 @@
 """Which cells are run together, in what order, and what it costs: the plan of a sweep.
 
-Costs are counted from the positions that `change.spread` finds, not estimated: two operations for each multiplication
+Costs are counted from the positions that `changes.propagate` finds, not estimated: two operations for each multiplication
 and addition of the linear layers, of attention over the keys that a query may see, and of the unembedding at the
 reads that change. A cell whose reads cannot change costs nothing and is not run. The others are ordered by where their
 change begins, so that those with suffixes of one length meet, and packed until a pack would need more memory than the
@@ -12,12 +12,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.interventions.replay.changes import Cell, Flow, LayerFlow, Mask, Placed, placed, read_mask, seeds, spread
+from nanoscope.interventions.replay.cells import Cell, EditedSite, Mask, edited_sites
+from nanoscope.interventions.replay.changes import Flow, LayerFlow, edited_positions, propagate, read_mask
+from nanoscope.interventions.replay.data_flow import block_steps
 from nanoscope.interventions.run import Cache
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
@@ -25,11 +28,16 @@ from nanoscope.model.gpt import GPT
 SHARE_OF_FREE_MEMORY = 0.25
 USEFUL_TOKENS_ON_CPU = 4096
 """More tokens at once make no matrix product faster, and leave the processor's cache (benchmarks/README.md)."""
-STREAMS_PER_TOKEN, NEURONS_PER_TOKEN = 14, 2
-"""Floats that a token needs at the worst moment, in units of d_model and of d_mlp; a benchmark measures the whole."""
+USEFUL_LOGITS_ON_CPU = 22 * USEFUL_TOKENS_ON_CPU
+"""Likewise of the logits of a pack, in units of d_model."""
+STREAMS_IN_ATTENTION, STREAMS_IN_MLP = 10, 6
+"""Activations of width d_model that a token needs at the worst moment of either part; a test measures the whole."""
+NEURON_COPIES, SCORE_COPIES = 3, 3
+"""Of edited neurons (before and after the activation function, and what is written), and of materialised scores."""
 COPIES_OF_LOGITS = 4
 """The logits themselves, and what a metric makes of them (log-probabilities, probabilities)."""
-MASKS_AT_ONCE = 1 << 22
+MASKS_AT_ONCE = 1 << 18
+"""Entries of one activation's mask while planning; a model has some 16 masks a layer."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +49,12 @@ class Pack:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReplayPlan:
     """What a sweep will do. Printing it explains it."""
 
     packs: tuple[Pack, ...] = field(repr=False)
-    placed: tuple[tuple[Placed, ...], ...] = field(repr=False)
+    edited: tuple[tuple[EditedSite, ...], ...] = field(repr=False)
+    """What each cell edits, and where: no tensor of an edit."""
     cells: int
     trivial: int
     """Cells that cannot change what the metric reads: they have the base run's value, exactly."""
@@ -56,7 +65,7 @@ class Plan:
     most_tokens: int
     """How many tokens a replay has at once, at most."""
     peak_bytes: int
-    """Of activations, beside the weights and the cached runs."""
+    """Of activations and of the edits' own tensors, beside the weights and the cached runs."""
     budget: int
 
     @property
@@ -80,23 +89,26 @@ class Plan:
     __str__ = explain
 
 
-def make_plan(model: GPT, base: Cache, cells: Sequence[Cell], positions: np.ndarray, budget: int | None) -> Plan:
-    """Plan the cells on a base run; `positions [example, read]` are where the metric reads the logits."""
+def make_plan(model: GPT, base: Cache, cells: Sequence[Cell], positions: np.ndarray, budget: int | None) -> ReplayPlan:
+    """ReplayPlan the cells on a base run; `positions [example, read]` are where the metric reads the logits."""
     examples, length = base["resid_pre", 0].shape[:2]
     budget = default_budget(model) if budget is None else budget
-    parts = tuple(tuple(placed(edit, base) for edit in cell) for cell in cells)
+    parts = tuple(edited_sites(cell, base) for cell in cells)
+    own = np.array([cell.own_bytes for cell in cells], dtype=np.int64)
     costs = _costs(model.config, parts, read_mask(positions, length))
-    sizes = _Sizes.of(model, positions.size, budget, int(costs.tokens.max(initial=1)))
-    packs, held = _pack(costs, sizes)
-    return Plan(
+    token = bytes_per_token(model, length, {site.site.name for cell in parts for site in cell})
+    largest = _Row(int(costs.tokens.max(initial=1)), int(own.max(initial=0)))
+    sizes = _Sizes.of(model, token, positions.size, budget, largest)
+    packs, held = _pack(costs, own, sizes)
+    return ReplayPlan(
         packs=packs,
-        placed=parts,
+        edited=parts,
         cells=len(cells),
         trivial=len(cells) - sum(len(pack.cells) for pack in packs),
         examples=examples,
         needed_flops=float(costs.flops.sum()),
         plain_flops=float(len(cells) * examples * forward_flops(model.config, length)),
-        most_tokens=max((tokens for tokens, _ in held), default=0),
+        most_tokens=max((tokens for tokens, _, _ in held), default=0),
         peak_bytes=max((sizes.bytes(*one) for one in held), default=0),
         budget=budget,
     )
@@ -113,14 +125,19 @@ def default_budget(model: GPT) -> int:
     return int(SHARE_OF_FREE_MEMORY * free)
 
 
-def bytes_per_token(config: GPTConfig, item: int) -> int:
-    """Memory that one token of a pack takes at the worst moment."""
-    return item * (STREAMS_PER_TOKEN * config.n_embd + NEURONS_PER_TOKEN * _neurons(config))
+def bytes_per_token(model: GPT, length: int, edited: set[str]) -> int:
+    """Memory that one token of a pack takes at the worst moment, when these activations of texts so long are edited."""
+    config, neurons = model.config, _neurons(model.config)
+    materialised = model.device.type != "cpu" or edited & {"scores", "pattern"}
+    scores = SCORE_COPIES * config.n_head * length if materialised else 0
+    edited_neurons = NEURON_COPIES * neurons if edited & {"pre", "post"} else 0
+    attention, mlp = STREAMS_IN_ATTENTION * config.n_embd + scores, STREAMS_IN_MLP * config.n_embd + edited_neurons
+    return model.wte.weight.element_size() * (max(attention, mlp) + neurons)
 
 
 def forward_flops(config: GPTConfig, length: int) -> int:
     """Operations of one full forward of one text, logits at all positions."""
-    weights = 4 * config.n_embd**2 + 2 * config.n_embd * _neurons(config)
+    weights = sum(step.weights(config) for step in block_steps(config))
     layer = 2 * weights * length + 2 * config.n_embd * length * (length + 1)
     return config.n_layer * layer + 2 * config.n_embd * config.vocab_size * length
 
@@ -140,15 +157,15 @@ class Costs:
     entry: np.ndarray
 
 
-def _costs(config: GPTConfig, cells: Sequence[Sequence[Placed]], reads: Mask) -> Costs:
+def _costs(config: GPTConfig, cells: Sequence[Sequence[EditedSite]], reads: Mask) -> Costs:
     """Cost of every row, some cells at a time."""
     examples, length = reads.shape
     step = max(1, MASKS_AT_ONCE // reads.size)
     found = []
     for first in range(0, len(cells), step):
         some = cells[first : first + step]
-        start = seeds(some, examples, length)
-        flow = spread(config, start, np.tile(reads, (len(some), 1)))
+        start = edited_positions(some, examples, length)
+        flow = propagate(config, start, np.tile(reads, (len(some), 1)))
         found.append([part.reshape(-1, examples) for part in _row_costs(config, flow)])
     empty = [np.zeros((0, examples), dtype=int)] * 4
     return Costs(*(np.concatenate(parts) for parts in zip(*(found or [empty]), strict=True)))
@@ -159,20 +176,22 @@ def _row_costs(config: GPTConfig, flow: Flow) -> tuple[np.ndarray, np.ndarray, n
     rows, length = flow.final.shape
     flops, tokens = 2.0 * config.n_embd * config.vocab_size * flow.final.sum(1), flow.final.sum(1)
     anywhere, entry = flow.embedded | flow.final, np.full(rows, config.n_layer)
-    square = 2 * config.n_embd**2
+    steps = [step for step in block_steps(config) if step.weights(config)]
     for number, layer in reversed(list(enumerate(flow.layers))):
-        site = layer.site
-        made = site["resid_pre"] & ~layer.absorbed[:, None]
-        flops += square * (site["resid_pre"] & layer.attended).sum(1) + square * 2 * made.sum(1)
+        flops += sum(2 * step.weights(config) * layer.made[step.site].sum(1) for step in steps)
         flops += np.where(layer.absorbed, _through_residual(config, layer), _attention(config, layer))
-        flops += square * site["z"].sum(1)
-        if not config.attention_only:
-            flops += 2 * config.n_embd * config.d_mlp * (site["resid_mid"].sum(1) + site["post"].sum(1))
-        anywhere = anywhere | site["resid_post"] | layer.own
-        tokens = np.maximum(tokens, np.maximum(site["resid_post"].sum(1), layer.own.sum(1)))
-        entry = np.where(site["resid_post"].any(1) | layer.own.any(1), number, entry)
+        anywhere = anywhere | layer.changed["resid_post"] | layer.own
+        tokens = np.maximum(tokens, np.maximum(layer.changed["resid_post"].sum(1), layer.own.sum(1)))
+        entry = np.where(layer.changed["resid_post"].any(1) | layer.own.any(1), number, entry)
     alive = flow.final.any(1)
     return flops * alive, tokens * alive, np.where(alive, anywhere.argmax(1), length), entry
+
+
+class _Row(NamedTuple):
+    """The most tokens of a row, and the most bytes of a cell's own tensors."""
+
+    tokens: int
+    own: int
 
 
 @dataclass(frozen=True)
@@ -186,54 +205,56 @@ class _Sizes:
     useful_logits: float
 
     @staticmethod
-    def of(model: GPT, reads: int, budget: int, longest: int) -> _Sizes:
+    def of(model: GPT, token: int, reads: int, budget: int, largest: _Row) -> _Sizes:
         """NanoscopeError where not even one row fits the budget."""
         item = model.wte.weight.element_size()
-        token = bytes_per_token(model.config, item)
         logits = COPIES_OF_LOGITS * reads * model.config.vocab_size * item
-        if budget < token * longest + logits:
-            need = (token * longest + logits) / 2**20
+        fixed = logits + largest.own
+        if budget < token * largest.tokens + fixed:
+            need = (token * largest.tokens + fixed) / 2**20
             raise NanoscopeError(
                 f"one example of one cell needs {need:.3g} MiB; raise the budget, or pass fewer examples or shorter texts"
             )
-        most, on_cpu = (budget - logits) // token, model.device.type == "cpu"
-        useful = max(USEFUL_TOKENS_ON_CPU, longest) if on_cpu else most
-        return _Sizes(token, logits, min(most, useful), budget, USEFUL_TOKENS_ON_CPU * token if on_cpu else budget)
+        most, on_cpu = (budget - fixed) // token, model.device.type == "cpu"
+        useful = max(USEFUL_TOKENS_ON_CPU, largest.tokens) if on_cpu else most
+        useful_logits = USEFUL_LOGITS_ON_CPU * item * model.config.n_embd if on_cpu else budget
+        return _Sizes(token, logits, min(most, useful), budget, useful_logits)
 
-    def bytes(self, tokens: int, cells: int) -> int:
-        """Memory of a pack: of its largest part's tokens, and of all its cells' logits."""
-        return tokens * self.token + cells * self.logits
+    def bytes(self, tokens: int, cells: int, own: int) -> int:
+        """Memory of a pack: of its largest part's tokens, of all its cells' logits, and of its edits' own tensors."""
+        return tokens * self.token + cells * self.logits + own
 
-    def hold(self, tokens: int, cells: int) -> bool:
+    def hold(self, tokens: int, cells: int, own: int) -> bool:
         """May a pack of several cells be as large?"""
         small = tokens <= self.tokens and cells * self.logits <= self.useful_logits
-        return small and self.bytes(tokens, cells) <= self.budget
+        return small and self.bytes(tokens, cells, own) <= self.budget
 
 
 def _attention(config: GPTConfig, layer: LayerFlow) -> np.ndarray:
     """Scores and mixing over all the keys that each query sees."""
-    return 4 * config.n_embd * (layer.attended @ np.arange(1, layer.attended.shape[1] + 1))
+    return 4 * config.n_embd * (layer.queries @ np.arange(1, layer.queries.shape[1] + 1))
 
 
 def _through_residual(config: GPTConfig, layer: LayerFlow) -> np.ndarray:
     """The same over the past, and over the residual stream in place of the own keys and values."""
-    queries, past, own = layer.attended.sum(1), layer.own.argmax(1), layer.own.sum(1)
+    queries, past, own = layer.queries.sum(1), layer.own.argmax(1), layer.own.sum(1)
     return queries * (4 * config.n_embd * (past + config.n_head * own) + 4 * config.n_embd**2)
 
 
-def _pack(costs: Costs, sizes: _Sizes) -> tuple[tuple[Pack, ...], list[tuple[int, int]]]:
-    """Cells in order of the layer and position where their change begins, and of each pack `(most tokens, cells)`."""
+def _pack(costs: Costs, own: np.ndarray, sizes: _Sizes) -> tuple[tuple[Pack, ...], list[tuple[int, int, int]]]:
+    """Cells in order of the layer and position where their change begins; of each pack `(most tokens, cells, own bytes)`."""
     running = np.flatnonzero(costs.tokens.any(1))
     first = costs.start[running].min(1), costs.entry[running].min(1)
     ordered = running[np.lexsort((running, first[0], first[1]))]
-    cuts, tokens = [0], 0
-    for n, size in enumerate(costs.tokens[ordered].sum(1).tolist()):
-        if n > cuts[-1] and not sizes.hold(tokens + size, n + 1 - cuts[-1]):
-            cuts, tokens = [*cuts, n], 0
-        tokens += int(size)
+    cuts, tokens, bytes_ = [0], 0, 0
+    for n, (size, more) in enumerate(zip(costs.tokens[ordered].sum(1).tolist(), own[ordered].tolist(), strict=True)):
+        if n > cuts[-1] and not sizes.hold(tokens + size, n + 1 - cuts[-1], bytes_ + more):
+            cuts, tokens, bytes_ = [*cuts, n], 0, 0
+        tokens, bytes_ = tokens + size, bytes_ + more
     groups = np.split(ordered, cuts[1:]) if len(ordered) else []
     packs = tuple(_pack_of(group, costs, sizes.tokens) for group in groups)
-    return packs, [(min(sizes.tokens, int(costs.tokens[pack.cells].sum())), len(pack.cells)) for pack in packs]
+    sums = ((int(costs.tokens[pack.cells].sum()), int(own[pack.cells].sum())) for pack in packs)
+    return packs, [(min(sizes.tokens, t), len(pack.cells), o) for pack, (t, o) in zip(packs, sums, strict=True)]
 
 
 def _pack_of(chosen: np.ndarray, costs: Costs, cap: int) -> Pack:
