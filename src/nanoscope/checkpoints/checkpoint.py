@@ -36,11 +36,16 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
     """What opening it had to assume."""
 
-    def encode(self, text: str) -> Tensor:
-        """Token ids of a text, `[pos]`; an error where the checkpoint came without a vocabulary."""
+    @property
+    def known_vocabulary(self) -> Vocabulary:
+        """The vocabulary; an error where the checkpoint came without one."""
         if self.vocabulary is None:
             raise NanoscopeError("this checkpoint has no vocabulary; put nanoGPT's meta.pkl beside it")
-        return self.vocabulary.encode(text)
+        return self.vocabulary
+
+    def encode(self, text: str) -> Tensor:
+        """Token ids of a text, `[pos]`; an error where the checkpoint came without a vocabulary."""
+        return self.known_vocabulary.encode(text)
 
     def contents(self) -> Contents:
         """What a format writes of it."""
