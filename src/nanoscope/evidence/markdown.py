@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from nanoscope.evidence.finding import VERDICTS, Finding, number
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study, figure_path
@@ -39,13 +41,17 @@ def picture(study: Study, label: str, figure: str) -> str:
     return f"![{figure.replace('_', ' ')}, {label}]({figure_path(study, label, figure)})"
 
 
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of text."""
+    body = ["".join(f" {cell} |" if cell else " |" for cell in row) for row in (columns, *rows)]
+    return "\n".join("|" + line for line in (body[0], "---|" * len(columns), *body[1:]))
+
+
 def evidence_table(result: Result) -> str:
     """Every finding of one result, with its evidence, folded away."""
     rows = [_row(finding) for finding in result.findings if finding.kind == "measurement"]
-    head = "| claim | criterion | value [95 % interval] | n | null | verdict |\n|---|---|---|---|---|---|"
-    return (
-        f"<details><summary>All claims with their evidence</summary>\n\n{head}\n" + "\n".join(rows) + "\n\n</details>"
-    )
+    shown = table(("claim", "criterion", "value [95 % interval]", "n", "null", "verdict"), rows)
+    return f"<details><summary>All claims with their evidence</summary>\n\n{shown}\n\n</details>"
 
 
 def heading(study: Study, label: str) -> str:
@@ -63,8 +69,8 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _row(finding: Finding) -> str:
+def _row(finding: Finding) -> tuple[str, ...]:
     e = finding.evidence
     interval = f"{number(e.value)} [{number(e.interval[0])}, {number(e.interval[1])}]"
     null = f"{number(e.null)} ({finding.null_is})"
-    return f"| {finding.claim} | {finding.criterion} | {interval} | {e.n:,} {e.unit} | {null} | **{finding.verdict}** |"
+    return finding.claim, str(finding.criterion), interval, f"{e.n:,} {e.unit}", null, f"**{finding.verdict}**"
