@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         tasks,
         text,
         training,
+        views,
     )
     from nanoscope.analysis import attention as heads
     from nanoscope.analysis import neurons
@@ -83,6 +84,7 @@ _ROOMS = {
             "tasks",
             "text",
             "training",
+            "views",
         )
     },
     "heads": "nanoscope.analysis.attention",

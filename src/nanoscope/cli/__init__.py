@@ -6,14 +6,24 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.markup import escape
 from rich.table import Table
 
 from nanoscope import __version__
-from nanoscope.cli.console import CONSOLE, bars, called, open_text, print_findings, say, thread_count
+from nanoscope.cli.console import (
+    CONSOLE,
+    ModelOptions,
+    bars,
+    called,
+    open_model,
+    open_text,
+    print_findings,
+    save_figure,
+    say,
+)
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.neurons import NeuronsCommand, run_neurons
@@ -23,6 +33,10 @@ from nanoscope.cli.study import StudyCommand, run_study_command
 from nanoscope.cli.training import Train, run_train
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments import EXPERIMENTS
+
+if TYPE_CHECKING:
+    from nanoscope.evidence.result import Result
+    from nanoscope.experiments.experiment import Experiment, Subject
 
 
 @dataclass(frozen=True)
@@ -34,19 +48,13 @@ class Run:
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class RunOptions(ModelOptions):
     """What every `nanoscope run NAME` takes; the experiment's own settings come from its declaration."""
 
-    checkpoint: tyro.conf.Positional[Path]
-    """ours or nanoGPT's."""
-    data: str | None = None
-    """text to measure on: any file, or shakespeare, code or wiki; without it, shakespeare."""
     out: Path = Path("runs/mine")
     """folder for results and figures."""
     label: str | None = None
     """what the report calls the model."""
-    threads: int = 0
-    """CPU threads; 0 takes all cores."""
     twins: tuple[Path, ...] = ()
     """checkpoints of other trainings, for an experiment that compares them (universality)."""
 
@@ -135,19 +143,15 @@ def _run_options(params: type) -> type[RunOptions]:
     return make_dataclass("Options", [settings], bases=(RunOptions,), frozen=True)
 
 
-def _run_on(experiment: Any, options: RunOptions, settings: Any) -> None:
-    import torch
-
+def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
     from nanoscope import files
     from nanoscope.checkpoints.checkpoint import load
     from nanoscope.experiments.experiment import Subject
-    from nanoscope.plots.style import save_png
     from nanoscope.training.loop import checkpoints
 
     if options.twins and not experiment.twinned:
         raise NanoscopeError(f"{experiment.name} looks at one training; leave --twins out")
-    torch.set_num_threads(thread_count(options.threads))
-    checkpoint, corpus = load(options.checkpoint), open_text(options.data)
+    checkpoint, corpus = open_model(options.checkpoint, options.threads), open_text(options.data)
     for note in checkpoint.notes:
         say(f"note: {note}")
     role = "control" if checkpoint.training.get("data") == "echo" else "model"
@@ -156,17 +160,14 @@ def _run_on(experiment: Any, options: RunOptions, settings: Any) -> None:
     subject = Subject(checkpoint, corpus, label, role, history, others)
     with files.only_writer(options.out):
         result = _answer(experiment, subject, settings, options.out / "results")
-        drawn = {name: options.out / "figures" / f"{name}-{result.key[-12:]}.png" for name in experiment.figures}
-        for name, figure in drawn.items():
-            save_png(experiment.figures[name](result), figure)
-    print_findings(result)
-    say(f"result: {options.out / 'results' / result.key}")
-    for figure in drawn.values():
-        say(f"figure: {figure}")
+        print_findings(result)
+        say(f"result: {options.out / 'results' / result.key}")
+        for name, draw in experiment.figures.items():
+            save_figure(draw(result), options.out / "figures" / f"{name}-{result.key[-12:]}.png")
     say(f"report: nanoscope report {options.out}")
 
 
-def _answer(experiment: Any, subject: Any, settings: Any, folder: Path) -> Any:
+def _answer(experiment: Experiment, subject: Subject, settings: Any, folder: Path) -> Result:
     """Run the experiment; over a training, checkpoint by checkpoint with time left."""
     from nanoscope.experiments.following import follow
     from nanoscope.experiments.runner import run_experiment
@@ -176,14 +177,11 @@ def _answer(experiment: Any, subject: Any, settings: Any, folder: Path) -> Any:
             return run_experiment(experiment, subject, settings, folder, called())
     with bars() as shown:
         task = shown.add_task("checkpoints", total=max(1, len(subject.history)))
-        return follow(
-            experiment,
-            subject,
-            settings,
-            folder,
-            lambda done, total: shown.update(task, completed=done),
-            called(),
-        )
+
+        def show(done: int, total: int) -> None:
+            shown.update(task, completed=done)
+
+        return follow(experiment, subject, settings, folder, show, called())
 
 
 def _report(command: Report) -> None:

@@ -7,9 +7,11 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tyro
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -18,10 +20,35 @@ from rich.table import Table
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
+    from nanoscope.checkpoints.checkpoint import Checkpoint
     from nanoscope.evidence.result import Result
+    from nanoscope.plots.style import Figure
     from nanoscope.text.corpora import Corpus
 
 CONSOLE = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What every command takes that looks at a model on a text."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    """ours or nanoGPT's."""
+    data: str | None = None
+    """text to measure on: any file, or shakespeare, code or wiki (then a file of that name is ./code); without it,
+    shakespeare."""
+    threads: int = 0
+    """CPU threads; 0 takes all cores."""
+
+
+def open_model(path: Path, threads: int, device: str = "cpu") -> Checkpoint:
+    """The checkpoint, on so many threads."""
+    import torch
+
+    from nanoscope.checkpoints.checkpoint import load
+
+    torch.set_num_threads(thread_count(threads))
+    return load(path, device)
 
 
 def called() -> str:
@@ -55,6 +82,14 @@ def open_text(source: str | None) -> Corpus:
 def say(line: str, style: str | None = None) -> None:
     """Print a line as it is: a path is neither wrapped nor read as markup."""
     CONSOLE.print(line, style=style, markup=False, soft_wrap=True)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure and say where it is."""
+    from nanoscope.plots.style import save_png
+
+    save_png(figure, path)
+    say(f"figure: {path}")
 
 
 def print_findings(result: Result, headlines: bool = False) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 from rich.table import Table
 
-from nanoscope.cli.console import CONSOLE, bars, chosen_device, say, thread_count
-from nanoscope.errors import NanoscopeError
+from nanoscope.cli.console import CONSOLE, bars, chosen_device, open_model, save_figure, say
 
 if TYPE_CHECKING:
     from nanoscope.analysis.causal.patching import Grid, PatchingResult
@@ -63,60 +62,28 @@ class Patch:
 
 def run_patch(command: Patch) -> None:
     """Sweep, print the cells with the largest effects, and draw them all."""
-    import torch
-
     from nanoscope.analysis.causal import patching
-    from nanoscope.checkpoints.checkpoint import load
     from nanoscope.model.precision import in_precision
-    from nanoscope.plots.style import save_png
     from nanoscope.plots.sweep import sweep_effects
     from nanoscope.tasks.task import pair
+    from nanoscope.views.patch import grid
 
-    torch.set_num_threads(thread_count(command.threads))
-    checkpoint = load(command.checkpoint, chosen_device(command.device))
-    if checkpoint.vocabulary is None:
-        raise NanoscopeError(f"{command.checkpoint} has no vocabulary, so no text can be read into it")
-    task = pair(checkpoint.vocabulary, command.clean, command.corrupt, command.answer, command.wrong)
+    checkpoint = open_model(command.checkpoint, command.threads, chosen_device(command.device))
+    task = pair(checkpoint.known_vocabulary, command.clean, command.corrupt, command.answer, command.wrong)
     budget = None if command.budget is None else int(command.budget * 2**20)
     with in_precision(checkpoint.model, command.precision) as model:
-        cells = _grid(command, model, task)
+        cells = grid(model, task, command.sweep, command.layer, command.head)
         if command.plan:
             return say(patching.plan(model, task, cells, budget=budget).explain())
-        found = _found(command, model, task, cells, budget)
+        found = _patched(command, model, task, cells, budget)
     _print(found)
-    symbols = [checkpoint.vocabulary.decode([int(token)]) for token in task.clean[0]]
-    save_png(
-        sweep_effects(found.effect, symbols, f"{command.sweep}: {command.clean!r} and {command.corrupt!r}"), command.out
-    )
-    say(f"figure: {command.out}")
+    symbols = [checkpoint.known_vocabulary.decode([int(token)]) for token in task.clean[0]]
+    title = f"{command.sweep}: {command.clean!r} and {command.corrupt!r}"
+    save_figure(sweep_effects(found.effect, symbols, title), command.out)
 
 
-def _grid(command: Patch, model: GPT, task: Task) -> Grid:
-    from nanoscope.analysis.causal import patching
-
-    def chosen(axis: Literal["layer", "head"]) -> int:
-        value = getattr(command, axis)
-        if value is None:
-            raise NanoscopeError(f"a sweep over {command.sweep} is of one {axis}; give --{axis}")
-        return value
-
-    return {
-        "residual": lambda: patching.residual_stream(model, task),
-        "heads": lambda: patching.heads(model, task),
-        "heads-by-position": lambda: patching.heads_by_position(model, task),
-        "queries": lambda: patching.queries(model, task),
-        "keys": lambda: patching.keys(model, task),
-        "values": lambda: patching.values(model, task),
-        "attention": lambda: patching.attention_outputs(model, task),
-        "mlps": lambda: patching.mlps(model, task),
-        "neurons": lambda: patching.neurons(model, task, chosen("layer")),
-        "pattern": lambda: patching.pattern_entries(model, task, chosen("layer"), chosen("head")),
-    }[command.sweep]()
-
-
-def _found(command: Patch, model: GPT, task: Task, cells: Grid, budget: int | None) -> PatchingResult:
-    from nanoscope.analysis.causal import patching
-    from nanoscope.tasks import metrics
+def _patched(command: Patch, model: GPT, task: Task, cells: Grid, budget: int | None) -> PatchingResult:
+    from nanoscope.views.patch import patched
 
     with bars() as shown:
         bar = shown.add_task(f"patching {command.sweep}", total=len(cells.cells))
@@ -124,62 +91,25 @@ def _found(command: Patch, model: GPT, task: Task, cells: Grid, budget: int | No
         def show(done: int, total: int) -> None:
             shown.update(bar, completed=done, total=total)
 
-        if command.method == "exact":
-            found = patching.exact(
-                model, task, metrics.logit_diff, cells, budget=budget, progress=show, verify=command.verify
-            )
-        elif command.method == "screened":
-            found = patching.screened(
-                model,
-                task,
-                metrics.logit_diff,
-                cells,
-                share=command.share,
-                budget=budget,
-                progress=show,
-                verify=command.verify,
-            )
-        elif command.verify:
-            raise NanoscopeError("an estimate cannot be verified; take --method screened or exact with --verify")
-        else:
-            found = patching.attributed(model, task, metrics.logit_diff, cells)
-    if found.difference == 0:
-        raise NanoscopeError("the model answers both texts alike, so there is no difference to locate")
-    return found
+        return patched(model, task, cells, command.method, command.share, budget, show, command.verify)
 
 
 def _print(found: PatchingResult) -> None:
-    say(
-        f"logit of the answer above the wrong one: clean {found.clean.mean():.3f}, corrupt {found.corrupt.mean():.3f} "
-        f"({found.arithmetic})"
-    )
+    from nanoscope.views.patch import largest
+
+    means = f"clean {found.clean.mean():.3f}, corrupt {found.corrupt.mean():.3f}"
+    say(f"logit of the answer above the wrong one: {means} ({found.arithmetic})")
     for plan in found.plans[:1]:
         say(plan.explain())
-    effect, largest = found.effect, abs(found.effect.values).max(0)
-    exact = found.is_exact if found.is_exact is not None and found.is_exact.any() else None
-    columns = ("clean into corrupt restores", "corrupt into clean destroys", *(("",) if exact is not None else ()))
-    table = Table(*effect.dims[1:], *columns)
-    for place in (-largest).ravel().argsort(kind="stable")[:SHOWN]:
-        at = [int(n) for n in _unravel(int(place), largest.shape)]
-        labels = [str(effect.labels(dim)[n]) for dim, n in zip(effect.dims[1:], at, strict=True)]
-        shares = [f"{effect.values[(side, *at)]:.1%}" for side in (0, 1)]
-        table.add_row(*labels, *shares, *([] if exact is None else [_how(exact[(slice(None), *at)])]))
+    screened = found.is_exact is not None and bool(found.is_exact.any())
+    table = Table(
+        *found.effect.dims[1:], "clean into corrupt restores", "corrupt into clean destroys", *[""] * screened
+    )
+    for cell in largest(found, SHOWN):
+        table.add_row(*cell.labels, f"{cell.restored:.1%}", f"{cell.destroyed:.1%}", *[cell.exact] * screened)
     CONSOLE.print(table)
-    if found.estimate is not None and exact is None:
+    if found.estimate is not None and not screened:
         say("estimated to first order, none of it exactly: --method screened replays the largest")
     if found.rank_correlation is not None:
         both = ", ".join(f"{value:.2f}" for value in found.rank_correlation.values)
         say(f"rank correlation of estimated and exact effects where both are known (denoise, noise): {both}")
-
-
-def _how(exact: Any) -> str:
-    """For a cell, in which directions it was replayed."""
-    return {0: "estimated", 1: "exact in one direction", 2: "exact"}[int(exact.sum())]
-
-
-def _unravel(place: int, shape: tuple[int, ...]) -> list[int]:
-    at = []
-    for size in reversed(shape):
-        place, rest = divmod(place, size)
-        at.append(rest)
-    return at[::-1]

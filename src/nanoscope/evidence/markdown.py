@@ -43,6 +43,12 @@ def picture(study: Study, label: str, figure: str) -> str:
     return f"![{figure.replace('_', ' ')}, {label}]({figure_path(study, label, figure)})"
 
 
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of text."""
+    body = ["".join(f" {cell} |" if cell else " |" for cell in row) for row in (columns, *rows)]
+    return "\n".join("|" + line for line in (body[0], "---|" * len(columns), *body[1:]))
+
+
 def evidence_table(result: Result) -> str:
     """Every finding of one result, with its evidence, folded away."""
     head = ("claim", "criterion", "value [95 % interval]", "n", "null", "verdict")
@@ -59,13 +65,6 @@ def heading(study: Study, label: str) -> str:
 def not_measured(study: Study, label: str, experiment: str) -> str:
     """What stands in place of a result that is missing: how to get it for the main model, nothing for the others."""
     return f"Not measured here: `nanoscope run {experiment} CHECKPOINT` does it." if label == study.main else ""
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; the cells are Markdown already."""
-    lines = [head, ["---"] * len(head), *rows]
-    first, rule, *rest = (f"| {' | '.join(line)} |" for line in lines)
-    return "\n".join([first.replace("|  |", "| |"), rule.replace(" ", ""), *rest])
 
 
 def with_interval(finding: Finding) -> str:

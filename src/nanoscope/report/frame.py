@@ -1,10 +1,14 @@
-"""The sections of the report around its findings."""
+"""The sections of the report around its findings. Their words are in `frame.md.j2`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from jinja2 import StrictUndefined, Template
+
+from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study, drawn
 from nanoscope.evidence.subject import StoredSubject
@@ -15,6 +19,7 @@ from nanoscope.report.figure_files import places
 from nanoscope.text.corpora import SHAKESPEARE, data_option
 from nanoscope.training.stretches import Stretch, repeatable
 
+TEMPLATE = Template(Path(__file__).with_suffix(".md.j2").read_text(encoding="utf-8"), undefined=StrictUndefined)
 REPORT_COMMANDS = {
     None: "nanoscope run induction CHECKPOINT --out runs/mine && nanoscope report runs/mine",
     "quick": "make findings",
@@ -23,40 +28,26 @@ REPORT_COMMANDS = {
 
 def head(study: Study) -> str:
     """Title and overview."""
-    return f"""# Mechanistic interpretability findings
-
-**Project**: nanoscope, a microscope for nanoGPT  
-**Date**: {study.date} (of the newest result)  
-**Made by**: `{_command(study)}`
-
-## Overview
-
-What a small GPT trained on characters has learned: measured, beside its null, with an interval, and judged by a criterion
-that was fixed before the run. Every number below is rendered from a stored result, and each sentence is chosen by its
-verdict: *supported* where the 95 % interval lies inside the criterion, *not supported* where it lies outside, *undecided*
-else. All of it is in [findings.json](findings.json)."""
+    return _block("head", date=study.date, command=_command(study))
 
 
 def models(study: Study) -> str:
-    """What was analysed, with measured sizes and losses."""
-    parts = [_model(study.subject(label)) for label in study.shown]
-    return "\n\n".join(["## Models analysed", *parts, *_further(study), *_sizes(study)])
-
-
-def _further(study: Study) -> list[str]:
-    """Trainings like those above, a row each."""
+    """What was analysed, with measured sizes and losses; a row for each training like those; and the range of sizes."""
+    subjects = [study.subject(label) for label in study.shown]
     others = [(label, study.subject(label)) for label in study.labels if label not in study.shown]
-    rows = [f"| {label} | {about.corpus} | {_loss(about.training)} |" for label, about in others]
-    if not rows:
-        return []
-    head = "| further trainings | text | validation loss, nats per character |\n|---|---|---|"
-    return [f"{head}\n" + "\n".join(rows)]
-
-
-def _sizes(study: Study) -> list[str]:
-    """Which cells of the range of sizes were trained."""
-    told = [result for result in study.compared("scale") if result["scores"].values.size]
-    return [f"And {len(result.subject.models)} small models, compared under finding 4b." for result in told]
+    scales = [result for result in study.compared("scale") if result["scores"].values.size]
+    return _block(
+        "models",
+        subjects=[
+            {"title": about.label.removeprefix("the ").capitalize(), "table": _model(about)} for about in subjects
+        ],
+        further=others
+        and table(
+            ("further trainings", "text", "validation loss, nats per character"),
+            [(label, about.corpus, _loss(about.training)) for label, about in others],
+        ),
+        sizes=[len(result.subject.models) for result in scales],
+    )
 
 
 def _loss(training: Mapping[str, Any]) -> str:
@@ -73,8 +64,7 @@ def _model(subject: StoredSubject) -> str:
         ("Parameters", f"{subject.parameters:,}"),
         *_training_rows(subject.corpus, config, training),
     ]
-    body = "\n".join(f"| {name} | {value} |" for name, value in rows)
-    return f"### {subject.label.removeprefix('the ').capitalize()}\n\n| | |\n|---|---|\n{body}"
+    return table(("", ""), rows)
 
 
 def _training_rows(corpus: str, config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -116,27 +106,13 @@ def trained_on(stretches: Sequence[Stretch]) -> list[tuple[str, str]]:
 
 def reproducibility(study: Study) -> str:
     """Over trainings, what replicated; and what limits all of it."""
-    return f"""## Reproducibility
-
-{replication.section(study)}
-
-{absences.section(study)}
-
-### Limitations
-
-1. **Size.** These are small models; nothing here was checked on larger ones.
-2. **Data.** By characters: {_corpora(study)}.
-3. **Examples.** {_examples(study)}
-4. **Tools.** The logit lens sees only what the unembedding reads; mean ablation leaves the distribution the model knows;
-   head indices mean nothing across trainings, so claims over seeds are about existence and effect.
-5. **Context.** The in-context-learning score and the loss in repeated passages compare different characters of the same
-   windows, in every training the same ones: bands over trainings leave that noise out, intervals over windows have it in.
-6. **Machines.** On the same machine, with as many threads, a training comes out bit for bit the same; on another processor it
-   may round differently, and is then another training of the same recipe and seed."""
-
-
-def _corpora(study: Study) -> str:
-    return ", ".join(sorted({study.subject(label).corpus for label in study.labels}))
+    return _block(
+        "reproducibility",
+        replication=replication.section(study),
+        absences=absences.section(study),
+        corpora=", ".join(sorted({study.subject(label).corpus for label in study.labels})),
+        examples=_examples(study),
+    )
 
 
 def _examples(study: Study) -> str:
@@ -151,29 +127,20 @@ def _examples(study: Study) -> str:
 
 def future(study: Study) -> str:
     """What comes next."""
-    canonical = study.name == "shakespeare"
-    first = (
-        "Longer trainings and larger models"
-        if canonical
-        else "The canonical model (`nanoscope study shakespeare`, on a GPU)"
-    )
-    return f"""## Future directions
-
-1. {first}, more seeds, and the same experiments on other texts (`--data`).
-2. Edge-level circuits: which head reads which, position by position; causal scrubbing of what is found.
-3. What neurons do together (dictionaries of features), with the same nulls.
-4. Open questions: what decides in which layer an algorithm is learned; what a copying head would be worth to a character
-   model with a longer context; which of these answers change with size."""
+    larger = "Longer trainings and larger models"
+    canonical = "The canonical model (`nanoscope study shakespeare`, on a GPU)"
+    return _block("future", first=larger if study.name == "shakespeare" else canonical)
 
 
 def figures(study: Study) -> str:
     """Every figure and what it shows: the first line of the function that draws it."""
-    lines = [
-        f"- [{result.subject.label}: {name}]({path}): {_shows(open_experiment(result.experiment).figures[name])}"
+    shown = [
+        {"label": result.subject.label, "name": name, "path": path, "shows": _shows(experiment.figures[name])}
         for result in drawn(study)
+        for experiment in [open_experiment(result.experiment)]
         for name, path in places(study, result).items()
     ]
-    return "## Visualisations\n\n" + "\n".join(lines)
+    return _block("figures", drawn=shown)
 
 
 def _shows(draw: Callable[[Result], Any]) -> str:
@@ -183,28 +150,7 @@ def _shows(draw: Callable[[Result], Any]) -> str:
 
 def artifacts(study: Study) -> str:
     """Where everything lies, and the commands that make it again."""
-    return f"""## Code and data
-
-- **Results**: `results/`, one folder per experiment and model, named by the hash of what decides its numbers
-- **Findings**: [findings.json](findings.json); experiment 01 in one file:
-  [induction_heads_analysis.json](induction_heads_analysis.json)
-- **Models**: `trained_models/`, {_released(study)}; the first command trains the canonical one into
-  `trained_models/shakespeare_char_model.pt` (nanoGPT's format)
-- **Notebooks**: `experiments/01_induction_heads.ipynb`, `02_attention_patterns.ipynb`, `03_logit_lens_analysis.ipynb`,
-  `04_novel_findings.ipynb`
-
-### Reproduction
-
-```bash
-# 1. Train the canonical model (for your own analyses; the page you read needs only the next step)
-bash scripts/train_for_interpretability.sh
-
-# 2. Run the analysis (here: the study that this page is of)
-{_command(study)}
-
-# 3. Render this page again from the stored results
-nanoscope report {_folder(study)}
-```"""
+    return _block("artifacts", released=_released(study), command=_command(study), folder=_folder(study))
 
 
 def _released(study: Study) -> str:
@@ -215,36 +161,23 @@ def _released(study: Study) -> str:
 
 def references() -> str:
     """Corrected: who wrote what."""
-    return """## References
-
-1. Elhage et al. (2021). A Mathematical Framework for Transformer Circuits. Transformer Circuits Thread (Anthropic).
-2. Olsson et al. (2022). In-context Learning and Induction Heads. Transformer Circuits Thread (Anthropic); arXiv 2209.11895.
-3. Wang, Variengien, Conmy, Shlegeris, Steinhardt (2022). Interpretability in the Wild. Redwood Research and UC Berkeley;
-   arXiv 2211.00593, ICLR 2023.
-4. Olah et al. (2020). Zoom In: An Introduction to Circuits. Distill.
-5. Zhang, Nanda (2023). Towards Best Practices of Activation Patching. arXiv 2309.16042, ICLR 2024.
-6. Heimersheim, Nanda (2024). How to use and interpret activation patching. arXiv 2404.15255.
-7. nostalgebraist (2020). interpreting GPT: the logit lens. LessWrong.
-8. Meloux et al. (2025). arXiv 2510.00845 (the variance of circuit findings).
-9. Belrose et al. (2023). Eliciting Latent Predictions from Transformers with the Tuned Lens. arXiv 2303.08112.
-10. Hoogland et al. (2024). The Developmental Landscape of In-Context Learning. arXiv 2402.02364 (distances to n-grams).
-11. Gurnee et al. (2024). Universal Neurons in GPT2 Language Models. arXiv 2401.12181.
-12. Witten, Bell (1991). The zero-frequency problem. IEEE Transactions on Information Theory 37 (n-gram smoothing).
-
-Tools: [nanoGPT](https://github.com/karpathy/nanoGPT), [TransformerLens](https://github.com/TransformerLensOrg/TransformerLens),
-[ARENA](https://arena-ch1-transformers.streamlit.app/). With thanks to Andrej Karpathy for nanoGPT, to the authors above for
-the methods, and to TransformerLens for the field's vocabulary."""
+    return _block("references")
 
 
 def updates(study: Study) -> str:
     """The log: what was measured when, by the results' own dates."""
     by_date: dict[str, list[str]] = {}
     for result in study.results:
-        line = f"- {result.experiment} on {result.subject.label}: "
-        line += ", ".join(f"{f.id.split('.')[1]} {f.verdict}" for f in result.findings if f.kind == "measurement")
+        verdicts = [f"{f.id.split('.')[1]} {f.verdict}" for f in result.findings if f.kind == "measurement"]
+        line = f"{result.experiment} on {result.subject.label}: {', '.join(verdicts)}"
         by_date.setdefault(str(result.provenance["date"]), []).append(line)
-    parts = [f"### {date}\n\n" + "\n".join(lines) for date, lines in sorted(by_date.items(), reverse=True)]
-    return "## Updates log\n\n" + "\n\n".join(parts)
+    days = [{"date": date, "lines": lines} for date, lines in sorted(by_date.items(), reverse=True)]
+    return _block("updates", days=days)
+
+
+def _block(name: str, **values: Any) -> str:
+    """One section of the template."""
+    return "".join(TEMPLATE.blocks[name](TEMPLATE.new_context(values)))
 
 
 def _command(study: Study) -> str:

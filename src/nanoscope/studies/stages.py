@@ -19,7 +19,8 @@ import torch
 
 import nanoscope
 from nanoscope import files
-from nanoscope.checkpoints.checkpoint import DESCRIPTION, load
+from nanoscope.checkpoints.checkpoint import load
+from nanoscope.checkpoints.formats.nanoscope import DESCRIPTION
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import load_result
 from nanoscope.evidence.subject import StoredSubject

@@ -13,7 +13,8 @@ from typing import Any
 from jinja2 import StrictUndefined, Template
 
 from nanoscope import files
-from nanoscope.checkpoints.checkpoint import WEIGHTS, Checkpoint
+from nanoscope.checkpoints.checkpoint import Checkpoint
+from nanoscope.checkpoints.formats.nanoscope import WEIGHTS
 from nanoscope.text.corpora.corpus import TRAIN_SHARE
 from nanoscope.text.corpora.licences import terms
 

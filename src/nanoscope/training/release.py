@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 
 from nanoscope import files
-from nanoscope.checkpoints.checkpoint import Checkpoint, halved, load, packed
+from nanoscope.checkpoints.checkpoint import Checkpoint, load, packed
+from nanoscope.checkpoints.formats.nanoscope import halved
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT
 from nanoscope.text.corpora.corpus import Corpus

@@ -1,0 +1,25 @@
+"""What a file of any format says: a model's shape and weights under nanoGPT's names, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from nanoscope.model.config import GPTConfig
+from nanoscope.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A checkpoint before a model is made of it; the fields are those of `Checkpoint`."""
+
+    config: GPTConfig
+    weights: Mapping[str, Tensor] = field(repr=False)
+    vocabulary: Vocabulary | None = field(repr=False, default=None)
+    corpus: str | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,144 @@
+"""nanoGPT's format: a pickled `ckpt.pt`, and `meta.pkl` beside it with the characters.
+
+The shape is read off the weights; what weights cannot show is taken from `model_args`, or assumed and said in the notes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nanoscope import files
+from nanoscope.checkpoints.formats.contents import Contents
+from nanoscope.checkpoints.formats.source import Source
+from nanoscope.errors import NanoscopeError
+from nanoscope.model.config import GPTConfig
+from nanoscope.text import vocabulary as tokens
+from nanoscope.text.vocabulary import Vocabulary
+
+EMBEDDING, POSITIONS = "transformer.wte.weight", "transformer.wpe.weight"
+MASK_BUFFER = re.compile(r"\.attn\.(bias|masked_bias|mask)$")
+LAYER = re.compile(r"transformer\.h\.(\d+)\.")
+FIELDS = ("n_layer", "n_head", "n_embd", "block_size", "bias", "vocab_size", "dropout")
+
+
+def recognises(source: Source) -> bool:
+    """Does it hold a state dict with nanoGPT's embedding?"""
+    return EMBEDDING in source.weights
+
+
+def read(source: Source) -> Contents:
+    """Open a `ckpt.pt`."""
+    return from_weights(source, source.weights)
+
+
+def from_weights(source: Source, weights: Mapping[str, Tensor], notes: tuple[str, ...] = ()) -> Contents:
+    """A file whose weights are known by nanoGPT's names: the rest of it is read as nanoGPT keeps it."""
+    weights = {key: value for key, value in weights.items() if not _is_mask(key, value)}
+    config, said = _config(weights, source)
+    vocabulary, missing = _vocabulary(source, config.vocab_size)
+    training = source.plain("config")
+    corpus = training.pop("dataset", None)
+    step = source.content.get("iter_num")
+    return Contents(
+        config,
+        weights,
+        vocabulary,
+        corpus if isinstance(corpus, str) else None,
+        training | ({"step": step} if isinstance(step, int) else {}),
+        files.sha256(source.raw),
+        (*notes, *said, *missing),
+    )
+
+
+def written(contents: Contents) -> dict[str, bytes]:
+    """`ckpt.pt` and, where there is a vocabulary, `meta.pkl`: file name -> bytes. What nanoGPT cannot express is refused."""
+    config, plain = contents.config, GPTConfig()
+    foreign = [one.name for one in fields(config) if one.name not in FIELDS]
+    for name in (name for name in foreign if getattr(config, name) != getattr(plain, name)):
+        raise NanoscopeError(f"nanoGPT has no {name}={getattr(config, name)!r}, so this model cannot be exported to it")
+    state = {
+        "model": contents.weights,
+        "model_args": {name: getattr(config, name) for name in FIELDS},
+        "iter_num": contents.training.get("step", 0),
+        "best_val_loss": contents.training.get("val_loss"),
+        "config": {**({"dataset": contents.corpus} if contents.corpus else {}), **contents.training},
+    }
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    meta = {} if contents.vocabulary is None else {"meta.pkl": tokens.write_meta(contents.vocabulary)}
+    return {"ckpt.pt": buffer.getvalue(), **meta}
+
+
+def _config(weights: Mapping[str, Tensor], source: Source) -> tuple[GPTConfig, list[str]]:
+    """The shape, and notes on what is unusual or assumed."""
+    said = source.plain("model_args") or source.plain("config")
+    for name in (EMBEDDING, POSITIONS):
+        if name not in weights or weights[name].dim() != 2:
+            raise NanoscopeError(f"{source.path}: the weight {name} is missing or is no matrix; it cannot be opened")
+    vocab, width = weights[EMBEDDING].shape
+    config = GPTConfig(
+        n_layer=len({layer[1] for key in weights if (layer := LAYER.match(key))}),
+        n_head=_heads(said, source),
+        n_embd=width,
+        block_size=weights[POSITIONS].shape[0],
+        vocab_size=vocab,
+        dropout=dropout if isinstance(dropout := said.get("dropout"), float) else 0.0,
+        bias=any(key.endswith("attn.c_attn.bias") for key in weights),
+        tied_head=torch.equal(weights.get("lm_head.weight", weights[EMBEDDING]), weights[EMBEDDING]),
+        head_bias="lm_head.bias" in weights,
+        final_norm=any(key.startswith("transformer.ln_f.") for key in weights),
+        attention_only=not any(".mlp." in key for key in weights),
+        n_inner=_inner(weights.get("transformer.h.0.mlp.c_fc.weight"), width),
+    )
+    unusual = {
+        "the unembedding is not the embedding (untied head)": not config.tied_head,
+        "its head has a bias": config.head_bias,
+        "it has no final norm": not config.final_norm,
+        "it has no MLPs": config.attention_only,
+        "assumed, as in today's nanoGPT: layer norm, exact GELU, scores over the root of d_head": "bias" not in said,
+    }
+    return config, [note for note, holds in unusual.items() if holds]
+
+
+def _heads(said: Mapping[str, Any], source: Source) -> int:
+    heads = said.get("n_head") or said.get("n_heads")
+    if isinstance(heads, int):
+        return heads
+    raise NanoscopeError(
+        f"{source.path} does not say how many heads the model has (model_args.n_head); it cannot be opened"
+    )
+
+
+def _inner(neurons: Tensor | None, width: int) -> int | None:
+    """An MLP's own number of neurons; None for four times the width."""
+    return None if neurons is None or neurons.shape[:1] in ((), (4 * width,)) else len(neurons)
+
+
+def _vocabulary(source: Source, size: int) -> tuple[Vocabulary | None, list[str]]:
+    """From `itos` inside the checkpoint, else from `meta.pkl` beside it, else none; and notes."""
+    path, meta = source.path, source.path.with_name("meta.pkl")
+    holder = next((one for one in (source.content, source.plain("config")) if "itos" in one), None)
+    if holder is not None:
+        vocabulary = tokens.from_itos(holder["itos"], f"{path} (itos)")
+    else:
+        vocabulary = tokens.read_meta(meta) if meta.exists() else None
+    if vocabulary is None:
+        return None, ["it came without a vocabulary: text can be neither read nor printed"]
+    padding = size - len(vocabulary)
+    if padding < 0:
+        raise NanoscopeError(
+            f"the vocabulary beside {path} has {len(vocabulary)} symbols but the model {size}; it belongs to another"
+        )
+    return vocabulary, [f"{padding} rows of the embedding are padding"] if padding else []
+
+
+def _is_mask(key: str, value: Tensor) -> bool:
+    """Old nanoGPT and minGPT keep the causal mask as a 4-dimensional buffer called `attn.bias`."""
+    return bool(MASK_BUFFER.search(key)) and value.dim() != 1

@@ -1,0 +1,101 @@
+"""Our own format: a folder with `model.safetensors` (or parts of it) and `checkpoint.json`, which holds their checksum."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from nanoscope import files
+from nanoscope.checkpoints import file_parts
+from nanoscope.checkpoints.formats.contents import Contents
+from nanoscope.checkpoints.formats.source import Source
+from nanoscope.errors import NanoscopeError
+from nanoscope.model.config import GPTConfig
+from nanoscope.text.vocabulary import Vocabulary
+
+FORMAT = 1
+WEIGHTS, DESCRIPTION = "model.safetensors", "checkpoint.json"
+
+
+def recognises(source: Source) -> bool:
+    return (source.path / DESCRIPTION).exists()
+
+
+def read(source: Source) -> Contents:
+    """Open a folder; what is missing, damaged or changed is refused by name."""
+    path = source.path
+    try:
+        description = json.loads((path / DESCRIPTION).read_text())
+        weights = _weights(source, description)
+    except NanoscopeError:
+        raise
+    except FileNotFoundError as error:
+        raise NanoscopeError(f"{path} is no checkpoint: {Path(error.filename).name} is missing") from None
+    except (OSError, ValueError) as error:
+        raise NanoscopeError(f"{path / DESCRIPTION} cannot be read ({error}); copy the checkpoint again") from None
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise NanoscopeError(f"{path / DESCRIPTION} is not of format {FORMAT}; it was written by another version")
+    if _digest(weights, description) != description.get("sha256"):
+        raise NanoscopeError(f"{path} has been changed or damaged (its checksum differs); copy it again")
+    try:
+        return _contents(description, safetensors.torch.load(weights))
+    except (KeyError, TypeError) as error:
+        raise NanoscopeError(f"{path / DESCRIPTION} is not one of nanoscope's ({error})") from None
+
+
+def written(contents: Contents, half: bool, part_bytes: int | None) -> tuple[dict[str, bytes], str]:
+    """A folder's files, name -> bytes, and the checkpoint's checksum."""
+    tied = contents.config.tied_head  # such a model keeps its head twice
+    own = {k: v.contiguous() for k, v in contents.weights.items() if not (tied and k == "transformer.wte.weight")}
+    weights = safetensors.torch.save(halved(own) if half else own)
+    parts = {WEIGHTS: weights} if part_bytes is None else file_parts.split(WEIGHTS, weights, part_bytes)
+    description = {
+        "format": FORMAT,
+        "config": contents.config.stored(),
+        "vocabulary": contents.vocabulary and contents.vocabulary.to_json(),
+        "corpus": contents.corpus,
+        "training": dict(contents.training),
+    }
+    if part_bytes is not None:
+        description["parts"] = {name: files.sha256(part) for name, part in parts.items()}
+    description = json.loads(json.dumps(description))
+    description["sha256"] = _digest(weights, description)
+    return {**parts, DESCRIPTION: (json.dumps(description, indent=1) + "\n").encode()}, description["sha256"]
+
+
+def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights rounded to 16-bit floats; NanoscopeError where one does not fit."""
+    for name, value in weights.items():
+        if not torch.isfinite(value.half()).all():
+            raise NanoscopeError(
+                f"the weight {name} holds values that 16 bits cannot; keep the model in full precision"
+            )
+    return {name: value.half() for name, value in weights.items()}
+
+
+def _weights(source: Source, description: Any) -> bytes:
+    """The weights, joined where they are in parts."""
+    if isinstance(description, dict) and "parts" in description:
+        return file_parts.join(source.path, description["parts"])
+    return (source.path / WEIGHTS).read_bytes()
+
+
+def _digest(weights: bytes, description: Mapping[str, Any]) -> str:
+    """Checksum of the weights and of everything said about them: what a result calls this checkpoint by."""
+    said = {key: value for key, value in description.items() if key != "sha256"}
+    return files.sha256(weights + files.canonical_json(said).encode())
+
+
+def _contents(description: Mapping[str, Any], weights: dict[str, Tensor]) -> Contents:
+    vocabulary = description["vocabulary"] and Vocabulary.from_json(description["vocabulary"])
+    half = any(value.dtype == torch.float16 for value in weights.values())
+    notes = ("its weights were stored in half precision",) if half else ()
+    config = GPTConfig(**description["config"])
+    corpus, training, sha256 = (description[key] for key in ("corpus", "training", "sha256"))
+    return Contents(config, weights, vocabulary or None, corpus, training, sha256, notes)

@@ -1,0 +1,87 @@
+"""A file or folder that somebody wants opened. Its bytes, and what they unpickle to, are read when a format asks for them.
+
+Pickles are opened with `weights_only=True`, and there is no way to turn that off.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nanoscope.errors import NanoscopeError
+
+WRAPPERS = re.compile(r"^(_orig_mod\.|module\.)+")
+"""What torch.compile and DataParallel put before a name."""
+STATE_KEYS = ("model", "model_state", "model_state_dict", "state_dict")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A path; nothing of it is read before it is asked for."""
+
+    path: Path
+
+    @cached_property
+    def raw(self) -> bytes:
+        """The file's bytes."""
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise NanoscopeError(f"{self.path} cannot be read ({error.strerror}); check the path") from None
+
+    @cached_property
+    def content(self) -> Any:
+        """What torch's safe unpickler makes of the bytes: it fails in every way that damaged bytes can make it fail."""
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                return torch.load(io.BytesIO(self.raw), map_location="cpu", weights_only=True)
+        except NanoscopeError:
+            raise
+        except Exception as error:
+            if wanted := re.search(r"GLOBAL (\S+)", str(error)):
+                raise NanoscopeError(
+                    f"{self.path} holds more than weights (it asks for {wanted[1]}) and was not opened; save only its "
+                    "state_dict, as nanoGPT does"
+                ) from None
+            raise NanoscopeError(f"{self.path} is not a readable PyTorch checkpoint; copy it again") from None
+
+    @cached_property
+    def weights(self) -> dict[str, Tensor]:
+        """A pickled file's state dict, without wrappers' prefixes; a folder has none."""
+        if self.path.is_dir():
+            return {}
+        content = self.content
+        candidates = [content[key] for key in STATE_KEYS if key in content] if isinstance(content, Mapping) else []
+        state = next((one for one in [*candidates, content] if _is_weights(one)), None)
+        if state is None:
+            raise NanoscopeError(
+                f"{self.path} holds no model weights (nanoGPT keeps them under 'model'); is it a checkpoint?"
+            )
+        return {WRAPPERS.sub("", str(key)): value for key, value in state.items()}
+
+    def plain(self, key: str) -> dict[str, Any]:
+        """The plain values of a mapping in a pickled file; tensors and anything else stay behind."""
+        value = self.content.get(key)
+        items = value.items() if isinstance(value, Mapping) else ()
+        return {k: v for k, v in items if isinstance(k, str) and _is_plain(v)}
+
+
+def _is_weights(value: Any) -> bool:
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(one, Tensor) for one in value.values())
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, (str, int)) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return isinstance(value, (bool, int, float, str, type(None)))

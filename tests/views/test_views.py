@@ -1,0 +1,77 @@
+"""Views of one text: what they say is what the model does, computed another way."""
+
+from dataclasses import FrozenInstanceError
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from conftest import random_model
+
+from nanoscope.checkpoints.checkpoint import Checkpoint
+from nanoscope.errors import NanoscopeError
+from nanoscope.interventions.edits import patch
+from nanoscope.interventions.run import run
+from nanoscope.model.sites import Site
+from nanoscope.tasks import metrics
+from nanoscope.tasks.task import pair
+from nanoscope.text.vocabulary import Vocabulary
+from nanoscope.views import heads, lens
+from nanoscope.views.patch import grid, largest, patched
+
+TEXT = "abcabd"
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    model = random_model()
+    size = model.config.vocab_size
+    return Checkpoint(model, Vocabulary(tuple("abcd" + "".join(map(chr, range(200, 196 + size))))))
+
+
+def test_attention_is_of_the_text_and_sums_to_one(checkpoint: Checkpoint) -> None:
+    found = heads.attention(checkpoint, TEXT)
+    assert found.labels("query") == found.labels("key") == tuple(TEXT)
+    np.testing.assert_allclose(found.values.sum(-1), 1, atol=1e-5)
+    shorter = heads.attention(checkpoint, TEXT[:4])
+    np.testing.assert_allclose(found.values[..., :4, :4], shorter.values, atol=1e-5)
+    with pytest.raises(NanoscopeError, match="two characters"):
+        heads.attention(checkpoint, "a")
+    with pytest.raises(NanoscopeError, match="no vocabulary"):
+        heads.attention(Checkpoint(checkpoint.model), TEXT)
+
+
+def test_the_last_reading_of_the_lens_is_the_model(checkpoint: Checkpoint) -> None:
+    found = lens.read(checkpoint, TEXT, checkpoint.model.unembed)
+    chance, top = checkpoint.model(checkpoint.encode(TEXT)[None])[0].softmax(-1).max(-1)
+    np.testing.assert_array_equal(found.values.sel(measure="top").values[-1], top.numpy())
+    np.testing.assert_allclose(found.values.sel(measure="chance").values[-1], chance.numpy(), rtol=1e-4)
+    assert len(found.symbols) == checkpoint.model.config.vocab_size
+    assert ((found.settled >= 0) & (found.settled <= checkpoint.model.config.n_layer)).all()
+    with pytest.raises(FrozenInstanceError):
+        found.text = "b"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_the_largest_cells_are_those_of_one_forward_per_head(checkpoint: Checkpoint) -> None:
+    model, vocabulary = checkpoint.model, checkpoint.known_vocabulary
+    task = pair(vocabulary, "abcab", "dbcab", "c", "d")
+    found = patched(model, task, grid(model, task, "heads"))
+    clean, corrupt = (run(model, tokens, keep=["z"]) for tokens in (task.clean, task.corrupt))
+
+    def metric(logits: torch.Tensor) -> float:
+        return float(metrics.logit_diff(logits[:, task.positions[0]], task))
+
+    high, low = metric(clean.logits), metric(corrupt.logits)
+    effects = {}
+    for layer, head in product(range(model.config.n_layer), range(model.config.n_head)):
+        edit = patch(Site("z", layer, head=head), clean.cache)
+        effects[str(layer), str(head)] = (metric(run(model, task.corrupt, [edit]).logits) - low) / (high - low)
+    cells = largest(found, 100)
+    assert {cell.labels for cell in cells} == effects.keys()
+    for cell in cells:
+        assert cell.restored == pytest.approx(effects[cell.labels], abs=1e-4)
+        assert cell.exact == "exact"
+    sizes = [max(abs(cell.restored), abs(cell.destroyed)) for cell in cells]
+    assert sizes == sorted(sizes, reverse=True)
+    with pytest.raises(NanoscopeError, match="give --layer"):
+        grid(model, task, "neurons")
