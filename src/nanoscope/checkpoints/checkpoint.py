@@ -28,6 +28,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT, with_learned_positions
 from nanoscope.text import vocabulary as tokens
+from nanoscope.text.tokenizer import Tokenizer, from_json
 from nanoscope.text.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -47,7 +48,7 @@ class Checkpoint:
     """A model with everything that is known of where it comes from."""
 
     model: GPT = field(repr=False)
-    vocabulary: Vocabulary | None = field(repr=False, default=None)
+    vocabulary: Tokenizer | None = field(repr=False, default=None)
     corpus: str | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     """The settings it was trained with and what was measured then, as plain JSON values."""
@@ -55,11 +56,16 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
     """What opening it had to assume."""
 
-    def encode(self, text: str) -> Tensor:
-        """Token ids of a text, `[pos]`; an error where the checkpoint came without a vocabulary."""
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What reads a text into tokens; an error where the checkpoint came without a vocabulary."""
         if self.vocabulary is None:
             raise NanoscopeError("this checkpoint has no vocabulary; put nanoGPT's meta.pkl beside it")
-        return self.vocabulary.encode(text)
+        return self.vocabulary
+
+    def encode(self, text: str) -> Tensor:
+        """Token ids of a text, `[pos]`."""
+        return self.tokenizer.encode(text)
 
 
 def load(path: str | Path, device: str = "cpu") -> Checkpoint:
@@ -143,7 +149,7 @@ def export(checkpoint: Checkpoint, path: str | Path) -> None:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     files.write_bytes(Path(path), buffer.getvalue())
-    if checkpoint.vocabulary is not None:
+    if isinstance(checkpoint.vocabulary, Vocabulary):  # nanoGPT's file holds nothing but a table of symbols
         files.write_bytes(Path(path).with_name("meta.pkl"), tokens.write_meta(checkpoint.vocabulary))
 
 
@@ -169,7 +175,7 @@ def _load_directory(path: Path) -> Checkpoint:
         raise NanoscopeError(f"{path} has been changed or damaged (its checksum differs); copy it again")
     try:
         model = GPT(GPTConfig(**description["config"]))
-        vocabulary = description["vocabulary"] and Vocabulary.from_json(description["vocabulary"])
+        vocabulary = description["vocabulary"] and from_json(description["vocabulary"])
     except (KeyError, TypeError) as error:
         raise NanoscopeError(f"{path / DESCRIPTION} is not one of nanoscope's ({error})") from None
     state = safetensors.torch.load(weights)

@@ -64,7 +64,7 @@ def run_lens(command: LensCommand) -> None:
     tokens = vocabulary.encode(text)
     read = lens.on_sentence(checkpoint.model, tokens, _chosen(command, checkpoint), vocabulary.start)
     read = replace(read, coords={**read.coords, "place": tuple(text)})
-    symbols = (*vocabulary.symbols, *("\ufffd" for _ in range(len(vocabulary), checkpoint.model.config.vocab_size)))
+    symbols = vocabulary.names(checkpoint.model.config.vocab_size)
     _print(read, symbols)
     save_png(sentence(read, symbols, f"{command.lens} lens", str(command.checkpoint)), command.out)
     say(f"figure: {command.out}")

@@ -178,7 +178,7 @@ def _draw_cards(
     from nanoscope.plots.style import save_png
 
     shown = list(told)[:DRAWN]
-    sweeps = cards(setting.model, over, setting.whole, setting.subject.corpus.text, weights, shown)
+    sweeps = cards(setting.model, over, setting.whole, setting.text, weights, shown)
     titles = {neuron_name(*neuron): told[neuron] for neuron in shown}
     save_png(figures.cards(sweeps, f"{command.checkpoint}", titles), command.out)
     say(f"figure: {command.out}")

@@ -24,6 +24,7 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.text.corpora.corpus import Corpus
+from nanoscope.text.tokenizer import TokenizedText, tokenized
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,6 +48,10 @@ class Subject:
     """Other trainings of the same recipe, for an experiment that is `twinned`."""
     family: str | None = None
     """What it and the trainings that differ from it in their seed alone are called."""
+
+    def read(self, text: str) -> TokenizedText:
+        """A text as the model reads it; an error where the checkpoint came without a vocabulary."""
+        return tokenized(text, self.checkpoint.tokenizer)
 
     @property
     def start(self) -> int | None:

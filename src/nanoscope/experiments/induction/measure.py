@@ -130,7 +130,7 @@ def _setting(subject: Subject, params: Params) -> _Setting:
     train, val = checkpoint.encode(corpus.train), checkpoint.encode(corpus.val)
     context = checkpoint.model.config.block_size
     if len(val) < 2 * context:
-        raise NanoscopeError(f"the validation text has {len(val)} characters, too few for windows of {context}")
+        raise NanoscopeError(f"the validation text has {len(val)} tokens, too few for windows of {context}")
     symbols = synthetic.alphabet(train, checkpoint.model.config.vocab_size)
     lengths = synthetic.lengths_that_fit(room(context, subject.start), len(symbols))
     return _Setting(checkpoint.model, symbols, subject.start, lengths, train, val, params)
@@ -325,9 +325,8 @@ def _patterns(s: _Setting, chosen: Selection, subject: Subject) -> Sweeps:
     sequences = s.repeats(s.block, "report")
     shown: list[Head] = [*chosen.induction[:2], chosen.previous]
     patterns = repeated_sequences.mean_patterns(s.model, sequences, list(dict.fromkeys(shown)))
-    vocabulary = subject.checkpoint.vocabulary
-    assert vocabulary is not None
-    symbols = tuple(vocabulary.decode([int(token)]) for token in sequences.tokens[0])
+    names = subject.checkpoint.tokenizer.names(s.model.config.vocab_size)
+    symbols = tuple(names[int(token)] for token in sequences.tokens[0])
     return {"patterns": replace(patterns, coords={**patterns.coords, "query": symbols, "key": symbols})}
 
 
