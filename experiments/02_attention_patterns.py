@@ -64,7 +64,7 @@ display(heads.taxonomy(control), heads.composition(control))
 
 # %%
 checkpoint = ns.load(folder / "models" / "quick-1" / "final")
-val = tokenized(corpus.val, checkpoint.tokenizer)
+val = tokenized(corpus.val, checkpoint.vocabulary)
 windows = windows_at(val.tokens, spread_starts(len(val), 64, 32), 64)
 targets = classes.token_targets(val, windows)
 found = classes.scores(classes.attention(checkpoint.model, windows.tokens, targets))

@@ -75,7 +75,7 @@ fit.course.to_xarray().round(2)
 
 # %%
 tables = ns.NGrams.fit(train.numpy(), len(checkpoint.vocabulary), 4)
-text = passages(tokenized(corpus.val, checkpoint.tokenizer), context=64, most=32, skip=4)
+text = passages(tokenized(corpus.val, checkpoint.vocabulary), context=64, most=32, skip=4)
 read = logit_lens.over_text(checkpoint.model, text, fit.translation.lens(checkpoint.model), tables)
 per_place = read.measures.sel(measure="loss").values.sum(-1) / text.counts.sum(-1)
 ns.Sweep(per_place, ("layer", "kind"), "nats", {"kind": read.measures.labels("kind")}).to_xarray().round(2)

@@ -28,7 +28,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT, with_learned_positions
 from nanoscope.text import vocabulary as tokens
-from nanoscope.text.tokenizer import Tokenizer, from_json
+from nanoscope.text.tokenizer import Tokenizer, from_json, require_tokenizer
 from nanoscope.text.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -56,16 +56,9 @@ class Checkpoint:
     notes: tuple[str, ...] = ()
     """What opening it had to assume."""
 
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """What reads a text into tokens; an error where the checkpoint came without a vocabulary."""
-        if self.vocabulary is None:
-            raise NanoscopeError("this checkpoint has no vocabulary; put nanoGPT's meta.pkl beside it")
-        return self.vocabulary
-
     def encode(self, text: str) -> Tensor:
-        """Token ids of a text, `[pos]`."""
-        return self.tokenizer.encode(text)
+        """Token ids of a text, `[pos]`; an error where the checkpoint came without a vocabulary."""
+        return require_tokenizer(self.vocabulary).encode(text)
 
 
 def load(path: str | Path, device: str = "cpu") -> Checkpoint:

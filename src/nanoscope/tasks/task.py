@@ -45,7 +45,7 @@ class Task:
         """Some of the examples."""
         return Task(*(getattr(self, f.name)[examples] for f in fields(self)))
 
-    def repeated(self, times: int) -> Task:
+    def tiled(self, times: int) -> Task:
         """All examples several times over, one after another."""
         return Task(*(getattr(self, f.name).repeat(times, 1) for f in fields(self)))
 

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from nanoscope.errors import NanoscopeError
 from nanoscope.text.vocabulary import UNKNOWN, Vocabulary, padded
 
 START = "<start>"
@@ -79,6 +80,13 @@ class Bytes:
 def from_json(value: dict[str, Any]) -> Tokenizer:
     """A tokenizer from what its `to_json` gave."""
     return Bytes(value["started"]) if "bytes" in value else Vocabulary.from_json(value)
+
+
+def require_tokenizer(vocabulary: Tokenizer | None) -> Tokenizer:
+    """A checkpoint's tokenizer; NanoscopeError where it came without one."""
+    if vocabulary is None:
+        raise NanoscopeError("this checkpoint has no vocabulary; put nanoGPT's meta.pkl beside it")
+    return vocabulary
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class _Setting:
     @property
     def symbol_names(self) -> tuple[str, ...]:
         """A name for every token that the model knows."""
-        return self.subject.checkpoint.tokenizer.names(self.model.config.vocab_size)
+        return self.subject.tokenizer.names(self.model.config.vocab_size)
 
     @cached_property
     def splits(self) -> dict[str, Text]:
@@ -123,7 +123,7 @@ class _Setting:
         """Tokens drawn evenly, without order, and the keys that the classes would name in them."""
         generator = torch.Generator().manual_seed(seed_for("random text", self.params.seed))
         drawn = torch.randint(len(self.symbols), (self.params.windows, self.size), generator=generator)
-        text = spelled(self.symbols[drawn].flatten(), self.subject.checkpoint.tokenizer)
+        text = spelled(self.symbols[drawn].flatten(), self.subject.tokenizer)
         starts = torch.arange(self.params.windows) * self.size
         return Text.of(text, windows_at(text.tokens, starts, self.size, text.start))
 
@@ -131,10 +131,12 @@ class _Setting:
     def lengths(self) -> tuple[int, ...]:
         return synthetic.lengths_that_fit(self.size, len(self.symbols))[:3]
 
-    def repeats(self, length: int, split: str) -> synthetic.Repeats:
+    def sequences(self, length: int, split: str) -> synthetic.RepeatedSequences:
         context = self.model.config.block_size
         labels = ("taxonomy", split, self.params.seed)
-        return synthetic.repeats(self.symbols, length, context, self.params.sequences, self.subject.start, *labels)
+        return synthetic.repeated_sequences(
+            self.symbols, length, context, self.params.sequences, self.subject.start, *labels
+        )
 
     @cached_property
     def scores(self) -> Sweep:
@@ -155,7 +157,7 @@ class _Setting:
         """The largest p-value over block lengths (tokens permuted, patterns held), max-T over heads: `[layer, head]`."""
         tests = [
             repeated_sequences.permutation_test(
-                self.model, self.repeats(n, "select"), self.params.permutations, self.params.seed
+                self.model, self.sequences(n, "select"), self.params.permutations, self.params.seed
             )
             for n in self.lengths
         ]
@@ -201,7 +203,7 @@ def induction(s: _Setting, model: GPT, split: str) -> Sweep:
     """Induction scores above uniform on repeated sequences: `[length, layer, head, example]`."""
     parts = []
     for length in s.lengths:
-        sequences = s.repeats(length, split)
+        sequences = s.sequences(length, split)
         raw, base = repeated_sequences.attention_scores(model, sequences), repeated_sequences.uniform_scores(sequences)
         parts.append(repeated_sequences.above_uniform(raw, base).sel(score="induction"))
     return stacked(parts, "length", s.lengths)

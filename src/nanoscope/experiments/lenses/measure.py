@@ -291,7 +291,7 @@ def _example(s: _Setting) -> Sweeps:
     tokens = s.subject.checkpoint.encode(text[begins : begins + size])[:size]
     lenses = (s.model.unembed, s.fitted.translation.lens(s.model))
     read = [logit_lens.on_sentence(s.model, tokens, one, s.subject.start) for one in lenses]
-    symbols = s.subject.checkpoint.tokenizer.names(s.model.config.vocab_size)
+    symbols = s.subject.tokenizer.names(s.model.config.vocab_size)
     coords = {"lens": LENSES, **read[0].coords, "place": tuple(symbols[int(token)] for token in tokens)}
     return {
         "example": Sweep(np.stack([one.values for one in read]), ("lens", *read[0].dims), read[0].unit, coords),

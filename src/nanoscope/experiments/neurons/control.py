@@ -19,6 +19,7 @@ from nanoscope.model.gpt import GPT
 from nanoscope.model.names import neuron_name
 from nanoscope.planted.neuron import plant_detector
 from nanoscope.seeds import seed_for
+from nanoscope.text.tokenizer import require_tokenizer
 from nanoscope.text.windows import Windows
 
 MEASURES = ("auroc", "best", "p", "smallest p", "top share", "change")
@@ -32,7 +33,7 @@ def control(checkpoint: Checkpoint, select: Split, report: Split, shifts: int, s
     neuron = seed_for("planted neuron", seed) % model.config.d_mlp
     name = _median_token(select)
     symbol = {written: symbol for symbol, written in WRITTEN.items()}.get(name, name)
-    token = checkpoint.tokenizer.names(model.config.vocab_size).index(symbol)
+    token = require_tokenizer(checkpoint.vocabulary).names(model.config.vocab_size).index(symbol)
     try:
         planted = plant_detector(model, token, layer, neuron)
     except NanoscopeError:  # too narrow a model; attention-only ones never come here

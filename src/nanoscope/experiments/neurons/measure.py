@@ -165,7 +165,7 @@ def search_in(setting: Setting) -> Found:
 def logit_weights(setting: Setting) -> Sweep:
     """What every neuron adds to each character's logit, `[layer, neuron, token]`, labelled by the characters."""
     weights = output_weights.logit_weights(fold(setting.model))
-    names = setting.checkpoint.tokenizer.names(setting.model.config.vocab_size)
+    names = setting.subject.tokenizer.names(setting.model.config.vocab_size)
     return Sweep(weights.values, weights.dims, weights.unit, {"token": names})
 
 

@@ -48,15 +48,15 @@ class Params:
 class Material:
     """What every checkpoint of a training is measured on."""
 
-    splits: Mapping[str, tuple[synthetic.Repeats, ...]] = field(repr=False)
+    splits: Mapping[str, tuple[synthetic.RepeatedSequences, ...]] = field(repr=False)
     task: Task
     text: text_loss.Text = field(repr=False)
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
     """Heads `[length, score, layer, head, example]`, copying by weights, the copy's gain, and readings of text."""
-    checkpoint, model = subject.checkpoint, subject.checkpoint.model
-    stuff = material(subject.corpus, checkpoint.tokenizer, model.config, params)
+    model = subject.checkpoint.model
+    stuff = material(subject.corpus, subject.tokenizer, model.config, params)
     lengths = tuple(sequences.length for sequences in stuff.splits["report"])
     named = {"length": lengths, "score": SCORES}
     axes = ("length", "score", "layer", "head")
@@ -82,20 +82,20 @@ def material(corpus: Corpus, tokenizer: Tokenizer, config: GPTConfig, params: Pa
     lengths = synthetic.lengths_that_fit(room(context, start), len(symbols))[: params.lengths]
     splits = {
         split: tuple(
-            synthetic.repeats(symbols, n, context, params.sequences, start, f"snapshot {split}", params.seed)
+            synthetic.repeated_sequences(symbols, n, context, params.sequences, start, f"snapshot {split}", params.seed)
             for n in lengths
         )
         for split in ("select", "report")
     }
     prefix = min(4, room(context, start) - 2 * lengths[0])
     labels = ("snapshot", params.seed)
-    task = synthetic.repeated(symbols, lengths[0], 2 * params.sequences, *labels, prefix=prefix, start=start)
+    task = synthetic.copy_task(symbols, lengths[0], 2 * params.sequences, *labels, prefix=prefix, start=start)
     text = passages(tokenized(corpus.val, tokenizer), context, params.windows, text_loss.EARLIEST)
     tables = NGrams.fit(train.numpy(), config.vocab_size, ORDERS)
     return Material(splits, task, text_loss.Text.of(text, tables))
 
 
-def _scores(model: GPT, sequences: tuple[synthetic.Repeats, ...]) -> np.ndarray:
+def _scores(model: GPT, sequences: tuple[synthetic.RepeatedSequences, ...]) -> np.ndarray:
     """`[length, score, layer, head, example]` above uniform attention."""
     which = [repeated_sequences.SCORES.index(score) for score in SCORES]
     return np.stack(
