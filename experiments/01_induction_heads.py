@@ -75,10 +75,12 @@ display(induction.logit_lens(control), emergence.onset(quick.result(quick.labels
 # %%
 checkpoint = ns.load(folder / "models" / "control-1" / "final")
 symbols = tasks.alphabet(checkpoint.encode(corpus.train), len(checkpoint.vocabulary))
-scores = repeated_sequences.attention_scores(checkpoint.model, tasks.repeats(symbols, 23, 64, 32, None, "notebook"))
+scores = repeated_sequences.attention_scores(
+    checkpoint.model, tasks.repeated_sequences(symbols, 23, 64, 32, None, "notebook")
+)
 scores.sel(score="induction").mean("example").to_xarray().round(2)
 
 # %%
-task = tasks.repeated(symbols, 17, 32, "notebook")
+task = tasks.copy_task(symbols, 17, 32, "notebook")
 found = patching.exact(checkpoint.model, task, metrics.logit_diff, patching.heads(checkpoint.model, task))
 found.effect.sel(direction="denoise").to_xarray().round(2)

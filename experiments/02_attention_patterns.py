@@ -16,7 +16,8 @@ from nanoscope.model.folded import fold
 from nanoscope.report import read_study
 from nanoscope.studies import presets
 from nanoscope.studies import run as study
-from nanoscope.text.windows import spread_starts
+from nanoscope.text.tokenizer import tokenized
+from nanoscope.text.windows import spread_starts, windows_at
 
 folder, corpus = Path("../runs/quick"), ns.open_corpus()
 results = study.run_study(presets.STUDIES["quick"], corpus, folder)
@@ -63,15 +64,14 @@ display(heads.taxonomy(control), heads.composition(control))
 
 # %%
 checkpoint = ns.load(folder / "models" / "quick-1" / "final")
-val = checkpoint.encode(corpus.val)
-starts = spread_starts(len(val), 64, 32)
-windows = val.unfold(0, 64, 1)[starts]
-targets = classes.token_targets(corpus.val, starts.numpy(), 64)
-found = classes.scores(classes.attention(checkpoint.model, windows, targets))
+val = tokenized(corpus.val, checkpoint.vocabulary)
+windows = windows_at(val.tokens, spread_starts(len(val), 64, 32), 64)
+targets = classes.token_targets(val, windows)
+found = classes.scores(classes.attention(checkpoint.model, windows.tokens, targets))
 classes.mean_of_present(found.values)[classes.CLASSES.index("last space")].round(2)
 
 # %%
-tables = character_tables.tables(fold(checkpoint.model), windows)
+tables = character_tables.tables(fold(checkpoint.model), windows.tokens)
 common = (tables.count.values >= 20).nonzero()[0]
 name = checkpoint.vocabulary.symbols
 for row, column, value in character_tables.strongest(tables.ov.values[1, 0], common, common, 5):

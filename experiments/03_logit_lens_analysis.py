@@ -17,6 +17,7 @@ from nanoscope.report import read_study
 from nanoscope.studies import presets
 from nanoscope.studies import run as study
 from nanoscope.text.passages import passages, windows_to_fit
+from nanoscope.text.tokenizer import tokenized
 
 folder, corpus = Path("../runs/quick"), ns.open_corpus()
 results = study.run_study(presets.STUDIES["quick"], corpus, folder)
@@ -67,14 +68,14 @@ display(lenses.training(model), lenses.training(control))
 
 # %%
 checkpoint = ns.load(folder / "models" / "quick-1" / "final")
-train, val = checkpoint.encode(corpus.train), checkpoint.encode(corpus.val)
+train = checkpoint.encode(corpus.train)
 fitted, held_out = (tuned_lens.collect(checkpoint.model, part) for part in windows_to_fit(train, 64, 64, 16))
 fit = tuned_lens.fit(checkpoint.model, fitted, held_out, tuned_lens.Settings(steps=50, batch=512, every=10), "notebook")
 fit.course.to_xarray().round(2)
 
 # %%
 tables = ns.NGrams.fit(train.numpy(), len(checkpoint.vocabulary), 4)
-text = passages(corpus.val, val, context=64, most=32, skip=4)
+text = passages(tokenized(corpus.val, checkpoint.vocabulary), context=64, most=32, skip=4)
 read = logit_lens.over_text(checkpoint.model, text, fit.translation.lens(checkpoint.model), tables)
 per_place = read.measures.sel(measure="loss").values.sum(-1) / text.counts.sum(-1)
 ns.Sweep(per_place, ("layer", "kind"), "nats", {"kind": read.measures.labels("kind")}).to_xarray().round(2)

@@ -101,7 +101,7 @@ def test_public_names_are_real() -> None:
 
 def test_the_door_shows_words_and_rooms_and_opens_them_when_asked() -> None:
     code = "import nanoscope as ns\nassert {'patching', 'heads', 'lens', 'neurons', 'tasks', 'text'} <= set(dir(ns))\n"
-    code += "ns.patching.exact, ns.heads.repeated_sequences, ns.lens.lens_logits, ns.neurons.selectivity, ns.tasks.repeated\n"
+    code += "ns.patching.exact, ns.heads.repeated_sequences, ns.lens.lens_logits, ns.neurons.selectivity, ns.tasks.copy_task\n"
     code += "ns.analysis.causal.patching, ns.metrics.logit_diff, ns.text.corpora.open_corpus, ns.planted.induction"
     assert "nanoscope.analysis.causal.patching" in _loaded_after(code)
 

@@ -26,7 +26,7 @@ def _model(**changes) -> GPT:
 
 
 def _task(examples: int = 6, **options) -> Task:
-    return synthetic.repeated(torch.arange(40), 11, examples, "test", **options)
+    return synthetic.copy_task(torch.arange(40), 11, examples, "test", **options)
 
 
 # ---- weights -------------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_effective_embeddings_of_the_first_layer_are_tokens_with_mean_positions(
 
 def test_scores_equal_loops_over_their_definitions() -> None:
     model = _model()
-    sequences = synthetic.repeats(torch.arange(40), 7, 48, 5, None, "test")
+    sequences = synthetic.repeated_sequences(torch.arange(40), 7, 48, 5, None, "test")
     scores = repeated_sequences.attention_scores(model, sequences)
     pattern = run(model, sequences.tokens, keep=["pattern"]).cache["pattern", 1][:, 0].numpy()
     for e in range(5):
@@ -132,7 +132,7 @@ def test_uniform_attention_scores_the_uniform_baseline() -> None:
     model = _model()
     for block in model.blocks:
         block.attn.c_attn.weight[:32] = 0
-    sequences = synthetic.repeats(torch.arange(40), 11, 48, 5, None, "test")
+    sequences = synthetic.repeated_sequences(torch.arange(40), 11, 48, 5, None, "test")
     scores, base = repeated_sequences.attention_scores(model, sequences), repeated_sequences.uniform_scores(sequences)
     assert np.abs(scores.values - base.values[:, None, None]).max() < 1e-6
     assert np.abs(repeated_sequences.above_uniform(scores, base).values).max() < 1e-5
@@ -140,7 +140,7 @@ def test_uniform_attention_scores_the_uniform_baseline() -> None:
 
 def test_the_spec_baselines_of_uniform_attention() -> None:
     """methods.md 1.1: two copies of 64 score 0.0108 without a prefix."""
-    sequences = synthetic.repeats(torch.arange(100), 64, 128, 4, None, "test")
+    sequences = synthetic.repeated_sequences(torch.arange(100), 64, 128, 4, None, "test")
     assert repeated_sequences.uniform_scores(sequences).sel(score="induction_last").values == pytest.approx(
         0.0108, abs=2e-4
     )
@@ -159,7 +159,7 @@ def test_a_head_that_looks_back_a_fixed_distance_fails_at_other_lengths() -> Non
     w[48:96] = torch.eye(48)
     scores = {}
     for length in (11, 17):
-        sequences = synthetic.repeats(torch.arange(40), length, 48, 5, None, "test")
+        sequences = synthetic.repeated_sequences(torch.arange(40), length, 48, 5, None, "test")
         scores[length] = repeated_sequences.attention_scores(model, sequences).sel(score="induction_last").values.mean()
     assert scores[11] > 0.99
     assert scores[17] < 0.01
@@ -198,14 +198,14 @@ def _offset_head(context: int, offset: int) -> GPT:
 def test_the_permutation_test_finds_a_planted_head_and_nothing_in_random_ones(planted) -> None:
     from nanoscope.statistics.intervals import max_t
 
-    sequences = synthetic.repeats(torch.arange(60), 17, 129, 4, 65, "test")
+    sequences = synthetic.repeated_sequences(torch.arange(60), 17, 129, 4, 65, "test")
     observed, null = repeated_sequences.permutation_test(planted.model, sequences, 60, "test")
     p = max_t(observed.ravel(), null.reshape(60, -1))
     assert p[2] == pytest.approx(1 / 61)
     alarms = 0
     for seed in range(10):
         model = random_model(seed, scale=1.0, vocab_size=40, block_size=48)
-        sequences = synthetic.repeats(torch.arange(40), 11, 48, 4, None, seed)
+        sequences = synthetic.repeated_sequences(torch.arange(40), 11, 48, 4, None, seed)
         observed, null = repeated_sequences.permutation_test(model, sequences, 40, "test")
         alarms += bool((max_t(observed.ravel(), null.reshape(40, -1)) <= 0.05).any())
     assert alarms <= 3

@@ -29,6 +29,7 @@ from nanoscope.text.corpora import Corpus
 from nanoscope.text.matches import longest_match
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import passages
+from nanoscope.text.tokenizer import tokenized
 from nanoscope.text.vocabulary import Vocabulary
 
 STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 700, 800, 900, 1000)
@@ -156,7 +157,7 @@ def test_readings_of_text_are_those_of_a_plain_loop(shakespeare: Corpus) -> None
     tokens = vocabulary.encode(shakespeare.text[:60_000])
     model = _model(1, len(vocabulary))
     tables = NGrams.fit(tokens[:40_000].numpy(), len(vocabulary), 3)
-    some = passages(shakespeare.text[40_000:60_000], tokens[40_000:], 48, 7, None, text_loss.EARLIEST)
+    some = passages(tokenized(shakespeare.text[40_000:60_000], vocabulary), 48, 7, text_loss.EARLIEST)
     found = text_loss.over_text(model, text_loss.Text.of(some, tables)).mean("window")
     losses: dict[str, list[float]] = {name: [] for name in ("loss", "repeated", "new", "2-gram")}
     for window in some.text:

@@ -36,7 +36,7 @@ from nanoscope.planted.induction import Planted, planted_induction
 from nanoscope.plots.quality import checklist
 from nanoscope.statistics.auroc import auroc, pairs
 from nanoscope.statistics.logistic import fit_logistic, log_losses
-from nanoscope.tasks.synthetic import repeats
+from nanoscope.tasks.synthetic import repeated_sequences
 from nanoscope.text.corpora import Corpus
 from nanoscope.text.matches import longest_match, matches
 from nanoscope.text.ngrams import NGrams
@@ -203,7 +203,7 @@ def test_a_head_that_looks_back_a_fixed_distance_is_no_copying_head() -> None:
     assert (keys.argmax(-1) == 5).all()
     assert (circuit_state._keys(np.full((1, 3), -1), 30) == 0).all()
     model = planted_induction(Vocabulary(tuple("abcdefghijklmnopqrstuvwxyz")), Planted(context=40)).model
-    same = repeats(torch.arange(26), 12, 40, 8, 26).tokens
+    same = repeated_sequences(torch.arange(26), 12, 40, 8, 26).tokens
     assert abs(circuit_state.scores(model, same).copying).max() < 0.1
 
 

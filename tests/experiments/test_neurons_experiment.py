@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from conftest import random_model
 
 from nanoscope import cli
@@ -26,6 +25,8 @@ from nanoscope.planted.induction import Planted, planted_induction
 from nanoscope.plots.style import save_png
 from nanoscope.text.concepts import concepts
 from nanoscope.text.corpora import Corpus
+from nanoscope.text.tokenizer import tokenized
+from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.text.windows import windows
 
 FEW = Params(
@@ -139,8 +140,9 @@ def test_what_cannot_be_measured_is_one_line(excerpt: Corpus, tmp_path: Path) ->
 def test_families_are_read_off_the_text() -> None:
     """What the character decides is a kind of character; a text without speakers has no such concept."""
     text = "\n\n".join("The old man said: go away now.\nAnd so he went" for _ in range(60))
-    laid = windows(torch.zeros(len(text), dtype=torch.long), 16, len(text))
-    here, there, rare = labels((text, laid), (text, laid), 5)
+    read = tokenized(text, Vocabulary.of(text))
+    laid = windows(read.tokens, 16, len(text))
+    here, there, rare = labels((read, laid), (read, laid), 5)
     assert here.names == there.names
     of = dict(zip(here.names, here.families, strict=True))
     assert (of["vowel"], of["line start"], of["word end"], of["current space"]) == (KIND, CONTEXT, CONTEXT, CURRENT)

@@ -21,8 +21,9 @@ from nanoscope.interventions.run import run
 from nanoscope.model.folded import head_weights
 from nanoscope.planted.head_classes import PLACED, planted_taxonomy
 from nanoscope.text.corpora import Corpus
+from nanoscope.text.tokenizer import TokenizedText, tokenized
 from nanoscope.text.vocabulary import Vocabulary
-from nanoscope.text.windows import spread_starts
+from nanoscope.text.windows import Windows, spread_starts, windows_at
 
 SIZE, WINDOWS = 48, 24
 FEW = Params(windows=WINDOWS, sequences=8, permutations=200, random_models=1, random_sets=1, planted_heads=1)
@@ -80,10 +81,15 @@ def windows(shakespeare: Corpus) -> tuple[np.ndarray, list[str]]:
     return starts, [shakespeare.val[s : s + SIZE] for s in starts]
 
 
+def _cut(corpus: Corpus, starts: np.ndarray) -> tuple[TokenizedText, Windows]:
+    read = tokenized(corpus.val, corpus.vocabulary)
+    return read, windows_at(read.tokens, torch.from_numpy(starts), SIZE)
+
+
 @pytest.mark.parametrize("cls", classes.TOKENS)
 def test_masks_equal_rules_on_real_text(cls: str, windows: tuple[np.ndarray, list[str]], shakespeare: Corpus) -> None:
     starts, texts = windows
-    keys = classes.token_targets(shakespeare.val, starts, SIZE).keys[classes.TOKENS.index(cls)].numpy()
+    keys = classes.token_targets(*_cut(shakespeare, starts)).keys[classes.TOKENS.index(cls)].numpy()
     assert keys.any()
     for w, start in enumerate(starts):
         whole = shakespeare.val[start : start + 2 * SIZE]  # a name or a word may end beyond the window

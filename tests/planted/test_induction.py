@@ -71,7 +71,7 @@ def test_k_composition_has_its_closed_form(symbols: int, expected: float) -> Non
 
 def test_head_scores_at_every_length(planted: Checkpoint) -> None:
     for length in synthetic.lengths_that_fit(128, 65):
-        sequences = synthetic.repeats(SYMBOLS, length, 129, 4, START, "test")
+        sequences = synthetic.repeated_sequences(SYMBOLS, length, 129, 4, START, "test")
         scores = repeated_sequences.attention_scores(planted.model, sequences).mean("example")
         assert scores.sel(score="induction").values[INDUCTION] == pytest.approx(1.0, abs=2e-4)
         assert scores.sel(score="previous").values[PREVIOUS] == pytest.approx(1.0, abs=2e-4)
@@ -102,8 +102,8 @@ def test_accidental_repeats_split_an_ideal_heads_attention(planted: Checkpoint) 
 
 
 def test_ablating_either_head_destroys_everything(planted: Checkpoint) -> None:
-    task = synthetic.repeated(SYMBOLS, 17, 8, "test", start=START)
-    reference = synthetic.repeated(SYMBOLS, 17, 8, "reference", start=START).corrupt
+    task = synthetic.copy_task(SYMBOLS, 17, 8, "test", start=START)
+    reference = synthetic.copy_task(SYMBOLS, 17, 8, "reference", start=START).corrupt
     sets = [(), (PREVIOUS,), (INDUCTION,), ((0, 1), (1, 1))]
     for kind in ("zero", "mean"):
         kept = head_ablation.without_heads(planted.model, task, metrics.accuracy, sets, reference, kind)  # pyright: ignore
@@ -111,7 +111,7 @@ def test_ablating_either_head_destroys_everything(planted: Checkpoint) -> None:
 
 
 def test_patching_shows_the_and_gate(planted: Checkpoint) -> None:
-    task = synthetic.repeated(SYMBOLS[:56], 17, 16, "test", start=START)
+    task = synthetic.copy_task(SYMBOLS[:56], 17, 16, "test", start=START)
     effect = patching.exact(planted.model, task, metrics.logit_diff, patching.heads(planted.model, task)).effect
     assert effect.sel(direction="noise").values == pytest.approx(np.array([[1, 0], [1, 0]]), abs=0.05)
     assert effect.sel(direction="denoise").values == pytest.approx(np.array([[0, 0], [1, 0]]), abs=0.05)
@@ -122,7 +122,7 @@ def test_patching_shows_the_and_gate(planted: Checkpoint) -> None:
 
 def test_patching_by_position_follows_the_circuit(planted: Checkpoint) -> None:
     """Into L0 both tokens matter, into L1 the place that followed, at the output the query: each an exact 0 or 1."""
-    task = synthetic.repeated(SYMBOLS[:56], 17, 6, "test", start=START, reads=[8])
+    task = synthetic.copy_task(SYMBOLS[:56], 17, 6, "test", start=START, reads=[8])
     query = int(task.positions[0, 0])
     effect = patching.exact(
         planted.model, task, metrics.logit_diff, patching.residual_stream(planted.model, task)
@@ -138,7 +138,7 @@ def test_patching_by_position_follows_the_circuit(planted: Checkpoint) -> None:
 
 
 def test_the_lens_and_direct_attribution_name_the_head(planted: Checkpoint) -> None:
-    task = synthetic.repeated(SYMBOLS, 17, 8, "test", start=START)
+    task = synthetic.copy_task(SYMBOLS, 17, 8, "test", start=START)
     top = logit_lens.on_task(planted.model, task).sel(measure="answer_is_top").values.mean((1, 2))
     assert top.tolist() == [0.0, 0.0, 1.0]
     direct = direct_attribution.logit_difference(planted.model, task)
@@ -159,7 +159,7 @@ def test_it_is_a_nanogpt(planted: Checkpoint, tmp_path) -> None:
 
 
 def test_behaviour_is_perfect_only_with_a_copy(planted: Checkpoint) -> None:
-    task = synthetic.repeated(SYMBOLS[:56], 17, 16, "test", start=START)
+    task = synthetic.copy_task(SYMBOLS[:56], 17, 16, "test", start=START)
     accuracy = behaviour.on_task(planted.model, task).sel(measure="accuracy").mean("example").values
     assert accuracy.tolist() == [1.0, 0.0]
     assert math.isclose(behaviour.on_task(planted.model, synthetic.shuffled(task, 17)).values[0, 0].mean(), 1.0)

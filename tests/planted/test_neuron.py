@@ -14,6 +14,8 @@ from nanoscope.model.folded import fold
 from nanoscope.model.sites import Site
 from nanoscope.planted.neuron import plant_detector
 from nanoscope.tasks import metrics
+from nanoscope.text.tokenizer import tokenized
+from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.text.windows import windows
 
 TOKEN, NEURON, SAYS = 4, 21, 9
@@ -69,7 +71,7 @@ def test_every_method_sees_it() -> None:
     chance = np.max([selectivity.largest_by_chance(ranks, shifts)[0] for _, ranks in selectivity.ranked(post)], axis=0)
     assert auroc[NEURON] == 1 == auroc.max()
     assert (chance < 0.9).all()
-    over = statistics.over_text(planted, laid, text, 20, 10**6)
+    over = statistics.over_text(planted, laid, tokenized(text, Vocabulary(tuple(LETTERS))), 20, 10**6)
     assert {text[place] for place in over.top.places[1, NEURON]} == {LETTERS[TOKEN]}
     found = over.statistics.sel(statistic="sparsity").values[1, NEURON]
     assert found == pytest.approx(labels.mean(), abs=0.02)

@@ -15,7 +15,7 @@ SYMBOLS = torch.arange(56)
 
 @pytest.mark.parametrize("length", [17, 41])
 def test_the_paired_design(length: int) -> None:
-    task = synthetic.repeated(SYMBOLS, length, 20, "test", prefix=5, start=60)
+    task = synthetic.copy_task(SYMBOLS, length, 20, "test", prefix=5, start=60)
     first = 6
     assert task.first_difference == first
     assert (task.clean[:, 0] == 60).all()
@@ -36,7 +36,7 @@ def test_the_paired_design(length: int) -> None:
 
 
 def test_shuffled_blocks_keep_their_symbols() -> None:
-    task = synthetic.repeated(SYMBOLS, 17, 10, "test")
+    task = synthetic.copy_task(SYMBOLS, 17, 10, "test")
     other = synthetic.shuffled(task, 17, "test")
     assert torch.equal(other.corrupt[:, 4:21].sort(1).values, task.clean[:, 4:21].sort(1).values)
     assert (other.corrupt != other.clean).any()
@@ -62,7 +62,7 @@ def test_a_suffix_lookup_is_decided_by_the_whole_suffix_only(suffix: int) -> Non
 
 
 def test_repeats_repeat() -> None:
-    sequences = synthetic.repeats(SYMBOLS, 17, 64, 30, None, "test")
+    sequences = synthetic.repeated_sequences(SYMBOLS, 17, 64, 30, None, "test")
     for row, first in zip(sequences.tokens.numpy(), sequences.first.numpy(), strict=True):
         copies = row[first : first + 17 * sequences.copies].reshape(sequences.copies, 17)
         assert (copies == copies[0]).all()
@@ -73,9 +73,9 @@ def test_repeats_repeat() -> None:
 
 
 def test_streams_are_named_not_shared() -> None:
-    one, two = (synthetic.repeated(SYMBOLS, 17, 5, label).clean for label in ("a", "b"))
+    one, two = (synthetic.copy_task(SYMBOLS, 17, 5, label).clean for label in ("a", "b"))
     assert not torch.equal(one, two)
-    assert torch.equal(one, synthetic.repeated(SYMBOLS, 17, 5, "a").clean)
+    assert torch.equal(one, synthetic.copy_task(SYMBOLS, 17, 5, "a").clean)
 
 
 def test_the_longest_match_is_found_in_a_text_worked_by_hand() -> None:

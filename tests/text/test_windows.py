@@ -9,6 +9,8 @@ import torch
 
 import nanoscope
 from nanoscope.text.passages import passages, windows_to_fit
+from nanoscope.text.tokenizer import TokenizedText
+from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.text.windows import (
     first_speech,
     lead,
@@ -57,7 +59,11 @@ def test_every_maker_of_windows_cuts_as_a_loop_does(start: int | None) -> None:
     assert laid.tokens.tolist() == [head + text[at : at + size] for at in begins]
     assert laid.places.tolist() == [list(range(at, at + size)) for at in begins]
 
-    found = passages(TEXT, TOKENS, context, 7, start)
+    each = np.arange(len(TEXT))
+    read = TokenizedText(
+        TEXT, TOKENS, np.stack([each, each + 1], axis=1), Vocabulary(tuple(map(chr, range(62))), start)
+    )
+    found = passages(read, context, 7)
     begins = spread_starts(len(TOKENS), size + 1, 7).tolist()
     assert found.text.tolist() == [text[at : at + size + 1] for at in begins]
     assert found.tokens.tolist() == [head + text[at : at + size] for at in begins]

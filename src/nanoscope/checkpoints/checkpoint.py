@@ -20,7 +20,7 @@ from nanoscope.checkpoints.formats import FORMATS, Format, nanogpt, nanoscope
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT, with_learned_positions
-from nanoscope.text.vocabulary import Vocabulary
+from nanoscope.text.tokenizer import Tokenizer, require_tokenizer
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Checkpoint:
     """A model with everything that is known of where it comes from."""
 
     model: GPT = field(repr=False)
-    vocabulary: Vocabulary | None = field(repr=False, default=None)
+    vocabulary: Tokenizer | None = field(repr=False, default=None)
     corpus: str | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     """The settings it was trained with and what was measured then, as plain JSON values."""
@@ -37,11 +37,9 @@ class Checkpoint:
     """What opening it had to assume."""
 
     @property
-    def known_vocabulary(self) -> Vocabulary:
+    def known_vocabulary(self) -> Tokenizer:
         """The vocabulary; an error where the checkpoint came without one."""
-        if self.vocabulary is None:
-            raise NanoscopeError("this checkpoint has no vocabulary; put nanoGPT's meta.pkl beside it")
-        return self.vocabulary
+        return require_tokenizer(self.vocabulary)
 
     def encode(self, text: str) -> Tensor:
         """Token ids of a text, `[pos]`; an error where the checkpoint came without a vocabulary."""

@@ -26,6 +26,7 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.text.corpora.corpus import Corpus
+from nanoscope.text.tokenizer import TokenizedText, Tokenizer, require_tokenizer, tokenized
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,6 +57,15 @@ class Subject:
     """Other trainings of the same recipe, for an experiment that is `twinned`."""
     family: str | None = None
     """What it and the trainings that differ from it in their seed alone are called."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What reads a text into the model's tokens; an error where the checkpoint came without a vocabulary."""
+        return require_tokenizer(self.checkpoint.vocabulary)
+
+    def read(self, text: str) -> TokenizedText:
+        """A text as the model reads it."""
+        return tokenized(text, self.tokenizer)
 
     @property
     def start(self) -> int | None:

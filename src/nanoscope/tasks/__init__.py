@@ -2,19 +2,27 @@
 
 from nanoscope.rooms import opened
 from nanoscope.tasks.natural import natural_copies, natural_lookups
-from nanoscope.tasks.synthetic import Repeats, alphabet, lengths_that_fit, repeated, repeats, shuffled, suffix_lookup
+from nanoscope.tasks.synthetic import (
+    RepeatedSequences,
+    alphabet,
+    copy_task,
+    lengths_that_fit,
+    repeated_sequences,
+    shuffled,
+    suffix_lookup,
+)
 from nanoscope.tasks.task import Task, pair
 
 __all__ = [
-    "Repeats",
+    "RepeatedSequences",
     "Task",
     "alphabet",
+    "copy_task",
     "lengths_that_fit",
     "natural_copies",
     "natural_lookups",
     "pair",
-    "repeated",
-    "repeats",
+    "repeated_sequences",
     "shuffled",
     "suffix_lookup",
 ]

@@ -30,7 +30,7 @@ FEWEST_SYMBOLS = 8
 
 
 @dataclass(frozen=True)
-class Repeats:
+class RepeatedSequences:
     """Sequences `[example, pos]` of one random block, copied `copies` times after a random prefix.
 
     `first[i]` is where the first copy of example i begins; every copy has `length` tokens, none twice.
@@ -69,21 +69,21 @@ def lengths_that_fit(context: int, symbols: int) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def repeats(
+def repeated_sequences(
     symbols: Int[Tensor, "symbol"], length: int, context: int, examples: int, start: int | None, *labels: object
-) -> Repeats:
+) -> RepeatedSequences:
     """`[start?][random prefix][c][c]...`, as many whole copies as fit behind the longest prefix."""
     rng = np.random.default_rng(seed_for("repeats", length, *labels))
     size = room(context, start)
     longest = min(length, size - 2 * length)
     copies = (size - longest) // length
     prefixes = rng.integers(0, longest + 1, examples)
-    rows = [_repeated_row(rng, symbols.numpy(), length, copies, int(p), longest, start) for p in prefixes]
+    rows = [_sequence(rng, symbols.numpy(), length, copies, int(p), longest, start) for p in prefixes]
     first = torch.from_numpy(prefixes) + lead(start)
-    return Repeats(torch.from_numpy(np.stack(rows)), first, length, copies)
+    return RepeatedSequences(torch.from_numpy(np.stack(rows)), first, length, copies)
 
 
-def _repeated_row(
+def _sequence(
     rng: np.random.Generator,
     symbols: np.ndarray,
     length: int,
@@ -99,7 +99,7 @@ def _repeated_row(
     return np.concatenate([start_symbol(start), before, *[block] * copies, after]).astype(np.int64)
 
 
-def repeated(
+def copy_task(
     symbols: Int[Tensor, "symbol"],
     length: int,
     examples: int,

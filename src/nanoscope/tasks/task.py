@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.text.vocabulary import Vocabulary
+from nanoscope.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Task:
         """Some of the examples."""
         return Task(*(getattr(self, f.name)[examples] for f in fields(self)))
 
-    def repeated(self, times: int) -> Task:
+    def tiled(self, times: int) -> Task:
         """All examples several times over, one after another."""
         return Task(*(getattr(self, f.name).repeat(times, 1) for f in fields(self)))
 
@@ -56,11 +56,12 @@ class Task:
         return int(differs.float().argmax()) if bool(differs.any()) else self.clean.shape[1]
 
 
-def pair(vocabulary: Vocabulary, clean: str, corrupt: str, answer: str | None = None, wrong: str | None = None) -> Task:
-    """A user's own pair of texts, read at the last position. Without answers, each text's own last symbol is meant."""
+def pair(tokenizer: Tokenizer, clean: str, corrupt: str, answer: str | None = None, wrong: str | None = None) -> Task:
+    """A user's own pair of texts, read at the last position. Without answers, each text's own last token is meant."""
+    ids = [tokenizer.encode(text)[None] for text in (clean, corrupt, answer or "", wrong or "")]
     if answer is None or wrong is None:
-        clean, corrupt, answer, wrong = clean[:-1], corrupt[:-1], clean[-1:], corrupt[-1:]
-    ids = [vocabulary.encode(text)[None] for text in (clean, corrupt, answer, wrong)]
+        ids = [part for cut in (slice(-1), slice(-1, None)) for part in (ids[0][:, cut], ids[1][:, cut])]
+        answer, wrong = (tokenizer.decode(part[0]) for part in ids[2:])
     if any(tokens.shape[1] == 0 for tokens in ids) or ids[2].shape[1] != 1 or ids[3].shape[1] != 1:
         raise NanoscopeError("both texts must have at least two symbols, and an answer is one symbol")
     if answer == wrong:

@@ -1,7 +1,8 @@
 """Vocabularies: symbols to token ids and back.
 
-A vocabulary is a tuple of symbols, saved as JSON. nanoGPT keeps its own as a pickle (`meta.pkl`); that one is read by
-an unpickler that can make plain containers, strings and numbers, and nothing else.
+A vocabulary is a tuple of symbols, saved as JSON. Where all are single characters, each character of a text is a token;
+where some are longer, the text is cut from left to right, always by the longest symbol that fits. nanoGPT keeps its own
+as a pickle (`meta.pkl`); that one is read by an unpickler that makes plain containers, strings and numbers, and nothing else.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from jaxtyping import Int
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 META_SIZE_LIMIT = 4 * 2**20
+UNKNOWN = "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -44,24 +47,45 @@ class Vocabulary:
         return len(self.symbols)
 
     def encode(self, text: str) -> Int[Tensor, "pos"]:
-        """Token ids of a text's characters. A character outside the vocabulary is an error that says where."""
+        """Token ids of a text. A character outside the vocabulary is an error that says where."""
+        pieces = self._pieces(text)
         try:
-            return torch.tensor([self.ids[character] for character in text], dtype=torch.long)
+            return torch.tensor([self.ids[piece] for piece in pieces], dtype=torch.long)
         except KeyError as error:
             character = error.args[0]
+            at = len("".join(pieces[: pieces.index(character)]))
             raise NanoscopeError(
-                f"character {character!r} (U+{ord(character):04X}) at position {text.index(character)} is not among "
+                f"character {character!r} (U+{ord(character):04X}) at position {at} is not among "
                 f"the model's {len(self)} symbols; remove it or use a model trained with it"
             ) from None
+
+    def offsets(self, text: str) -> Int[np.ndarray, "pos 2"]:
+        """For each token of a text, the characters `[begin, end)` that it covers."""
+        sizes = np.array([len(piece) for piece in self._pieces(text)], dtype=np.int64)
+        ends = sizes.cumsum()
+        return np.stack([ends - sizes, ends], axis=1)
+
+    def _pieces(self, text: str) -> list[str]:
+        """The symbols that a text is made of, the longest that fits first, and characters that none begins with."""
+        read = {symbol for index, symbol in enumerate(self.symbols) if index != self.start}
+        lengths = sorted({len(symbol) for symbol in read}, reverse=True)
+        if max(lengths, default=1) == 1:
+            return list(text)
+        pieces, at = [], 0
+        while at < len(text):
+            fitting = (text[at : at + length] for length in lengths)
+            pieces.append(next((piece for piece in fitting if piece and piece in read), text[at]))
+            at += len(pieces[-1])
+        return pieces
 
     def decode(self, tokens: Int[Tensor, "pos"] | list[int]) -> str:
         """The text of some token ids; ids beyond the vocabulary (padding rows of the embedding) print as U+FFFD."""
         size = len(self)
-        return "".join(self.symbols[t] if 0 <= t < size else "\ufffd" for t in map(int, tokens))
+        return "".join(self.symbols[t] if 0 <= t < size else UNKNOWN for t in map(int, tokens))
 
     def names(self, size: int) -> tuple[str, ...]:
         """A name for each of a model's `size` tokens: its symbol, or `#id` in the padding rows of the embedding."""
-        return (*self.symbols, *(f"#{i}" for i in range(len(self), size)))
+        return padded(self.symbols, size)
 
     def to_json(self) -> dict[str, Any]:
         return {"symbols": list(self.symbols), "start": self.start}
@@ -69,6 +93,11 @@ class Vocabulary:
     @staticmethod
     def from_json(value: dict[str, Any]) -> Vocabulary:
         return Vocabulary(tuple(value["symbols"]), value["start"])
+
+
+def padded(names: tuple[str, ...], size: int) -> tuple[str, ...]:
+    """Names of all tokens of a model with `size` of them: `#id` for those that are padding."""
+    return (*names, *(f"#{i}" for i in range(len(names), size)))
 
 
 def from_itos(itos: Any, source: str) -> Vocabulary:

@@ -1,13 +1,13 @@
 """Windows of a text: where they begin, how they are cut, and the start symbol before them where a model needs one.
 
-They are spread evenly over the text, none overlapping another. Laid end to end they are one sequence of characters. The
-first character of a window has nothing before it, as in training.
+They are spread evenly over the text, none overlapping another. Laid end to end they are one sequence of tokens. The
+first token of a window has nothing before it, as in training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -16,18 +16,18 @@ from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
 
-CHUNK_CHARACTERS = 1024
+CHUNK_TOKENS = 1024
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Pieces of a text: `tokens [window, pos]` for the model, and where in the text they lie, `places [window, char]`.
+    """Pieces of a text: `tokens [window, pos]` for the model, and with which token of the text each begins.
 
-    Where the model needs a start symbol, each row of `tokens` has it before the characters (`lead` is then 1, else 0).
+    Where the model needs a start symbol, each row of `tokens` has it before the text (`lead` is then 1, else 0).
     """
 
-    tokens: Tensor
-    places: np.ndarray
+    tokens: Tensor = field(repr=False)
+    begins: Int[np.ndarray, "window"] = field(repr=False)
     lead: int
 
     def __len__(self) -> int:
@@ -35,29 +35,43 @@ class Windows:
 
     @property
     def size(self) -> int:
-        """Characters of one window."""
-        return self.places.shape[1]
+        """Tokens of text in one window."""
+        return self.tokens.shape[1] - self.lead
 
     @property
-    def laid_out(self) -> Int[np.ndarray, "char"]:
-        """The place in the text of every character, windows end to end."""
+    def places(self) -> Int[np.ndarray, "window place"]:
+        """Which token of the text stands at each place: a start symbol has a position, but is no place."""
+        return self.begins[:, None] + np.arange(self.size)
+
+    @property
+    def laid_out(self) -> Int[np.ndarray, "place"]:
+        """The same, windows end to end."""
         return self.places.ravel()
 
+    def read(self, values: Tensor) -> Tensor:
+        """The places of `values [window, pos, *any]`."""
+        return values[:, self.lead :]
+
     def chunks(self) -> Iterator[slice]:
-        """Windows that are run together, about 1,024 characters at a time."""
-        step = max(1, CHUNK_CHARACTERS // self.size)
+        """Windows that are run together, about 1,024 tokens at a time."""
+        step = max(1, CHUNK_TOKENS // self.size)
         return (slice(first, min(first + step, len(self))) for first in range(0, len(self), step))
 
 
-def windows(tokens: Int[Tensor, "char"], context: int, characters: int, start: int | None = None) -> Windows:
-    """Whole windows of a text, about `characters` in all, at least one; each has a character after its last.
+def windows(tokens: Int[Tensor, "pos"], context: int, most: int, start: int | None = None) -> Windows:
+    """Whole windows of a text, about `most` tokens in all, at least one window; each has a token after its last.
 
     Raises NanoscopeError where the text is shorter than one window.
     """
     size = room(context, start)
-    starts = spread_starts(len(tokens) - 1, size, max(1, characters // size))
-    places = starts[:, None] + torch.arange(size)
-    return Windows(started(tokens[places], start), places.numpy(), lead(start))
+    return windows_at(tokens, spread_starts(len(tokens) - 1, size, max(1, most // size)), size, start)
+
+
+def windows_at(
+    tokens: Int[Tensor, "pos"], begins: Int[Tensor, "window"], size: int, start: int | None = None
+) -> Windows:
+    """The windows of a text that begin at these tokens, `size` of them each."""
+    return Windows(started(cut(tokens, begins, size), start), begins.numpy(), lead(start))
 
 
 def lead(start: int | None) -> int:
@@ -100,5 +114,5 @@ def first_speech(text: str) -> int:
 def spread_starts(total: int, size: int, most: int) -> Int[Tensor, "window"]:
     """Where to begin at most `most` windows of `size` tokens, spread evenly over `total`, none overlapping another."""
     if total < size:
-        raise NanoscopeError(f"the text has {total} characters, too few for a window of {size}")
+        raise NanoscopeError(f"the text has {total} tokens, too few for a window of {size}")
     return torch.linspace(0, total - size, min(most, total // size)).long()

@@ -41,11 +41,11 @@ def read(checkpoint: Checkpoint, text: str, lens: Lens) -> LensReading:
     if not text:
         raise NanoscopeError("the text is empty; give some with --text")
     vocabulary = checkpoint.known_vocabulary
-    values = logit_lens.on_sentence(checkpoint.model, vocabulary.encode(text), lens, vocabulary.start)
-    values = replace(values, coords={**values.coords, "place": tuple(text)})
-    padding = ("\ufffd",) * (checkpoint.model.config.vocab_size - len(vocabulary))
+    tokens, names = vocabulary.encode(text), vocabulary.names(checkpoint.model.config.vocab_size)
+    values = logit_lens.on_sentence(checkpoint.model, tokens, lens, vocabulary.start)
+    values = replace(values, coords={**values.coords, "place": tuple(names[token] for token in tokens.tolist())})
     settled = logit_lens.settled(values.sel(measure="kl").values < logit_lens.NEAR)
-    return LensReading(text, values, (*vocabulary.symbols, *padding), settled)
+    return LensReading(text, values, names, settled)
 
 
 def opening(corpus: Corpus, context: int) -> str:

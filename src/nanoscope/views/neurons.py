@@ -106,8 +106,7 @@ class NeuronsOverText:
 
     def cards(self, neurons: list[Neuron]) -> dict[str, Sweep]:
         """What a figure of their cards is drawn from."""
-        text = self.setting.subject.corpus.text
-        return cards(self.setting.model, self.over, self.setting.whole, text, self.weights, neurons)
+        return cards(self.setting.model, self.over, self.setting.whole, self.setting.text, self.weights, neurons)
 
     def tokens(self, text: str) -> Int[Tensor, "1 pos"]:
         """A text as the model reads it; NanoscopeError where it does not fit."""

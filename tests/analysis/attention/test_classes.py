@@ -16,19 +16,21 @@ from nanoscope.interventions.run import run
 from nanoscope.model.folded import fold, head_weights
 from nanoscope.planted.single_head import PLANTABLE, planted_head
 from nanoscope.text.passages import passages
+from nanoscope.text.tokenizer import tokenized
 from nanoscope.text.vocabulary import Vocabulary
-from nanoscope.text.windows import spread_starts
+from nanoscope.text.windows import spread_starts, windows_at
 
 PLAY = "\n\nBOY:\nSo, it is so.\n\n"
 TEXT = ("A MAN:\nThe cat sat, on the mat.\nWhat cat? That one.\n\nTWO:\nWhy: no hat\nat all!\n\n") * 40
 VOCABULARY = Vocabulary.of(TEXT)
+READ = tokenized(TEXT, VOCABULARY)
 SIZE = 40
 
 
 def _text(windows: int = 24) -> tuple[torch.Tensor, classes.Targets]:
     starts = spread_starts(len(TEXT), SIZE, windows)
-    tokens = VOCABULARY.encode(TEXT)[starts[:, None] + torch.arange(SIZE)]
-    return tokens, classes.token_targets(TEXT, starts.numpy(), SIZE)
+    laid = windows_at(READ.tokens, starts, SIZE)
+    return laid.tokens, classes.token_targets(READ, laid)
 
 
 def _mean_scores(found: classes.Attention) -> Sweep:
@@ -54,7 +56,8 @@ def _mean_scores(found: classes.Attention) -> Sweep:
 )
 def test_keys_of_a_short_play(cls: str, query: str, keys: list[int]) -> None:
     text = PLAY[2:]  # "BOY:\n..." is a speaker's name at the very start, too
-    targets = classes.token_targets("\n\n" + text, np.array([0]), len(PLAY))
+    read = tokenized("\n\n" + text, Vocabulary.of(PLAY))
+    targets = classes.token_targets(read, windows_at(read.tokens, torch.tensor([0]), len(PLAY)))
     at = PLAY.rindex(query)
     where = targets.keys[classes.TOKENS.index(cls), 0, at]
     expected = [PLAY.index("o")] if cls == "same character" else [k - 1 if k > 8 else k for k in keys]
@@ -85,7 +88,7 @@ def test_no_key_is_the_query_or_later_and_a_start_symbol_is_none() -> None:
     tokens, targets = _text()
     assert not targets.keys.triu().any()
     assert targets.keys.shape[1:] == (len(tokens), SIZE, SIZE)
-    started = classes.token_targets(TEXT, np.array([0, 5]), SIZE, started=True)
+    started = classes.token_targets(READ, windows_at(READ.tokens, torch.tensor([0, 5]), SIZE, len(VOCABULARY)))
     assert started.keys.shape[-1] == SIZE + 1
     assert not started.keys[..., 0].any()
 
@@ -241,7 +244,7 @@ def test_random_heads_compose_as_one_over_the_root_of_the_width() -> None:
 
 def test_losses_on_text_without_heads() -> None:
     model = random_model(vocab_size=len(VOCABULARY))
-    text = passages(TEXT, VOCABULARY.encode(TEXT), 24, 6)
+    text = passages(READ, 24, 6)
     found = head_ablation.on_text(model, text, [(), [(1, 0)]], text.tokens, "zero")
     logits = run(model, text.tokens).logits.log_softmax(-1)
     plain = -logits.gather(-1, text.targets[..., None])[..., 0].mean(-1)

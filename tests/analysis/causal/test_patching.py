@@ -195,7 +195,7 @@ def test_a_saturated_softmax_hides_from_slopes_and_not_from_the_fix(
     is saturated as well, which the fix does not cure: an estimate has to be checked.
     """
     model = planted_induction(shakespeare.vocabulary, Planted(write=write)).model
-    task = synthetic.repeated(torch.arange(56), 17, 8, "test", start=65)
+    task = synthetic.copy_task(torch.arange(56), 17, 8, "test", start=65)
     cells = patching.sets([[Site("k", 1, head=0)]])
 
     def noised(how, **settings) -> float:

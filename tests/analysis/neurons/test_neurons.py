@@ -18,6 +18,8 @@ from nanoscope.model.folded import fold
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import Site
 from nanoscope.tasks import metrics
+from nanoscope.text.tokenizer import TokenizedText, tokenized
+from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.text.windows import Windows, windows
 
 WITH_MLPS = [name for name in VARIANTS if name != "attention_only"]
@@ -30,6 +32,10 @@ def _text(length: int, seed: int = 0) -> str:
 
 def _tokens(text: str) -> torch.Tensor:
     return torch.tensor([LETTERS.index(symbol) for symbol in text])
+
+
+def _read(text: str) -> TokenizedText:
+    return tokenized(text, Vocabulary(tuple(LETTERS)))
 
 
 def _post(model: GPT, laid: Windows) -> np.ndarray:
@@ -83,7 +89,7 @@ def test_an_attention_only_model_has_no_neurons() -> None:
 def _over(length: int = 4000, sample: int = 10**6, **changes):
     text = _text(length)
     model, laid = random_model(**changes), windows(_tokens(text), 24, length)
-    return text, model, laid, statistics.over_text(model, laid, text, 5, sample, "test")
+    return text, model, laid, statistics.over_text(model, laid, _read(text), 5, sample, "test")
 
 
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
@@ -153,7 +159,7 @@ def test_examples_are_the_strongest_that_neither_overlap_nor_repeat() -> None:
     once = _text(1500)
     text = once + once + _text(600, seed=1)
     model, laid = random_model(), windows(_tokens(text), 24, len(text))
-    over = statistics.over_text(model, laid, text, 12, 100, "test")
+    over = statistics.over_text(model, laid, _read(text), 12, 100, "test")
     post = _post(model, laid).astype(np.float32)
     for layer, neuron in ((0, 0), (1, 17), (2, 63)):
         for sign, examples in ((1, over.top), (-1, over.bottom)):
@@ -187,7 +193,7 @@ def test_a_neuron_that_never_does_anything_is_dead() -> None:
     assert mlp is not None
     mlp.c_fc.weight[5] = 0
     text = _text(500)
-    over = statistics.over_text(model, windows(_tokens(text), 24, 500), text, 3, 50)
+    over = statistics.over_text(model, windows(_tokens(text), 24, 500), _read(text), 3, 50)
     assert np.argwhere(statistics.dead(over.statistics)).tolist() == [[1, 5]]
     assert np.isnan(over.statistics.sel(statistic="skew").values[1, 5])
 

@@ -12,6 +12,7 @@ from nanoscope.interventions.run import residual_streams, run
 from nanoscope.text.concepts import KINDS
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import NAMES, Passages, passages, windows_to_fit
+from nanoscope.text.tokenizer import tokenized
 from nanoscope.text.vocabulary import Vocabulary
 
 TEXT = ("A MAN:\nThe cat sat on the mat.\nThe cat sat on the hat.\n\nTWO:\nWhy?\n\n") * 6
@@ -19,7 +20,8 @@ VOCABULARY = Vocabulary.of(TEXT)
 
 
 def _passages(context: int = 24, start: int | None = None, skip: int = 3) -> Passages:
-    return passages(TEXT, VOCABULARY.encode(TEXT), context, 12, start, skip)
+    vocabulary = VOCABULARY if start is None else Vocabulary((*VOCABULARY.symbols, "<start>"), start)
+    return passages(tokenized(TEXT, vocabulary), context, 12, skip)
 
 
 def _model(**changes):

@@ -30,6 +30,8 @@ from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.text.concepts import concepts
+from nanoscope.text.tokenizer import TokenizedText
+from nanoscope.text.windows import Windows
 
 FARTHEST = 8
 PLACES = ("previous token", *(f"{back} back" for back in range(2, FARTHEST + 1)), "current token", "first token")
@@ -73,12 +75,15 @@ class Attention:
     """Each window's attention, above uniform, to the keys that each window's text names; NaN where it names none."""
 
 
-def token_targets(text: str, starts: Int[np.ndarray, "window"], size: int, started: bool = False) -> Targets:
-    """The keys of every class in `TOKENS` in windows of a text; with a start symbol, position 0 is none of them."""
-    where = starts[:, None] + np.arange(size)
-    of = {name: here[where] for name, here in concepts(text).items()}
-    characters = np.array(list(text))[where]
-    named = [of["newline"], of["space"], of["punctuation"], characters == ":"]
+def token_targets(text: TokenizedText, windows: Windows) -> Targets:
+    """The keys of every class in `TOKENS` in windows of a text; with a start symbol, position 0 is none of them.
+
+    A token is what its last character is; "same character" asks for the same token.
+    """
+    size, where = windows.size, text.last[windows.places]
+    of = {name: here[where] for name, here in concepts(text.text).items()}
+    tokens, colon = text.tokens.numpy()[windows.places], np.array(list(text.text))[where] == ":"
+    named = [of["newline"], of["space"], of["punctuation"], colon]
     last = [
         (_latest(_shifted(of["space"] | of["newline"])) - 1, True),
         (_latest(of["word start"]), _in_word(of["word start"], of)),
@@ -86,13 +91,13 @@ def token_targets(text: str, starts: Int[np.ndarray, "window"], size: int, start
     spans = np.cumsum(of["speaker name"] & ~_shifted(of["speaker name"]), axis=1)
     own_speaker = (spans[:, :, None] == spans[:, None, :]) & of["speaker name"][:, None, :]
     classes = [
-        characters[:, :, None] == characters[:, None, :],
+        tokens[:, :, None] == tokens[:, None, :],
         *(np.broadcast_to(keys[:, None, :], (len(where), size, size)) for keys in named),
         *((np.arange(size) == at[..., None]) & np.asarray(asked)[..., None] for at, asked in last),
         own_speaker & ~of["speaker name"][:, :, None],
     ]
     keys = torch.from_numpy(np.stack(classes) & np.tri(size, k=-1, dtype=bool))
-    return Targets(F.pad(keys, (1, 0, 1, 0)) if started else keys)
+    return Targets(F.pad(keys, (windows.lead, 0, windows.lead, 0)))
 
 
 def _latest(where: Bool[np.ndarray, "window pos"]) -> Int[np.ndarray, "window pos"]:

@@ -21,7 +21,7 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
-from nanoscope.tasks.synthetic import Repeats
+from nanoscope.tasks.synthetic import RepeatedSequences
 
 SCORES = ("induction", "induction_last", "duplicate", "previous")
 CHUNK = 16
@@ -35,7 +35,7 @@ class Targets(NamedTuple):
     queries: Bool[Tensor, "score example query"]
 
 
-def targets(sequences: Repeats) -> Targets:
+def targets(sequences: RepeatedSequences) -> Targets:
     """Which attention entries each score averages over."""
     length, size = sequences.length, sequences.tokens.shape[1]
     query, key = torch.arange(size)[:, None], torch.arange(size)[None, :]
@@ -53,7 +53,7 @@ def targets(sequences: Repeats) -> Targets:
     return Targets(keys, torch.stack([asked, asked, asked, everywhere]))
 
 
-def attention_scores(model: GPT, sequences: Repeats) -> Sweep:
+def attention_scores(model: GPT, sequences: RepeatedSequences) -> Sweep:
     """Every score of every head, per example: `[score, layer, head, example]`, shares of attention."""
     where = targets(sequences)
     parts = []
@@ -66,7 +66,7 @@ def attention_scores(model: GPT, sequences: Repeats) -> Sweep:
     return Sweep(values, ("score", "layer", "head", "example"), "share of attention", {"score": SCORES})
 
 
-def uniform_scores(sequences: Repeats) -> Sweep:
+def uniform_scores(sequences: RepeatedSequences) -> Sweep:
     """The same scores of a head that attends equally to everything it sees: `[score, example]`."""
     where = targets(sequences)
     share = 1 / torch.arange(1, sequences.tokens.shape[1] + 1)
@@ -81,7 +81,7 @@ def above_uniform(scores: Sweep, uniform: Sweep) -> Sweep:
 
 
 def permutation_test(
-    model: GPT, sequences: Repeats, permutations: int, *labels: object
+    model: GPT, sequences: RepeatedSequences, permutations: int, *labels: object
 ) -> tuple[Float[np.ndarray, "layer head"], Float[np.ndarray, "permutation layer head"]]:
     """Induction attention when tokens are what they are, and when they are shuffled over each sequence's positions.
 
@@ -115,7 +115,7 @@ def _following_earlier(tokens: Int[Tensor, "row pos"]) -> Float[Tensor, "row que
     return keys.tril()
 
 
-def mean_patterns(model: GPT, sequences: Repeats, heads: list[tuple[int, int]], example: int = 0) -> Sweep:
+def mean_patterns(model: GPT, sequences: RepeatedSequences, heads: list[tuple[int, int]], example: int = 0) -> Sweep:
     """The attention pattern of some heads on one sequence: `[head, query, key]`."""
     cache = run(model, sequences.tokens[example : example + 1], keep=["pattern"]).cache
     values = np.stack([cache["pattern", layer][0, head].cpu().numpy() for layer, head in heads])

@@ -64,7 +64,7 @@ def _cells(model: GPT, sets: Sequence[Sequence[Head]], reference: Tensor, kind: 
 
 def _replayed(model: GPT, tokens: Tensor, cells: Sequence[Edits], task: Task, metric: Metric) -> np.ndarray:
     def measured(logits: Tensor) -> Tensor:
-        return metric(logits, task.repeated(len(logits) // len(task)))
+        return metric(logits, task.tiled(len(logits) // len(task)))
 
     return replay(model, tokens, cells, task.positions, measured).values.numpy()
 

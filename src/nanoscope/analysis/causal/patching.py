@@ -341,7 +341,7 @@ def _runs(model: GPT, task: Task, cells: Grid) -> tuple[Run, Run]:
 
 
 def _measure(task: Task, metric: Metric) -> Callable[[Tensor], Tensor]:
-    return lambda logits: metric(logits, task.repeated(len(logits) // len(task)))
+    return lambda logits: metric(logits, task.tiled(len(logits) // len(task)))
 
 
 def _patched(

@@ -24,6 +24,7 @@ from nanoscope.analysis.neurons.activations import every_layer
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
+from nanoscope.text.tokenizer import TokenizedText
 from nanoscope.text.windows import Windows
 
 STATISTICS = ("mean", "sd", "skew", "kurtosis", "positive", "max", "min", "sparsity", "hoyer")
@@ -56,25 +57,26 @@ class OverText:
     sampled: np.ndarray
 
 
-def over_text(model: GPT, windows: Windows, text: str, count: int, sample: int, *labels: object) -> OverText:
+def over_text(model: GPT, windows: Windows, text: TokenizedText, count: int, sample: int, *labels: object) -> OverText:
     """Statistics `[statistic, layer, neuron]`, quantiles, `count` examples from either end, one of each upper decile.
 
-    `sample`: how many characters, about, the quantiles are taken from.
+    `sample`: how many tokens, about, the quantiles are taken from. Places are the last characters of tokens.
     """
-    shape = (model.config.n_layer, model.config.d_mlp)
-    novel = torch.from_numpy(first_of_its_text(text, windows.laid_out)).view(windows.places.shape)
+    shape, characters = (model.config.n_layer, model.config.d_mlp), text.last[windows.places]
+    novel = torch.from_numpy(first_of_its_text(text.text, characters.ravel())).view(characters.shape)
     drawn = _drawn(windows, sample, *labels)
-    pool = count * (1 + 2 * math.ceil(2 * RADIUS / windows.size))  # each example rules out so many others at most
+    shortest = int((characters[:, -1] - characters[:, 0]).min()) + 1
+    pool = count * (1 + 2 * math.ceil(2 * RADIUS / shortest))  # each example rules out so many others at most
     moments, high, low = _Moments.none(shape), _Pool.none(shape, pool), _Pool.none(shape, pool)
     kept = torch.empty(*shape, drawn.numel())
     for chunk in windows.chunks():
-        post, places = every_layer(model, windows, chunk), torch.from_numpy(windows.places[chunk])
+        post, places = every_layer(model, windows, chunk), torch.from_numpy(characters[chunk])
         moments = moments.merged(_Moments.of(post))
         high, low = high.with_more(post, places, novel[chunk]), low.with_more(-post, places, novel[chunk])
         rows = torch.arange(len(places))[:, None]
         at = slice(chunk.start * drawn.shape[1], chunk.stop * drawn.shape[1])
         kept[:, :, at] = post[:, rows, drawn[chunk]].flatten(1, 2).mT
-    sampled = np.take_along_axis(windows.places, drawn.numpy(), axis=1).ravel()
+    sampled = np.take_along_axis(characters, drawn.numpy(), axis=1).ravel()
     top, bottom = high.apart(count), low.apart(count)
     bottom = Examples(bottom.places, -bottom.activations)
     quantiles, deciles = _quantiles(kept, sampled)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from nanoscope.model.config import GPTConfig
-from nanoscope.text.vocabulary import Vocabulary
+from nanoscope.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Contents:
 
     config: GPTConfig
     weights: Mapping[str, Tensor] = field(repr=False)
-    vocabulary: Vocabulary | None = field(repr=False, default=None)
+    vocabulary: Tokenizer | None = field(repr=False, default=None)
     corpus: str | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""

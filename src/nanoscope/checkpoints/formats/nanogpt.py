@@ -72,7 +72,8 @@ def written(contents: Contents) -> dict[str, bytes]:
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    meta = {} if contents.vocabulary is None else {"meta.pkl": tokens.write_meta(contents.vocabulary)}
+    symbols = contents.vocabulary if isinstance(contents.vocabulary, Vocabulary) else None  # all that meta.pkl can hold
+    meta = {} if symbols is None else {"meta.pkl": tokens.write_meta(symbols)}
     return {"ckpt.pt": buffer.getvalue(), **meta}
 
 

@@ -17,7 +17,7 @@ from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.source import Source
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
-from nanoscope.text.vocabulary import Vocabulary
+from nanoscope.text.tokenizer import from_json
 
 FORMAT = 1
 WEIGHTS, DESCRIPTION = "model.safetensors", "checkpoint.json"
@@ -93,7 +93,7 @@ def _digest(weights: bytes, description: Mapping[str, Any]) -> str:
 
 
 def _contents(description: Mapping[str, Any], weights: dict[str, Tensor]) -> Contents:
-    vocabulary = description["vocabulary"] and Vocabulary.from_json(description["vocabulary"])
+    vocabulary = description["vocabulary"] and from_json(description["vocabulary"])
     half = any(value.dtype == torch.float16 for value in weights.values())
     notes = ("its weights were stored in half precision",) if half else ()
     config = GPTConfig(**description["config"])

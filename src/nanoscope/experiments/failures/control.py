@@ -23,7 +23,7 @@ from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import Site
 from nanoscope.planted.induction import Planted, planted_induction
 from nanoscope.seeds import seed_for
-from nanoscope.tasks.synthetic import repeated, repeats
+from nanoscope.tasks.synthetic import copy_task, repeated_sequences
 from nanoscope.tasks.task import Task
 from nanoscope.text.vocabulary import Vocabulary
 
@@ -39,7 +39,7 @@ def planted_failures(examples: int, seed: int) -> tuple[Circuit, Text, Text]:
     """The planted model's circuit, chosen as any model's is, and what is seen of its failures on two halves of the text."""
     context, start = 1 + PREFIX + 2 * LENGTH, len(ALPHABET)
     model = planted_induction(Vocabulary(tuple(ALPHABET)), Planted(context=context, write=WRITE)).model
-    task = repeated(torch.arange(start), LENGTH, 2 * examples, "planted failures", seed, prefix=PREFIX, start=start)
+    task = copy_task(torch.arange(start), LENGTH, 2 * examples, "planted failures", seed, prefix=PREFIX, start=start)
     circuit = scores(model, blocks_of_several_lengths(start, context, start, seed)).best
     others = Circuit((circuit.previous[0], 1 - circuit.previous[1]), (circuit.copying[0], 1 - circuit.copying[1]))
     following = task.clean.roll(-1, 1)
@@ -54,7 +54,9 @@ def planted_failures(examples: int, seed: int) -> tuple[Circuit, Text, Text]:
 
 def blocks_of_several_lengths(symbols: int, context: int, start: int, seed: int) -> Int[Tensor, "window pos"]:
     """Repeated random blocks, a window of every length in turn."""
-    drawn = [repeats(torch.arange(symbols), n, context, CHOSEN_ON, start, "chosen", seed).tokens for n in LENGTHS]
+    drawn = [
+        repeated_sequences(torch.arange(symbols), n, context, CHOSEN_ON, start, "chosen", seed).tokens for n in LENGTHS
+    ]
     shortest = min(tokens.shape[1] for tokens in drawn)
     return torch.stack([tokens[:, :shortest] for tokens in drawn], dim=1).flatten(0, 1)
 

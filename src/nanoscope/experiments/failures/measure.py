@@ -135,12 +135,12 @@ def _setting(subject: Subject, params: Params) -> _Setting:
         raise NanoscopeError(
             f"a context of {context} is too short to copy in; predicting errors takes at least {SHORTEST}"
         )
-    val = checkpoint.encode(corpus.val)
-    text = passages(corpus.val, val, context, sum(sizes), subject.start, circuit_state.SKIP)
+    val = subject.read(corpus.val)
+    text = passages(val, context, sum(sizes), circuit_state.SKIP)
     parts = three_parts(len(text), sizes, params.seed)
     if min(map(len, parts)) < FEWEST_WINDOWS:
         raise NanoscopeError(
-            f"the validation text has {len(val)} characters, too few for three times {FEWEST_WINDOWS} windows of {context}"
+            f"the validation text has {len(val)} tokens, too few for three times {FEWEST_WINDOWS} windows of {context}"
         )
     return _Setting(subject, params, checkpoint.encode(corpus.train), text, parts)
 

@@ -26,13 +26,14 @@ from nanoscope.seeds import seed_for
 from nanoscope.statistics.intervals import max_t
 from nanoscope.tasks import synthetic
 from nanoscope.text.passages import Passages, passages
-from nanoscope.text.windows import cut, first_speech, lead, room, spread_starts, started
+from nanoscope.text.tokenizer import START, TokenizedText, spelled
+from nanoscope.text.windows import Windows, first_speech, lead, room, spread_starts, started, windows_at
 
 SHOWN = 48
-"""Characters of the passage on which every head's attention is drawn."""
+"""Tokens of the passage on which every head's attention is drawn."""
 RANKS = 5
 COMMON = 20
-"""Times that a character must have been read to be named in a head's tables."""
+"""Times that a token must have been read to be named in a head's tables."""
 UNTRAINED_WINDOWS = 32
 REFERENCE_PERMUTATIONS = 200
 """At most so many for untrained and planted heads: enough for p = 0.02 after both corrections."""
@@ -69,8 +70,16 @@ QUICK = Params(
 class Text:
     """Windows of a text with the keys that each class names in them."""
 
-    tokens: Tensor
+    windows: Windows
     targets: classes.Targets
+
+    @staticmethod
+    def of(text: TokenizedText, windows: Windows) -> Text:
+        return Text(windows, classes.token_targets(text, windows))
+
+    @property
+    def tokens(self) -> Tensor:
+        return self.windows.tokens
 
     def attention(self, model: GPT) -> classes.Attention:
         return classes.attention(model, self.tokens, self.targets)
@@ -83,7 +92,7 @@ class _Setting:
     subject: Subject
     params: Params
     train: Tensor
-    val: Tensor
+    val: TokenizedText
     symbols: Tensor
 
     @property
@@ -92,15 +101,13 @@ class _Setting:
 
     @property
     def size(self) -> int:
-        """Characters of a window."""
+        """Tokens of a window."""
         return room(self.model.config.block_size, self.subject.start)
 
     @property
     def symbol_names(self) -> tuple[str, ...]:
         """A name for every token that the model knows."""
-        vocabulary = self.subject.checkpoint.vocabulary
-        assert vocabulary is not None
-        return vocabulary.names(self.model.config.vocab_size)
+        return self.subject.tokenizer.names(self.model.config.vocab_size)
 
     @cached_property
     def splits(self) -> dict[str, Text]:
@@ -109,35 +116,27 @@ class _Setting:
         return {"select": self.text(starts[::2]), "report": self.text(starts[1::2])}
 
     def text(self, starts: Tensor) -> Text:
-        targets = classes.token_targets(
-            self.subject.corpus.val, starts.numpy(), self.size, bool(lead(self.subject.start))
-        )
-        return Text(self.started(cut(self.val, starts, self.size)), targets)
-
-    def started(self, tokens: Tensor) -> Tensor:
-        return started(tokens, self.subject.start)
+        return Text.of(self.val, windows_at(self.val.tokens, starts, self.size, self.val.start))
 
     @cached_property
     def random_text(self) -> Text:
-        """Characters drawn evenly, without order, and the keys that the classes would name in them."""
+        """Tokens drawn evenly, without order, and the keys that the classes would name in them."""
         generator = torch.Generator().manual_seed(seed_for("random text", self.params.seed))
         drawn = torch.randint(len(self.symbols), (self.params.windows, self.size), generator=generator)
-        tokens, vocabulary = self.symbols[drawn], self.subject.checkpoint.vocabulary
-        assert vocabulary is not None
-        starts = np.arange(len(tokens)) * self.size
-        targets = classes.token_targets(
-            vocabulary.decode(tokens.flatten()), starts, self.size, bool(lead(self.subject.start))
-        )
-        return Text(self.started(tokens), targets)
+        text = spelled(self.symbols[drawn].flatten(), self.subject.tokenizer)
+        starts = torch.arange(self.params.windows) * self.size
+        return Text.of(text, windows_at(text.tokens, starts, self.size, text.start))
 
     @cached_property
     def lengths(self) -> tuple[int, ...]:
         return synthetic.lengths_that_fit(self.size, len(self.symbols))[:3]
 
-    def repeats(self, length: int, split: str) -> synthetic.Repeats:
+    def sequences(self, length: int, split: str) -> synthetic.RepeatedSequences:
         context = self.model.config.block_size
         labels = ("taxonomy", split, self.params.seed)
-        return synthetic.repeats(self.symbols, length, context, self.params.sequences, self.subject.start, *labels)
+        return synthetic.repeated_sequences(
+            self.symbols, length, context, self.params.sequences, self.subject.start, *labels
+        )
 
     @cached_property
     def scores(self) -> Sweep:
@@ -158,7 +157,7 @@ class _Setting:
         """The largest p-value over block lengths (tokens permuted, patterns held), max-T over heads: `[layer, head]`."""
         tests = [
             repeated_sequences.permutation_test(
-                self.model, self.repeats(n, "select"), self.params.permutations, self.params.seed
+                self.model, self.sequences(n, "select"), self.params.permutations, self.params.seed
             )
             for n in self.lengths
         ]
@@ -191,12 +190,12 @@ def measure(subject: Subject, params: Params) -> Sweeps:
 def _setting(subject: Subject, params: Params) -> _Setting:
     checkpoint, corpus = subject.checkpoint, subject.corpus
     require_foldable(checkpoint.model)
-    train, val = checkpoint.encode(corpus.train), checkpoint.encode(corpus.val)
+    train, val = checkpoint.encode(corpus.train), subject.read(corpus.val)
     context = checkpoint.model.config.block_size
     if context < 2 * classes.FARTHEST + 2:
         raise NanoscopeError(f"a context of {context} is too short to tell classes of heads apart")
     if len(val) < 8 * context:
-        raise NanoscopeError(f"the validation text has {len(val)} characters, too few for windows of {context}")
+        raise NanoscopeError(f"the validation text has {len(val)} tokens, too few for windows of {context}")
     return _Setting(subject, params, train, val, synthetic.alphabet(train, checkpoint.model.config.vocab_size))
 
 
@@ -204,7 +203,7 @@ def induction(s: _Setting, model: GPT, split: str) -> Sweep:
     """Induction scores above uniform on repeated sequences: `[length, layer, head, example]`."""
     parts = []
     for length in s.lengths:
-        sequences = s.repeats(length, split)
+        sequences = s.sequences(length, split)
         raw, base = repeated_sequences.attention_scores(model, sequences), repeated_sequences.uniform_scores(sequences)
         parts.append(repeated_sequences.above_uniform(raw, base).sel(score="induction"))
     return stacked(parts, "length", s.lengths)
@@ -324,7 +323,7 @@ def _ablation(s: _Setting) -> Sweeps:
 def _passages(s: _Setting) -> Passages:
     """The report split as passages, for losses."""
     context = s.model.config.block_size
-    return passages(s.subject.corpus.val, s.val, context, 2 * s.params.windows, s.subject.start)[1::2]
+    return passages(s.val, context, 2 * s.params.windows)[1::2]
 
 
 def _planted(s: _Setting) -> Sweeps:
@@ -361,9 +360,10 @@ def _example(s: _Setting) -> Sweeps:
     """Every head's attention on one passage that begins a speech: `[layer, head, query, key]`."""
     text = s.subject.corpus.val
     begins = first_speech(text)
-    chosen = text[begins : begins + min(SHOWN, s.size)]
-    tokens = s.started(s.subject.checkpoint.encode(chosen)[None])
-    patterns = run(s.model, tokens, keep=["pattern"]).cache.layers("pattern")[:, 0].cpu().numpy()
-    places = (*["<start>"] * lead(s.subject.start), *chosen)
+    size = min(SHOWN, s.size)
+    tokens = s.subject.checkpoint.encode(text[begins : begins + size])[:size]
+    read = started(tokens, s.subject.start)[None]
+    patterns = run(s.model, read, keep=["pattern"]).cache.layers("pattern")[:, 0].cpu().numpy()
+    places = (*[START] * lead(s.subject.start), *(s.symbol_names[int(token)] for token in tokens))
     coords = {"query": places, "key": places}
     return {"example": Sweep(patterns.astype(np.float32), ("layer", "head", "query", "key"), "attention", coords)}

@@ -98,11 +98,13 @@ class _Setting:
         prefix = min(4, room(self.model.config.block_size, self.start) - 2 * self.block)
         count = self.params.sequences if examples is None else examples
         seeds = (*labels, self.params.seed)
-        return synthetic.repeated(self.symbols, self.block, count, *seeds, prefix=prefix, start=self.start, reads=reads)
+        return synthetic.copy_task(
+            self.symbols, self.block, count, *seeds, prefix=prefix, start=self.start, reads=reads
+        )
 
-    def repeats(self, length: int, *labels: object) -> synthetic.Repeats:
+    def sequences(self, length: int, *labels: object) -> synthetic.RepeatedSequences:
         context = self.model.config.block_size
-        return synthetic.repeats(
+        return synthetic.repeated_sequences(
             self.symbols, length, context, self.params.sequences, self.start, *labels, self.params.seed
         )
 
@@ -130,7 +132,7 @@ def _setting(subject: Subject, params: Params) -> _Setting:
     train, val = checkpoint.encode(corpus.train), checkpoint.encode(corpus.val)
     context = checkpoint.model.config.block_size
     if len(val) < 2 * context:
-        raise NanoscopeError(f"the validation text has {len(val)} characters, too few for windows of {context}")
+        raise NanoscopeError(f"the validation text has {len(val)} tokens, too few for windows of {context}")
     symbols = synthetic.alphabet(train, checkpoint.model.config.vocab_size)
     lengths = synthetic.lengths_that_fit(room(context, subject.start), len(symbols))
     return _Setting(checkpoint.model, symbols, subject.start, lengths, train, val, params)
@@ -186,7 +188,7 @@ def _attention(s: _Setting) -> Sweeps:
     uniform, tests = [], []
     for length in s.lengths:
         for split, parts in scores.items():
-            sequences = s.repeats(length, split)
+            sequences = s.sequences(length, split)
             raw, base = (
                 repeated_sequences.attention_scores(s.model, sequences),
                 repeated_sequences.uniform_scores(sequences),
@@ -195,7 +197,7 @@ def _attention(s: _Setting) -> Sweeps:
             uniform += [base.mean("example")] if split == "report" else []
         tests.append(
             repeated_sequences.permutation_test(
-                s.model, s.repeats(length, "select"), s.params.permutations, s.params.seed
+                s.model, s.sequences(length, "select"), s.params.permutations, s.params.seed
             )
         )
     return {
@@ -224,7 +226,7 @@ def _random_models(s: _Setting) -> Sweeps:
 
 
 def _mean_scores(s: _Setting, length: int) -> np.ndarray:
-    sequences = s.repeats(length, "report")
+    sequences = s.sequences(length, "report")
     return repeated_sequences.above_uniform(
         repeated_sequences.attention_scores(s.model, sequences), repeated_sequences.uniform_scores(sequences)
     ).values.mean(-1)
@@ -232,7 +234,7 @@ def _mean_scores(s: _Setting, length: int) -> np.ndarray:
 
 def _weights(s: _Setting, chosen: Selection) -> Sweeps:
     """Copying and composition from the weights alone, beside their nulls."""
-    folded, tokens = fold(s.model), s.repeats(s.block, "embedding").tokens
+    folded, tokens = fold(s.model), s.sequences(s.block, "embedding").tokens
     weights, draws, seed = head_weights(folded), s.params.null_draws, s.params.seed
     read = [composition.as_read(folded, layer, tokens) for layer in range(s.model.config.n_layer)]
     effective = [composition.copying_scores(weights).values[layer] for layer, weights in enumerate(read)]
@@ -322,12 +324,11 @@ def _lens(s: _Setting) -> Sweeps:
 
 def _patterns(s: _Setting, chosen: Selection, subject: Subject) -> Sweeps:
     """The attention of the chosen heads on one sequence, labelled by its tokens."""
-    sequences = s.repeats(s.block, "report")
+    sequences = s.sequences(s.block, "report")
     shown: list[Head] = [*chosen.induction[:2], chosen.previous]
     patterns = repeated_sequences.mean_patterns(s.model, sequences, list(dict.fromkeys(shown)))
-    vocabulary = subject.checkpoint.vocabulary
-    assert vocabulary is not None
-    symbols = tuple(vocabulary.decode([int(token)]) for token in sequences.tokens[0])
+    names = subject.tokenizer.names(s.model.config.vocab_size)
+    symbols = tuple(names[int(token)] for token in sequences.tokens[0])
     return {"patterns": replace(patterns, coords={**patterns.coords, "query": symbols, "key": symbols})}
 
 

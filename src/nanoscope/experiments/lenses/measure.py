@@ -143,10 +143,10 @@ def _setting(subject: Subject, params: Params) -> _Setting:
     checkpoint, corpus = subject.checkpoint, subject.corpus
     context = checkpoint.model.config.block_size
     skip = min(ORDERS, context // 4)
-    val = checkpoint.encode(corpus.val)
-    text = passages(corpus.val, val, context, params.windows, subject.start, skip)
+    val = subject.read(corpus.val)
+    text = passages(val, context, params.windows, skip)
     if len(text) < 2:
-        raise NanoscopeError(f"the validation text has {len(val)} characters, too few for two windows of {context}")
+        raise NanoscopeError(f"the validation text has {len(val)} tokens, too few for two windows of {context}")
     return _Setting(subject, params, checkpoint.encode(corpus.train), text)
 
 
@@ -285,17 +285,14 @@ def _cost(s: _Setting) -> Sweeps:
 
 def _example(s: _Setting) -> Sweeps:
     """Both lenses on one passage that begins a speech, and the symbols that their readings name."""
-    vocabulary = s.subject.checkpoint.vocabulary
-    assert vocabulary is not None
     text = s.subject.corpus.val
     begins = first_speech(text)
     size = min(s.params.example_length, room(s.model.config.block_size, s.subject.start))
-    chosen = text[begins : begins + size]
-    tokens = vocabulary.encode(chosen)
+    tokens = s.subject.checkpoint.encode(text[begins : begins + size])[:size]
     lenses = (s.model.unembed, s.fitted.translation.lens(s.model))
     read = [logit_lens.on_sentence(s.model, tokens, one, s.subject.start) for one in lenses]
-    coords = {"lens": LENSES, **read[0].coords, "place": tuple(chosen)}
-    symbols = vocabulary.names(s.model.config.vocab_size)
+    symbols = s.subject.tokenizer.names(s.model.config.vocab_size)
+    coords = {"lens": LENSES, **read[0].coords, "place": tuple(symbols[int(token)] for token in tokens)}
     return {
         "example": Sweep(np.stack([one.values for one in read]), ("lens", *read[0].dims), read[0].unit, coords),
         "symbols": Sweep(np.arange(float(len(symbols))), ("symbol",), "token", {"symbol": symbols}),

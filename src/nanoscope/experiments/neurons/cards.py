@@ -16,6 +16,7 @@ from nanoscope.experiments.experiment import Sweeps
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import neuron_name
+from nanoscope.text.tokenizer import TokenizedText
 from nanoscope.text.windows import Windows
 
 Neuron = tuple[int, int]
@@ -28,12 +29,14 @@ ROWS = (
 )
 
 
-def cards(model: GPT, over: OverText, windows: Windows, text: str, weights: Sweep, neurons: Sequence[Neuron]) -> Sweeps:
+def cards(
+    model: GPT, over: OverText, windows: Windows, text: TokenizedText, weights: Sweep, neurons: Sequence[Neuron]
+) -> Sweeps:
     """All that the cards of these neurons show, as sweeps over `card`."""
     names = tuple(neuron_name(*neuron) for neuron in neurons)
     rows = [_places(over, neuron) for neuron in neurons]
-    texts = tuple(_shown(text, int(place)) for places in rows for place in places)
-    activations = [_around(model, windows, neuron, places) for neuron, places in zip(neurons, rows, strict=True)]
+    texts = tuple(_shown(text.text, int(place)) for places in rows for place in places)
+    activations = [_around(model, windows, text, neuron, places) for neuron, places in zip(neurons, rows, strict=True)]
     layers, units = (list(part) for part in zip(*neurons, strict=True))
     card = {"card": names}
     told = {**card, "statistic": over.statistics.labels("statistic")}
@@ -68,13 +71,12 @@ def _shown(text: str, place: int) -> str:
     return before.rjust(RADIUS) + after.ljust(RADIUS + 1)
 
 
-def _around(model: GPT, windows: Windows, neuron: Neuron, places: np.ndarray) -> np.ndarray:
-    """Activations on the shown characters, `[row, char]`; NaN on those of other windows."""
-    first = windows.places[:, 0]
-    which = np.maximum(np.searchsorted(first, places, side="right") - 1, 0)
+def _around(model: GPT, windows: Windows, text: TokenizedText, neuron: Neuron, places: np.ndarray) -> np.ndarray:
+    """Activations on the shown characters, each that of its token, `[row, char]`; NaN on those of other windows."""
+    which = np.maximum(np.searchsorted(windows.begins, text.token_at(places), side="right") - 1, 0)
     layer, unit = neuron
     cache = run(model, windows.tokens[which], keep=[("post", layer)]).cache
-    post = cache["post", layer][:, windows.lead :, unit].cpu().numpy()
-    at = (places - first[which])[:, None] + np.arange(-RADIUS, RADIUS + 1)
+    post = windows.read(cache["post", layer])[..., unit].cpu().numpy()
+    at = text.token_at(places[:, None] + np.arange(-RADIUS, RADIUS + 1)) - windows.begins[which][:, None]
     there = (at >= 0) & (at < windows.size) & (places >= 0)[:, None]
     return np.where(there, np.take_along_axis(post, np.clip(at, 0, windows.size - 1), axis=1), np.nan)

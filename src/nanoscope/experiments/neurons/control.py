@@ -19,6 +19,7 @@ from nanoscope.model.gpt import GPT
 from nanoscope.model.names import neuron_name
 from nanoscope.planted.neuron import plant_detector
 from nanoscope.seeds import seed_for
+from nanoscope.text.tokenizer import require_tokenizer
 from nanoscope.text.windows import Windows
 
 MEASURES = ("auroc", "best", "p", "smallest p", "top share", "change")
@@ -30,10 +31,11 @@ def control(checkpoint: Checkpoint, select: Split, report: Split, shifts: int, s
     model = checkpoint.model
     layer = model.config.n_layer // 2
     neuron = seed_for("planted neuron", seed) % model.config.d_mlp
-    name = _median_character(select)
+    name = _median_token(select)
     symbol = {written: symbol for symbol, written in WRITTEN.items()}.get(name, name)
+    token = require_tokenizer(checkpoint.vocabulary).names(model.config.vocab_size).index(symbol)
     try:
-        planted = plant_detector(model, int(checkpoint.encode(symbol)[0]), layer, neuron)
+        planted = plant_detector(model, token, layer, neuron)
     except NanoscopeError:  # too narrow a model; attention-only ones never come here
         values = np.full(len(MEASURES), np.nan)
     else:
@@ -77,8 +79,8 @@ def _change(planted: GPT, layer: int, neuron: int, windows: Windows) -> float:
     return float(np.abs(ablated.change.values).max())
 
 
-def _median_character(split: Split) -> str:
-    """Of the characters that are asked about, the one of middle frequency."""
+def _median_token(split: Split) -> str:
+    """Of the tokens that are asked about, the one of middle frequency."""
     at = [i for i, family in enumerate(split.labels.families) if family == CURRENT]
     order = sorted(at, key=lambda i: (int(split.labels.values[i].sum()), i))
     return split.labels.names[order[len(order) // 2]].removeprefix("current ")

@@ -1,4 +1,4 @@
-"""Neurons, the concepts: what is known of each character that a neuron might tell."""
+"""Neurons, the concepts: what is known of each token that a neuron might tell; of its last character, where that is known."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.text.concepts import concepts
+from nanoscope.text.tokenizer import TokenizedText
 from nanoscope.text.windows import Windows
 
 FAMILIES = ("context", "kind of character", "current character", "next character", "position")
@@ -29,7 +30,7 @@ WRITTEN = {"\n": "newline", " ": "space"}
 
 @dataclass(frozen=True)
 class Labels:
-    """The concepts of one split: `values [concept, char]`; names and families are the same on every split."""
+    """The concepts of one split: `values [concept, place]`; names and families are the same on every split."""
 
     names: tuple[str, ...]
     families: tuple[str, ...]
@@ -40,29 +41,39 @@ class Labels:
         return self.values[self.names.index(name)]
 
 
-def labels(select: tuple[str, Windows], report: tuple[str, Windows], least: int) -> tuple[Labels, Labels, int]:
+def labels(
+    select: tuple[TokenizedText, Windows], report: tuple[TokenizedText, Windows], least: int
+) -> tuple[Labels, Labels, int]:
     """The concepts of both splits, each a text and its windows, and how many were too rare.
 
-    A concept that fewer than `least` characters of either split have, or have not, is left out.
+    A concept that fewer than `least` tokens of either split have, or have not, is left out.
     """
-    one, other = _all(*select), _all(*report)
+    one, other = _all(*select, least), _all(*report, least)
     every = [name for name in one if name in other]
     kept = [name for name in every if _enough(one[name], least) and _enough(other[name], least)]
     if not kept:
-        raise NanoscopeError(f"no concept is had by {least} characters of both splits; use a longer text")
-    here = np.array(list(select[0]), dtype="<U1")[select[1].laid_out]
+        raise NanoscopeError(f"no concept is had by {least} tokens of both splits; use a longer text")
+    here = select[0].tokens.numpy()[select[1].laid_out]
     names = tuple(name for _, name in kept)
     families = tuple(_family(family, one[family, name], here) for family, name in kept)
     splits = [Labels(names, families, np.stack([of[key] for key in kept])) for of in (one, other)]
     return splits[0], splits[1], len(set(one) | set(other)) - len(kept)
 
 
-def _all(text: str, windows: Windows) -> Mapping[tuple[str, str], np.ndarray]:
+def _all(text: TokenizedText, windows: Windows, least: int) -> Mapping[tuple[str, str], np.ndarray]:
     """Every concept that the text has at all, by family and name."""
-    each, at = np.array(list(text), dtype="<U1"), windows.laid_out
-    found = {("", name): where[at] for name, where in concepts(text).items()}
+    each, at = text.tokens.numpy(), windows.laid_out
+    present = np.unique(each)
+    names, nowhere = text.tokenizer.names(int(present[-1]) + 1), np.zeros(len(at), dtype=bool)
+    found = {("", name): where[text.last[at]] for name, where in concepts(text.text).items()}
     for family, shown, prefix in ((CURRENT, each[at], "current"), (NEXT, each[at + 1], "next")):
-        found |= {(family, f"{prefix} {WRITTEN.get(symbol, symbol)}"): shown == symbol for symbol in sorted(set(text))}
+        count = np.bincount(shown, minlength=len(names))
+        found |= {  # what is too rare anyway takes no memory: there may be many tokens
+            (family, f"{prefix} {WRITTEN.get(names[token], names[token])}"): shown == token
+            if count[token] >= least
+            else nowhere
+            for token in sorted(present, key=lambda token: names[token])
+        }
     place = np.tile(np.arange(windows.size), len(windows))
     found[POSITION, "first of its window"] = place == 0
     found[POSITION, "first quarter of its window"] = place < windows.size // 4

@@ -25,6 +25,7 @@ from nanoscope.experiments.neurons.search import Found, Split, described, report
 from nanoscope.model.folded import fold, require_foldable
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
+from nanoscope.text.tokenizer import TokenizedText
 from nanoscope.text.windows import Windows, windows
 
 FEWEST_WINDOWS = 4
@@ -78,6 +79,7 @@ class Setting:
 
     subject: Subject
     params: Params
+    text: TokenizedText
     whole: Windows
     select: Split
     report: Split
@@ -110,7 +112,7 @@ def measure(subject: Subject, params: Params) -> Sweeps:
         "control": lambda: control(setting.checkpoint, setting.select, setting.report, params.shifts, params.seed),
         "ablation": lambda: _ablation(setting, found, over.statistics),
         "cards": lambda: cards(
-            setting.model, over, setting.whole, subject.corpus.text, weights, telling(found, setting, params.cards)
+            setting.model, over, setting.whole, setting.text, weights, telling(found, setting, params.cards)
         ),
     }
     for name, stage in stages.items():
@@ -136,25 +138,23 @@ def setting_of(subject: Subject, params: Params) -> Setting:
     require_neurons(checkpoint.model)
     require_foldable(checkpoint.model)
     context = checkpoint.model.config.block_size
-    if len(corpus.val) <= FEWEST_WINDOWS * context:
+    text, train, val = (subject.read(part) for part in (corpus.text, corpus.train, corpus.val))
+    if len(val) <= FEWEST_WINDOWS * context:
         raise NanoscopeError(
-            f"the validation text has {len(corpus.val)} characters, too few for windows of {context}; use a longer text"
+            f"the validation text has {len(val)} tokens, too few for windows of {context}; use a longer text"
         )
-
-    def laid(text: str, characters: int) -> Windows:
-        return windows(checkpoint.encode(text), context, characters, subject.start)
-
-    select, other = laid(corpus.train, max(params.select, 3 * context)), laid(corpus.val, params.report)
-    here, there, rare = labels((corpus.train, select), (corpus.val, other), params.least)
-    return Setting(
-        subject, params, laid(corpus.text, params.characters), Split(select, here), Split(other, there), rare
+    most = (params.characters, max(params.select, 3 * context), params.report)
+    whole, select, other = (
+        windows(part.tokens, context, count, part.start) for part, count in zip((text, train, val), most, strict=True)
     )
+    here, there, rare = labels((train, select), (val, other), params.least)
+    return Setting(subject, params, text, whole, Split(select, here), Split(other, there), rare)
 
 
 def over_text(setting: Setting) -> neurons.OverText:
     """Every neuron over the whole text."""
-    params, text = setting.params, setting.subject.corpus.text
-    return neurons.over_text(setting.model, setting.whole, text, params.examples, params.sample, params.seed)
+    params = setting.params
+    return neurons.over_text(setting.model, setting.whole, setting.text, params.examples, params.sample, params.seed)
 
 
 def search_in(setting: Setting) -> Found:
@@ -165,10 +165,8 @@ def search_in(setting: Setting) -> Found:
 def logit_weights(setting: Setting) -> Sweep:
     """What every neuron adds to each character's logit, `[layer, neuron, token]`, labelled by the characters."""
     weights = output_weights.logit_weights(fold(setting.model))
-    vocabulary = setting.checkpoint.vocabulary
-    assert vocabulary is not None
-    tokens = tuple(vocabulary.decode([token]) for token in range(weights.values.shape[2]))
-    return Sweep(weights.values, weights.dims, weights.unit, {"token": tokens})
+    names = setting.subject.tokenizer.names(setting.model.config.vocab_size)
+    return Sweep(weights.values, weights.dims, weights.unit, {"token": names})
 
 
 def telling(found: Found, setting: Setting, most: int, *families: str) -> list[Neuron]:

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from torch import Tensor
 
 from nanoscope.analysis.attention import composition, repeated_sequences
 from nanoscope.analysis.prediction import behaviour, text_loss
-from nanoscope.checkpoints.checkpoint import Checkpoint
-from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Subject, Sweeps, require_least
+from nanoscope.model.config import GPTConfig
 from nanoscope.model.folded import fold, head_weights
 from nanoscope.model.gpt import GPT
 from nanoscope.tasks import synthetic
@@ -23,7 +21,7 @@ from nanoscope.tasks.task import Task
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import passages
-from nanoscope.text.vocabulary import Vocabulary
+from nanoscope.text.tokenizer import Tokenizer, tokenized
 from nanoscope.text.windows import room
 
 SCORES = ("induction", "previous")
@@ -50,15 +48,15 @@ class Params:
 class Material:
     """What every checkpoint of a training is measured on."""
 
-    splits: Mapping[str, tuple[synthetic.Repeats, ...]] = field(repr=False)
+    splits: Mapping[str, tuple[synthetic.RepeatedSequences, ...]] = field(repr=False)
     task: Task
     text: text_loss.Text = field(repr=False)
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
     """Heads `[length, score, layer, head, example]`, copying by weights, the copy's gain, and readings of text."""
-    checkpoint, model = subject.checkpoint, subject.checkpoint.model
-    stuff = material(subject.corpus, _vocabulary(checkpoint), model.config.block_size, subject.start, params)
+    model = subject.checkpoint.model
+    stuff = material(subject.corpus, subject.tokenizer, model.config, params)
     lengths = tuple(sequences.length for sequences in stuff.splits["report"])
     named = {"length": lengths, "score": SCORES}
     axes = ("length", "score", "layer", "head")
@@ -77,36 +75,27 @@ def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
 
 
 @lru_cache(maxsize=2)
-def material(corpus: Corpus, vocabulary: Vocabulary, context: int, start: int | None, params: Params) -> Material:
+def material(corpus: Corpus, tokenizer: Tokenizer, config: GPTConfig, params: Params) -> Material:
     """The same for every checkpoint, so it is made once in a process."""
-    train, val = corpus.split(vocabulary)
-    symbols = synthetic.alphabet(train, len(vocabulary))
+    context, start, train = config.block_size, tokenizer.start, tokenizer.encode(corpus.train)
+    symbols = synthetic.alphabet(train, config.vocab_size)
     lengths = synthetic.lengths_that_fit(room(context, start), len(symbols))[: params.lengths]
     splits = {
         split: tuple(
-            synthetic.repeats(symbols, n, context, params.sequences, start, f"snapshot {split}", params.seed)
+            synthetic.repeated_sequences(symbols, n, context, params.sequences, start, f"snapshot {split}", params.seed)
             for n in lengths
         )
         for split in ("select", "report")
     }
     prefix = min(4, room(context, start) - 2 * lengths[0])
     labels = ("snapshot", params.seed)
-    task = synthetic.repeated(symbols, lengths[0], 2 * params.sequences, *labels, prefix=prefix, start=start)
-    text = passages(corpus.val, val, context, params.windows, start, text_loss.EARLIEST)
-    return Material(splits, task, text_loss.Text.of(text, _tables(train, len(vocabulary))))
+    task = synthetic.copy_task(symbols, lengths[0], 2 * params.sequences, *labels, prefix=prefix, start=start)
+    text = passages(tokenized(corpus.val, tokenizer), context, params.windows, text_loss.EARLIEST)
+    tables = NGrams.fit(train.numpy(), config.vocab_size, ORDERS)
+    return Material(splits, task, text_loss.Text.of(text, tables))
 
 
-def _tables(train: Tensor, symbols: int) -> NGrams:
-    return NGrams.fit(train.numpy(), symbols, ORDERS)
-
-
-def _vocabulary(checkpoint: Checkpoint) -> Vocabulary:
-    if checkpoint.vocabulary is None:
-        raise NanoscopeError("a snapshot takes a checkpoint with a vocabulary of characters")
-    return checkpoint.vocabulary
-
-
-def _scores(model: GPT, sequences: tuple[synthetic.Repeats, ...]) -> np.ndarray:
+def _scores(model: GPT, sequences: tuple[synthetic.RepeatedSequences, ...]) -> np.ndarray:
     """`[length, score, layer, head, example]` above uniform attention."""
     which = [repeated_sequences.SCORES.index(score) for score in SCORES]
     return np.stack(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jaxtyping import Int
 
 from nanoscope.files import sha256
+from nanoscope.text.tokenizer import Tokenizer
 from nanoscope.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -40,6 +41,6 @@ class Corpus:
     def val(self) -> str:
         return self.text[int(len(self.text) * TRAIN_SHARE) :]
 
-    def split(self, vocabulary: Vocabulary) -> tuple[Int[Tensor, "pos"], Int[Tensor, "pos"]]:
-        """Train and validation tokens under a vocabulary."""
-        return vocabulary.encode(self.train), vocabulary.encode(self.val)
+    def split(self, tokenizer: Tokenizer) -> tuple[Int[Tensor, "pos"], Int[Tensor, "pos"]]:
+        """Train and validation tokens."""
+        return tokenizer.encode(self.train), tokenizer.encode(self.val)

@@ -1,0 +1,128 @@
+"""What turns text into tokens and back: a table of symbols (`vocabulary`), UTF-8 bytes, or a user's own.
+
+Beside tokens a tokenizer gives their *offsets*: which characters of the text each one covers. So what is known of
+characters (concepts, places in the text) is known of tokens: of a token holds what holds of its last character, since
+that is where the text stands once the token has been read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.text.vocabulary import UNKNOWN, Vocabulary, padded
+
+START = "<start>"
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """All that the package asks of a tokenizer. `start` is the id of its start-of-sequence symbol, if there is one."""
+
+    @property
+    def start(self) -> int | None: ...
+    def __len__(self) -> int: ...
+    def encode(self, text: str) -> Int[Tensor, "pos"]: ...
+    def decode(self, tokens: Int[Tensor, "pos"] | list[int]) -> str: ...
+    def offsets(self, text: str) -> Int[np.ndarray, "pos 2"]:
+        """For each token of the text, the characters `[begin, end)` that it covers; at least one."""
+        ...
+
+    def names(self, size: int) -> tuple[str, ...]:
+        """A name for each of a model's `size` tokens, no two alike."""
+        ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """The 256 bytes of UTF-8, and after them, for models trained with one, a start symbol."""
+
+    started: bool = False
+
+    @property
+    def start(self) -> int | None:
+        return 256 if self.started else None
+
+    def __len__(self) -> int:
+        return 256 + self.started
+
+    def encode(self, text: str) -> Int[Tensor, "pos"]:
+        return torch.tensor(list(text.encode()), dtype=torch.long)
+
+    def decode(self, tokens: Int[Tensor, "pos"] | list[int]) -> str:
+        """The text of some bytes; U+FFFD for what is no UTF-8, and for ids that are no bytes."""
+        whole = bytes(t if 0 <= t < 256 else 0xFF for t in map(int, tokens))  # 0xFF occurs nowhere in UTF-8
+        return whole.decode(errors="replace")
+
+    def offsets(self, text: str) -> Int[np.ndarray, "pos 2"]:
+        """Each byte covers the whole character that it is a part of."""
+        sizes = [len(character.encode()) for character in text]
+        of = np.repeat(np.arange(len(text)), sizes)
+        return np.stack([of, of + 1], axis=1)
+
+    def names(self, size: int) -> tuple[str, ...]:
+        """ASCII characters as they are, other bytes as `0xc3`."""
+        named = (*map(chr, range(128)), *(f"0x{byte:02x}" for byte in range(128, 256)))
+        return padded((*named, START) if self.started else named, size)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"bytes": "utf-8", "started": self.started}
+
+
+def from_json(value: dict[str, Any]) -> Tokenizer:
+    """A tokenizer from what its `to_json` gave."""
+    return Bytes(value["started"]) if "bytes" in value else Vocabulary.from_json(value)
+
+
+def require_tokenizer(vocabulary: Tokenizer | None) -> Tokenizer:
+    """A checkpoint's tokenizer; NanoscopeError where it came without one."""
+    if vocabulary is None:
+        raise NanoscopeError("this checkpoint has no vocabulary; put nanoGPT's meta.pkl beside it")
+    return vocabulary
+
+
+@dataclass(frozen=True)
+class TokenizedText:
+    """A text with its tokens, and the characters `[begin, end)` that each covers."""
+
+    text: str = field(repr=False)
+    tokens: Int[Tensor, "pos"] = field(repr=False)
+    offsets: Int[np.ndarray, "pos 2"] = field(repr=False)
+    tokenizer: Tokenizer = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def start(self) -> int | None:
+        return self.tokenizer.start
+
+    @property
+    def last(self) -> Int[np.ndarray, "pos"]:
+        """The last character of each token: what is known of it is taken for known of the token."""
+        return self.offsets[:, 1] - 1
+
+    def token_at(self, characters: Int[np.ndarray, "*any"]) -> Int[np.ndarray, "*any"]:
+        """The token that covers each character (of the bytes of one, the last); -1 before the text."""
+        return np.searchsorted(self.offsets[:, 0], characters, side="right") - 1
+
+
+def tokenized(text: str, tokenizer: Tokenizer) -> TokenizedText:
+    """A text as a tokenizer reads it."""
+    return TokenizedText(text, tokenizer.encode(text), tokenizer.offsets(text), tokenizer)
+
+
+def spelled(tokens: Int[Tensor, "pos"], tokenizer: Tokenizer) -> TokenizedText:
+    """Tokens that come from no text, with the text that they spell one by one; part of a character spells U+FFFD."""
+    parts = [tokenizer.decode([int(token)]) or UNKNOWN for token in tokens]
+    sizes = np.array([len(part) for part in parts], dtype=np.int64)
+    ends = sizes.cumsum()
+    return TokenizedText("".join(parts), tokens, np.stack([ends - sizes, ends], axis=1), tokenizer)
