@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import Field, asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -35,7 +35,15 @@ if TYPE_CHECKING:
 
 Measured = TypeVar("Measured")
 """What an experiment measures: a `Subject`, or a `Group` of stored results."""
-Settings = TypeVar("Settings")
+
+
+class IsDataclass(Protocol):
+    """What `dataclasses.asdict` takes."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+Settings = TypeVar("Settings", bound=IsDataclass)
 """An experiment's own `Params`."""
 
 
@@ -131,7 +139,7 @@ class Experiment(Generic[Measured, Settings]):
         return judged([claim for claim in self.claims if isinstance(claim, Claim)], sweeps)
 
 
-def require_least(params: Any, **least: int) -> None:
+def require_least(params: IsDataclass, **least: int) -> None:
     """Refuse a setting below its least, which is 1 where none is named; a seed may be anything."""
     for name, value in asdict(params).items():
         needed = least.get(name, 1)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from nanoscope.checkpoints.checkpoint import load
 from nanoscope.evidence.result import Result
 from nanoscope.experiments import open_experiment
-from nanoscope.experiments.experiment import Experiment, Group, Subject
+from nanoscope.experiments.experiment import Experiment, Group, IsDataclass, Settings, Subject
 from nanoscope.experiments.runner import describe, run_comparison, run_experiment
 
 SNAPSHOT = "snapshot"
@@ -21,15 +20,15 @@ def at_step(subject: Subject, step: int) -> Subject:
     return Subject(load(subject.history[step]), subject.corpus, label, subject.role, family=subject.family)
 
 
-def snapshot(subject: Subject, step: int, params: Any, folder: Path, command: str = "") -> Result:
+def snapshot(subject: Subject, step: int, params: IsDataclass, folder: Path, command: str = "") -> Result:
     """The stored snapshot of one checkpoint, taken if it is not there."""
     return run_experiment(open_experiment(SNAPSHOT), at_step(subject, step), params, folder, command)
 
 
 def follow(
-    experiment: Experiment,
+    experiment: Experiment[Group, Settings],
     subject: Subject,
-    params: Any,
+    params: IsDataclass,
     folder: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
     command: str = "",

@@ -16,11 +16,13 @@ import nanoscope
 from nanoscope.evidence.result import Result, load_result, save_result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.experiments.code_digest import source_digest
-from nanoscope.experiments.experiment import Experiment, Group, Subject
+from nanoscope.experiments.experiment import Experiment, Group, Measured, Settings, Subject
 from nanoscope.experiments.self_checks import require_sound
 
 
-def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder: Path, command: str = "") -> Result:
+def run_experiment(
+    experiment: Experiment[Subject, Settings], subject: Subject, params: Settings, folder: Path, command: str = ""
+) -> Result:
     """Measure, judge and store; a result that is there already is read instead. Refuses a model that fails a check.
 
     `command` is what the user typed, for the result's provenance; empty where it was called from Python.
@@ -41,7 +43,9 @@ def run_experiment(experiment: Experiment, subject: Subject, params: Any, folder
     return _answered(experiment, wanted, subject, params, folder, command)
 
 
-def run_comparison(experiment: Experiment, group: Group, params: Any, folder: Path, command: str = "") -> Result:
+def run_comparison(
+    experiment: Experiment[Group, Settings], group: Group, params: Settings, folder: Path, command: str = ""
+) -> Result:
     """Compare, judge and store; a result that is there already is read instead. `command` as in `run_experiment`."""
     read = [result for result in group.results if result.experiment in experiment.reads]
     identity = {
@@ -58,7 +62,12 @@ def run_comparison(experiment: Experiment, group: Group, params: Any, folder: Pa
 
 
 def _answered(
-    experiment: Experiment, wanted: Result, subject: Subject | Group, params: Any, folder: Path, command: str
+    experiment: Experiment[Measured, Settings],
+    wanted: Result,
+    subject: Measured,
+    params: Settings,
+    folder: Path,
+    command: str,
 ) -> Result:
     began = time.monotonic()
     sweeps = experiment.measure(subject, params)
@@ -73,13 +82,13 @@ def _answered(
     return load_result(save_result(result, folder))
 
 
-def stored_params(experiment: Experiment, result: Result) -> Any:
+def stored_params(experiment: Experiment[Measured, Settings], result: Result) -> Settings:
     """The settings that a stored result was made with."""
     plain = result.identity["params"]
     return experiment.params(**{name: tuple(x) if isinstance(x, list) else x for name, x in plain.items()})
 
 
-def judged_again(experiment: Experiment, result: Result) -> Result:
+def judged_again(experiment: Experiment[Measured, Settings], result: Result) -> Result:
     """What was measured under an earlier version, with the findings of this one: for a change of judgement or of words.
 
     Its provenance tells which code measured and which judged."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from nanoscope.experiments.experiment import IsDataclass
 from nanoscope.training.recipe import Recipe
 
 
@@ -18,7 +18,7 @@ class Member:
     label: str
     role: str
     recipe: Recipe | None
-    experiments: Mapping[str, Any]
+    experiments: Mapping[str, IsDataclass]
     """Experiment name -> its settings for this model."""
     corpus: str | None = None
     """A named corpus that it is trained and measured on; None: the study's."""
@@ -38,7 +38,7 @@ class Compared:
     label: str
     members: tuple[str, ...]
     """Their names."""
-    params: Any
+    params: IsDataclass
 
 
 @dataclass(frozen=True)
