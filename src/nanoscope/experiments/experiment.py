@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import Field, asdict, dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
@@ -35,15 +35,7 @@ if TYPE_CHECKING:
 
 Measured = TypeVar("Measured")
 """What an experiment measures: a `Subject`, or a `Group` of stored results."""
-
-
-class IsDataclass(Protocol):
-    """What `dataclasses.asdict` takes."""
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
-
-
-Settings = TypeVar("Settings", bound=IsDataclass)
+Settings = TypeVar("Settings")
 """An experiment's own `Params`."""
 
 
@@ -139,9 +131,14 @@ class Experiment(Generic[Measured, Settings]):
         return judged([claim for claim in self.claims if isinstance(claim, Claim)], sweeps)
 
 
-def require_least(params: IsDataclass, **least: int) -> None:
+def plain_settings(params: object) -> dict[str, Any]:
+    """An experiment's `Params`, a dataclass, as plain values by name."""
+    return asdict(cast(Any, params))
+
+
+def require_least(params: object, **least: int) -> None:
     """Refuse a setting below its least, which is 1 where none is named; a seed may be anything."""
-    for name, value in asdict(params).items():
+    for name, value in plain_settings(params).items():
         needed = least.get(name, 1)
         if name != "seed" and isinstance(value, int) and value < needed:
             raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {needed}, not {value}")

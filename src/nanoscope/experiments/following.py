@@ -8,7 +8,7 @@ from pathlib import Path
 from nanoscope.checkpoints.checkpoint import load
 from nanoscope.evidence.result import Result
 from nanoscope.experiments import open_experiment
-from nanoscope.experiments.experiment import Experiment, Group, IsDataclass, Settings, Subject
+from nanoscope.experiments.experiment import Experiment, Group, Settings, Subject
 from nanoscope.experiments.runner import describe, run_comparison, run_experiment
 
 SNAPSHOT = "snapshot"
@@ -20,7 +20,7 @@ def at_step(subject: Subject, step: int) -> Subject:
     return Subject(load(subject.history[step]), subject.corpus, label, subject.role, family=subject.family)
 
 
-def snapshot(subject: Subject, step: int, params: IsDataclass, folder: Path, command: str = "") -> Result:
+def snapshot(subject: Subject, step: int, params: object, folder: Path, command: str = "") -> Result:
     """The stored snapshot of one checkpoint, taken if it is not there."""
     return run_experiment(open_experiment(SNAPSHOT), at_step(subject, step), params, folder, command)
 
@@ -28,7 +28,7 @@ def snapshot(subject: Subject, step: int, params: IsDataclass, folder: Path, com
 def follow(
     experiment: Experiment[Group, Settings],
     subject: Subject,
-    params: IsDataclass,
+    params: object,
     folder: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
     command: str = "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import nanoscope
 from nanoscope.evidence.result import Result, load_result, save_result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.experiments.code_digest import source_digest
-from nanoscope.experiments.experiment import Experiment, Group, Measured, Settings, Subject
+from nanoscope.experiments.experiment import Experiment, Group, Measured, Settings, Subject, plain_settings
 from nanoscope.experiments.self_checks import require_sound
 
 
@@ -29,7 +29,7 @@ def run_experiment(
     """
     identity = {
         "version": experiment.version,
-        "params": asdict(params),
+        "params": plain_settings(params),
         "checkpoint": subject.checkpoint.sha256,
         "history": sorted(subject.history),
         "corpus": subject.corpus.sha256,
@@ -50,7 +50,7 @@ def run_comparison(
     read = [result for result in group.results if result.experiment in experiment.reads]
     identity = {
         "version": experiment.version,
-        "params": asdict(params),
+        "params": plain_settings(params),
         "results": sorted(result.key for result in read),
     }
     models = tuple(dict.fromkeys(result.subject.name for result in read))

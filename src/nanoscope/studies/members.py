@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nanoscope.experiments.experiment import IsDataclass
 from nanoscope.training.recipe import Recipe
 
 
@@ -18,7 +17,7 @@ class Member:
     label: str
     role: str
     recipe: Recipe | None
-    experiments: Mapping[str, IsDataclass]
+    experiments: Mapping[str, object]
     """Experiment name -> its settings for this model."""
     corpus: str | None = None
     """A named corpus that it is trained and measured on; None: the study's."""
@@ -38,7 +37,7 @@ class Compared:
     label: str
     members: tuple[str, ...]
     """Their names."""
-    params: IsDataclass
+    params: object
 
 
 @dataclass(frozen=True)

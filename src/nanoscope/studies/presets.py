@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 from nanoscope.experiments import EXPERIMENTS, open_experiment
-from nanoscope.experiments.experiment import IsDataclass
 from nanoscope.studies.members import Compared, Member, Study
 from nanoscope.studies.recipes import ECHO_CONTROL, QUICK_MODEL, RECIPES, SHAKESPEARE_CPU
 
@@ -23,7 +22,7 @@ TWIN_SEEDS = (2, 3, 4, 5)
 """Five trainings in all, as many as Gurnee et al. compared."""
 
 
-def settings(*amounts: str) -> dict[str, IsDataclass]:
+def settings(*amounts: str) -> dict[str, object]:
     """How much each experiment on a single model measures: the first of these amounts that it declares, else all."""
     opened = (open_experiment(name) for name in EXPERIMENTS)
     return {one.name: one.setting(*amounts) for one in opened if one.of_training or not (one.reads or one.twinned)}
@@ -43,7 +42,7 @@ def _planted() -> Member:
     return Member("planted", "the planted model", "planted", None, {"induction": induction})
 
 
-def _control(seed: int, settings: Mapping[str, IsDataclass]) -> Member:
+def _control(seed: int, settings: Mapping[str, object]) -> Member:
     recipe = replace(ECHO_CONTROL, seed=seed)
     without = ("neurons", "failures")  # it has no MLPs, and copies where finding 4d asks for errors on ordinary text
     settings = {name: params for name, params in settings.items() if name not in without}
@@ -51,12 +50,12 @@ def _control(seed: int, settings: Mapping[str, IsDataclass]) -> Member:
     return Member(f"control-{seed}", f"{family}, seed {seed}", "control", recipe, settings, family=family)
 
 
-def _model(preset: str, seed: int, settings: Mapping[str, IsDataclass]) -> Member:
+def _model(preset: str, seed: int, settings: Mapping[str, object]) -> Member:
     family, recipe = f"the {preset} model", replace(RECIPES[preset], seed=seed)
     return Member(f"{preset}-{seed}", f"{family}, seed {seed}", "model", recipe, settings, family=family)
 
 
-def _other_text(corpus: str, settings: Mapping[str, IsDataclass]) -> Member:
+def _other_text(corpus: str, settings: Mapping[str, object]) -> Member:
     """The same recipe as `shakespeare-cpu`, trained and measured on another text."""
     family = f"the {corpus} model"
     return Member(f"{corpus}-1", f"{family}, seed 1", "other data", SHAKESPEARE_CPU, settings, corpus, family=family)
@@ -91,7 +90,7 @@ def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple
     return tuple(Compared(name, label, names, open_experiment(name).setting()) for name in experiments)
 
 
-def _published(preset: str, settings: Mapping[str, IsDataclass], control: Mapping[str, IsDataclass]) -> Study:
+def _published(preset: str, settings: Mapping[str, object], control: Mapping[str, object]) -> Study:
     """Everything: eight trainings of the model and of the control, the planted model, other texts, all sizes."""
     first, *further = (_model(preset, seed, settings) for seed in SEEDS)
     twins = tuple(f"{preset}-{seed}" for seed in TWIN_SEEDS)
