@@ -8,7 +8,8 @@ from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.heads import figures
 from nanoscope.experiments.heads.claims import CLAIMS
 from nanoscope.experiments.heads.judge import judge
-from nanoscope.experiments.heads.measure import QUICK, Params, measure
+from nanoscope.experiments.heads.measure import measure
+from nanoscope.experiments.heads.setting import QUICK, Params
 
 EXPERIMENT = Experiment(
     module=__name__,

@@ -12,7 +12,7 @@ from nanoscope.evidence.finding import Evidence, Finding, number
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.heads.claims import CLAIMS
 from nanoscope.experiments.heads.label import ALL_CLASSES, SIGNIFICANT, STRONG, WEAK
-from nanoscope.experiments.heads.measure import Params
+from nanoscope.experiments.heads.setting import Params
 from nanoscope.model.names import head_name, head_names
 from nanoscope.statistics.intervals import mean_interval, share_interval
 
