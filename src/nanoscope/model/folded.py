@@ -73,7 +73,8 @@ def head_weights(model: GPT) -> HeadWeights:
     reads = torch.stack([block.attn.c_attn.weight for block in model.blocks]).detach().cpu()
     writes = torch.stack([block.attn.c_proj.weight for block in model.blocks]).detach().cpu()
     embedding, unembedding = model.wte.weight.detach().cpu(), model.lm_head.weight.detach().cpu().T
-    return HeadWeights(*per_head_reads(reads, heads), per_head_writes(writes, heads), embedding, unembedding)
+    w_q, w_k, w_v = per_head_reads(reads, heads)
+    return HeadWeights(w_q, w_k, w_v, per_head_writes(writes, heads), embedding, unembedding)
 
 
 def _centred(weight: Tensor) -> Tensor:
