@@ -184,7 +184,7 @@ def test_a_snapshot_of_a_real_checkpoint_and_its_refusal(shakespeare: Corpus, tm
     result = run_experiment(SNAPSHOT, Subject(checkpoint, corpus, "a model"), Snapshot(2, 1, 4), tmp_path)
     assert result["heads"].dims == ("length", "score", "layer", "head", "example")
     assert np.isfinite(result["copying"].values).all()
-    with pytest.raises(NanoscopeError, match="takes a checkpoint with a vocabulary"):
+    with pytest.raises(NanoscopeError, match="this checkpoint has no vocabulary"):
         run_experiment(
             SNAPSHOT, Subject(replace(checkpoint, vocabulary=None), corpus, "x"), Snapshot(2, 1, 5), tmp_path
         )
