@@ -3,7 +3,9 @@
 import math
 from functools import partial
 
+import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from nanoscope.model import dropout
@@ -100,3 +102,21 @@ class NanoGPT(nn.Module):
             x = x + drop(block.mlp.c_proj(nn.functional.gelu(block.mlp.c_fc(y))))
         x = nn.functional.layer_norm(x, (c.n_embd,), t["ln_f"].weight, t["ln_f"].bias, 1e-5)
         return self.gpt.lm_head(x)
+
+
+def longest_match(tokens: Int[Tensor, "pos"], limit: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """For each position, the longest suffix (up to `limit`) that occurred before within these tokens, and what
+    followed its most recent earlier occurrence (-1 where there is no match): the slow twin of `text.matches`, one by one.
+    """
+    text = tokens.numpy()
+    lengths, following = np.zeros(len(text), np.int64), np.full(len(text), -1)
+    seen: dict[tuple[int, ...], int] = {}
+    for i in range(len(text)):
+        for k in range(min(limit, i + 1), 0, -1):
+            before = seen.get(tuple(text[i - k + 1 : i + 1]))
+            if before is not None:
+                lengths[i], following[i] = k, text[before + 1]
+                break
+        for k in range(1, min(limit, i + 1) + 1):
+            seen[tuple(text[i - k + 1 : i + 1])] = i
+    return lengths, following

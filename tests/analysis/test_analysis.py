@@ -171,7 +171,7 @@ def test_experiment_one_takes_no_position_head_for_an_induction_head(context: in
     from nanoscope.checkpoints.checkpoint import Checkpoint
     from nanoscope.experiments import open_experiment
     from nanoscope.experiments.experiment import Subject
-    from nanoscope.experiments.induction.measure import Params
+    from nanoscope.experiments.induction.setting import Params
 
     few = Params(8, 4, 8, 24, 8, 30, 1, 2, 4)
     model = _offset_head(context, synthetic.lengths_that_fit(context, 56)[0] - 1)

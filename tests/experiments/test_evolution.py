@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from reference import longest_match
 from torch.nn import functional as F
 
 from nanoscope.analysis.prediction import text_loss
@@ -26,7 +27,6 @@ from nanoscope.model.gpt import GPT
 from nanoscope.plots.quality import checklist
 from nanoscope.studies.presets import STUDIES, only
 from nanoscope.text.corpora import Corpus
-from nanoscope.text.matches import longest_match
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import passages
 from nanoscope.text.tokenizer import tokenized
@@ -158,7 +158,7 @@ def test_readings_of_text_are_those_of_a_plain_loop(shakespeare: Corpus) -> None
     model = _model(1, len(vocabulary))
     tables = NGrams.fit(tokens[:40_000].numpy(), len(vocabulary), 3)
     some = passages(tokenized(shakespeare.text[40_000:60_000], vocabulary), 48, 7, text_loss.EARLIEST)
-    found = text_loss.over_text(model, text_loss.Text.of(some, tables)).mean("window")
+    found = text_loss.over_text(model, text_loss.TextMaterial.of(some, tables)).mean("window")
     losses: dict[str, list[float]] = {name: [] for name in ("loss", "repeated", "new", "2-gram")}
     for window in some.text:
         logits = model(window[None, :-1])[0]
@@ -184,7 +184,7 @@ def test_a_snapshot_of_a_real_checkpoint_and_its_refusal(shakespeare: Corpus, tm
     result = run_experiment(SNAPSHOT, Subject(checkpoint, corpus, "a model"), Snapshot(2, 1, 4), tmp_path)
     assert result["heads"].dims == ("length", "score", "layer", "head", "example")
     assert np.isfinite(result["copying"].values).all()
-    with pytest.raises(NanoscopeError, match="takes a checkpoint with a vocabulary"):
+    with pytest.raises(NanoscopeError, match="this checkpoint has no vocabulary"):
         run_experiment(
             SNAPSHOT, Subject(replace(checkpoint, vocabulary=None), corpus, "x"), Snapshot(2, 1, 5), tmp_path
         )

@@ -21,10 +21,10 @@ from nanoscope.experiments import EXPERIMENTS, open_experiment
 from nanoscope.experiments.code_digest import source_digest
 from nanoscope.experiments.emergence.measure import Params as Emergence
 from nanoscope.experiments.experiment import Subject
-from nanoscope.experiments.heads.measure import Params as Heads
+from nanoscope.experiments.heads.setting import Params as Heads
 from nanoscope.experiments.induction.judge import _gate
-from nanoscope.experiments.induction.measure import Params as Induction
 from nanoscope.experiments.induction.select import select
+from nanoscope.experiments.induction.setting import Params as Induction
 from nanoscope.experiments.lenses.measure import Params as Lenses
 from nanoscope.experiments.runner import judged_again, run_experiment, stored_params
 from nanoscope.experiments.snapshot.measure import Params as Snapshot

@@ -7,6 +7,7 @@ import pytest
 import scipy.optimize
 import torch
 from conftest import random_model, random_tokens
+from reference import longest_match
 
 from nanoscope.analysis.attention import circuit_state
 from nanoscope.analysis.attention.circuit_state import SKIP, STATE, Circuit, observe
@@ -26,7 +27,7 @@ from nanoscope.experiments.failures.measure import (
     table_features,
     three_parts,
 )
-from nanoscope.experiments.failures.predict import CIRCUIT, SETS, Text, compare, shuffled_gain
+from nanoscope.experiments.failures.predict import CIRCUIT, SETS, SeenText, compare, shuffled_gain
 from nanoscope.interventions.edits import zero
 from nanoscope.interventions.run import run
 from nanoscope.model.config import GPTConfig
@@ -38,7 +39,7 @@ from nanoscope.statistics.auroc import auroc, pairs
 from nanoscope.statistics.logistic import fit_logistic, log_losses
 from nanoscope.tasks.synthetic import repeated_sequences
 from nanoscope.text.corpora import Corpus
-from nanoscope.text.matches import longest_match, matches
+from nanoscope.text.matches import matches
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.vocabulary import Vocabulary
 
@@ -211,11 +212,11 @@ def test_a_head_that_looks_back_a_fixed_distance_is_no_copying_head() -> None:
 
 
 @pytest.fixture(scope="module")
-def planted_texts() -> tuple[Circuit, Text, Text]:
+def planted_texts() -> tuple[Circuit, SeenText, SeenText]:
     return planted_failures(32, 0)
 
 
-def test_planted_failures_are_found_by_the_heads_state_alone(planted_texts: tuple[Circuit, Text, Text]) -> None:
+def test_planted_failures_are_found_by_the_heads_state_alone(planted_texts: tuple[Circuit, SeenText, SeenText]) -> None:
     circuit, fit, test = planted_texts
     assert circuit == Circuit((0, 0), (1, 0))
     area = dict(zip(SETS, compare(fit, test)["auroc"].values, strict=True))
@@ -227,20 +228,22 @@ def test_planted_failures_are_found_by_the_heads_state_alone(planted_texts: tupl
         assert abs(area[blind] - 0.5) < 0.08
 
 
-def test_the_planted_failures_are_the_misled_places_and_no_others(planted_texts: tuple[Circuit, Text, Text]) -> None:
+def test_the_planted_failures_are_the_misled_places_and_no_others(
+    planted_texts: tuple[Circuit, SeenText, SeenText],
+) -> None:
     _, fit, _ = planted_texts
     looked = fit.seen.states[0, len(STATE)]
     assert (fit.seen.wrong == (looked < 0.5)).all()
 
 
-def _noise(windows: int, seed: int, signal: float) -> Text:
+def _noise(windows: int, seed: int, signal: float) -> SeenText:
     """Places at which errors follow one state of the copying head, beside features of noise."""
     rng = np.random.default_rng(seed)
     confidence, match, state, table = (rng.normal(size=(n, windows, 60)) for n in (3, 4, 10, 2))
     wrong = rng.random((windows, 60)) < 1 / (1 + np.exp(-confidence[0] - signal * state[5]))
     other = rng.normal(size=state.shape)
     top = np.zeros(wrong.shape, dtype=int)
-    return Text(circuit_state.Observed(wrong, top, confidence, match, np.stack([state, other])), table)
+    return SeenText(circuit_state.Observed(wrong, top, confidence, match, np.stack([state, other])), table)
 
 
 def test_a_planted_signal_is_found_and_its_absence_too() -> None:

@@ -11,8 +11,8 @@ from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.failures.measure import Params as Failures
-from nanoscope.experiments.heads.measure import Params as Heads
-from nanoscope.experiments.induction.measure import PLANTED
+from nanoscope.experiments.heads.setting import Params as Heads
+from nanoscope.experiments.induction.setting import PLANTED
 from nanoscope.experiments.lenses.measure import Params as Lenses
 from nanoscope.experiments.neurons.measure import Params as Neurons
 from nanoscope.experiments.snapshot.measure import Params as Snapshot

@@ -13,6 +13,7 @@ from nanoscope.interventions.run import run
 from nanoscope.model.folded import fold
 from nanoscope.model.sites import Site
 from nanoscope.planted.neuron import plant_detector
+from nanoscope.statistics.auroc import auroc as one_auroc
 from nanoscope.tasks import metrics
 from nanoscope.text.tokenizer import tokenized
 from nanoscope.text.vocabulary import Vocabulary
@@ -37,7 +38,7 @@ def test_it_is_active_on_its_token_and_nowhere_else(name: str, layer: int) -> No
     assert pre[tokens == TOKEN].min() > 0.5
     assert pre[tokens != TOKEN].abs().max() < 0.01
     labels, post = (tokens == TOKEN).flatten().numpy(), torch.relu(pre).flatten().numpy()
-    assert selectivity.one_auroc(post, labels) == 1
+    assert one_auroc(post, labels) == 1
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from reference import longest_match
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.tasks import metrics, natural, synthetic
 from nanoscope.tasks.task import Task, pair
 from nanoscope.text.corpora import Corpus
-from nanoscope.text.matches import longest_match
 
 SYMBOLS = torch.arange(56)
 

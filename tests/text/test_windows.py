@@ -12,7 +12,9 @@ from nanoscope.text.passages import passages, windows_to_fit
 from nanoscope.text.tokenizer import TokenizedText
 from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.text.windows import (
+    batches,
     first_speech,
+    in_batches,
     lead,
     room,
     spread_starts,
@@ -87,3 +89,16 @@ def test_windows_lie_apart() -> None:
 @pytest.mark.parametrize(("text", "at"), [("A:\nb\n\nC:\nd", 6), ("no empty line", 0), ("\n\n", 2), ("", 0)])
 def test_a_first_speech_follows_the_first_empty_line(text: str, at: int) -> None:
     assert first_speech(text) == at
+
+
+@pytest.mark.parametrize(("count", "size"), [(10, 3), (9, 3), (2, 5), (0, 4)])
+def test_batches_are_everything_in_order(count: int, size: int) -> None:
+    parts = [list(range(count))[some] for some in batches(count, size)]
+    assert [one for part in parts for one in part] == list(range(count))
+    assert all(0 < len(part) <= size for part in parts)
+    assert {len(part) for part in parts[:-1]} <= {size}
+
+
+def test_what_batches_give_is_put_together_along_an_axis() -> None:
+    found = in_batches(TOKENS, 7, lambda some: np.stack([some.numpy(), -some.numpy()]), axis=1)
+    assert np.array_equal(found, np.stack([TOKENS.numpy(), -TOKENS.numpy()]))

@@ -391,7 +391,7 @@ def test_the_echo_control_forms_induction_heads(tmp_path: Path, shakespeare: Cor
     from nanoscope.experiments import open_experiment
     from nanoscope.experiments.experiment import Subject
     from nanoscope.experiments.following import follow
-    from nanoscope.experiments.induction.measure import QUICK
+    from nanoscope.experiments.induction.setting import QUICK
     from nanoscope.experiments.runner import run_experiment
     from nanoscope.experiments.snapshot.measure import Params as Snapshot
     from nanoscope.studies.recipes import ECHO_CONTROL

@@ -38,7 +38,7 @@ def run_heads(command: HeadsCommand) -> None:
     from nanoscope.experiments import open_experiment
     from nanoscope.experiments.experiment import Subject
     from nanoscope.experiments.heads.figures import sentence
-    from nanoscope.experiments.heads.measure import QUICK, Params
+    from nanoscope.experiments.heads.setting import QUICK, Params
     from nanoscope.experiments.runner import run_experiment
     from nanoscope.views.heads import attention, summaries
 

@@ -154,6 +154,18 @@ def timed(stages: Mapping[str, Callable[[], Sweeps]]) -> Sweeps:
     return {**sweeps, "seconds": Sweep(np.array(seconds), ("stage",), "s", {"stage": tuple(stages)})}
 
 
+def times_in_turn(runs: Mapping[str, Callable[[], object]], repeats: int) -> Sweep:
+    """Seconds of each of these, one after another, over and over: `[what, repeat]`. A first round is a warm-up."""
+    rows = []
+    for _ in range(1 + repeats):
+        marks = [time.perf_counter()]
+        for once in runs.values():
+            once()
+            marks.append(time.perf_counter())
+        rows.append(np.diff(marks))
+    return Sweep(np.array(rows[1:]).T, ("what", "repeat"), "s", {"what": tuple(runs)})
+
+
 def untrained(model: GPT, *labels: object) -> GPT:
     """A model of the same shape as it is before any training, decided by the labels: what has to be learned is not in it."""
     with torch.random.fork_rng(devices=[]):

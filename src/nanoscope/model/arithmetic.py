@@ -7,6 +7,7 @@ factored forward) call the same functions.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,16 +17,11 @@ from torch.nn import functional as F
 from nanoscope.model.modules import MLP, Attention, Norm
 
 ACTIVATIONS = {
-    "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "relu": F.relu,
+    "gelu": (F.gelu, torch.ops.aten.gelu_),
+    "gelu_tanh": (partial(F.gelu, approximate="tanh"), partial(torch.ops.aten.gelu_, approximate="tanh")),
+    "relu": (F.relu, torch.relu_),
 }
-
-ACTIVATIONS_IN_PLACE = {
-    "gelu": torch.ops.aten.gelu_,
-    "gelu_tanh": lambda x: torch.ops.aten.gelu_(x, approximate="tanh"),
-    "relu": torch.relu_,
-}
+"""Each activation function, and the same in place."""
 
 
 def norm(x: Float[Tensor, "*any d_model"], weights: Norm) -> Float[Tensor, "*any d_model"]:
@@ -43,9 +39,15 @@ def norm_frozen(
         return part
     gain = 1.0 if weights.weight is None else weights.weight
     if weights.kind == "rms":
-        return part * gain / (whole.square().mean(-1, keepdim=True) + (weights.eps or 0.0)).sqrt()
-    scale = (whole.var(-1, keepdim=True, correction=0) + weights.eps).sqrt()
-    return (part - part.mean(-1, keepdim=True)) / scale * gain
+        return part * gain / norm_scale(whole, weights)
+    return (part - part.mean(-1, keepdim=True)) / norm_scale(whole, weights) * gain
+
+
+def norm_scale(x: Float[Tensor, "*any d_model"], weights: Norm) -> Float[Tensor, "*any 1"]:
+    """What a layer or RMS norm divides each vector by."""
+    if weights.kind == "rms":
+        return (x.square().mean(-1, keepdim=True) + (weights.eps or 0.0)).sqrt()
+    return (x.var(-1, keepdim=True, correction=0) + weights.eps).sqrt()
 
 
 def qkv(x: Float[Tensor, "*any d_model"], attn: Attention, first: int = 0, end: int = 3) -> tuple[Tensor, ...]:
@@ -136,15 +138,14 @@ def attend_through(
     far less work (the weight absorption of DeepSeek-AI 2024).
     """
     width, heads = x.shape[-1], attn.n_head
-    _, w_k, w_v = attn.c_attn.weight.unflatten(0, (3, heads, -1))
     b_k, b_v = (None, None) if attn.c_attn.bias is None else attn.c_attn.bias[width:].unflatten(0, (2, heads, -1))
-    wide = torch.einsum("bqhk,hkd->bhqd", q, w_k)
+    wide = torch.einsum("bqhk,hdk->bhqd", q, attn.W_K)
     raw = (wide.flatten(1, 2) @ x.mT).unflatten(1, (heads, -1))
     raw = raw if b_k is None else raw + torch.einsum("bqhk,hk->bhq", q, b_k)[..., None]
     raw = raw * attn.scale
     raw = raw if visible is None else raw.masked_fill(~visible, -math.inf)
     mixed = (raw.softmax(dim=-1).flatten(1, 2) @ x).unflatten(1, (heads, -1))
-    z = torch.einsum("bhqd,hkd->bqhk", mixed, w_v)
+    z = torch.einsum("bhqd,hdk->bqhk", mixed, attn.W_V)
     return (z if b_v is None else z + b_v), raw.logsumexp(dim=-1).transpose(1, 2)
 
 
@@ -165,7 +166,7 @@ def mlp_pre(x: Float[Tensor, "*any d_model"], mlp: MLP) -> Float[Tensor, "*any n
 
 def mlp_post(pre: Float[Tensor, "*any neuron"], mlp: MLP) -> Float[Tensor, "*any neuron"]:
     """The neurons after their activation function."""
-    return ACTIVATIONS[mlp.activation](pre)
+    return ACTIVATIONS[mlp.activation][0](pre)
 
 
 def mlp_out(post: Float[Tensor, "*any neuron"], mlp: MLP) -> Float[Tensor, "*any d_model"]:
@@ -186,7 +187,7 @@ def mlp_within(
     for part, written in zip(x.split(len(scratch)), out.split(len(scratch)), strict=True):
         neurons = scratch[: len(part)]
         _linear_into(part, mlp.c_fc, neurons)
-        ACTIVATIONS_IN_PLACE[mlp.activation](neurons)
+        ACTIVATIONS[mlp.activation][1](neurons)
         _linear_into(neurons, mlp.c_proj, written)
 
 

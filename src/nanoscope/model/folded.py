@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT
-from nanoscope.model.modules import Norm
+from nanoscope.model.modules import Norm, per_head_reads, per_head_writes
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,12 @@ def fold(model: GPT) -> GPT:
 
 def head_weights(model: GPT) -> HeadWeights:
     """Each head's matrices, stacked over layers and heads, on the CPU (of a folded model, for comparisons)."""
-    heads, width = model.config.n_head, model.config.n_embd
+    heads = model.config.n_head
     reads = torch.stack([block.attn.c_attn.weight for block in model.blocks]).detach().cpu()
-    w_q, w_k, w_v = (part.unflatten(1, (heads, -1)).transpose(2, 3) for part in reads.split(width, dim=1))
     writes = torch.stack([block.attn.c_proj.weight for block in model.blocks]).detach().cpu()
-    w_o = writes.unflatten(2, (heads, -1)).permute(0, 2, 3, 1)
     embedding, unembedding = model.wte.weight.detach().cpu(), model.lm_head.weight.detach().cpu().T
-    return HeadWeights(w_q, w_k, w_v, w_o, embedding, unembedding)
+    w_q, w_k, w_v = per_head_reads(reads, heads)
+    return HeadWeights(w_q, w_k, w_v, per_head_writes(writes, heads), embedding, unembedding)
 
 
 def _centred(weight: Tensor) -> Tensor:

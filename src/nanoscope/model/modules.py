@@ -34,25 +34,36 @@ class Attention(nn.Module):
     @property
     def W_Q(self) -> Float[Tensor, "head d_model d_head"]:
         """Each head's part of `c_attn`, in the row convention (`q = x W_Q`): a view, to be read or written."""
-        return self._reads(0)
+        return per_head_reads(self.c_attn.weight, self.n_head)[0]
 
     @property
     def W_K(self) -> Float[Tensor, "head d_model d_head"]:
         """As `W_Q`, for the keys."""
-        return self._reads(1)
+        return per_head_reads(self.c_attn.weight, self.n_head)[1]
 
     @property
     def W_V(self) -> Float[Tensor, "head d_model d_head"]:
         """As `W_Q`, for the values."""
-        return self._reads(2)
+        return per_head_reads(self.c_attn.weight, self.n_head)[2]
 
     @property
     def W_O(self) -> Float[Tensor, "head d_head d_model"]:
         """Each head's part of `c_proj`: what it writes is `z W_O`. A view."""
-        return self.c_proj.weight.unflatten(1, (self.n_head, -1)).permute(1, 2, 0)
+        return per_head_writes(self.c_proj.weight, self.n_head)
 
-    def _reads(self, which: int) -> Tensor:
-        return self.c_attn.weight.unflatten(0, (3, self.n_head, -1))[which].mT
+
+def per_head_reads(
+    c_attn: Float[Tensor, "*any qkv d_model"], heads: int
+) -> tuple[Float[Tensor, "*any head d_model d_head"], ...]:
+    """W_Q, W_K and W_V of every head, as views of the weights of one layer, or of several stacked."""
+    return c_attn.unflatten(-2, (3, heads, -1)).mT.unbind(-4)
+
+
+def per_head_writes(
+    c_proj: Float[Tensor, "*any d_model both"], heads: int
+) -> Float[Tensor, "*any head d_head d_model"]:
+    """W_O of every head, likewise."""
+    return c_proj.unflatten(-1, (heads, -1)).movedim(-3, -1)
 
 
 class MLP(nn.Module):

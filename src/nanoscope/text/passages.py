@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.text.concepts import KINDS, kinds
-from nanoscope.text.matches import longest_match
+from nanoscope.text.matches import matches
 from nanoscope.text.tokenizer import TokenizedText
 from nanoscope.text.windows import Windows, cut, room, spread_starts, spread_windows, started, windows_at
 
@@ -70,7 +70,7 @@ def passages(text: TokenizedText, context: int, most: int, skip: int = 0) -> Pas
     begins = spread_starts(len(text), size + 1, most)
     laid, whole = windows_at(text.tokens, begins, size, text.start), cut(text.tokens, begins, size + 1)
     kind = kinds(text.text)[text.last][laid.places + 1]
-    copied = np.stack([longest_match(window, COPYABLE)[0] >= COPYABLE for window in whole[:, :-1]])
+    copied = matches(whole[:, :-1].numpy(), COPYABLE).length >= COPYABLE
     members = np.stack([np.ones_like(copied), *(kind == k for k in range(len(KINDS))), copied])
     members[..., :skip] = False
     return Passages(laid.tokens, laid.begins, laid.lead, whole, members)

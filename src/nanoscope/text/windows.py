@@ -6,8 +6,9 @@ first token of a window has nothing before it, as in training.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,6 +18,15 @@ from torch import Tensor
 from nanoscope.errors import NanoscopeError
 
 CHUNK_TOKENS = 1024
+
+
+@runtime_checkable
+class _Sliced(Protocol):
+    def __len__(self) -> int: ...
+    def __getitem__(self, some: slice, /) -> Any: ...
+
+
+Batched = TypeVar("Batched", bound=_Sliced)
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,7 @@ class Windows:
 
     def chunks(self) -> Iterator[slice]:
         """Windows that are run together, about 1,024 tokens at a time."""
-        step = max(1, CHUNK_TOKENS // self.size)
-        return (slice(first, min(first + step, len(self))) for first in range(0, len(self), step))
+        return batches(len(self), max(1, CHUNK_TOKENS // self.size))
 
 
 def windows(tokens: Int[Tensor, "pos"], context: int, most: int, start: int | None = None) -> Windows:
@@ -116,3 +125,13 @@ def spread_starts(total: int, size: int, most: int) -> Int[Tensor, "window"]:
     if total < size:
         raise NanoscopeError(f"the text has {total} tokens, too few for a window of {size}")
     return torch.linspace(0, total - size, min(most, total // size)).long()
+
+
+def batches(count: int, size: int) -> Iterator[slice]:
+    """`count` things in order, at most `size` at a time."""
+    return (slice(first, min(first + size, count)) for first in range(0, count, size))
+
+
+def in_batches(many: Batched, size: int, function: Callable[[Batched], np.ndarray], axis: int = 0) -> np.ndarray:
+    """What a function gives for at most `size` windows (or examples of a task) at a time, put together along an axis."""
+    return np.concatenate([function(many[some]) for some in batches(len(many), size)], axis=axis)

@@ -17,6 +17,7 @@ from nanoscope.model import arithmetic
 from nanoscope.model.folded import fold
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import Site
+from nanoscope.statistics.auroc import auroc as one_auroc
 from nanoscope.tasks import metrics
 from nanoscope.text.tokenizer import TokenizedText, tokenized
 from nanoscope.text.vocabulary import Vocabulary
@@ -219,10 +220,10 @@ def test_auroc_counts_pairs_and_ties_half() -> None:
     expected = [[_by_pairs(row, label) for label in labels] for row in values]
     np.testing.assert_allclose(found, expected, atol=1e-12)
     one = labels[0].astype(np.float32)
-    assert selectivity.one_auroc(one, labels[0]) == 1
-    assert selectivity.one_auroc(-one, labels[0]) == 0
-    assert selectivity.one_auroc(np.ones_like(one), labels[0]) == 0.5
-    assert math.isnan(selectivity.one_auroc(one, labels[0] | True))
+    assert one_auroc(one, labels[0]) == 1
+    assert one_auroc(-one, labels[0]) == 0
+    assert one_auroc(np.ones_like(one), labels[0]) == 0.5
+    assert math.isnan(one_auroc(one, labels[0] | True))
 
 
 @pytest.mark.parametrize(("window", "wanted", "step"), [(12, 20, 12), (12, 100, 4), (12, 10**6, 1), (7, 60, 1)])
@@ -285,7 +286,7 @@ def test_pseudo_values_spread_as_resampled_windows_do() -> None:
     pseudo = selectivity.pseudo_values(selectivity.placements(values, labels), labels, 20)[0]
     by_window = [part.reshape(60, 20) for part in (values, labels)]
     draws = [rng.integers(60, size=60) for _ in range(400)]
-    resampled = [selectivity.one_auroc(*(part[draw].ravel() for part in by_window)) for draw in draws]
+    resampled = [one_auroc(*(part[draw].ravel() for part in by_window)) for draw in draws]
     assert pseudo.std(ddof=1) / math.sqrt(60) == pytest.approx(np.std(resampled), rel=0.15)
 
 
@@ -322,7 +323,7 @@ def test_a_probe_reads_what_is_linear() -> None:
     read, direction = torch.randn(2000, 8, generator=rng), torch.randn(8, generator=rng)
     labels = (read @ direction > 1).numpy()[None]
     scores = (selectivity.probe(read[:1000], labels[:, :1000]) @ read[1000:].T).numpy()
-    assert selectivity.one_auroc(scores[0], labels[0, 1000:]) > 0.99
+    assert one_auroc(scores[0], labels[0, 1000:]) > 0.99
 
 
 # ---- weights -------------------------------------------------------------------------------------------------------

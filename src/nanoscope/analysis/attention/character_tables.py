@@ -19,7 +19,7 @@ from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.run import run
-from nanoscope.model.arithmetic import norm
+from nanoscope.model.arithmetic import norm, norm_scale
 from nanoscope.model.folded import head_weights
 from nanoscope.model.gpt import GPT
 
@@ -64,14 +64,15 @@ def _reads(folded: GPT, tokens: Tensor) -> tuple[Tensor, float, Tensor]:
     how often each character occurs."""
     config = folded.config
     total = torch.zeros(config.n_layer, config.vocab_size, config.n_embd)
-    spread = []
+    scales, ln_f = [], folded.ln_f
+    assert ln_f is not None  # a folded model has one
     for chunk in tokens.split(CHUNK):
         cache = run(folded, chunk, keep=["resid_pre", ("resid_post", config.n_layer - 1)]).cache
         for layer, block in enumerate(folded.blocks):
             found = norm(cache["resid_pre", layer], block.ln_1).flatten(0, 1).cpu()
             total[layer].index_add_(0, chunk.flatten().cpu(), found)
-        spread.append(cache["resid_post", config.n_layer - 1].var(-1, correction=0).add(config.norm_eps).sqrt().mean())
+        scales.append(norm_scale(cache["resid_post", config.n_layer - 1], ln_f).mean())
     count = torch.bincount(tokens.flatten().cpu(), minlength=config.vocab_size).float()
     mean = total / count.clamp_min(1)[:, None]
     overall = total.sum(1, keepdim=True) / count.sum()
-    return (mean - overall) * (count > 0)[:, None], float(torch.stack(spread).mean()), count
+    return (mean - overall) * (count > 0)[:, None], float(torch.stack(scales).mean()), count

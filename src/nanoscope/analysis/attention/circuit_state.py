@@ -26,6 +26,7 @@ from nanoscope.interventions.run import Cache, run
 from nanoscope.model.gpt import GPT
 from nanoscope.model.unembedding import direct_effect, logit_direction
 from nanoscope.text.matches import Matches, matches
+from nanoscope.text.windows import batches
 
 Head = tuple[int, int]
 CHUNK = 16
@@ -111,7 +112,7 @@ def scores(model: GPT, tokens: Int[Tensor, "window pos"]) -> Scores:
     size = tokens.shape[1]
     own, other = (_keys(matched, size) for matched in _asked(tokens))
     totals = torch.zeros(3, model.config.n_layer, model.config.n_head)
-    for rows in torch.arange(len(tokens)).split(CHUNK):
+    for rows in batches(len(tokens), CHUNK):
         patterns = run(model, tokens[rows], keep=["pattern"]).cache.layers("pattern").cpu()
         before = patterns.diagonal(-1, dim1=-2, dim2=-1).sum((1, 3))
         totals += torch.stack([before, *(torch.einsum("lbhqk,bqk->lh", patterns, keys[rows]) for keys in (own, other))])
@@ -157,7 +158,7 @@ def observe(
 ) -> Observed:
     """Read some windows under some edits; `following[:, i]` is the token after position i, `places` the positions that
     are asked. Edits are for one batch: with any, all windows are run at once."""
-    chunks = torch.arange(len(tokens)).split(len(tokens) if edits else CHUNK)
+    chunks = batches(len(tokens), len(tokens) if edits else CHUNK)
     parts = [_observed(model, tokens[rows], following[rows], circuits, places, edits) for rows in chunks]
     joined = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Observed)}
     return Observed(**{name: np.concatenate(values, axis=-2) for name, values in joined.items()})

@@ -22,6 +22,7 @@ from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.tasks.synthetic import RepeatedSequences
+from nanoscope.text.windows import batches
 
 SCORES = ("induction", "induction_last", "duplicate", "previous")
 CHUNK = 16
@@ -57,7 +58,7 @@ def attention_scores(model: GPT, sequences: RepeatedSequences) -> Sweep:
     """Every score of every head, per example: `[score, layer, head, example]`, shares of attention."""
     where = targets(sequences)
     parts = []
-    for chunk in torch.arange(len(sequences.tokens)).split(CHUNK):
+    for chunk in batches(len(sequences.tokens), CHUNK):
         patterns = run(model, sequences.tokens[chunk], keep=["pattern"]).cache.layers("pattern").cpu()
         keys = where.keys[:, chunk].float()
         summed = torch.einsum("lbhqk,sbqk->slhb", patterns, keys)

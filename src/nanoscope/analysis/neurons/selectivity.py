@@ -25,6 +25,7 @@ from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.text.windows import batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +48,7 @@ def ranks(values: Float[np.ndarray, "row char"]) -> Float[np.ndarray, "row char"
 
 def ranked(activations: Float[Tensor, "neuron char"]) -> Iterator[tuple[slice, Float[np.ndarray, "row char"]]]:
     """Ranks of a few neurons at a time, with which ones: all at once would fill the memory."""
-    for first in range(0, len(activations), BATCH):
-        rows = slice(first, min(first + BATCH, len(activations)))
+    for rows in batches(len(activations), BATCH):
         yield rows, ranks(activations[rows].numpy())
 
 
@@ -185,13 +185,6 @@ def pseudo_values_within(
     value = placed[there].mean()
     weighted = (placed - value) * np.where(there, 1 / ones, 1 / (total - ones))
     return value + count * np.bincount(np.flatnonzero(within) // window, weights=weighted, minlength=count)
-
-
-def one_auroc(values: Float[np.ndarray, "char"], labels: Bool[np.ndarray, "char"]) -> float:
-    """The AUROC of one neuron on some characters; NaN where all have the concept, or none."""
-    if labels.all() or not labels.any():
-        return float("nan")
-    return float(auroc(ranks(values[None]), labels[None].astype(np.float64))[0, 0])
 
 
 def mutual_information(values: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"]) -> np.ndarray:

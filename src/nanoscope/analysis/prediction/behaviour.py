@@ -16,9 +16,9 @@ from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task
-from nanoscope.text.matches import longest_match
+from nanoscope.text.matches import matches
 from nanoscope.text.ngrams import NGrams
-from nanoscope.text.windows import lead, started
+from nanoscope.text.windows import batches, lead, started
 
 CHUNK = 64
 MATCH_LIMIT = 8
@@ -51,10 +51,7 @@ def tables_on_task(tables: NGrams, task: Task, symbols: int) -> Sweep:
 
 def read_logits(model: GPT, tokens: Int[Tensor, "example pos"], task: Task) -> Tensor:
     """Logits where the task is read, `[example, read, vocab]`, in chunks that fit anywhere."""
-    parts = [
-        metrics.read(run(model, tokens[i : i + CHUNK]).logits, task[i : i + CHUNK]) for i in range(0, len(task), CHUNK)
-    ]
-    return torch.cat(parts)
+    return torch.cat([metrics.read(run(model, tokens[some]).logits, task[some]) for some in batches(len(task), CHUNK)])
 
 
 def by_match_length(model: GPT, windows: Int[Tensor, "example pos"], tables: NGrams, start: int | None) -> Sweep:
@@ -71,12 +68,12 @@ def by_match_length(model: GPT, windows: Int[Tensor, "example pos"], tables: NGr
     tabled = -np.log(_table_probs(tables, windows[:, : losses.shape[1] + 1].numpy()))
     totals = np.zeros((len(SOURCES), MATCH_LIMIT + 1, len(windows)))
     quarter = losses.shape[1] // 4
-    for w in range(len(windows)):
-        match, following = longest_match(torch.from_numpy(inputs[w]), MATCH_LIMIT)
-        right = (following == targets[w]).astype(float)
-        per_position = (losses[w], *(tabled[order - 1][w] for order in (2, 5)), right, np.ones_like(right))
+    match = matches(inputs, MATCH_LIMIT)
+    right = (match.length > 0) & (np.take_along_axis(inputs, match.source.clip(0), axis=1) == targets)
+    for w, length in enumerate(match.length):
+        per_position = (losses[w], *(tabled[order - 1][w] for order in (2, 5)), right[w], np.ones_like(losses[w]))
         for s, values in enumerate(per_position):
-            totals[s, :, w] = np.bincount(match[quarter:], values[quarter:], minlength=MATCH_LIMIT + 1)
+            totals[s, :, w] = np.bincount(length[quarter:], values[quarter:], minlength=MATCH_LIMIT + 1)
     coords = {"source": SOURCES, "match": tuple(range(MATCH_LIMIT + 1))}
     return Sweep(totals, ("source", "match", "window"), "nats, summed", coords)
 
@@ -84,9 +81,9 @@ def by_match_length(model: GPT, windows: Int[Tensor, "example pos"], tables: NGr
 def _next_log_probs(model: GPT, tokens: Tensor, windows: Tensor, lead: int) -> np.ndarray:
     """Log-probability of each next token of the windows, `[window, pos]`, aligned with the token before it."""
     parts = []
-    for i in range(0, len(tokens), CHUNK):
-        logits = run(model, tokens[i : i + CHUNK]).logits[:, lead:]
-        targets = windows[i : i + CHUNK, 1 : logits.shape[1] + 1]
+    for some in batches(len(tokens), CHUNK):
+        logits = run(model, tokens[some]).logits[:, lead:]
+        targets = windows[some, 1 : logits.shape[1] + 1]
         kept = metrics.log_probs(logits[:, : targets.shape[1]])
         parts.append(metrics.chosen(kept, targets).cpu().numpy())
     return np.concatenate(parts).astype(np.float64)

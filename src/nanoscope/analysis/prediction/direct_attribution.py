@@ -26,6 +26,7 @@ from nanoscope.model.unembedding import direct_effect, head_writes, logit_direct
 from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task
 from nanoscope.text.passages import NAMES, Passages
+from nanoscope.text.windows import batches
 
 CHUNK = 32
 WINDOWS = 8
@@ -47,8 +48,7 @@ class Attribution:
 def logit_difference(model: GPT, task: Task) -> Attribution:
     """Direct contributions on the clean texts, averaged over each example's reads."""
     values, errors = [], []
-    for i in range(0, len(task), CHUNK):
-        part = task[i : i + CHUNK]
+    for part in (task[some] for some in batches(len(task), CHUNK)):
         logits, cache = run(model, part.clean, keep=KEPT)
         read = metrics.read(logits, part)
         direct = _direct(
@@ -68,8 +68,7 @@ def logit_difference(model: GPT, task: Task) -> Attribution:
 def on_text(model: GPT, text: Passages) -> Attribution:
     """Direct contributions to the next token's logit above the mean logit, by kind of place."""
     values, errors = [], []
-    for i in range(0, len(text), WINDOWS):
-        part = text[i : i + WINDOWS]
+    for part in (text[some] for some in batches(len(text), WINDOWS)):
         logits, cache = run(model, part.tokens, keep=KEPT)
         read = part.read(logits).float()
         direct = _direct(model, cache, part.read, logit_direction(model, part.targets))

@@ -29,7 +29,7 @@ from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import NAMES, Passages
-from nanoscope.text.windows import started
+from nanoscope.text.windows import batches, in_batches, started
 
 Lens = Callable[[Tensor], Tensor]
 """From residual streams `[layer + 1, *any, d_model]` to logits `[layer + 1, *any, vocab]`."""
@@ -58,8 +58,7 @@ def on_task(model: GPT, task: Task) -> Sweep:
     answer, wrong, current: probability of the right answer, the wrong one and the token just read; kl: KL(model ||
     lens), nats; agrees: is its top token the model's; answer_is_top: is its top token the answer.
     """
-    parts = [_on_chunk(model, task[i : i + CHUNK]) for i in range(0, len(task), CHUNK)]
-    values = np.concatenate(parts, axis=2)
+    values = in_batches(task, CHUNK, lambda some: _on_chunk(model, some), axis=2)
     return Sweep(values, ("measure", "layer", "example", "read"), "probability; nats", {"measure": MEASURES})
 
 
@@ -107,7 +106,7 @@ class Reading:
 
 def over_text(model: GPT, text: Passages, lens: Lens, tables: NGrams) -> Reading:
     """Read a text through a lens at every layer. Early places belong to no kind (`passages`, `skip`)."""
-    parts = [_read(model, text[i : i + WINDOWS], lens, tables) for i in range(0, len(text), WINDOWS)]
+    parts = [_read(model, text[some], lens, tables) for some in batches(len(text), WINDOWS)]
     measures, depths, distances = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     kinds, orders = {"kind": NAMES}, tuple(range(1, distances.shape[1] + 1))
     return Reading(
@@ -189,8 +188,7 @@ def noise_floor(text: Passages, first: NGrams, second: NGrams) -> Sweep:
     """KL between the tables of two halves of a corpus, nats per place: `[n]`. No model can be told nearer than that."""
     orders = range(1, len(first.orders) + 1)
     total = np.zeros(len(orders))
-    for i in range(0, len(text), WINDOWS):
-        part = text[i : i + WINDOWS]
+    for part in (text[some] for some in batches(len(text), WINDOWS)):
         p, q = (table.distribution(part.current.numpy()) for table in (first, second))
         total += part.sums((p * np.log(p / q)).sum(-1))[:, 0].sum(-1)
     return Sweep(total / text.counts[0].sum(), ("n",), "nats", {"n": tuple(orders)})
@@ -198,14 +196,15 @@ def noise_floor(text: Passages, first: NGrams, second: NGrams) -> Sweep:
 
 def model_distances(model: GPT, text: Passages, tables: NGrams) -> Sweep:
     """KL between each n-gram table and the model's own output, summed: `[direction, n, kind, window]`."""
-    parts = []
-    for i in range(0, len(text), WINDOWS):
-        part = text[i : i + WINDOWS]
+
+    def distances(part: Passages) -> np.ndarray:
         said = metrics.log_probs(part.read(run(model, part.tokens).logits).float()).cpu()[None]
         known = torch.from_numpy(tables.distribution(part.current.numpy())).to(said)
-        parts.append(part.sums(_distances(known, said)[:, :, 0]))
+        return part.sums(_distances(known, said)[:, :, 0])
+
     coords = {"direction": DIRECTIONS, "n": tuple(range(1, len(tables.orders) + 1)), "kind": NAMES}
-    return Sweep(np.concatenate(parts, axis=-1), ("direction", "n", "kind", "window"), "nats, summed", coords)
+    values = in_batches(text, WINDOWS, distances, axis=-1)
+    return Sweep(values, ("direction", "n", "kind", "window"), "nats, summed", coords)
 
 
 # ---- does settling mean anything? ------------------------------------------------------------------------------------
@@ -218,9 +217,9 @@ def damage_by_settling(model: GPT, text: Passages, lens: Lens) -> Sweep:
     before the layer ("settled") or not ("open"), and how many those are. If settling means that a prediction is made,
     later layers matter less to it.
     """
-    parts = [_damage(model, text[i : i + WINDOWS], lens) for i in range(0, len(text), WINDOWS)]
+    values = in_batches(text, WINDOWS, lambda some: _damage(model, some, lens), axis=-1)
     coords = {"state": ("settled", "open"), "quantity": ("damage", "places")}
-    return Sweep(np.concatenate(parts, axis=-1), ("layer", "state", "quantity", "window"), "nats, summed", coords)
+    return Sweep(values, ("layer", "state", "quantity", "window"), "nats, summed", coords)
 
 
 def _damage(model: GPT, text: Passages, lens: Lens) -> np.ndarray:

@@ -21,9 +21,10 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.tasks import metrics
-from nanoscope.text.matches import longest_match
+from nanoscope.text.matches import matches
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import Passages
+from nanoscope.text.windows import batches
 
 CHUNK = 32
 LONG = 5
@@ -33,7 +34,7 @@ EARLIEST = 16
 
 
 @dataclass(frozen=True)
-class Text:
+class TextMaterial:
     """Windows with what their readings need, computed once for all models: places of each kind, and the tables."""
 
     passages: Passages
@@ -44,20 +45,20 @@ class Text:
     known: Float[Tensor, "order window place vocab"] = field(repr=False)
 
     @staticmethod
-    def of(passages: Passages, tables: NGrams) -> Text:
+    def of(passages: Passages, tables: NGrams) -> TextMaterial:
         """Places are the targets; the early eighth begins at 3/16 of the window, the late one ends it."""
         size = passages.targets.shape[1]
         first = max(EARLIEST, 3 * size // 16)
-        match = np.stack([longest_match(window, LONG)[0] for window in passages.current])
+        match = matches(passages.current.numpy(), LONG).length
         inner = np.arange(size) >= EARLIEST
         known = torch.from_numpy(tables.distribution(passages.current.numpy())).float()
         early, late = slice(first, first + max(1, size // 8)), slice(size - max(1, size // 8), size)
-        return Text(passages, early, late, (match >= LONG) & inner, (match <= 1) & inner, known)
+        return TextMaterial(passages, early, late, (match >= LONG) & inner, (match <= 1) & inner, known)
 
 
-def over_text(model: GPT, text: Text) -> Sweep:
+def over_text(model: GPT, text: TextMaterial) -> Sweep:
     """`[quantity, window]`, nats. The mean over windows is the mean over places, also where windows have few of a kind."""
-    parts = [_on_chunk(model, text, slice(i, i + CHUNK)) for i in range(0, len(text.passages), CHUNK)]
+    parts = [_on_chunk(model, text, some) for some in batches(len(text.passages), CHUNK)]
     losses, distance = (np.concatenate(values) for values in zip(*parts, strict=True))
     rows = [
         losses[:, EARLIEST:].mean(1),
@@ -69,7 +70,7 @@ def over_text(model: GPT, text: Text) -> Sweep:
     return Sweep(np.stack([*rows, *distance.T]), ("quantity", "window"), "nats", {"quantity": names})
 
 
-def _on_chunk(model: GPT, text: Text, part: slice) -> tuple[np.ndarray, np.ndarray]:
+def _on_chunk(model: GPT, text: TextMaterial, part: slice) -> tuple[np.ndarray, np.ndarray]:
     """The loss `[window, place]`, and the distances `[window, order]` over the places with a whole context."""
     some = text.passages[part]
     said = metrics.log_probs(some.read(run(model, some.tokens).logits).float()).cpu()

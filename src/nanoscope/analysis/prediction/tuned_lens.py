@@ -25,6 +25,7 @@ from nanoscope.interventions.run import residual_streams, run
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.tasks import metrics
+from nanoscope.text.windows import batches
 
 CHUNK = 16
 PART = 8192
@@ -93,9 +94,9 @@ def collect(model: GPT, tokens: Int[Tensor, "window pos"]) -> Residuals:
     """A model's residual streams and outputs on some windows, kept once: layers x tokens x d_model numbers."""
     layers, width, count = model.config.n_layer, model.config.n_embd, tokens.numel()
     streams = torch.empty(layers, count, width, dtype=model.wte.weight.dtype, device=model.device)
-    for i in range(0, len(tokens), CHUNK):
-        found = residual_streams(model, tokens[i : i + CHUNK])[:-1].flatten(1, 2)
-        streams[:, i * tokens.shape[1] :][:, : found.shape[1]] = found
+    for some in batches(len(tokens), CHUNK):
+        found = residual_streams(model, tokens[some])[:-1].flatten(1, 2)
+        streams[:, some.start * tokens.shape[1] :][:, : found.shape[1]] = found
     return Residuals(streams, outputs(model, tokens))
 
 

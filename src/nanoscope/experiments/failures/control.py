@@ -16,7 +16,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from nanoscope.analysis.attention.circuit_state import Circuit, observe, scores
-from nanoscope.experiments.failures.predict import TABLE, Text
+from nanoscope.experiments.failures.predict import TABLE, SeenText
 from nanoscope.interventions.edits import Edit
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
@@ -35,7 +35,7 @@ WRITE, WEAKEST = 2.0, 0.75
 ALPHABET = "".join(chr(ord("A") + i) for i in range(26)) + "".join(chr(ord("a") + i) for i in range(26))
 
 
-def planted_failures(examples: int, seed: int) -> tuple[Circuit, Text, Text]:
+def planted_failures(examples: int, seed: int) -> tuple[Circuit, SeenText, SeenText]:
     """The planted model's circuit, chosen as any model's is, and what is seen of its failures on two halves of the text."""
     context, start = 1 + PREFIX + 2 * LENGTH, len(ALPHABET)
     model = planted_induction(Vocabulary(tuple(ALPHABET)), Planted(context=context, write=WRITE)).model
@@ -49,7 +49,7 @@ def planted_failures(examples: int, seed: int) -> tuple[Circuit, Text, Text]:
     half = np.arange(2 * examples) < examples
     seen = replace(seen, match=np.zeros_like(seen.match))
     table = np.zeros((len(TABLE), *seen.wrong.shape))  # random blocks: no table knows anything
-    return circuit, Text(seen[half], table[:, half]), Text(seen[~half], table[:, ~half])
+    return circuit, SeenText(seen[half], table[:, half]), SeenText(seen[~half], table[:, ~half])
 
 
 def blocks_of_several_lengths(symbols: int, context: int, start: int, seed: int) -> Int[Tensor, "window pos"]:

@@ -16,12 +16,13 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed
 from nanoscope.experiments.failures.control import planted_failures
-from nanoscope.experiments.failures.predict import Text, coefficients, compare, require_errors, shuffled_gain
+from nanoscope.experiments.failures.predict import SeenText, coefficients, compare, require_errors, shuffled_gain
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import head_name
 from nanoscope.seeds import seed_for
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import Passages, passages
+from nanoscope.text.windows import batches
 
 ORDERS = 5
 CHUNK = 16
@@ -91,14 +92,14 @@ class _Setting:
         return NGrams.fit(self.train.numpy(), symbols, NGrams.largest_order(symbols, ORDERS))
 
     @cached_property
-    def fit(self) -> Text:
+    def fit(self) -> SeenText:
         return self.text(1)
 
     @cached_property
-    def test(self) -> Text:
+    def test(self) -> SeenText:
         return self.text(2)
 
-    def text(self, part: int) -> Text:
+    def text(self, part: int) -> SeenText:
         """What is seen on one part of the text. A start symbol has a position, but is no place."""
         rows, shift = self.parts[part], self.windows.lead
         tokens, current = self.windows.tokens[rows], self.windows.current[rows].numpy()
@@ -108,7 +109,7 @@ class _Setting:
         seen = circuit_state.observe(
             self.model, tokens, following, self.circuits, slice(circuit_state.SKIP + shift, None)
         )
-        return Text(seen, table_features(self.tables, current, seen.top))
+        return SeenText(seen, table_features(self.tables, current, seen.top))
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
@@ -168,9 +169,9 @@ def table_features(
 ) -> Float[np.ndarray, "feature window place"]:
     """What the longest table gives to the model's first choice and to its own, log-probabilities at the last places."""
     rows = []
-    for i in range(0, len(current), CHUNK):
-        chances = np.log(tables.distribution(current[i : i + CHUNK])[-1, :, -top.shape[1] :])
-        own = np.take_along_axis(chances, top[i : i + CHUNK, :, None], axis=-1)[..., 0]
+    for some in batches(len(current), CHUNK):
+        chances = np.log(tables.distribution(current[some])[-1, :, -top.shape[1] :])
+        own = np.take_along_axis(chances, top[some, :, None], axis=-1)[..., 0]
         rows.append(np.stack([own, chances.max(-1)]))
     return np.concatenate(rows, axis=1)
 

@@ -31,7 +31,7 @@ NAMES = {"confidence": CONFIDENCE, "match": MATCH, "table": TABLE, "circuit": ST
 
 
 @dataclass(frozen=True)
-class Text:
+class SeenText:
     """What was seen on a text, and what an n-gram table says of it: `table [feature, window, place]`."""
 
     seen: Observed
@@ -54,7 +54,7 @@ class Text:
         return np.moveaxis(np.concatenate([of[group] for group in groups]), 0, -1)
 
 
-def compare(fit: Text, test: Text) -> dict[str, Sweep]:
+def compare(fit: SeenText, test: SeenText) -> dict[str, Sweep]:
     """Every set of features, fitted on one text and judged on the other.
 
     `auroc [set]` and `auroc_resampled [set, resample]` (windows drawn with replacement, the same for every set),
@@ -77,25 +77,25 @@ def compare(fit: Text, test: Text) -> dict[str, Sweep]:
     }
 
 
-def _scores(fit: Text, test: Text, name: str) -> list[Float[np.ndarray, "window place"]]:
+def _scores(fit: SeenText, test: SeenText, name: str) -> list[Float[np.ndarray, "window place"]]:
     """The log-odds of an error by one set of features; one run, or one for each draw of random heads."""
     draws = range(1, fit.draws + 1) if "random heads" in SETS[name] else (0,)
     return [fitted(fit, name, draw).log_odds(test.features(SETS[name], draw)) for draw in draws]
 
 
-def fitted(fit: Text, name: str, draw: int = 0) -> Logistic:
+def fitted(fit: SeenText, name: str, draw: int = 0) -> Logistic:
     """The regression of errors on a set of features."""
     features = fit.features(SETS[name], draw)
     return fit_logistic(features.reshape(-1, features.shape[-1]), fit.seen.wrong.ravel())
 
 
-def coefficients(fit: Text) -> Sweep:
+def coefficients(fit: SeenText) -> Sweep:
     """What each feature counts beside the confidence: log-odds of an error per standard deviation."""
     names = tuple(name for group in SETS[CIRCUIT] for name in NAMES[group])
     return Sweep(fitted(fit, CIRCUIT).weights, ("feature",), "log-odds", {"feature": names})
 
 
-def shuffled_gain(fit: Text, test: Text, shuffles: int, *labels: object) -> Sweep:
+def shuffled_gain(fit: SeenText, test: SeenText, shuffles: int, *labels: object) -> Sweep:
     """What the circuit adds to the confidence when errors are shuffled across places, on both texts: `[shuffle]`."""
     rng = np.random.default_rng(seed_for("shuffled errors", *labels))
     gains = []
@@ -110,7 +110,7 @@ def shuffled_gain(fit: Text, test: Text, shuffles: int, *labels: object) -> Swee
     return Sweep(np.array(gains), ("shuffle",), "area")
 
 
-def require_errors(*texts: Text) -> None:
+def require_errors(*texts: SeenText) -> None:
     """NanoscopeError where there is nothing to predict."""
     for text in texts:
         if text.seen.wrong.all() or not text.seen.wrong.any():

@@ -7,8 +7,9 @@ explains most of it, and judged by its weights and by what is lost without it. P
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.heads import figures
 from nanoscope.experiments.heads.claims import CLAIMS
-from nanoscope.experiments.heads.measure import QUICK, Params, measure
+from nanoscope.experiments.heads.measure import measure
 from nanoscope.experiments.heads.page import PAGE
+from nanoscope.experiments.heads.setting import QUICK, Params
 
 EXPERIMENT = Experiment(
     module=__name__,

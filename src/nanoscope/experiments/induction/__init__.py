@@ -8,8 +8,9 @@ from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.induction import figures
 from nanoscope.experiments.induction.claims import CLAIMS
 from nanoscope.experiments.induction.judge import judge
-from nanoscope.experiments.induction.measure import SETTINGS, Params, measure
+from nanoscope.experiments.induction.measure import measure
 from nanoscope.experiments.induction.page import PAGE
+from nanoscope.experiments.induction.setting import SETTINGS, Params
 
 EXPERIMENT = Experiment(
     module=__name__,

@@ -11,8 +11,8 @@ from nanoscope.evidence.finding import Evidence, Finding
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.evidence.wording import number
 from nanoscope.experiments.induction.claims import CLAIMS
-from nanoscope.experiments.induction.measure import Params
 from nanoscope.experiments.induction.select import Selection, select
+from nanoscope.experiments.induction.setting import Params
 from nanoscope.model.names import head_name, head_names
 from nanoscope.statistics.intervals import mean_interval, percentile_interval, resampled_means
 

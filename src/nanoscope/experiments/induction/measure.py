@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,12 +12,11 @@ from torch import Tensor
 from nanoscope.analysis.attention import composition, repeated_sequences
 from nanoscope.analysis.causal import head_ablation, patching
 from nanoscope.analysis.prediction import behaviour, direct_attribution, logit_lens
-from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep, stacked
-from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed, untrained
+from nanoscope.experiments.experiment import Subject, Sweeps, timed, untrained
 from nanoscope.experiments.induction.select import Head, Selection, p_values, select
-from nanoscope.model.folded import fold, head_weights, require_foldable
-from nanoscope.model.gpt import GPT
+from nanoscope.experiments.induction.setting import Params, Setting, setting_of
+from nanoscope.model.folded import fold, head_weights
 from nanoscope.model.sites import Site
 from nanoscope.tasks import metrics, synthetic
 from nanoscope.tasks.natural import natural_copies, natural_lookups
@@ -29,89 +28,9 @@ TABLES = 5
 LONG_MATCH = 5
 
 
-@dataclass(frozen=True)
-class Params:
-    """How much is measured. The defaults are for the published findings; `QUICK` is for the first five minutes."""
-
-    sequences: int = 64
-    """Repeated sequences per block length, on each of the two splits (selection, report)."""
-    patch_examples: int = 32
-    natural_examples: int = 256
-    natural_length: int = 24
-    windows: int = 400
-    """Windows of validation text for the loss by match length."""
-    permutations: int = 500
-    random_models: int = 5
-    random_sets: int = 20
-    null_draws: int = 200
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        require_least(self, sequences=2, patch_examples=2, natural_examples=2)
-
-
-QUICK = Params(
-    sequences=32,
-    patch_examples=16,
-    natural_examples=128,
-    windows=150,
-    permutations=200,
-    random_models=3,
-    null_draws=60,
-)
-PLANTED = Params(
-    sequences=16,
-    patch_examples=8,
-    natural_examples=32,
-    windows=30,
-    permutations=100,
-    random_models=1,
-    random_sets=4,
-    null_draws=20,
-)
-SETTINGS = {
-    "quick": QUICK,
-    "many": replace(QUICK, sequences=64, natural_examples=256),
-    "control": replace(QUICK, patch_examples=64),
-    "planted": PLANTED,
-}
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """The model and everything that tasks for it are made of."""
-
-    model: GPT
-    symbols: Tensor
-    start: int | None
-    lengths: tuple[int, ...]
-    train: Tensor
-    val: Tensor
-    params: Params
-
-    @property
-    def block(self) -> int:
-        """The block length of the paired tasks: the shortest one."""
-        return self.lengths[0]
-
-    def paired(self, *labels: object, examples: int | None = None, reads: list[int] | None = None) -> Task:
-        prefix = min(4, room(self.model.config.block_size, self.start) - 2 * self.block)
-        count = self.params.sequences if examples is None else examples
-        seeds = (*labels, self.params.seed)
-        return synthetic.copy_task(
-            self.symbols, self.block, count, *seeds, prefix=prefix, start=self.start, reads=reads
-        )
-
-    def sequences(self, length: int, *labels: object) -> synthetic.RepeatedSequences:
-        context = self.model.config.block_size
-        return synthetic.repeated_sequences(
-            self.symbols, length, context, self.params.sequences, self.start, *labels, self.params.seed
-        )
-
-
 def measure(subject: Subject, params: Params) -> Sweeps:
     """All numbers of experiment 01, by name."""
-    setting = _setting(subject, params)
+    setting = setting_of(subject, params)
     attention = _attention(setting)
     chosen = select(attention["scores_select"], attention["permutation_p"])
     stages: dict[str, Callable[[], Sweeps]] = {
@@ -126,19 +45,7 @@ def measure(subject: Subject, params: Params) -> Sweeps:
     return attention | timed(stages)
 
 
-def _setting(subject: Subject, params: Params) -> _Setting:
-    checkpoint, corpus = subject.checkpoint, subject.corpus
-    require_foldable(checkpoint.model)
-    train, val = checkpoint.encode(corpus.train), checkpoint.encode(corpus.val)
-    context = checkpoint.model.config.block_size
-    if len(val) < 2 * context:
-        raise NanoscopeError(f"the validation text has {len(val)} tokens, too few for windows of {context}")
-    symbols = synthetic.alphabet(train, checkpoint.model.config.vocab_size)
-    lengths = synthetic.lengths_that_fit(room(context, subject.start), len(symbols))
-    return _Setting(checkpoint.model, symbols, subject.start, lengths, train, val, params)
-
-
-def _behaviour(s: _Setting) -> Sweeps:
+def _behaviour(s: Setting) -> Sweeps:
     """Accuracy and log-probability on every kind of copy, beside what n-gram tables achieve."""
     known = int(torch.cat([s.train, s.val]).max()) + 1
     tables = NGrams.fit(s.train.numpy(), known, TABLES)
@@ -158,7 +65,7 @@ def _behaviour(s: _Setting) -> Sweeps:
     }
 
 
-def _within(task: Task, s: _Setting) -> Task:
+def _within(task: Task, s: Setting) -> Task:
     """The task without the windows' last token, which is only ever an answer."""
     size = s.model.config.block_size
     return replace(task, clean=task.clean[:, :size], corrupt=task.corrupt[:, :size])
@@ -170,19 +77,19 @@ def _nothing() -> Sweep:
     return Sweep(np.empty((2, 2, 0)), ("measure", "run", "example"), "share; nats", coords)
 
 
-def _lookup(s: _Setting, suffix: int) -> Task:
+def _lookup(s: Setting, suffix: int) -> Task:
     length = min(s.model.config.block_size, 40)
     return synthetic.suffix_lookup(
         s.symbols, suffix, length, 2 * s.params.sequences, "behaviour", s.params.seed, start=s.start
     )
 
 
-def _windows(s: _Setting) -> Tensor:
+def _windows(s: Setting) -> Tensor:
     """Evenly spread windows of validation text, one token longer than the context, none overlapping another."""
     return spread_windows(s.val, room(s.model.config.block_size, s.start) + 1, s.params.windows)
 
 
-def _attention(s: _Setting) -> Sweeps:
+def _attention(s: Setting) -> Sweeps:
     """Head scores above uniform attention on two splits, `[length, score, layer, head, example]`, and their p-values."""
     scores: dict[str, list[Sweep]] = {"select": [], "report": []}
     uniform, tests = [], []
@@ -207,7 +114,7 @@ def _attention(s: _Setting) -> Sweeps:
     }
 
 
-def _random_models(s: _Setting) -> Sweeps:
+def _random_models(s: Setting) -> Sweeps:
     """The best head and the behaviour of untrained models of the same shape: a reference band, not a test."""
     best, gains = [], []
     for seed in range(s.params.random_models):
@@ -225,14 +132,14 @@ def _random_models(s: _Setting) -> Sweeps:
     }
 
 
-def _mean_scores(s: _Setting, length: int) -> np.ndarray:
+def _mean_scores(s: Setting, length: int) -> np.ndarray:
     sequences = s.sequences(length, "report")
     return repeated_sequences.above_uniform(
         repeated_sequences.attention_scores(s.model, sequences), repeated_sequences.uniform_scores(sequences)
     ).values.mean(-1)
 
 
-def _weights(s: _Setting, chosen: Selection) -> Sweeps:
+def _weights(s: Setting, chosen: Selection) -> Sweeps:
     """Copying and composition from the weights alone, beside their nulls."""
     folded, tokens = fold(s.model), s.sequences(s.block, "embedding").tokens
     weights, draws, seed = head_weights(folded), s.params.null_draws, s.params.seed
@@ -248,7 +155,7 @@ def _weights(s: _Setting, chosen: Selection) -> Sweeps:
     }
 
 
-def _patching(s: _Setting, chosen: Selection) -> Sweeps:
+def _patching(s: Setting, chosen: Selection) -> Sweeps:
     """Heads, and the chosen ones together, read over the whole second copy; layer by position, read at its middle."""
     groups = [_sites(chosen.induction), _sites([chosen.previous]), _sites([*chosen.induction, chosen.previous])]
     names = ("induction heads", "previous-token head", "both")
@@ -265,7 +172,7 @@ def _patching(s: _Setting, chosen: Selection) -> Sweeps:
     }
 
 
-def _by_position(s: _Setting) -> Sweeps:
+def _by_position(s: Setting) -> Sweeps:
     """Every layer and position, for one query in the middle of the second copy."""
     task = s.paired("position", examples=s.params.patch_examples, reads=[s.block // 2])
     residual = patching.exact(s.model, task, metrics.logit_diff, patching.residual_stream(s.model, task))
@@ -286,14 +193,14 @@ def _mean_effect(patched: patching.PatchingResult) -> Sweep:
     return Sweep(change, patched.metric.dims[:-1], "logits", coords)
 
 
-def _roles(s: _Setting, task: Task) -> Sweep:
+def _roles(s: Setting, task: Task) -> Sweep:
     """Positions of the first copy's start, of the token the query matches, of what followed it, and of the query."""
     query = int(task.positions[0, 0])
     values = np.array([task.clean.shape[1] - 2 * s.block, query - s.block, query - s.block + 1, query])
     return Sweep(values, ("role",), "position", {"role": ("first copy", "matched", "followed", "query")})
 
 
-def _ablation(s: _Setting, chosen: Selection) -> Sweeps:
+def _ablation(s: Setting, chosen: Selection) -> Sweeps:
     """The loss without the chosen heads and without layer-matched random ones: `[run, set, example]`.
 
     Sets are in this order: none, the induction heads, the previous-token head, random sets.
@@ -308,7 +215,7 @@ def _ablation(s: _Setting, chosen: Selection) -> Sweeps:
     }
 
 
-def _lens(s: _Setting) -> Sweeps:
+def _lens(s: Setting) -> Sweeps:
     """How the prediction of the second copy forms over the layers, and who writes it."""
     task = s.paired("lens")
     read = logit_lens.on_task(s.model, task)
@@ -322,7 +229,7 @@ def _lens(s: _Setting) -> Sweeps:
     }
 
 
-def _patterns(s: _Setting, chosen: Selection, subject: Subject) -> Sweeps:
+def _patterns(s: Setting, chosen: Selection, subject: Subject) -> Sweeps:
     """The attention of the chosen heads on one sequence, labelled by its tokens."""
     sequences = s.sequences(s.block, "report")
     shown: list[Head] = [*chosen.induction[:2], chosen.previous]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +13,7 @@ from nanoscope.analysis.prediction import direct_attribution, logit_lens, tuned_
 from nanoscope.checkpoints.checkpoint import load
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep, stacked
-from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed, untrained
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed, times_in_turn, untrained
 from nanoscope.interventions.run import residual_streams, run
 from nanoscope.model.gpt import GPT
 from nanoscope.text.ngrams import NGrams
@@ -264,21 +263,13 @@ def _cost(s: _Setting) -> Sweeps:
     """Seconds of one batch, plain, with the lens at every layer, and of the lens alone, in turn: `[what, repeat]`."""
     tokens = s.text.tokens[: logit_lens.WINDOWS]
     streams = residual_streams(s.model, tokens)
-    runs = (
-        lambda: run(s.model, tokens),
-        lambda: logit_lens.lens_logits(s.model, tokens),
-        lambda: s.model.unembed(streams),
-    )
-    rows = []
-    for _ in range(1 + s.params.repeats):  # the first is a warm-up
-        marks = [time.perf_counter()]
-        for once in runs:
-            once()
-            marks.append(time.perf_counter())
-        rows.append(np.diff(marks))
-    values, what = np.array(rows[1:]).T, ("plain forward", "forward with the lens", "lens alone")
+    runs = {
+        "plain forward": lambda: run(s.model, tokens),
+        "forward with the lens": lambda: logit_lens.lens_logits(s.model, tokens),
+        "lens alone": lambda: s.model.unembed(streams),
+    }
     return {
-        "cost": Sweep(values, ("what", "repeat"), "s", {"what": what}),
+        "cost": times_in_turn(runs, s.params.repeats),
         "cost_tokens": Sweep(np.array(float(tokens.numel())), (), "tokens"),
     }
 

@@ -19,6 +19,7 @@ from nanoscope.model.gpt import GPT
 from nanoscope.model.names import neuron_name
 from nanoscope.planted.neuron import plant_detector
 from nanoscope.seeds import seed_for
+from nanoscope.statistics.auroc import auroc as auroc_of
 from nanoscope.text.tokenizer import require_tokenizer
 from nanoscope.text.windows import Windows
 
@@ -56,7 +57,7 @@ def _seen(planted: GPT, layer: int, neuron: int, concept: str, select: Split, re
     new = next(islice(by_layer(planted, report.windows), layer, None)).post[neuron].numpy()
     return np.array(
         [
-            selectivity.one_auroc(new, report.labels.of(concept)),
+            auroc_of(new, report.labels.of(concept)),
             float(auroc[neuron] >= auroc.max()),
             (1 + (chance >= auroc[neuron]).sum()) / (1 + len(chance)),
             1 / (1 + len(chance)),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 
@@ -16,7 +14,7 @@ from nanoscope.analysis.neurons.activations import require_neurons
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.experiment import Subject, Sweeps, require_least, untrained
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed, untrained
 from nanoscope.experiments.neurons.cards import Neuron, cards
 from nanoscope.experiments.neurons.claims import SELECTIVE
 from nanoscope.experiments.neurons.control import control
@@ -29,7 +27,6 @@ from nanoscope.text.tokenizer import TokenizedText
 from nanoscope.text.windows import Windows, windows
 
 FEWEST_WINDOWS = 4
-Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -98,38 +95,32 @@ class Setting:
     def untrained(self) -> GPT:
         return untrained(self.model, "untrained model", self.params.seed)
 
+    @cached_property
+    def over(self) -> neurons.OverText:
+        return over_text(self)
+
+    @cached_property
+    def found(self) -> Found:
+        return search_in(self)
+
+    @cached_property
+    def weights(self) -> Sweep:
+        return logit_weights(self)
+
 
 def measure(subject: Subject, params: Params) -> Sweeps:
     """All numbers, by name. Raises NanoscopeError for a model without neurons."""
-    setting = setting_of(subject, params)
-    sweeps: Sweeps = {}
-    seconds: dict[str, float] = {}
-    over = _timed(seconds, "statistics", lambda: over_text(setting))
-    found = _timed(seconds, "search", lambda: search_in(setting))
-    weights = _timed(seconds, "weights", lambda: logit_weights(setting))
+    s = setting_of(subject, params)
     stages: dict[str, Callable[[], Sweeps]] = {
-        "report": lambda: report(setting.model, setting.untrained, setting.report, found, params.seed),
-        "control": lambda: control(setting.checkpoint, setting.select, setting.report, params.shifts, params.seed),
-        "ablation": lambda: _ablation(setting, found, over.statistics),
-        "cards": lambda: cards(
-            setting.model, over, setting.whole, setting.text, weights, telling(found, setting, params.cards)
-        ),
+        "statistics": lambda: _over(s.over),
+        "search": lambda: described(s.found, s.select.labels),
+        "weights": lambda: _weights(s.weights),
+        "report": lambda: report(s.model, s.untrained, s.report, s.found, params.seed),
+        "control": lambda: control(s.checkpoint, s.select, s.report, params.shifts, params.seed),
+        "ablation": lambda: _ablation(s, s.found, s.over.statistics),
+        "cards": lambda: cards(s.model, s.over, s.whole, s.text, s.weights, telling(s.found, s, params.cards)),
     }
-    for name, stage in stages.items():
-        sweeps |= _timed(seconds, name, stage)
-    shape = output_weights.shape_of_rows(weights)
-    return {
-        **sweeps,
-        **described(found, setting.select.labels),
-        "statistics": over.statistics,
-        "quantiles": over.quantiles,
-        **_examples(over),
-        "logit_weights": weights,
-        "logit_shape": shape,
-        "roles": output_weights.roles(shape, len(weights.labels("token"))),
-        "counts": _counts(setting),
-        "seconds": Sweep(np.array([*seconds.values()]), ("stage",), "s", {"stage": tuple(seconds)}),
-    }
+    return {**timed(stages), "counts": _counts(s)}
 
 
 def setting_of(subject: Subject, params: Params) -> Setting:
@@ -214,12 +205,25 @@ def _random_neurons(setting: Setting, chosen: list[Neuron]) -> list[Neuron]:
     return picked
 
 
-def _examples(over: neurons.OverText) -> Sweeps:
+def _weights(weights: Sweep) -> Sweeps:
+    """What every neuron raises, how its row is shaped, and what that makes of it."""
+    shape = output_weights.shape_of_rows(weights)
+    roles = output_weights.roles(shape, len(weights.labels("token")))
+    return {"logit_weights": weights, "logit_shape": shape, "roles": roles}
+
+
+def _over(over: neurons.OverText) -> Sweeps:
+    """Statistics, quantiles and examples."""
     kinds: Mapping[str, neurons.Examples] = {"top": over.top, "bottom": over.bottom, "deciles": over.deciles}
     dims = ("layer", "neuron", "example")
-    return {f"{name}_places": Sweep(of.places, dims, "place in the text") for name, of in kinds.items()} | {
-        f"{name}_activations": Sweep(of.activations.astype(np.float32), dims, "activation")
-        for name, of in kinds.items()
+    return {
+        "statistics": over.statistics,
+        "quantiles": over.quantiles,
+        **{f"{name}_places": Sweep(of.places, dims, "place in the text") for name, of in kinds.items()},
+        **{
+            f"{name}_activations": Sweep(of.activations.astype(np.float32), dims, "activation")
+            for name, of in kinds.items()
+        },
     }
 
 
@@ -232,11 +236,3 @@ def _counts(setting: Setting) -> Sweep:
     }
     values = [of.places.size for of in parts.values()] + [setting.rare]
     return Sweep(np.array(values), ("part",), "characters; concepts", {"part": (*parts, "rare")})
-
-
-def _timed(seconds: dict[str, float], name: str, stage: Callable[[], Done]) -> Done:
-    """What a stage gives; how long it took goes into `seconds`."""
-    began = time.perf_counter()
-    done = stage()
-    seconds[name] = time.perf_counter() - began
-    return done

@@ -21,7 +21,7 @@ from nanoscope.experiments.experiment import Sweeps
 from nanoscope.experiments.neurons.labels import CONDITIONS, FAMILIES, POSITION, Labels
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
-from nanoscope.text.windows import Windows
+from nanoscope.text.windows import Windows, batches
 
 SOURCES = ("neurons", "directions", "untrained", "probe")
 DETAILS = ("mutual information", "point-biserial r", "F1", "select AUROC")
@@ -150,9 +150,9 @@ def _rows(hidden: Hidden, found: Found, layer: int, seed: int) -> Iterator[tuple
 
 def _pseudo_values(rows: np.ndarray, values: np.ndarray, window: int) -> np.ndarray:
     """`[concept, window]`, some concepts at a time."""
-    parts = [slice(first, first + SOME) for first in range(0, len(rows), SOME)]
+    parts = ((rows[some], values[some]) for some in batches(len(rows), SOME))
     return np.concatenate(
-        [selectivity.pseudo_values(selectivity.placements(rows[at], values[at]), values[at], window) for at in parts]
+        [selectivity.pseudo_values(selectivity.placements(row, value), value, window) for row, value in parts]
     )
 
 

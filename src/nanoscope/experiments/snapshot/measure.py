@@ -50,7 +50,7 @@ class Material:
 
     splits: Mapping[str, tuple[synthetic.RepeatedSequences, ...]] = field(repr=False)
     task: Task
-    text: text_loss.Text = field(repr=False)
+    text: text_loss.TextMaterial = field(repr=False)
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
@@ -92,7 +92,7 @@ def material(corpus: Corpus, tokenizer: Tokenizer, config: GPTConfig, params: Pa
     task = synthetic.copy_task(symbols, lengths[0], 2 * params.sequences, *labels, prefix=prefix, start=start)
     text = passages(tokenized(corpus.val, tokenizer), context, params.windows, text_loss.EARLIEST)
     tables = NGrams.fit(train.numpy(), config.vocab_size, ORDERS)
-    return Material(splits, task, text_loss.Text.of(text, tables))
+    return Material(splits, task, text_loss.TextMaterial.of(text, tables))
 
 
 def _scores(model: GPT, sequences: tuple[synthetic.RepeatedSequences, ...]) -> np.ndarray:
