@@ -25,8 +25,8 @@ except NanoscopeError as error:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from nanoscope.files import only_writer
-with only_writer(Path(sys.argv[1])):
+from nanoscope.files import exclusive_lock
+with exclusive_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -123,18 +123,21 @@ def test_a_second_writer_is_refused_until_the_first_is_killed(tmp_path: Path):
         assert holder.stdout is not None
         try:
             assert holder.stdout.readline() == "held\n"
-            with pytest.raises(NanoscopeError, match=r"^another run is writing [^\n]*$"), files.only_writer(tmp_path):
+            with (
+                pytest.raises(NanoscopeError, match=r"^another run is writing [^\n]*$"),
+                files.exclusive_lock(tmp_path),
+            ):
                 pytest.fail("two writers at once")
         finally:
             os.kill(holder.pid, signal.SIGKILL)
-    with files.only_writer(tmp_path), pytest.raises(NanoscopeError), files.only_writer(tmp_path):
+    with files.exclusive_lock(tmp_path), pytest.raises(NanoscopeError), files.exclusive_lock(tmp_path):
         pytest.fail("two writers at once")
 
 
 def test_the_lock_is_freed_when_its_block_fails(tmp_path: Path):
-    with pytest.raises(ZeroDivisionError), files.only_writer(tmp_path):
+    with pytest.raises(ZeroDivisionError), files.exclusive_lock(tmp_path):
         raise ZeroDivisionError
-    with files.only_writer(tmp_path):
+    with files.exclusive_lock(tmp_path):
         pass
 
 
@@ -147,23 +150,23 @@ def test_content_hashes_do_not_depend_on_the_order_of_keys():
 
 def test_a_lock_that_was_waited_for_leaves_no_file(tmp_path: Path):
     lock = tmp_path / "stages" / "one.lock"
-    with files.turn(lock):
+    with files.wait_for_lock(lock):
         assert files.is_held(lock)
     assert not files.is_held(lock)
     assert list(lock.parent.iterdir()) == []
 
 
 def test_a_turn_whose_block_fails_is_given_to_the_next(tmp_path: Path):
-    with pytest.raises(ZeroDivisionError), files.turn(tmp_path / "lock"):
+    with pytest.raises(ZeroDivisionError), files.wait_for_lock(tmp_path / "lock"):
         raise ZeroDivisionError
     assert not files.is_held(tmp_path / "lock")
-    with files.turn(tmp_path / "lock"):
+    with files.wait_for_lock(tmp_path / "lock"):
         pass
 
 
 def test_a_lock_where_nothing_can_be_written_is_one_line(tmp_path: Path):
     (tmp_path / "file").write_bytes(OLD)
-    for lock in (files.turn, files.only_writer):
+    for lock in (files.wait_for_lock, files.exclusive_lock):
         with pytest.raises(NanoscopeError, match=r"^could not write [^\n]*$"), lock(tmp_path / "file" / "below"):
             pytest.fail("a lock below a file")
 

@@ -66,27 +66,20 @@ _HOME = {
     "nanoscope.text.ngrams": ("NGrams",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+_FOLDERS = (
+    "analysis",
+    "checkpoints",
+    "evidence",
+    "experiments",
+    "interventions",
+    "model",
+    "planted",
+    "plots",
+    "report",
+)
+_FOLDERS += ("statistics", "studies", "tasks", "text", "training", "views")
 _ROOMS = {
-    **{
-        name: f"nanoscope.{name}"
-        for name in (
-            "analysis",
-            "checkpoints",
-            "evidence",
-            "experiments",
-            "interventions",
-            "model",
-            "planted",
-            "plots",
-            "report",
-            "statistics",
-            "studies",
-            "tasks",
-            "text",
-            "training",
-            "views",
-        )
-    },
+    **{name: f"nanoscope.{name}" for name in _FOLDERS},
     "heads": "nanoscope.analysis.attention",
     "lens": "nanoscope.analysis.prediction.logit_lens",
     "metrics": "nanoscope.tasks.metrics",

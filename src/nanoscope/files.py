@@ -86,7 +86,7 @@ def replaced_directory(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def only_writer(directory: Path) -> Iterator[None]:
+def exclusive_lock(directory: Path) -> Iterator[None]:
     """Hold the lock of a run directory; the lock goes with the process, so a killed run leaves none behind."""
     lock = _lock(directory / ".lock")
     with _telling_what_failed(directory):
@@ -99,8 +99,8 @@ def only_writer(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def turn(path: Path) -> Iterator[None]:
-    """Hold a lock file, waiting for as long as another process does; it goes with the process, as `only_writer`'s.
+def wait_for_lock(path: Path) -> Iterator[None]:
+    """Hold a lock file, waiting for as long as another process does; it goes with the process, as `exclusive_lock`'s.
 
     When the block ends well the file is removed: whoever waited for it takes a new one.
     """
@@ -115,7 +115,7 @@ def turn(path: Path) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Would `turn` have to wait?"""
+    """Would `wait_for_lock` have to wait?"""
     if not path.exists():
         return False
     lock = _lock(path)

@@ -25,8 +25,8 @@ from nanoscope import experiments, files, report
 from nanoscope.errors import NanoscopeError
 from nanoscope.studies import engines, plan, progress, stages
 from nanoscope.studies import run as study
-from nanoscope.studies.presets import STUDIES, Compared
-from nanoscope.studies.progress import Status
+from nanoscope.studies.presets import STUDIES, ComparisonPlan
+from nanoscope.studies.progress import StudyProgress
 from nanoscope.studies.run import run_study
 from nanoscope.text.corpora import Corpus
 
@@ -55,8 +55,8 @@ def alone(toys: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     told = []
     run_study(toy_study.study(), toys, folder, workers=1, progress=told.append, command=COMMAND)
     assert told[-1].done == told[-1].total == len(told[-1].ended) == 16
-    assert all(line.seconds_left == 0 for line in told[-1].lines)
-    assert {line.kind for status in told for line in status.lines if line.running} == set(plan.KINDS)
+    assert all(line.seconds_left == 0 for line in told[-1].groups)
+    assert {group.kind for status in told for group in status.groups if group.running} == set(plan.KINDS)
     return folder
 
 
@@ -160,7 +160,7 @@ def test_a_key_follows_what_decides_the_output_and_nothing_else(toys: Corpus, tm
     ],
 )
 def test_a_comparison_of_what_is_not_there_is_refused(changes: dict, complaint: str):
-    compared = Compared("toy_seeds", "both toys", ("toy-1",), toy_study.Params())
+    compared = ComparisonPlan("toy_seeds", "both toys", ("toy-1",), toy_study.Params())
     with pytest.raises(NanoscopeError, match=complaint):
         plan.plan_study(replace(toy_study.study(), comparisons=(replace(compared, **changes),)))
 
@@ -299,7 +299,7 @@ def test_a_stage_waits_for_an_earlier_calls_process_and_uses_what_it_made(alone:
     before = place.record(key).rename(alone / "kept.json")
     monkeypatch.setattr(stages.Analysis, "make", no_engine)
     thread = threading.Thread(target=lambda: made.append(stages.perform(stage, place, {})))
-    with files.turn(place.record(key, "lock")):
+    with files.wait_for_lock(place.record(key, "lock")):
         assert files.is_held(place.record(key, "lock"))
         thread.start()
         time.sleep(0.3)
@@ -383,19 +383,19 @@ def test_workers_have_one_thread_and_the_environment_is_put_back(tmp_path: Path,
 # ---- what is shown -------------------------------------------------------------------------------------------------
 
 
-def status(folder: Path) -> Status:
+def status(folder: Path) -> StudyProgress:
     """One training of two has ended (8 s); of the first toy's checkpoints two have (3 s and 5 s) and one is running."""
     whole = plan.plan_study(toy_study.study())
     watched = progress.Pace(whole, stages.Place(folder, "excerpt", ""))
     seconds = {"train toy-1": 8.0, "toy_snapshot of toy-1 at 0": 3.0, "toy_snapshot of toy-1 at 4": 5.0}
     records = {name: stages.Record(name, "output", taken) for name, taken in seconds.items()}
     running = {"train toy-2": "", "toy_snapshot of toy-1 at 8": study.EARLIER}
-    return Status(watched.lines(progress.State(records, running, slots=2)), tuple(records.values()))
+    return StudyProgress(watched.groups(progress.State(records, running, slots=2)), tuple(records.values()))
 
 
 def test_time_left_is_what_the_pace_says(tmp_path: Path):
     """Two checkpoints of the first toy and four of the second, at 4 s each in two processes: 4 s and 8 s."""
-    lines = {(line.kind, line.label): line for line in status(tmp_path).lines}
+    lines = {(line.kind, line.label): line for line in status(tmp_path).groups}
     first, second = lines["snapshot", "toy 1"], lines["snapshot", "toy 2"]
     assert (first.done, first.running, first.waiting, first.seconds_left, first.note) == (2, 1, 1, 4.0, study.EARLIER)
     assert (second.done, second.running, second.waiting, second.seconds_left) == (0, 0, 4, 8.0)
@@ -413,7 +413,7 @@ def test_a_trainings_time_left_comes_from_its_metrics(tmp_path: Path, monkeypatc
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     for written, left in ((2, None), (5, 70.0)):
         path.write_text("".join(f'{{"step": {step}, "loss": 2.5}}\n' for step in range(written)) + '{"step": 99, "lo')
-        (line,) = [line for line in watched.lines(progress.State({}, {"train toy-2": ""}, 2)) if line.running]
+        (line,) = [line for line in watched.groups(progress.State({}, {"train toy-2": ""}, 2)) if line.running]
         assert line.seconds_left == left
         assert line.note == f"{written} of 12 iterations, loss 2.500"
 

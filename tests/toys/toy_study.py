@@ -17,7 +17,7 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Sweeps
 from nanoscope.model.config import GPTConfig
 from nanoscope.studies import plan
-from nanoscope.studies.members import Compared, Member, Study
+from nanoscope.studies.members import ComparisonPlan, Member, StudyDesign
 from nanoscope.text.corpora import Corpus
 from nanoscope.training.recipe import Recipe
 
@@ -51,12 +51,14 @@ if "pytest" not in sys.modules or multiprocessing.parent_process() is not None:
     register()
 
 
-def study(params: Params = Params()) -> Study:
+def study(params: Params = Params()) -> StudyDesign:
     """Two seeds and the planted model; the toy that reads a toy that reads a toy comes first, on purpose."""
     measured = {"toy_curve": params, "toy_loss": params, "toy_snapshot": params}
     members = [Member(f"toy-{seed}", f"toy {seed}", "model", _recipe(seed), measured) for seed in (1, 2)]
     planted = Member("planted", "the planted model", "planted", None, {"toy_loss": params})
-    return Study("toy", (*members, planted), (Compared("toy_seeds", "both toys", ("toy-1", "toy-2"), params),))
+    return StudyDesign(
+        "toy", (*members, planted), (ComparisonPlan("toy_seeds", "both toys", ("toy-1", "toy-2"), params),)
+    )
 
 
 def _recipe(seed: int) -> Recipe:

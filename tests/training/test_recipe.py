@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from nanoscope.cli.training import Train, _recipe
+from nanoscope.cli.training import TrainCommand, _recipe
 from nanoscope.training.recipe import NATIVE_BFLOAT16, native_precision
 
 
@@ -38,7 +38,7 @@ def test_a_processor_takes_bfloat16_only_where_it_multiplies_it(
 ) -> None:
     processor(*answers)
     assert native_precision("cpu") == expected
-    assert _recipe(Train(device="cpu")).precision == expected
+    assert _recipe(TrainCommand(device="cpu")).precision == expected
 
 
 def test_a_gpu_takes_bfloat16_whatever_the_processor_says(processor: Callable[..., None]) -> None:
@@ -50,4 +50,4 @@ def test_a_gpu_takes_bfloat16_whatever_the_processor_says(processor: Callable[..
 def test_a_precision_that_is_said_is_taken(said: str, processor: Callable[..., None]) -> None:
     for answer in (False, True):
         processor(answer, answer)
-        assert _recipe(Train(device="cpu", precision=said)).precision == said
+        assert _recipe(TrainCommand(device="cpu", precision=said)).precision == said

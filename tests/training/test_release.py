@@ -21,7 +21,7 @@ from nanoscope.checkpoints import file_parts
 from nanoscope.checkpoints.checkpoint import Checkpoint, export, load, save
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT
-from nanoscope.text.corpora import SHAKESPEARE, WIKITEXT, Corpus, standard_library
+from nanoscope.text.corpora import SHAKESPEARE, WIKITEXT, Corpus, python_source
 from nanoscope.text.corpora.licences import STANDARD_LIBRARY, TERMS, UNKNOWN, terms
 from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.training.model_card import card
@@ -321,7 +321,7 @@ def test_a_changed_number_changes_the_card(tmp_path: Path) -> None:
 
 def test_texts_with_names_have_terms() -> None:
     assert set(TERMS) == {SHAKESPEARE, WIKITEXT}
-    assert terms(standard_library().name) == STANDARD_LIBRARY
+    assert terms(python_source().name) == STANDARD_LIBRARY
     assert terms("letters") == UNKNOWN
 
 

@@ -27,10 +27,10 @@ from nanoscope.cli.console import (
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.neurons import NeuronsCommand, run_neurons
-from nanoscope.cli.patch import Patch, run_patch
+from nanoscope.cli.patch import PatchCommand, run_patch
 from nanoscope.cli.release import ReleaseCommand, run_release
 from nanoscope.cli.study import StudyCommand, run_study_command
-from nanoscope.cli.training import Train, run_train
+from nanoscope.cli.training import TrainCommand, run_train
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments import EXPERIMENTS
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunCommand:
     """Run an experiment on a checkpoint: `nanoscope run induction CKPT`; `nanoscope run NAME --help` lists its settings."""
 
     experiment: tyro.conf.Positional[str]
@@ -60,7 +60,7 @@ class RunOptions(ModelOptions):
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportCommand:
     """Render FINDINGS.md, its figures and findings.json again, from stored results alone."""
 
     folder: tyro.conf.Positional[Path]
@@ -69,14 +69,14 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckCommand:
     """Try the identities that must hold on any model, and print the table."""
 
     checkpoint: tyro.conf.Positional[Path]
 
 
 @dataclass(frozen=True)
-class Export:
+class ExportCommand:
     """Write a checkpoint in nanoGPT's format (ckpt.pt, with meta.pkl beside it)."""
 
     checkpoint: tyro.conf.Positional[Path]
@@ -84,16 +84,16 @@ class Export:
 
 
 Command = (
-    Annotated[Train, tyro.conf.subcommand("train")]
-    | Annotated[Run, tyro.conf.subcommand("run")]
-    | Annotated[Patch, tyro.conf.subcommand("patch")]
+    Annotated[TrainCommand, tyro.conf.subcommand("train")]
+    | Annotated[RunCommand, tyro.conf.subcommand("run")]
+    | Annotated[PatchCommand, tyro.conf.subcommand("patch")]
     | Annotated[HeadsCommand, tyro.conf.subcommand("heads")]
     | Annotated[LensCommand, tyro.conf.subcommand("lens")]
     | Annotated[NeuronsCommand, tyro.conf.subcommand("neurons")]
     | Annotated[StudyCommand, tyro.conf.subcommand("study")]
-    | Annotated[Report, tyro.conf.subcommand("report")]
-    | Annotated[Check, tyro.conf.subcommand("check")]
-    | Annotated[Export, tyro.conf.subcommand("export")]
+    | Annotated[ReportCommand, tyro.conf.subcommand("report")]
+    | Annotated[CheckCommand, tyro.conf.subcommand("check")]
+    | Annotated[ExportCommand, tyro.conf.subcommand("export")]
     | Annotated[ReleaseCommand, tyro.conf.subcommand("release")]
 )
 
@@ -158,7 +158,7 @@ def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
     others = tuple(load(twin) for twin in options.twins)
     label, history = options.label or f"the model {options.checkpoint}", checkpoints(options.checkpoint.parent)
     subject = Subject(checkpoint, corpus, label, role, history, others)
-    with files.only_writer(options.out):
+    with files.exclusive_lock(options.out):
         result = _answer(experiment, subject, settings, options.out / "results")
         print_findings(result)
         say(f"result: {options.out / 'results' / result.key}")
@@ -184,7 +184,7 @@ def _answer(experiment: Experiment, subject: Subject, settings: Any, folder: Pat
         return follow(experiment, subject, settings, folder, show, called())
 
 
-def _report(command: Report) -> None:
+def _report(command: ReportCommand) -> None:
     from nanoscope import report
 
     if not command.folder.is_dir():
@@ -193,7 +193,7 @@ def _report(command: Report) -> None:
     say(f"read {page}")
 
 
-def _check(command: Check) -> None:
+def _check(command: CheckCommand) -> None:
     from nanoscope.checkpoints.checkpoint import load
     from nanoscope.experiments.self_checks import self_checks
 
@@ -217,7 +217,7 @@ def _check(command: Check) -> None:
         raise NanoscopeError(f"{len(broken)} of {len(checks)} self-checks fail, so no analysis will run on this model")
 
 
-def _export(command: Export) -> None:
+def _export(command: ExportCommand) -> None:
     from nanoscope.checkpoints.checkpoint import export, load
 
     export(load(command.checkpoint), command.to)
@@ -225,14 +225,14 @@ def _export(command: Export) -> None:
 
 
 _COMMANDS: dict[type, Callable[[Any], None]] = {
-    Train: run_train,
-    Patch: run_patch,
+    TrainCommand: run_train,
+    PatchCommand: run_patch,
     HeadsCommand: run_heads,
     LensCommand: run_lens,
     NeuronsCommand: run_neurons,
     StudyCommand: run_study_command,
-    Report: _report,
-    Check: _check,
-    Export: _export,
+    ReportCommand: _report,
+    CheckCommand: _check,
+    ExportCommand: _export,
     ReleaseCommand: run_release,
 }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from nanoscope.errors import NanoscopeError
@@ -125,7 +125,7 @@ def bars() -> Iterator[Progress]:
 class _Noted(Progress):
     """A progress display whose tasks always have a note."""
 
-    def add_task(self, description: str, *args: Any, **fields: Any) -> Any:
+    def add_task(self, description: str, *args: Any, **fields: Any) -> TaskID:
         return super().add_task(description, *args, **({"note": ""} | fields))
 
 

@@ -46,7 +46,7 @@ def run_heads(command: HeadsCommand) -> None:
     patterns = None if command.text is None else attention(checkpoint, command.text)
     subject = Subject(checkpoint, open_text(command.data), f"the model {command.checkpoint}")
     folder, settings = command.out.parent, Params() if command.full else QUICK
-    with files.only_writer(folder), CONSOLE.status("scoring every head"):
+    with files.exclusive_lock(folder), CONSOLE.status("scoring every head"):
         result = run_experiment(open_experiment("heads"), subject, settings, folder / "results", called())
     rows = summaries(result)
     _print(rows)

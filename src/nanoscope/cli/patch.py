@@ -23,7 +23,7 @@ SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Patch:
+class PatchCommand:
     """Patch activations between two texts of your own: which of them carry the difference in the next token?
 
     `nanoscope patch CKPT "the cat sat on the c" "the dog sat on the d"` compares the predictions of each text's own last
@@ -60,7 +60,7 @@ class Patch:
     """The figure."""
 
 
-def run_patch(command: Patch) -> None:
+def run_patch(command: PatchCommand) -> None:
     """Sweep, print the cells with the largest effects, and draw them all."""
     from nanoscope.analysis.causal import patching
     from nanoscope.model.precision import in_precision
@@ -82,7 +82,7 @@ def run_patch(command: Patch) -> None:
     save_figure(sweep_effects(found.effect, symbols, title), command.out)
 
 
-def _patched(command: Patch, model: GPT, task: Task, cells: Grid, budget: int | None) -> PatchingResult:
+def _patched(command: PatchCommand, model: GPT, task: Task, cells: Grid, budget: int | None) -> PatchingResult:
     from nanoscope.views.patch import patched
 
     with bars() as shown:

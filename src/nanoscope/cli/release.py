@@ -25,6 +25,8 @@ def run_release(command: ReleaseCommand) -> None:
     from nanoscope.checkpoints.checkpoint import load
     from nanoscope.training.release import release
 
-    told = release(load(command.checkpoint), open_text(command.data), command.to).training
-    say(f"validation loss {told['val_loss']:.4f} nats per character (before rounding {told['val_loss_float32']:.4f})")
+    measured = release(load(command.checkpoint), open_text(command.data), command.to).training
+    say(
+        f"validation loss {measured['val_loss']:.4f} nats per character (before rounding {measured['val_loss_float32']:.4f})"
+    )
     say(f"wrote {command.to}; its card is {command.to / 'README.md'}")

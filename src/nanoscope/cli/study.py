@@ -20,7 +20,7 @@ from nanoscope.cli.training import StudyPreset
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
-    from nanoscope.studies.progress import Line, Status
+    from nanoscope.studies.progress import StageGroup, StudyProgress
 
 WORDS = {"train": "training", "snapshot": "checkpoints", "analyse": "analyses", "compare": "comparisons"}
 COLUMNS = ("", "done", "running", "waiting", "left", "")
@@ -67,7 +67,7 @@ def run_study_command(command: StudyCommand) -> None:
 
 
 @contextmanager
-def display() -> Iterator[Callable[[Status], None]]:
+def display() -> Iterator[Callable[[StudyProgress], None]]:
     """On a terminal a table that lives; in a log a line for each stage that has ended."""
     if not CONSOLE.is_terminal:
         yield _Log().show
@@ -77,44 +77,44 @@ def display() -> Iterator[Callable[[Status], None]]:
         yield lambda status: live.update(drawn(status, time.monotonic() - began))
 
 
-def drawn(status: Status, elapsed: float) -> Group:
+def drawn(status: StudyProgress, elapsed: float) -> Group:
     """A row for each kind of stage, and under it one for each model of which something is running."""
     from nanoscope.studies.progress import summed
 
     table = Table(*COLUMNS, box=None, padding=(0, 2, 0, 0), header_style="dim")
-    kinds = summed(status.lines)
-    for line in kinds:
-        table.add_row(*_row(WORDS[line.kind], line), style="dim" if line.done and not _unfinished(line) else None)
-        for part in (part for part in status.lines if part.kind == line.kind and part.running):
+    kinds = summed(status.groups)
+    for group in kinds:
+        table.add_row(*_row(WORDS[group.kind], group), style="dim" if group.done and not _unfinished(group) else None)
+        for part in (part for part in status.groups if part.kind == group.kind and part.running):
             table.add_row(*_row(f"  {escape(part.label)}", part))
-    lefts = [line.seconds_left for line in kinds]
+    lefts = [group.seconds_left for group in kinds]
     known = sum(left for left in lefts if left is not None)
     left = f"at least {clock(known)} left" if None in lefts else f"about {clock(known)} left"
     return Group(table, f"[dim]{status.done} of {status.total} stages, {clock(elapsed)}, {left}[/]")
 
 
-def _row(name: str, line: Line) -> tuple[str, ...]:
-    left = "?" if line.seconds_left is None else clock(line.seconds_left) if _unfinished(line) else ""
-    return name, str(line.done), str(line.running or ""), str(line.waiting or ""), left, escape(line.note)
+def _row(name: str, group: StageGroup) -> tuple[str, ...]:
+    left = "?" if group.seconds_left is None else clock(group.seconds_left) if _unfinished(group) else ""
+    return name, str(group.done), str(group.running or ""), str(group.waiting or ""), left, escape(group.note)
 
 
-def _unfinished(line: Line) -> int:
-    return line.running + line.waiting
+def _unfinished(group: StageGroup) -> int:
+    return group.running + group.waiting
 
 
 class _Log:
     """Says each stage's end once."""
 
     def __init__(self) -> None:
-        self.said = 0
+        self.shown = 0
 
-    def show(self, status: Status) -> None:
-        for record in status.ended[self.said :]:
-            self.said += 1
-            say(f"{record.name}: {clock(record.seconds)} ({self.said + _before(status)} of {status.total} stages)")
+    def show(self, status: StudyProgress) -> None:
+        for record in status.ended[self.shown :]:
+            self.shown += 1
+            say(f"{record.name}: {clock(record.seconds)} ({self.shown + _before(status)} of {status.total} stages)")
 
 
-def _before(status: Status) -> int:
+def _before(status: StudyProgress) -> int:
     """Stages that were there when this call began."""
     return status.done - len(status.ended)
 

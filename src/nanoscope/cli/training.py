@@ -12,6 +12,7 @@ from nanoscope.cli.console import CONSOLE, bars, chosen_device, duration, open_t
 
 if TYPE_CHECKING:
     from nanoscope.text.corpora import Corpus
+    from nanoscope.training.loop import TrainingProgress
     from nanoscope.training.recipe import Machine, Recipe
 
 LONG_HOURS = 2.0
@@ -20,7 +21,7 @@ StudyPreset = Literal["quick", "control", "shakespeare", "shakespeare-cpu", "sca
 
 
 @dataclass(frozen=True)
-class Train:
+class TrainCommand:
     """Train a GPT by a preset's recipe, or go on where an earlier run in the same folder stopped."""
 
     preset: tyro.conf.Positional[Preset] = "quick"
@@ -50,7 +51,7 @@ class Train:
     """Only time 20 iterations and say how long the training would take here."""
 
 
-def run_train(command: Train) -> None:
+def run_train(command: TrainCommand) -> None:
     from nanoscope.training.loop import train
 
     recipe, machine, text = _recipe(command), _machine(command), open_text(command.data)
@@ -60,8 +61,8 @@ def run_train(command: Train) -> None:
     with bars() as shown:
         task = shown.add_task(f"training {command.preset}, seed {command.seed}", total=recipe.iterations)
 
-        def show(moment: Any) -> None:
-            shown.update(task, completed=moment.step, total=moment.total, note=f"loss {moment.loss:.3f}")
+        def show(now: TrainingProgress) -> None:
+            shown.update(task, completed=now.step, total=now.total, note=f"loss {now.loss:.3f}")
 
         trained = train(recipe, text, folder, machine, show)
     loss = trained.training["val_loss"]
@@ -69,7 +70,7 @@ def run_train(command: Train) -> None:
     say(f"next: nanoscope run induction {folder / 'final'}")
 
 
-def _estimate(command: Train, recipe: Recipe, machine: Machine, text: Corpus) -> None:
+def _estimate(command: TrainCommand, recipe: Recipe, machine: Machine, text: Corpus) -> None:
     from nanoscope.training.loop import seconds_per_iteration
 
     seconds = seconds_per_iteration(recipe, text, machine)
@@ -88,7 +89,7 @@ def _estimate(command: Train, recipe: Recipe, machine: Machine, text: Corpus) ->
         )
 
 
-def _recipe(command: Train) -> Recipe:
+def _recipe(command: TrainCommand) -> Recipe:
     """The preset's recipe with what the command line changes."""
     from nanoscope.studies.recipes import RECIPES
     from nanoscope.training.recipe import native_precision
@@ -107,7 +108,7 @@ def _recipe(command: Train) -> Recipe:
     return replace(recipe, model=model, seed=command.seed, precision=precision, **changed)
 
 
-def _machine(command: Train) -> Machine:
+def _machine(command: TrainCommand) -> Machine:
     from nanoscope.training.recipe import Machine
 
     return Machine(chosen_device(command.device), thread_count(command.threads), command.compile)

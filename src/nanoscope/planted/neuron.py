@@ -37,7 +37,7 @@ def plant_detector(model: GPT, token: int, layer: int, neuron: int, says: int | 
         u = _alone(model.wte.weight, token, "embedding")
         _clear(changed, layer, u / u.norm())
         _read(block.mlp.c_fc, block.ln_2, neuron, u)
-        block.mlp.c_proj.weight[:, neuron] = 0.0 if says is None else write * _said(changed, says)
+        block.mlp.c_proj.weight[:, neuron] = 0.0 if says is None else write * _raising(changed, says)
     return changed
 
 
@@ -71,7 +71,7 @@ def _read(c_fc: nn.Linear, norm: Norm, neuron: int, u: Float[Tensor, "d_model"])
         c_fc.bias[neuron] = 0.0 if norm.bias is None else -(norm.bias @ row)
 
 
-def _said(model: GPT, token: int) -> Float[Tensor, "d_model"]:
+def _raising(model: GPT, token: int) -> Float[Tensor, "d_model"]:
     """What raises the logit of one token, and all others' not, whatever the final norm's gain."""
     gain = 1.0 if model.ln_f is None or model.ln_f.weight is None else model.ln_f.weight
     return _alone(model.lm_head.weight * gain, token, "unembedding")

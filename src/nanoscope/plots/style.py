@@ -14,6 +14,7 @@ import matplotlib.colors
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from nanoscope import files
@@ -69,7 +70,7 @@ def save_png(figure: Figure, path: Path) -> None:
     files.write_bytes(path, buffer.getvalue())
 
 
-def heatmap(ax: Axes, values: Any, limit: float, diverging: bool = True) -> Any:
+def heatmap(ax: Axes, values: np.ndarray, limit: float, diverging: bool = True) -> AxesImage:
     """An image with one cell per value; a diverging scale is centred on 0, and an all-zero image stays white."""
     low = -limit if diverging else 0.0
     cmap = DIVERGING if diverging else SEQUENTIAL
@@ -78,6 +79,11 @@ def heatmap(ax: Axes, values: Any, limit: float, diverging: bool = True) -> Any:
         side.set_visible(False)
     ax.tick_params(length=0)
     return image
+
+
+def cell_text(ax: Axes, row: int, column: int, text: str, size: float, dark: bool) -> None:
+    """A few characters in a cell of a heatmap, white where the cell is dark."""
+    ax.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if dark else INK)
 
 
 def iterations_axis(ax: Axes, last: float) -> None:

@@ -143,7 +143,7 @@ def figures(study: Study) -> str:
     return _block("figures", drawn=shown)
 
 
-def _shows(draw: Callable[[Result], Any]) -> str:
+def _shows(draw: Callable[[Result], object]) -> str:
     line = (draw.__doc__ or "").splitlines()[0].rstrip(".")
     return line[:1].lower() + line[1:]
 

@@ -38,20 +38,20 @@ def _patching(study: Study) -> str:
     for label in (one for one in study.shown if study.role(one) in ("planted", "control")):
         result = study.result(label, "induction")
         if result is not None:
-            right = result.finding("induction.localised").verdict == "supported"
-            asked = (
-                "Identifies the right components in" if study.role(label) == "planted" else "Names the copy's parts in"
-            )
-            lines.append(f"- {asked} {label}: **{'yes' if right else 'no'}**. "
-                         f"{result.finding('induction.localised').text}")  # fmt: skip
+            found = result.finding("induction.localised")
+            right = "yes" if found.verdict == "supported" else "no"
+            planted = study.role(label) == "planted"
+            asked = "Identifies the right components in" if planted else "Names the copy's parts in"
+            lines.append(f"- {asked} {label}: **{right}**. {found.text}")
     main = study.result(study.main, "induction")
     if main is not None:
         lines.append(f"- Cost: {main.finding('induction.cost').text}")
     lines.append(f"- Robustness across random seeds: {_robust(study, 'control', 'induction.localised')}")
     if _gates(study):
-        lines.append("- Lesson: both directions are needed. Denoising alone would call the previous-token head useless, "
-                     "noising alone would not show that it is useless by itself; together they show the AND of "
-                     f"{_gates(study)}.")  # fmt: skip
+        lines.append(
+            "- Lesson: both directions are needed. Denoising alone would call the previous-token head useless, noising "
+            f"alone would not show that it is useless by itself; together they show the AND of {_gates(study)}."
+        )
     return "\n".join(lines)
 
 
@@ -87,8 +87,10 @@ def _attention(study: Study, quality: Quality) -> str:
         result = study.result(label, "induction")
         if result is not None:
             uniform = result["uniform"].sel(score="induction").values
-            lines.append(f"- Uniform attention alone scores {number(uniform.min())} to {number(uniform.max())} on the "
-                         f"sequences for {label}: no raw score is printed without it.")  # fmt: skip
+            chance = f"{number(uniform.min())} to {number(uniform.max())}"
+            lines.append(
+                f"- Uniform attention alone scores {chance} on the sequences for {label}: no raw score is printed without it."
+            )
     return "\n".join(lines)
 
 
@@ -113,8 +115,8 @@ def _pictures(quality: Quality) -> str:
         return "no figure was drawn."
     checks = list(next(iter(quality.values())))
     counts = ", ".join(f"{check} {sum(one[check] for one in quality.values())}" for check in checks)
-    failing = [f"{figure} ({', '.join(c for c in checks if not one[c])})" for figure, one in quality.items() if
-               not all(one.values())]  # fmt: skip
+    failed = {figure: [check for check in checks if not one[check]] for figure, one in quality.items()}
+    failing = [f"{figure} ({', '.join(names)})" for figure, names in failed.items() if names]
     rest = f" Failing: {'; '.join(failing)}." if failing else " All pass all."
     return f"each of the {len(quality)} figures of this report is checked as drawn ({counts}).{rest}"
 
@@ -178,8 +180,9 @@ def _challenges(study: Study) -> str:
         if result is not None and result.finding("induction.copying").verdict == "supported":
             e = result.finding("induction.copying").evidence
             raw = written(e.facts["raw"])
-            items.append(f"**Raw weights are not what a head reads.** In {label}, {e.facts['head']}'s eigenvalue copying score "
-                         f"is {raw} on the raw embeddings and {number(e.value)} on the embeddings that reach it. "
-                         "*Solution*: measure it where the head reads. *Impact*: weights and behaviour are compared on "
-                         "equal terms.")  # fmt: skip
+            items.append(
+                f"**Raw weights are not what a head reads.** In {label}, {e.facts['head']}'s eigenvalue copying score is "
+                f"{raw} on the raw embeddings and {number(e.value)} on the embeddings that reach it. "
+                "*Solution*: measure it where the head reads. *Impact*: weights and behaviour are compared on equal terms."
+            )
     return "\n".join(f"{i}. {item}" for i, item in enumerate(items, start=1))

@@ -30,7 +30,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparisonPlan:
     """One experiment over the results of several members."""
 
     experiment: str
@@ -41,9 +41,9 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyDesign:
     """A named list of models with what is measured on each, and what is compared between them."""
 
     name: str
     members: tuple[Member, ...]
-    comparisons: tuple[Compared, ...] = ()
+    comparisons: tuple[ComparisonPlan, ...] = ()

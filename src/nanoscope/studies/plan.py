@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments import open_experiment
-from nanoscope.studies.members import Compared, Member, Study
+from nanoscope.studies.members import ComparisonPlan, Member, StudyDesign
 from nanoscope.studies.stages import Analysis, Comparison, Stage, Training
 from nanoscope.training.recipe import Recipe, scheduled
 
@@ -18,12 +18,12 @@ PER_CHECKPOINT = ("snapshot",)
 """Experiments that run on every checkpoint of a training."""
 KINDS = ("train", "snapshot", "analyse", "compare")
 
-Made = Mapping[str, tuple[str, ...]]
+StageNames = Mapping[str, tuple[str, ...]]
 """Experiment -> the stages of one member that run it."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """All stages of a study, those of one kind together, and which of them its report reads, in its order."""
 
     stages: tuple[Stage, ...]
@@ -31,7 +31,7 @@ class Plan:
     snapshots: tuple[str, ...]
 
 
-def plan_study(study: Study) -> Plan:
+def plan_study(study: StudyDesign) -> StudyPlan:
     """The stages of a study with what each needs."""
     made = {member.name: _made(member) for member in study.members}
     members = {member.name: member for member in study.members}
@@ -40,9 +40,9 @@ def plan_study(study: Study) -> Plan:
     own = [stage for member in study.members for stage in _of_member(member, made[member.name], members)]
     between = [_between(compared, study, made) for compared in study.comparisons]
     stages = sorted([*own, *between], key=lambda stage: KINDS.index(stage.kind))
-    told = [name for names in made.values() for e, ns in names.items() if e not in PER_CHECKPOINT for name in ns]
-    told += [stage.name for stage in between]
-    return Plan(tuple(stages), tuple(told), tuple(stage.name for stage in stages if stage.kind == "snapshot"))
+    results = [name for names in made.values() for e, ns in names.items() if e not in PER_CHECKPOINT for name in ns]
+    results += [stage.name for stage in between]
+    return StudyPlan(tuple(stages), tuple(results), tuple(stage.name for stage in stages if stage.kind == "snapshot"))
 
 
 def steps_of(recipe: Recipe | None) -> tuple[int, ...]:
@@ -50,7 +50,7 @@ def steps_of(recipe: Recipe | None) -> tuple[int, ...]:
     return tuple(step for step in range(recipe.iterations + 1) if scheduled(recipe, step)) if recipe else ()
 
 
-def _made(member: Member) -> Made:
+def _made(member: Member) -> StageNames:
     """What each experiment of a member is called as a stage, or as several."""
     each = {name: [f" at {step}" for step in steps_of(member.recipe)] for name in PER_CHECKPOINT}
     return {
@@ -58,7 +58,7 @@ def _made(member: Member) -> Made:
     }
 
 
-def _of_member(member: Member, made: Made, members: Mapping[str, Member]) -> list[Stage]:
+def _of_member(member: Member, made: StageNames, members: Mapping[str, Member]) -> list[Stage]:
     trained = _training(member)
     needs = tuple(stage.name for stage in trained)
     stages = trained
@@ -85,7 +85,7 @@ def _training(member: Member) -> list[Stage]:
     return [Stage(f"train {member.name}", "train", member.label, Training(member))]
 
 
-def _between(compared: Compared, study: Study, made: Mapping[str, Made]) -> Stage:
+def _between(compared: ComparisonPlan, study: StudyDesign, made: Mapping[str, StageNames]) -> Stage:
     missing = [name for name in compared.members if name not in made]
     if missing:
         raise NanoscopeError(f"{compared.label}: the study {study.name} has no member {missing[0]}")
@@ -95,7 +95,7 @@ def _between(compared: Compared, study: Study, made: Mapping[str, Made]) -> Stag
     return Stage(f"{compared.experiment} over {compared.label}", "compare", compared.label, work, read)
 
 
-def _read(experiment: str, reads: tuple[str, ...], label: str, made: list[Made]) -> tuple[str, ...]:
+def _read(experiment: str, reads: tuple[str, ...], label: str, made: list[StageNames]) -> tuple[str, ...]:
     """The stages whose results a comparison reads, model by model."""
     found = tuple(name for names in made for one, stages in names.items() if one in reads for name in stages)
     if not found:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from nanoscope.experiments import EXPERIMENTS, open_experiment
-from nanoscope.studies.members import Compared, Member, Study
+from nanoscope.studies.members import ComparisonPlan, Member, StudyDesign
 from nanoscope.studies.recipes import ECHO_CONTROL, QUICK_MODEL, RECIPES, SHAKESPEARE_CPU
 
 SEEDS = tuple(range(1, 9))
@@ -85,12 +85,12 @@ def _sizes() -> tuple[Member, ...]:
     )
 
 
-def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple[Compared, ...]:
+def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple[ComparisonPlan, ...]:
     names = tuple(member.name for member in members)
-    return tuple(Compared(name, label, names, open_experiment(name).setting()) for name in experiments)
+    return tuple(ComparisonPlan(name, label, names, open_experiment(name).setting()) for name in experiments)
 
 
-def _published(preset: str, settings: Mapping[str, object], control: Mapping[str, object]) -> Study:
+def _published(preset: str, settings: Mapping[str, object], control: Mapping[str, object]) -> StudyDesign:
     """Everything: eight trainings of the model and of the control, the planted model, other texts, all sizes."""
     first, *further = (_model(preset, seed, settings) for seed in SEEDS)
     twins = tuple(f"{preset}-{seed}" for seed in TWIN_SEEDS)
@@ -104,10 +104,10 @@ def _published(preset: str, settings: Mapping[str, object], control: Mapping[str
         *_compared("the echo controls", controls, "evolution", "replication"),
         *_compared("models of nine sizes", _sizes(), "scale"),
     )
-    return Study(preset, (*models, *controls, _planted(), *others, *_sizes()), comparisons)
+    return StudyDesign(preset, (*models, *controls, _planted(), *others, *_sizes()), comparisons)
 
 
-def only(study: Study, seeds: int, leave_out: Sequence[str] = ()) -> Study:
+def only(study: StudyDesign, seeds: int, leave_out: Sequence[str] = ()) -> StudyDesign:
     """A part of a study: the first so many trainings of each kind, and without some members (by name or its beginning).
 
     Comparisons are of what is left; one of less than two trainings is left out.
@@ -121,7 +121,7 @@ def only(study: Study, seeds: int, leave_out: Sequence[str] = ()) -> Study:
     names = {member.name for member in left}
     kept = tuple(_with_twins(member, names) for member in left)
     compared = [replace(one, members=tuple(name for name in one.members if name in names)) for one in study.comparisons]
-    return Study(study.name, kept, tuple(one for one in compared if len(one.members) > 1))
+    return StudyDesign(study.name, kept, tuple(one for one in compared if len(one.members) > 1))
 
 
 def _with_twins(member: Member, names: Collection[str]) -> Member:
@@ -132,15 +132,15 @@ def _with_twins(member: Member, names: Collection[str]) -> Member:
 
 
 STUDIES = {
-    "quick": Study("quick", (_model("quick", 1, FEW), _control(1, FEW_CONTROL), _planted())),
-    "control": Study(
+    "quick": StudyDesign("quick", (_model("quick", 1, FEW), _control(1, FEW_CONTROL), _planted())),
+    "control": StudyDesign(
         "control",
         tuple(_control(seed, CONTROL_MANY) for seed in SEEDS),
         _compared("the echo controls", [_control(seed, CONTROL_MANY) for seed in SEEDS], "evolution", "replication"),
     ),
-    "scale": Study("scale", _sizes(), _compared("models of nine sizes", _sizes(), "scale")),
-    "code": Study("code", (_other_text("code", FULL),)),
-    "wiki": Study("wiki", (_other_text("wiki", FULL),)),
+    "scale": StudyDesign("scale", _sizes(), _compared("models of nine sizes", _sizes(), "scale")),
+    "code": StudyDesign("code", (_other_text("code", FULL),)),
+    "wiki": StudyDesign("wiki", (_other_text("wiki", FULL),)),
     "shakespeare": _published("shakespeare", FULL, FULL),
     "shakespeare-cpu": _published("shakespeare-cpu", MANY, CONTROL_MANY),
 }

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nanoscope.studies.plan import KINDS, Plan
+from nanoscope.studies.plan import KINDS, StudyPlan
 from nanoscope.studies.stages import Place, Record, Stage, Training
 
 
 @dataclass(frozen=True)
-class Line:
+class StageGroup:
     """The stages of one kind of one model (or comparison)."""
 
     kind: str
@@ -31,19 +31,19 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Status:
-    """What a display shows: a line for each kind and model, and the stages that have ended in this call, in order."""
+class StudyProgress:
+    """What a display shows: a group for each kind and model, and the stages that have ended in this call, in order."""
 
-    lines: tuple[Line, ...]
+    groups: tuple[StageGroup, ...]
     ended: tuple[Record, ...]
 
     @property
     def done(self) -> int:
-        return sum(line.done for line in self.lines)
+        return sum(group.done for group in self.groups)
 
     @property
     def total(self) -> int:
-        return sum(line.done + line.running + line.waiting for line in self.lines)
+        return sum(group.done + group.running + group.waiting for group in self.groups)
 
 
 @dataclass(frozen=True)
@@ -58,36 +58,36 @@ class State:
     """How many stages run at once."""
 
 
-def summed(lines: Collection[Line]) -> tuple[Line, ...]:
-    """One line for each kind."""
-    parts = {kind: [line for line in lines if line.kind == kind] for kind in KINDS}
+def summed(groups: Collection[StageGroup]) -> tuple[StageGroup, ...]:
+    """One group for each kind."""
+    parts = {kind: [group for group in groups if group.kind == kind] for kind in KINDS}
     return tuple(_sum(kind, part) for kind, part in parts.items() if part)
 
 
-def _sum(kind: str, lines: list[Line]) -> Line:
-    left = [line.seconds_left for line in lines]
+def _sum(kind: str, groups: list[StageGroup]) -> StageGroup:
+    left = [group.seconds_left for group in groups]
     known = None if None in left else sum(seconds for seconds in left if seconds is not None)
-    done, running, waiting = (sum(getattr(line, name) for line in lines) for name in ("done", "running", "waiting"))
-    return Line(kind, "", done, running, waiting, known)
+    done, running, waiting = (sum(getattr(g, name) for g in groups) for name in ("done", "running", "waiting"))
+    return StageGroup(kind, "", done, running, waiting, known)
 
 
 class Pace:
     """Watches trainings by the metrics that they write; the pace of each is counted from when it was first seen."""
 
-    def __init__(self, plan: Plan, place: Place) -> None:
+    def __init__(self, plan: StudyPlan, place: Place) -> None:
         self.plan, self.place = plan, place
         self.first: dict[str, tuple[float, int]] = {}
 
-    def lines(self, state: State) -> tuple[Line, ...]:
+    def groups(self, state: State) -> tuple[StageGroup, ...]:
         """One for each kind and label of stages."""
         groups: dict[tuple[str, str], list[Stage]] = {}
         for stage in self.plan.stages:
             groups.setdefault((stage.kind, stage.label), []).append(stage)
         means = self._means(state.records)
-        return tuple(self._line(part, state, means.get(kind)) for (kind, _), part in groups.items())
+        return tuple(self._group(part, state, means.get(kind)) for (kind, _), part in groups.items())
 
-    def _line(self, stages: list[Stage], state: State, mean: float | None) -> Line:
-        """The line of stages of one kind and label; `mean` is the seconds that one of that kind takes, if any has ended."""
+    def _group(self, stages: list[Stage], state: State, mean: float | None) -> StageGroup:
+        """The group of stages of one kind and label; `mean` is the seconds that one of that kind takes, if any has ended."""
         under_way = [stage for stage in stages if stage.name in state.running]
         done = sum(stage.name in state.records for stage in stages)
         waiting = len(stages) - done - len(under_way)
@@ -97,7 +97,7 @@ class Pace:
             left = mean * (len(stages) - done) / max(1, state.slots)
         if stages[0].kind == "train" and under_way:
             left, notes = self._training(under_way[0], state.running[under_way[0].name])
-        return Line(stages[0].kind, stages[0].label, done, len(under_way), waiting, left, *notes)
+        return StageGroup(stages[0].kind, stages[0].label, done, len(under_way), waiting, left, *notes)
 
     def _means(self, records: Mapping[str, Record]) -> dict[str, float]:
         seconds: dict[str, list[float]] = {}

@@ -19,9 +19,9 @@ from nanoscope import files
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import Result, load_result
 from nanoscope.studies.engines import Engine, lost, open_executor
-from nanoscope.studies.members import Study
-from nanoscope.studies.plan import Plan, plan_study
-from nanoscope.studies.progress import Pace, State, Status
+from nanoscope.studies.members import StudyDesign
+from nanoscope.studies.plan import StudyPlan, plan_study
+from nanoscope.studies.progress import Pace, State, StudyProgress
 from nanoscope.studies.stages import Place, Problem, Record, Stage, keep_corpora, perform, recorded, stage_key
 from nanoscope.text.corpora import Corpus, open_corpus
 
@@ -30,15 +30,15 @@ MOST_RETRIES = 3
 OLD_SECONDS = 600.0
 EARLIER = "a process of an earlier call is still at it"
 
-Tell = Callable[[Status], None]
+ShowProgress = Callable[[StudyProgress], None]
 
 
 def run_study(
-    study: Study,
+    study: StudyDesign,
     corpus: Corpus,
     folder: Path,
     workers: int | None = None,
-    progress: Tell = lambda status: None,
+    progress: ShowProgress = lambda now: None,
     where: str = "local",
     command: str = "",
 ) -> tuple[Result, ...]:
@@ -49,7 +49,7 @@ def run_study(
     """
     folder = folder.resolve()
     plan = plan_study(study)
-    with files.only_writer(folder):
+    with files.exclusive_lock(folder):
         _claim(study, corpus, folder)
         others = {alias: open_corpus(alias) for alias in sorted({m.corpus for m in study.members if m.corpus})}
         place = keep_corpora(corpus, others, folder, command)
@@ -65,7 +65,7 @@ def run_study(
     return tuple(load_result(place.results / run.records[name].output) for name in plan.results)
 
 
-def _claim(study: Study, corpus: Corpus, folder: Path) -> None:
+def _claim(study: StudyDesign, corpus: Corpus, folder: Path) -> None:
     """Make sure that the folder is this study's, and write down that it is."""
     path = folder / "study.json"
     if not path.exists():
@@ -77,17 +77,19 @@ def _claim(study: Study, corpus: Corpus, folder: Path) -> None:
         )
 
 
-def _list_results(study: Study, corpus: Corpus, plan: Plan, folder: Path, records: dict[str, Record]) -> None:
+def _list_results(
+    study: StudyDesign, corpus: Corpus, plan: StudyPlan, folder: Path, records: dict[str, Record]
+) -> None:
     results, snapshots = ([records[name].output for name in names] for names in (plan.results, plan.snapshots))
-    said = {"study": study.name, "corpus": corpus.name, "results": results, "snapshots": snapshots}
-    if json.loads((folder / "study.json").read_text()) != said:
-        files.write_json(folder / "study.json", said)
+    listed = {"study": study.name, "corpus": corpus.name, "results": results, "snapshots": snapshots}
+    if json.loads((folder / "study.json").read_text()) != listed:
+        files.write_json(folder / "study.json", listed)
 
 
 class _Run:
     """A study under way: what has ended, what is running, what could run."""
 
-    def __init__(self, plan: Plan, place: Place, progress: Tell) -> None:
+    def __init__(self, plan: StudyPlan, place: Place, progress: ShowProgress) -> None:
         self.plan, self.place, self.progress = plan, place, progress
         self.stages = {stage.name: stage for stage in plan.stages}
         self.rank = {stage.name: rank for rank, stage in enumerate(plan.stages)}
@@ -176,7 +178,7 @@ class _Run:
 
     def tell(self, slots: int) -> None:
         running = {stage.name: self.notes[stage.name] for stage in self.running.values()}
-        self.progress(Status(self.pace.lines(State(self.records, running, slots)), tuple(self.ended)))
+        self.progress(StudyProgress(self.pace.groups(State(self.records, running, slots)), tuple(self.ended)))
 
 
 def _error(future: Future[Any]) -> BaseException | None:

@@ -273,7 +273,7 @@ def perform(stage: Stage, place: Place, inputs: Outputs) -> Record | Problem:
     try:
         _require_version(place)
         key = stage_key(stage, place, inputs)
-        with files.turn(place.record(key, "lock")):
+        with files.wait_for_lock(place.record(key, "lock")):
             record = recorded(stage, place, key) or _perform(stage, place, inputs, key)
     except NanoscopeError as error:
         return Problem(" ".join(str(error).splitlines()))

@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ from nanoscope.training.recipe import ONE_THREAD, Machine, Recipe, learning_rate
 RESUME_SECONDS = 30.0
 
 
-class Moment(NamedTuple):
+class TrainingProgress(NamedTuple):
     """What a progress display is told after each iteration."""
 
     step: int
@@ -101,7 +101,7 @@ def train(
     corpus: Corpus,
     folder: Path,
     machine: Machine = ONE_THREAD,
-    progress: Callable[[Moment], None] = lambda moment: None,
+    progress: Callable[[TrainingProgress], None] = lambda now: None,
 ) -> Checkpoint:
     """Train as the recipe says, or go on where an earlier call in the same folder stopped.
 
@@ -110,7 +110,7 @@ def train(
     """
     material = _Material.of(recipe, corpus)
     recipe = replace(recipe, model=replace(recipe.model, vocab_size=len(material.vocabulary)))
-    with files.only_writer(folder), _threads(machine.threads), freed_memory_kept():
+    with files.exclusive_lock(folder), _threads(machine.threads), freed_memory_kept():
         files.remove_leftovers(folder)
         files.remove_leftovers(folder / "checkpoints")
         _claim(folder, recipe, corpus, machine)
@@ -140,7 +140,7 @@ class _Material:
 
 
 def _loop(
-    recipe: Recipe, material: _Material, folder: Path, machine: Machine, progress: Callable[[Moment], None]
+    recipe: Recipe, material: _Material, folder: Path, machine: Machine, progress: Callable[[TrainingProgress], None]
 ) -> None:
     model, optimizer, first = _start(recipe, folder, machine)
     ran = _begin_stretch(recipe, folder, machine, first)
@@ -154,7 +154,9 @@ def _loop(
         if not math.isfinite(loss):
             raise NanoscopeError(f"the loss became {loss} at iteration {iteration}; lower the learning rate")
         metrics.add(iteration, loss, val_loss, learning_rate(recipe, iteration))
-        progress(Moment(iteration + 1, recipe.iterations, loss, val_loss, pace.seconds_left(iteration + 1 - first)))
+        progress(
+            TrainingProgress(iteration + 1, recipe.iterations, loss, val_loss, pace.seconds_left(iteration + 1 - first))
+        )
         if time.monotonic() - saved_at > RESUME_SECONDS:
             _save_resume(model, optimizer, folder, iteration + 1)
             saved_at = time.monotonic()
@@ -162,8 +164,8 @@ def _loop(
     losses = {"val_loss": evaluate(model, whole), "val_loss_own_data": evaluate(model, material.val_windows)}
     metrics.add(recipe.iterations, None, losses["val_loss_own_data"], 0.0)
     _save_step(model, material, recipe, machine, ran, folder, recipe.iterations)
-    told = _told(recipe, machine, ran, recipe.iterations) | losses
-    save(Checkpoint(model, material.vocabulary, material.corpus.name, told), folder / "final")
+    metadata = _metadata(recipe, machine, ran, recipe.iterations) | losses
+    save(Checkpoint(model, material.vocabulary, material.corpus.name, metadata), folder / "final")
     for path in folder.glob("resume_*"):
         _remove(path)
 
@@ -249,11 +251,11 @@ def _save_step(
 ) -> None:
     path = folder / "checkpoints" / f"step_{step:08d}"
     if not path.exists():
-        told = _told(recipe, machine, ran, step)
-        save(Checkpoint(model, material.vocabulary, material.corpus.name, told), path)
+        metadata = _metadata(recipe, machine, ran, step)
+        save(Checkpoint(model, material.vocabulary, material.corpus.name, metadata), path)
 
 
-def _told(recipe: Recipe, machine: Machine, ran: list[stretches.Stretch], step: int) -> dict[str, Any]:
+def _metadata(recipe: Recipe, machine: Machine, ran: list[stretches.Stretch], step: int) -> dict[str, Any]:
     """The part of a run that its checkpoints carry: plain values, the same in every run on one kind of machine."""
     plain = {key: value for key, value in asdict(recipe).items() if key != "model"}
     where = {"device": machine.device, "threads": machine.threads, "stretches": stretches.plain(ran)}
@@ -318,5 +320,5 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _precision(recipe: Recipe, device: torch.device) -> Any:
+def _precision(recipe: Recipe, device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, torch.bfloat16) if recipe.precision == "bfloat16" else nullcontext()

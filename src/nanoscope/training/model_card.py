@@ -38,7 +38,7 @@ def card(checkpoint: Checkpoint, folder: Path, content: Mapping[str, bytes]) -> 
         place=place,
         summary=_table("", _summary(checkpoint)),
         sha256=checkpoint.sha256,
-        training=_table("setting", _told(checkpoint.training)),
+        training=_table("setting", _record(checkpoint.training)),
         files=_table("file", _listed(weights), "bytes", "sha256"),
         weights=WEIGHTS,
     )
@@ -70,7 +70,7 @@ def _recipe(training: Mapping[str, Any], context: int) -> str:
     )
 
 
-def _told(training: Mapping[str, Any]) -> dict[str, str]:
+def _record(training: Mapping[str, Any]) -> dict[str, str]:
     """All that the record says of the training itself."""
     return {f"`{name}`": _written(value) for name, value in training.items() if name not in OF_THE_RELEASE}
 

@@ -36,8 +36,8 @@ def release(checkpoint: Checkpoint, corpus: Corpus, folder: Path, part_bytes: in
     folder = Path(folder)
     rounded = _rounded(checkpoint)
     if not folder.exists():
-        told = checkpoint.training if _is_release(checkpoint) else _record(checkpoint, rounded, corpus)
-        _write(replace(checkpoint, model=rounded, training=told), folder, part_bytes)
+        metadata = checkpoint.training if _is_release(checkpoint) else _record(checkpoint, rounded, corpus)
+        _write(replace(checkpoint, model=rounded, training=metadata), folder, part_bytes)
     released = load(folder)
     if _source(released) != _source(checkpoint) or not _same_weights(released.model, rounded):
         raise NanoscopeError(f"{folder} holds a release of another checkpoint; choose another folder or remove it")

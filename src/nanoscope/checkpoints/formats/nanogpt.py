@@ -41,7 +41,7 @@ def read(source: Source) -> Contents:
 def from_weights(source: Source, weights: Mapping[str, Tensor], notes: tuple[str, ...] = ()) -> Contents:
     """A file whose weights are known by nanoGPT's names: the rest of it is read as nanoGPT keeps it."""
     weights = {key: value for key, value in weights.items() if not _is_mask(key, value)}
-    config, said = _config(weights, source)
+    config, assumed = _config(weights, source)
     vocabulary, missing = _vocabulary(source, config.vocab_size)
     training = source.plain("config")
     corpus = training.pop("dataset", None)
@@ -53,7 +53,7 @@ def from_weights(source: Source, weights: Mapping[str, Tensor], notes: tuple[str
         corpus if isinstance(corpus, str) else None,
         training | ({"step": step} if isinstance(step, int) else {}),
         files.sha256(source.raw),
-        (*notes, *said, *missing),
+        (*notes, *assumed, *missing),
     )
 
 
@@ -79,18 +79,18 @@ def written(contents: Contents) -> dict[str, bytes]:
 
 def _config(weights: Mapping[str, Tensor], source: Source) -> tuple[GPTConfig, list[str]]:
     """The shape, and notes on what is unusual or assumed."""
-    said = source.plain("model_args") or source.plain("config")
+    settings = source.plain("model_args") or source.plain("config")
     for name in (EMBEDDING, POSITIONS):
         if name not in weights or weights[name].dim() != 2:
             raise NanoscopeError(f"{source.path}: the weight {name} is missing or is no matrix; it cannot be opened")
     vocab, width = weights[EMBEDDING].shape
     config = GPTConfig(
         n_layer=len({layer[1] for key in weights if (layer := LAYER.match(key))}),
-        n_head=_heads(said, source),
+        n_head=_heads(settings, source),
         n_embd=width,
         block_size=weights[POSITIONS].shape[0],
         vocab_size=vocab,
-        dropout=dropout if isinstance(dropout := said.get("dropout"), float) else 0.0,
+        dropout=dropout if isinstance(dropout := settings.get("dropout"), float) else 0.0,
         bias=any(key.endswith("attn.c_attn.bias") for key in weights),
         tied_head=torch.equal(weights.get("lm_head.weight", weights[EMBEDDING]), weights[EMBEDDING]),
         head_bias="lm_head.bias" in weights,
@@ -103,13 +103,14 @@ def _config(weights: Mapping[str, Tensor], source: Source) -> tuple[GPTConfig, l
         "its head has a bias": config.head_bias,
         "it has no final norm": not config.final_norm,
         "it has no MLPs": config.attention_only,
-        "assumed, as in today's nanoGPT: layer norm, exact GELU, scores over the root of d_head": "bias" not in said,
+        "assumed, as in today's nanoGPT: layer norm, exact GELU, scores over the root of d_head": "bias"
+        not in settings,
     }
     return config, [note for note, holds in unusual.items() if holds]
 
 
-def _heads(said: Mapping[str, Any], source: Source) -> int:
-    heads = said.get("n_head") or said.get("n_heads")
+def _heads(settings: Mapping[str, Any], source: Source) -> int:
+    heads = settings.get("n_head") or settings.get("n_heads")
     if isinstance(heads, int):
         return heads
     raise NanoscopeError(

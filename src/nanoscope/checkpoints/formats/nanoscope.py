@@ -88,8 +88,8 @@ def _weights(source: Source, description: Any) -> bytes:
 
 def _digest(weights: bytes, description: Mapping[str, Any]) -> str:
     """Checksum of the weights and of everything said about them: what a result calls this checkpoint by."""
-    said = {key: value for key, value in description.items() if key != "sha256"}
-    return files.sha256(weights + files.canonical_json(said).encode())
+    described = {key: value for key, value in description.items() if key != "sha256"}
+    return files.sha256(weights + files.canonical_json(described).encode())
 
 
 def _contents(description: Mapping[str, Any], weights: dict[str, Tensor]) -> Contents:

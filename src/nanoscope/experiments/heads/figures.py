@@ -19,6 +19,7 @@ from nanoscope.plots.style import (
     SECOND,
     SOFT,
     THIRD,
+    cell_text,
     heatmap,
     legend_above,
     new_figure,
@@ -72,18 +73,17 @@ def taxonomy(result: Result) -> Figure:
     heads = report.values.shape[2]
     flat = report.values.reshape(len(classes), -1)
     untrained = result["untrained_scores"].values.max(axis=(0, 2, 3))[:, None]
-    figure, axes = new_figure(max(6.0, 0.36 * flat.shape[1] + 4.6), 0.27 * len(classes) + 1.7, 1, 2,
-                              width_ratios=(flat.shape[1], 1.4), sharey=True)  # fmt: skip
+    width, height = max(6.0, 0.36 * flat.shape[1] + 4.6), 0.27 * len(classes) + 1.7
+    figure, axes = new_figure(width, height, 1, 2, width_ratios=(flat.shape[1], 1.4), sharey=True)
     images = [heatmap(ax, values, 1.0) for ax, values in zip(axes, (flat, untrained), strict=True)]
     for ax, values in zip(axes, (flat, untrained), strict=True):
         for row, column in np.argwhere(values >= 0.1):
-            ax.text(column, row, tenths(float(values[row, column])), ha="center", va="center", fontsize=6.5,
-                    color="white" if values[row, column] > 0.6 else INK)  # fmt: skip
+            cell_text(ax, row, column, tenths(float(values[row, column])), 6.5, bool(values[row, column] > 0.6))
     for column, label in enumerate(result["label"].values.ravel()):
         if label >= 0:
             axes[0].add_patch(Rectangle((column - 0.5, label - 0.5), 1, 1, fill=False, edgecolor=INK, linewidth=1.8))
-    axes[0].set_xticks(range(flat.shape[1]), [head_name(c // heads, c % heads) for c in range(flat.shape[1])],
-                       rotation=90, fontsize=8)  # fmt: skip
+    names = [head_name(column // heads, column % heads) for column in range(flat.shape[1])]
+    axes[0].set_xticks(range(len(names)), names, rotation=90, fontsize=8)
     axes[0].set_yticks(range(len(classes)), classes)
     axes[0].set_title("Share of attention above chance; boxed: the head's class")
     axes[1].set_xticks([0], ["best\nuntrained"], fontsize=8)
@@ -169,8 +169,8 @@ def composition(result: Result) -> Figure:
     random = 1 / np.sqrt(float(result["width"].values))
     size = 0.26 * len(flat) + 2.4
     figure, axes = new_figure(size + 1, size, 1, 1)
-    image = heatmap(axes[0], np.where(can, flat / random, np.nan), max(2.0, float((flat / random)[can].max(initial=0))),
-                    diverging=False)  # fmt: skip
+    ratios = np.where(can, flat / random, np.nan)
+    image = heatmap(axes[0], ratios, max(2.0, float(ratios[can].max(initial=0))), diverging=False)
     ticks = [head_name(i // heads, i % heads) for i in range(len(flat))]
     axes[0].set_xticks(range(len(flat)), ticks, rotation=90, fontsize=7)
     axes[0].set_yticks(range(len(flat)), ticks, fontsize=7)
@@ -193,11 +193,10 @@ def ablation(result: Result) -> Figure:
     lost = ablated.values - intact
     half = 1.96 * lost.std(-1, ddof=1) / np.sqrt(lost.shape[-1])
     rows = np.arange(len(names))
-    for which, (colour, label) in enumerate(
-        ((ACCENT, "heads of the class"), (SOFT, "as many others of the same layers"))
-    ):
-        axes[0].barh(rows + 0.38 * which, lost[:, which].mean(-1), 0.36, xerr=half[:, which], color=colour, ecolor=INK,
-                     label=label)  # fmt: skip
+    sets = ((ACCENT, "heads of the class"), (SOFT, "as many others of the same layers"))
+    for which, (colour, label) in enumerate(sets):
+        style = {"xerr": half[:, which], "color": colour, "ecolor": INK, "label": label}
+        axes[0].barh(rows + 0.38 * which, lost[:, which].mean(-1), 0.36, **style)
     counts = [int((result["label"].values == i).sum()) for i in _indices(result, names)]
     axes[0].set_yticks(rows + 0.19, [f"{name} ({n})" for name, n in zip(names, counts, strict=True)])
     axes[0].invert_yaxis()
@@ -217,8 +216,7 @@ def planted(result: Result) -> Figure:
     figure, axes = new_figure(6.5, 0.27 * len(classes) + 1.8, 1, 1)
     image = heatmap(axes[0], right, 1.0, diverging=False)
     for row, column in np.ndindex(right.shape):
-        axes[0].text(column, row, f"{100 * right[row, column]:.0f}", ha="center", va="center", fontsize=8,
-                     color="white" if right[row, column] > 0.6 else INK)  # fmt: skip
+        cell_text(axes[0], row, column, f"{100 * right[row, column]:.0f}", 8, bool(right[row, column] > 0.6))
     axes[0].set_xticks(range(len(strengths)), [f"{float(s):g}" for s in strengths])
     axes[0].set_yticks(range(len(classes)), classes)
     axes[0].set(xlabel="share of attention that goes where the class says")

@@ -207,8 +207,8 @@ def _match_curves(ax: Axes, totals: Sweep) -> None:
     enough = count >= 30
     for source, colour in (("model", ACCENT), ("bigram", SOFT), ("5-gram", SECOND)):
         row = sources.index(source)
-        ax.plot(np.array(matches)[enough], (sums[row] / np.maximum(count, 1))[enough], color=colour, marker="o",
-                markersize=3.5, label=source if source == "model" else f"{source} table")  # fmt: skip
+        means, label = sums[row] / np.maximum(count, 1), source if source == "model" else f"{source} table"
+        ax.plot(np.array(matches)[enough], means[enough], color=colour, marker="o", markersize=3.5, label=label)
     ax.set_xticks(matches, [*map(str, matches[:-1]), f"{matches[-1]}+"])
     ax.set(
         xlabel="longest earlier match of what was just read, characters",

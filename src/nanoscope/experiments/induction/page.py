@@ -174,8 +174,8 @@ def _verdict(result: Result, claim: str) -> str:
 def _differing(main: Result, other: Result) -> str:
     """The claims whose verdicts are opposite."""
     opposite = {"supported", "not supported"}
-    differ = [f.claim.rstrip(".") for f in main.findings
-              if f.kind == "measurement" and {f.verdict, other.finding(f.id).verdict} == opposite]  # fmt: skip
+    measured = [finding for finding in main.findings if finding.kind == "measurement"]
+    differ = [f.claim.rstrip(".") for f in measured if {f.verdict, other.finding(f.id).verdict} == opposite]
     return (
         f"opposite verdicts on {len(differ)} claims ({'; '.join(differ)})" if differ else "no verdict is the opposite"
     )

@@ -15,6 +15,7 @@ from nanoscope.plots.style import (
     SECOND,
     SOFT,
     THIRD,
+    cell_text,
     heatmap,
     iterations_axis,
     new_figure,
@@ -99,9 +100,7 @@ def _table_distances(ax: Axes, distances: np.ndarray, limit: float):
     """`distances [reading, n]`, with the nearest table of each reading boxed."""
     image = heatmap(ax, distances, limit, diverging=False)
     for reading, n in np.ndindex(distances.shape):
-        dark = distances[reading, n] > 0.6 * limit
-        ax.text(n, reading, f"{distances[reading, n]:.2f}", ha="center", va="center", fontsize=7,
-                color="white" if dark else INK)  # fmt: skip
+        cell_text(ax, reading, n, f"{distances[reading, n]:.2f}", 7, bool(distances[reading, n] > 0.6 * limit))
     for reading, n in enumerate(distances.argmin(1)):
         ax.add_patch(Rectangle((n - 0.5, reading - 0.5), 1, 1, fill=False, edgecolor=ACCENT, linewidth=2))
     ax.set_xticks(range(distances.shape[1]), [str(n + 1) for n in range(distances.shape[1])])
@@ -143,8 +142,8 @@ def settling(result: Result) -> Figure:
         ax.set(xlim=(0, 1), title=title, xlabel="share of predictions")
     axes[0].set_yticks(range(len(kinds)), kinds)
     axes[0].invert_yaxis()
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=depths, fontsize=8,
-                  title="settles at")  # fmt: skip
+    shown = axes[0].get_legend_handles_labels()
+    figure.legend(*shown, loc="outside lower center", ncols=depths, fontsize=8, title="settles at")
     figure.suptitle(f"{_label(result)}: when a prediction is made", x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -253,8 +252,7 @@ def _line(ax: Axes, read: Sweep, symbols: dict[int, str], where: range):
     image = heatmap(ax, chance, 1.0, diverging=False)
     for row, column in np.ndindex(top.shape):
         said = symbols[int(top[row, column])]
-        ax.text(column, row, visible_character(said), ha="center", va="center", fontsize=8,
-                color="white" if chance[row, column] > 0.6 else INK)  # fmt: skip
+        cell_text(ax, row, column, visible_character(said), 8, bool(chance[row, column] > 0.6))
         follows = where[column] + 1 < len(text) and text[where[column] + 1] == said
         if follows:
             ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=ACCENT, linewidth=1))

@@ -20,6 +20,7 @@ from nanoscope.plots.style import (
     SECOND,
     SOFT,
     THIRD,
+    cell_text,
     heatmap,
     legend_above,
     new_figure,
@@ -97,8 +98,7 @@ def _numbers(ax: Axes, values: np.ndarray, columns: Sequence[str]) -> None:
     """AUROCs from 0.5 (white) to 1, with the number in each cell."""
     heatmap(ax, values - 0.5, 0.5, diverging=False)
     for (row, column), value in np.ndenumerate(values):
-        ax.text(column, row, f"{value:.2f}".removeprefix("0"), ha="center", va="center", fontsize=7,
-                color="white" if value > 0.8 else INK)  # fmt: skip
+        cell_text(ax, row, column, f"{value:.2f}".removeprefix("0"), 7, bool(value > 0.8))
     ax.set_xticks(range(len(columns)), columns, fontsize=8)
 
 
@@ -190,8 +190,9 @@ def _line(ax: Axes, row: int, text: str, inside: np.ndarray) -> None:
     cuts = np.flatnonzero(np.diff(inside)) + 1
     for first, last in zip((0, *cuts), (*cuts, len(text)), strict=True):
         part = "".join(visible_character(symbol) if symbol != " " else " " for symbol in text[first:last])
-        ax.text(first - 0.5, row, part, ha="left", va="center", fontsize=TEXT_SIZE, family="DejaVu Sans Mono",
-                color=INK if inside[first] else SOFT, parse_math=False)  # fmt: skip
+        colour = INK if inside[first] else SOFT
+        style = {"fontsize": TEXT_SIZE, "family": "DejaVu Sans Mono", "parse_math": False}
+        ax.text(first - 0.5, row, part, ha="left", va="center", color=colour, **style)
 
 
 def _spread(ax: Axes, sweeps: Mapping[str, Sweep], card: int) -> None:

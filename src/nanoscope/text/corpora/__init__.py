@@ -4,7 +4,7 @@
 |---|---|---|
 | `shakespeare` | tiny Shakespeare, Karpathy's 1,115,394 characters | 65 |
 | `wiki` | the first 2,000,000 characters of WikiText-2's raw training file | 94 |
-| `code` | the standard library of the running Python, up to 2,000,000 characters (see `library`) | about 100 |
+| `code` | the standard library of the running Python, up to 2,000,000 characters (see `standard_library`) | about 100 |
 
 WikiText-2: articles of the English Wikipedia, put together by Merity, Xiong, Bradbury and Socher, "Pointer Sentinel Mixture
 Models" (2016, arXiv 1609.07843); their text is under CC BY-SA, so name Wikipedia's authors where you show it. Of its
@@ -23,8 +23,8 @@ from pathlib import Path
 from nanoscope.errors import NanoscopeError
 from nanoscope.files import sha256
 from nanoscope.text.corpora.corpus import Corpus
-from nanoscope.text.corpora.library import library_name, library_text
 from nanoscope.text.corpora.published import Progress, Published, cache_directory, obtain
+from nanoscope.text.corpora.standard_library import library_name, library_text
 from nanoscope.text.corpora.wheels import Wheel
 
 __all__ = [
@@ -34,8 +34,8 @@ __all__ = [
     "cache_directory",
     "data_option",
     "open_corpus",
+    "python_source",
     "read_text",
-    "standard_library",
     "tiny_shakespeare",
     "wikitext",
 ]
@@ -114,7 +114,7 @@ def wikitext(progress: Progress = lambda line: None) -> Corpus:
     return Corpus(WIKITEXT, without_rare(text, RARE, WIKI_CHARACTERS))
 
 
-def standard_library() -> Corpus:
+def python_source() -> Corpus:
     """Python's own source, under a name that says which Python's."""
     return Corpus(library_name(), library_text())
 
@@ -134,6 +134,6 @@ def data_option(name: str) -> str:
 
 NAMED: dict[str, Callable[[Progress], Corpus]] = {
     "shakespeare": tiny_shakespeare,
-    "code": lambda progress: standard_library(),
+    "code": lambda progress: python_source(),
     "wiki": wikitext,
 }

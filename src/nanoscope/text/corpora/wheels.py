@@ -65,8 +65,8 @@ def _download(wheel: Wheel, folder: Path) -> None:
     except subprocess.TimeoutExpired:
         raise NanoscopeError(f"pip did not end within {wheel.seconds:.0f} seconds") from None
     except subprocess.CalledProcessError as error:
-        said = (error.stderr or b"").decode(errors="replace").strip().splitlines()
-        raise NanoscopeError(f"pip says {said[-1]}" if said else f"pip ended with {error.returncode}") from None
+        lines = (error.stderr or b"").decode(errors="replace").strip().splitlines()
+        raise NanoscopeError(f"pip says {lines[-1]}" if lines else f"pip ended with {error.returncode}") from None
 
 
 def _read(path: Path, member: str, size: int) -> bytes:

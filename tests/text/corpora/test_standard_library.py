@@ -12,7 +12,7 @@ import pytest
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.text import corpora
-from nanoscope.text.corpora.library import library_files, library_text
+from nanoscope.text.corpora.standard_library import library_files, library_text
 
 TAKEN = ("abc.py", "json/__init__.py", "json/tool.py", "unittest/case.py", "re/_parser.py")
 LEFT = (
