@@ -26,7 +26,7 @@ from nanoscope.experiments.induction.judge import _gate
 from nanoscope.experiments.induction.select import select
 from nanoscope.experiments.induction.setting import Params as Induction
 from nanoscope.experiments.lenses.measure import Params as Lenses
-from nanoscope.experiments.runner import judged_again, run_experiment, stored_params
+from nanoscope.experiments.runner import judged_again, provenance, run_experiment, stored_params
 from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.model.config import GPTConfig
 from nanoscope.plots.style import save_png
@@ -207,6 +207,11 @@ def test_findings_follow_from_the_stored_arrays(studied: Path) -> None:
         experiment = open_experiment(result.experiment)
         again = experiment.judge(result.sweeps, stored_params(experiment, result))
         assert [f.to_json() for f in again] == [f.to_json() for f in result.findings]
+
+
+def test_a_result_records_what_made_its_products() -> None:
+    """In no key: the same numbers from another processor are the same result."""
+    assert re.fullmatch(r"\w+ [\w ]+", provenance("induction", "")["products"])
 
 
 def test_a_result_judged_again_keeps_its_numbers_and_takes_the_next_version(studied: Path, tmp_path: Path) -> None:

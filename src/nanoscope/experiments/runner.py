@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -127,8 +128,15 @@ def provenance(experiment: str, command: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
+        "products": products(),
         "command": command,
     }
+
+
+def products() -> str:
+    """Which library makes torch's matrix products on this processor, with which instructions: `mkl AVX2`."""
+    library = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    return f"{library[1] if library else 'unknown'} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _plain(value: Any) -> Any:

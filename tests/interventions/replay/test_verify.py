@@ -34,6 +34,8 @@ def test_a_sound_sweep_is_verified(variant: GPT) -> None:
     found = replay(variant, tokens, cells, POSITIONS, _measure, verify=100)
     assert torch.equal(found.values, replay(variant, tokens, cells, POSITIONS, _measure).values)
     replay(variant, tokens, [], POSITIONS, _measure, verify=3)
+    with pytest.raises(NanoscopeError, match="must not be negative, and is -1"):
+        replay(variant, tokens, cells, POSITIONS, _measure, verify=-1)
 
 
 def test_half_precision_is_verified_with_its_own_tolerance() -> None:

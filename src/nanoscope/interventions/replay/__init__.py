@@ -71,6 +71,8 @@ def replay(
     Raises NanoscopeError for a site that the model does not have, a budget in which no cell fits, a cell that makes
     other edits than it declares, and a verified cell that differs (see `verify.tolerance`).
     """
+    if verify < 0:
+        raise NanoscopeError(f"the number of cells to verify must not be negative, and is {verify}")
     cells = [as_cell(cell) for cell in cells]
     base = base_run(model, tokens, _named(cells)) if base is None else base
     planned = plan(model, tokens, cells, positions, budget=budget, base=base)
