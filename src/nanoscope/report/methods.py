@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
-from nanoscope.evidence.wording import capital, number, written
+from nanoscope.evidence.wording import capital, number, percent, written
+from nanoscope.experiments.lenses.judge import never_above_half
 from nanoscope.experiments.lenses.page import lens_table
 from nanoscope.statistics.intervals import share_interval
 
@@ -123,7 +124,8 @@ def _lens(study: Study) -> str:
     lines = ["- At the last layer the lens is the model: **yes**, on every model analysed (a self-check)."]
     main = study.result(study.main, "lenses")
     if main is not None:
-        reveals, meaningful, tuned = (main.finding(f"lenses.{name}") for name in ("reveals", "meaningful", "tuned"))
+        reveals, meaningful = (main.finding(f"lenses.{name}") for name in ("reveals", "meaningful"))
+        learned = [found.text for name in ("tuned", "computed") if (found := main.finding_if_any(f"lenses.{name}"))]
         lines = [
             f"- Reveals prediction formation: **{ANSWERS[reveals.verdict]}**. {reveals.text}",
             f"- Convergence measurements meaningful: **{ANSWERS[meaningful.verdict]}**. {meaningful.text}",
@@ -134,8 +136,9 @@ def _lens(study: Study) -> str:
             f"- Direct contributions leave {float(main['writers_unexplained'].values):.1e} of the largest logit unexplained.",
             f"\nKL(model || lens) in nats, {study.main}, validation text:\n\n{lens_table(main)}\n",
             f"- Lesson: {_first_reading(main)}",
-            f"- Lesson: {tuned.text} {main.finding('lenses.computed').text}",
-            f"- Lesson: {main.finding('lenses.settles').evidence.facts['half']} A criterion made for words decides little for "
+            *([f"- Lesson: {' '.join(learned)}"] if learned else []),
+            "- Lesson: The top character's probability never comes to stay above one half in "
+            f"{percent(never_above_half(main.sweeps), 0)} of predictions. A criterion made for words decides little for "
             "characters.",
         ]
     for label in study.shown:
