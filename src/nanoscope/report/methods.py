@@ -1,13 +1,20 @@
-"""What the runs say about the tools themselves: each verdict by a criterion that was fixed beforehand."""
+"""What the runs say about the tools themselves: each verdict by a criterion that was fixed beforehand.
+
+The words are in `methods.md.j2`; here is what fills them.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 
+from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
-from nanoscope.evidence.wording import capital, number, written
+from nanoscope.evidence.wording import fill_file
+from nanoscope.experiments.lenses.judge import never_above_half
 from nanoscope.experiments.lenses.page import lens_table
 from nanoscope.statistics.intervals import share_interval
 
@@ -18,171 +25,91 @@ ANSWERS = {"supported": "yes", "not supported": "no", "undecided": "not decided"
 
 def section(study: Study, quality: Quality) -> str:
     """What the runs say about the tools themselves."""
-    return "\n\n".join(
-        [
-            "## Methodological insights",
-            "### Activation patching",
-            _patching(study),
-            "### Attention analysis",
-            _attention(study, quality),
-            "### Logit lens",
-            _lens(study),
-            "### Challenges encountered",
-            _challenges(study),
-        ]
-    )
+    induction, heads, lenses = (study.result(study.main, name) for name in ("induction", "heads", "lenses"))
+    values = {
+        "main": study.main,
+        "induction": induction,
+        "heads": heads,
+        "lenses": lenses,
+        "says": _says,
+        "agreement": partial(_agreement, study),
+        "answers": ANSWERS,
+        **_patching(study),
+        **_pictures(quality),
+        **({} if lenses is None else _lens(lenses)),
+    }
+    return fill_file(Path(__file__).with_suffix(".md.j2"), values)
 
 
-def _patching(study: Study) -> str:
-    lines = []
-    for label in (one for one in study.shown if study.role(one) in ("planted", "control")):
-        result = study.result(label, "induction")
-        if result is not None:
-            found = result.finding("induction.localised")
-            right = "yes" if found.verdict == "supported" else "no"
-            planted = study.role(label) == "planted"
-            asked = "Identifies the right components in" if planted else "Names the copy's parts in"
-            lines.append(f"- {asked} {label}: **{right}**. {found.text}")
-    main = study.result(study.main, "induction")
-    if main is not None:
-        lines.append(f"- Cost: {main.finding('induction.cost').text}")
-    lines.append(f"- Robustness across random seeds: {_robust(study, 'control', 'induction.localised')}")
-    if _gates(study):
-        lines.append(
-            "- Lesson: both directions are needed. Denoising alone would call the previous-token head useless, noising "
-            f"alone would not show that it is useless by itself; together they show the AND of {_gates(study)}."
-        )
-    return "\n".join(lines)
+def _says(result: Result, *claims: str) -> str:
+    """The sentences of those of these claims that the result has: another version may claim more or less."""
+    return " ".join(finding.text for claim in claims if (finding := result.finding_if_any(claim)))
 
 
-def _robust(study: Study, role: str, claim: str) -> str:
-    """In how many trainings of one kind a claim has the same verdict."""
-    results = [study.result(label, claim.split(".", maxsplit=1)[0]) for label in study.with_role(role)]
-    verdicts = [result.finding(claim).verdict for result in results if result is not None]
-    if len(verdicts) < 2:
-        return "not measured here; it takes several trainings (`nanoscope study control`)."
-    verdict, count = Counter(verdicts).most_common(1)[0]
-    low, high = share_interval(count, len(verdicts))
-    return (
-        f"*{verdict}* in {count} of {len(verdicts)} trainings of the {role} that differ in their seed (a share of "
-        f"{number(count / len(verdicts))} [{number(low)}, {number(high)}])."
-    )
-
-
-def _gates(study: Study) -> str:
-    """The models whose circuit is an AND gate, by its finding."""
-    results = [(label, study.result(label, "induction")) for label in study.shown]
-    found = [label for label, r in results if r is not None and r.finding("induction.and_gate").verdict == "supported"]
-    return ", ".join(found)
-
-
-def _attention(study: Study, quality: Quality) -> str:
-    lines = [
-        "- Pattern extraction works reliably: **yes**. Explicit attention equals the fused kernel on every model analysed; a "
-        "model on which it does not is refused (`nanoscope check CHECKPOINT`).",
-        *_heads(study),
-        f"- Visualisation quality: {_pictures(quality)}",
+def _patching(study: Study) -> dict[str, object]:
+    """What experiment 01 says of patching, of attention and of the lens on copied sequences, model by model."""
+    results = {label: result for label in study.shown if (result := study.result(label, "induction"))}
+    localised = [
+        {"label": label, "planted": study.role(label) == "planted", "right": _supported(found), "text": found.text}
+        for label, result in results.items()
+        if study.role(label) in ("planted", "control") and (found := result.finding_if_any("induction.localised"))
     ]
-    for label in study.shown:
-        result = study.result(label, "induction")
-        if result is not None:
-            uniform = result["uniform"].sel(score="induction").values
-            chance = f"{number(uniform.min())} to {number(uniform.max())}"
-            lines.append(
-                f"- Uniform attention alone scores {chance} on the sequences for {label}: no raw score is printed without it."
-            )
-    return "\n".join(lines)
+    gates = [label for label, result in results.items() if _supported(result.finding_if_any("induction.and_gate"))]
+    uniform = {label: result["uniform"].sel(score="induction").values for label, result in results.items()}
+    kl = {label: result["lens"].sel(measure="kl").mean("example").values for label, result in results.items()}
+    return {
+        "localised": localised,
+        "gates": gates,
+        "uniform": [(label, float(scores.min()), float(scores.max())) for label, scores in uniform.items()],
+        "copied": [(label, values.tolist()) for label, values in kl.items()],
+        "copying": _copying(study),
+    }
 
 
-def _heads(study: Study) -> list[str]:
-    """What the head taxonomy says of itself."""
-    result = study.result(study.main, "heads")
-    if result is None:
-        return ["- Categorisation accuracy: not measured here; `nanoscope run heads CHECKPOINT` does it."]
-    right = result.finding("heads.categoriser")
-    return [
-        f"- Categorisation accuracy: **{number(right.evidence.value)}**. {right.text}",
-        f"- Computational cost: {result.finding('heads.cost').text} {result.finding('heads.overhead').text}",
-        f"- Robustness across random seeds: that most heads have a class is {_robust(study, 'model', 'heads.classified')}",
-        f"- Lesson: {result.finding('heads.tokens').text} A score against uniform attention alone would call every head that "
-        "looks a few characters back a reader of spaces.",
-    ]
-
-
-def _pictures(quality: Quality) -> str:
-    """How many of the figures pass each check, and which do not."""
-    if not quality:
-        return "no figure was drawn."
-    checks = list(next(iter(quality.values())))
-    counts = ", ".join(f"{check} {sum(one[check] for one in quality.values())}" for check in checks)
-    failed = {figure: [check for check in checks if not one[check]] for figure, one in quality.items()}
-    failing = [f"{figure} ({', '.join(names)})" for figure, names in failed.items() if names]
-    rest = f" Failing: {'; '.join(failing)}." if failing else " All pass all."
-    return f"each of the {len(quality)} figures of this report is checked as drawn ({counts}).{rest}"
-
-
-def _lens(study: Study) -> str:
-    lines = ["- At the last layer the lens is the model: **yes**, on every model analysed (a self-check)."]
-    main = study.result(study.main, "lenses")
-    if main is not None:
-        reveals, meaningful, tuned = (main.finding(f"lenses.{name}") for name in ("reveals", "meaningful", "tuned"))
-        lines = [
-            f"- Reveals prediction formation: **{ANSWERS[reveals.verdict]}**. {reveals.text}",
-            f"- Convergence measurements meaningful: **{ANSWERS[meaningful.verdict]}**. {meaningful.text}",
-            f"- Robustness across random seeds: that the lens reveals how predictions form is "
-            f"{_robust(study, 'model', 'lenses.reveals')}",
-            f"- Computational overhead: {main.finding('lenses.cost').text} {main.finding('lenses.overhead').text}",
-            *lines,
-            f"- Direct contributions leave {float(main['writers_unexplained'].values):.1e} of the largest logit unexplained.",
-            f"\nKL(model || lens) in nats, {study.main}, validation text:\n\n{lens_table(main)}\n",
-            f"- Lesson: {_first_reading(main)}",
-            f"- Lesson: {tuned.text} {main.finding('lenses.computed').text}",
-            f"- Lesson: {main.finding('lenses.settles').evidence.facts['half']} A criterion made for words decides little for "
-            "characters.",
-        ]
-    for label in study.shown:
-        result = study.result(label, "induction")
-        if result is not None:
-            kl = result["lens"].sel(measure="kl").mean("example").values
-            steps = " -> ".join(number(float(x)) for x in kl)
-            lines.append(
-                f"- {capital(label)}, on copied random sequences: KL(model || logit lens) by layer {steps} nats."
-            )
-    return "\n".join(lines)
-
-
-def _first_reading(result: Result) -> str:
-    """What the logit lens says before the first layer."""
-    chances = result["reading_by_kind"].sel(lens="logit lens", layer=0, kind="all")
-    current, following = (float(chances.sel(measure=measure).values) for measure in ("current", "next"))
-    tied = "With a tied unembedding, before" if result.subject.config["tied_head"] else "Before"
-    return (
-        f"{tied} the first layer the logit lens gives the current character a probability of {number(current)} and the next "
-        f"one {number(following)}: it reads what went in, not a prediction."
-    )
-
-
-def _challenges(study: Study) -> str:
-    items = [
-        "**A control that needs no induction head.** With two copied pairs in a window of 64, the control learned where "
-        "copies must lie and formed no induction head. *Solution*: one pair, at a random distance. *Impact*: a control that "
-        "only copying solves.",
-        "**A wrong answer that spoils patching.** With the corrupt run's own prediction as the wrong answer, its removal "
-        "counted as restored behaviour: on the planted model a head that restores nothing seemed to restore a third. "
-        "*Solution*: the wrong answer is a symbol that stands nowhere in the text. *Impact*: on the planted model the "
-        "effects are the known ones (a test).",
-        "**A distance that looks like induction.** A head that looks back a fixed distance scores 1 at one block length, and "
-        "a permutation test passes it. *Solution*: several lengths, the lowest counts; with one, no verdict. *Impact*: no "
-        "position head is taken for an induction head (a test).",
-    ]
+def _copying(study: Study) -> dict[str, object] | None:
+    """The copying score of the first control, where its head copies."""
     for label in study.with_role("control")[:1]:
         result = study.result(label, "induction")
-        if result is not None and result.finding("induction.copying").verdict == "supported":
-            e = result.finding("induction.copying").evidence
-            raw = written(e.facts["raw"])
-            items.append(
-                f"**Raw weights are not what a head reads.** In {label}, {e.facts['head']}'s eigenvalue copying score is "
-                f"{raw} on the raw embeddings and {number(e.value)} on the embeddings that reach it. "
-                "*Solution*: measure it where the head reads. *Impact*: weights and behaviour are compared on equal terms."
-            )
-    return "\n".join(f"{i}. {item}" for i, item in enumerate(items, start=1))
+        found = None if result is None else result.finding_if_any("induction.copying")
+        if found is not None and _supported(found):
+            return {"label": label, "facts": found.evidence.facts, "value": found.evidence.value}
+    return None
+
+
+def _agreement(study: Study, role: str, claim: str) -> dict[str, object] | None:
+    """In how many trainings of one kind a claim has the same verdict; None for fewer than two."""
+    results = [study.result(label, claim.split(".", maxsplit=1)[0]) for label in study.with_role(role)]
+    found = [finding for result in results if result and (finding := result.finding_if_any(claim))]
+    if len(found) < 2:
+        return None
+    verdict, count = Counter(finding.verdict for finding in found).most_common(1)[0]
+    low, high = share_interval(count, len(found))
+    share = {"share": count / len(found), "low": low, "high": high}
+    return {"verdict": verdict, "count": count, "trainings": len(found), "role": role, **share}
+
+
+def _pictures(quality: Quality) -> dict[str, object]:
+    """How many of the figures pass each check, and which do not."""
+    checks = list(next(iter(quality.values()), ()))
+    failed = {figure: [check for check in checks if not passed[check]] for figure, passed in quality.items()}
+    return {
+        "quality": quality,
+        "passed": [f"{check} {sum(passed[check] for passed in quality.values())}" for check in checks],
+        "failing": [f"{figure} ({', '.join(checks)})" for figure, checks in failed.items() if checks],
+    }
+
+
+def _lens(result: Result) -> dict[str, object]:
+    """What experiment 03 says of the lenses."""
+    chances = result["reading_by_kind"].sel(lens="logit lens", layer=0, kind="all")
+    return {
+        "unexplained": float(result["writers_unexplained"].values),
+        "lens_table": lens_table(result),
+        "tied": result.subject.config["tied_head"],
+        "first": {measure: float(chances.sel(measure=measure).values) for measure in ("current", "next")},
+        "never_half": never_above_half(result.sweeps),
+    }
+
+
+def _supported(finding: Finding | None) -> bool:
+    return finding is not None and finding.verdict == "supported"

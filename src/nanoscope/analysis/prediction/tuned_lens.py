@@ -4,16 +4,13 @@ h' = h + h A_l + b_l, then the model's own norm and unembedding; A and b start a
 minimise KL(model || lens) per layer by Adam with a rate that falls to zero. The best translation on text that was not
 trained on is kept, layer by layer, so a tuned lens is never worse there than the logit lens. The last layer has none.
 
-An affine map can learn something of the task by itself. Its power is measured by giving it the streams of an untrained
-model and the trained one's outputs (`Residuals.aiming_at`): what it then achieves was not computed by the layers.
-
 Source: Belrose et al. 2023; methods.md 4.2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -56,10 +53,6 @@ class Residuals:
 
     streams: Float[Tensor, "layer token d_model"]
     target: Float[Tensor, "token vocab"]
-
-    def aiming_at(self, target: Float[Tensor, "token vocab"]) -> Residuals:
-        """The same streams with the outputs of another model on the same tokens as their target."""
-        return replace(self, target=target)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ context would a table need to know that much? The whole model is compared with t
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.lenses import figures
 from nanoscope.experiments.lenses.claims import CLAIMS
-from nanoscope.experiments.lenses.judge import judge
 from nanoscope.experiments.lenses.measure import QUICK, Params, measure
 from nanoscope.experiments.lenses.page import PAGE
 
@@ -15,11 +14,10 @@ EXPERIMENT = Experiment(
     module=__name__,
     page=PAGE,
     question="How do predictions form, through the layers and through training?",
-    version=2,
+    version=3,
     params=Params,
     settings={"quick": QUICK},
     measure=measure,
-    old_judge=judge,
     claims=CLAIMS,
     figures={
         "lenses_formation": figures.formation,

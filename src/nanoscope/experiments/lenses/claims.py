@@ -1,212 +1,152 @@
-"""Experiment 03, the claims: what would count, written down before any run, and what is to be said under each verdict."""
+"""Experiment 03, the claims: what would count, written down before any run, and the words in which it is answered."""
 
+from nanoscope.evidence.claim import Claim
 from nanoscope.evidence.finding import Criterion
-from nanoscope.evidence.old_claim import Claim
+from nanoscope.experiments.lenses import judge
 
 CLAIMS = (
     Claim(
         id="lenses.gradual",
-        sentence="The prediction forms gradually: no single layer makes most of it.",
+        sentence="The prediction forms gradually: no layer's step is most of the way to the output.",
+        relation="absent",
+        source="observed",
         criterion=Criterion("<=", 0.5),
+        evidence=judge.largest_step,
         null_is="every layer the same share",
-        figure="lenses_formation",
-        prose={
-            "supported": "The prediction forms gradually: read through the tuned lens, the largest step of any layer, "
-            "{layer}'s, is {value} [{low}, {high}] of the whole way from the embedding to the output ({steps}).",
-            "not supported": "The prediction does not form gradually: read through the tuned lens, {layer} alone makes "
-            "**{value}** [{low}, {high}] of the whole way from the embedding to the output ({steps}).",
-            "undecided": "Whether the prediction forms gradually is not decided: the largest step, {layer}'s, is {value} of "
-            "the way (layer by layer: {steps}); {why}.",
+        measured="Read through the tuned lens, the layers bring the prediction {steps} of the way from the embedding to the "
+        "output; the largest step, {layer}'s, is **{value}** [{low}, {high}]",
+        clauses={
+            "supported": ": the prediction forms gradually",
+            "not supported": ": the prediction does not form gradually",
         },
+        figure="lenses_formation",
     ),
     Claim(
         id="lenses.first_layer",
-        sentence="After the first layer the model is nearest to the bigram table.",
+        sentence="After the first layer the tuned lens is nearest to the bigram table.",
+        relation="equal",
+        source="observed",
         criterion=Criterion("within", 2.0, 0.5),
+        evidence=judge.nearest_after_first_layer,
         null_is="untrained model",
+        measured="After the first layer KL(table || tuned lens) is {distances|each('{1:.3g} (n = {0})')} nats: the nearest "
+        'table has n = **{"%g"|format(value)}** [{"%g"|format(low)}, {"%g"|format(high)}]',
+        clauses={"supported": ", the bigram table", "not supported": " and is not the bigram table"},
         figure="lenses_ngrams",
-        prose={
-            "supported": "After the first layer the tuned lens is nearest to the **bigram** table (KL {kl} nats; the other "
-            "tables: {others}).",
-            "not supported": "After the first layer the tuned lens is nearest to the table of n = **{value}** [{low}, {high}], "
-            "not to the bigram one (KL {kl} nats; the other tables: {others}).",
-            "undecided": "After the first layer the tuned lens is nearest to the table of n = {value} [{low}, {high}] (KL {kl} "
-            "nats; the other tables: {others}).",
-        },
     ),
     Claim(
         id="lenses.deeper",
         sentence="Deeper layers are nearer to longer n-grams.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 1.0),
+        evidence=judge.rise_of_nearest,
         null_is="no layer differs",
-        prose={
-            "supported": "With depth it comes nearer to longer contexts: of the tables up to n = {longest}, nearest n by "
-            "reading {course}, **{value}** [{low}, {high}] more at the output than after the first layer.",
-            "not supported": "With depth it comes nearer to longer contexts by less than {threshold}: of the tables up to "
-            "n = {longest}, nearest n by reading {course} (difference {value} [{low}, {high}]).",
-            "undecided": "Whether it comes nearer to longer contexts with depth is not decided: of the tables up to n = "
-            "{longest}, "
-            "nearest n by reading {course} (difference {value} [{low}, {high}]).",
-        },
+        measured="Of the tables up to n = {longest}, the nearest has n = {course} from the embedding to the output, so that n "
+        'grows by **{"%g"|format(value)}** [{"%g"|format(low)}, {"%g"|format(high)}] after the first layer',
+        clauses={"supported": ": deeper layers are nearer to longer n-grams"},
     ),
     Claim(
         id="lenses.beyond",
-        sentence="The output knows more than any n-gram table.",
+        sentence="The model predicts the text better than any n-gram table.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 0.05),
+        evidence=judge.gain_over_tables,
         null_is="the best table",
-        prose={
-            "supported": "At the output the model ({loss} nats per character) beats the best table, n = {best} ({table}), by "
-            "**{value} nats** [{low}, {high}].",
-            "not supported": "At the output the model ({loss} nats per character) does not beat the best table, n = {best} "
-            "({table}), by as much as {threshold} (difference {value} [{low}, {high}]).",
-            "undecided": "At the output the model has {loss} nats per character, the best table, n = {best}, {table}; the "
-            "difference of {value} [{low}, {high}] decides nothing at a threshold of {threshold}.",
-        },
+        measured="The model's loss is {loss} nats per character and that of the best table, n = {best}, is {table}, so that "
+        "the model gains **{value} nats** [{low}, {high}]",
     ),
     Claim(
         id="lenses.settles",
         sentence="Predictions settle in the second half of the layers.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 0.5),
+        evidence=judge.settling_depth,
         null_is="untrained model",
-        figure="lenses_settling",
-        prose={
-            "supported": "Predictions settle (KL to the output stays below 0.1 nats) late: after {readings} of {layers} layers "
-            "on average by the tuned lens, **{value}** of the depth [{low}, {high}] (untrained model: {null}); {logit} by the "
-            "logit lens. {half}",
-            "not supported": "Predictions settle (KL to the output stays below 0.1 nats) early: after {readings} of {layers} "
-            "layers on average by the tuned lens, **{value}** of the depth [{low}, {high}] (untrained model: {null}); {logit} "
-            "by the logit lens. {half}",
-            "undecided": "By the tuned lens predictions settle (KL to the output stays below 0.1 nats) after {readings} of "
-            "{layers} layers on average, {value} of the depth [{low}, {high}] (untrained model: {null}); {logit} by the logit "
-            "lens. {half}",
+        measured="By the usual criterion, a character's probability that stays above one half, {never_half|percent(0)} of "
+        "predictions never settle. By KL to the output that stays below 0.1 nats they settle after {readings} of {layers} "
+        "layers on average through the tuned lens, **{value}** of the depth [{low}, {high}] (untrained model: {null}; logit "
+        "lens: {logit})",
+        clauses={
+            "supported": ", which is in the second half of the layers",
+            "not supported": ", which is in the first half of the layers",
         },
+        figure="lenses_settling",
     ),
     Claim(
         id="lenses.kinds",
-        sentence="How deep a prediction settles depends on what is predicted.",
+        sentence="Characters of different kinds are settled at different depths.",
+        relation="predicts",
+        source="observed",
         criterion=Criterion(">=", 0.1),
+        evidence=judge.gap_between_kinds,
         null_is="no kind differs",
+        measured="Of the kinds of characters (depth at which each is settled: {depths}), *{late}* settles **{value}** of the "
+        "depth later [{low}, {high}] than *{early}* on windows by which the two were not chosen",
         figure="lenses_settling",
-        prose={
-            "supported": "It depends on what is predicted: {late} settles {value} of the depth later [{low}, {high}] than "
-            "{early}. Depth of each kind: {depths}. (The two were chosen on one half of the windows and compared on the "
-            "other.)",
-            "not supported": "It hardly depends on what is predicted: {late} settles only {value} of the depth later [{low}, "
-            "{high}] than {early}. Depth of each kind: {depths}.",
-            "undecided": "Whether it depends on what is predicted is not decided: {late} settles {value} of the depth later "
-            "[{low}, {high}] than {early}. Depth of each kind: {depths}.",
-        },
-    ),
-    Claim(
-        id="lenses.training",
-        sentence="In training, the model is nearest to the unigram table first, then the bigram table, and so on.",
-        criterion=Criterion(">=", 0.8),
-        null_is="no order",
-        figure="lenses_training",
-        prose={
-            "supported": "Training climbs the tables in order: {course} (of pairs of checkpoints that differ, rising minus "
-            "falling {value} [{low}, {high}], {n} checkpoints).",
-            "not supported": "Training does not climb the tables in order: {course} (of pairs of checkpoints that differ, "
-            "rising minus falling {value} [{low}, {high}], {n} checkpoints).",
-            "undecided": "Whether training climbs the tables in order is not decided: {course} ({n} checkpoints).",
-        },
-    ),
-    Claim(
-        id="lenses.tuned",
-        sentence="The tuned lens reads the inner layers better than the logit lens.",
-        criterion=Criterion(">=", 0.2),
-        null_is="the logit lens",
-        prose={
-            "supported": "The tuned lens takes **{value}** [{low}, {high}] off the logit lens's KL to the output at the inner "
-            "layers ({logit} -> {tuned} nats on average, on text it was not fitted on).",
-            "not supported": "The tuned lens takes only {value} [{low}, {high}] off the logit lens's KL to the output at the "
-            "inner layers ({logit} -> {tuned} nats on average, on text it was not fitted on).",
-            "undecided": "Whether the tuned lens reads the inner layers better than the logit lens is not decided ({logit} and "
-            "{tuned} nats from the output): {why}.",
-        },
-    ),
-    Claim(
-        id="lenses.computed",
-        sentence="What the tuned lens reads was computed by the layers, not learned by the lens.",
-        criterion=Criterion(">=", 0.1),
-        null_is="the same difference at the embedding, where nothing has been computed",
-        prose={
-            "supported": "What it reads was computed by the layers: fitted in the same way to the streams of an untrained "
-            "model, it stays **{value} nats** [{low}, {high}] farther from this model's outputs at the inner layers ({probe} "
-            "against {own}); at the embedding the two differ by {null}.",
-            "not supported": "What it reads may be its own learning: fitted in the same way to the streams of an untrained "
-            "model, it comes within {value} nats [{low}, {high}] of what it reads from this one ({probe} against {own}).",
-            "undecided": "Whether the layers or the lens computed what it reads is not decided ({probe} nats from the output "
-            "on an untrained model's streams, {own} on this one's): {why}.",
-        },
     ),
     Claim(
         id="lenses.writers",
         sentence="MLPs, not heads, write most of the prediction directly.",
+        relation="present",
+        source="attributed",
         criterion=Criterion(">=", 0.5),
+        evidence=judge.mlp_share,
         null_is="the MLPs' share of all components",
+        measured="The largest direct contributions to the next character's logit above the mean are "
+        '{largest|each("{} ({:+.2f} logits)")}; MLPs write **{value}** [{low}, {high}] of all',
+        clauses={"supported": ": most of it"},
         figure="lenses_writers",
-        prose={
-            "supported": "MLPs write **{value}** [{low}, {high}] of the next character's logit above the mean directly. The "
-            "largest contributions: {largest}.",
-            "not supported": "MLPs write only {value} [{low}, {high}] of the next character's logit above the mean directly. "
-            "The largest contributions: {largest}.",
-            "undecided": "Whether MLPs write most of the next character's logit is not decided: {why}. The largest direct "
-            "contributions: {largest}.",
-        },
     ),
     Claim(
         id="lenses.reveals",
-        sentence="At the inner layers the logit lens says more about the output than a bigram table does.",
+        sentence="At the inner layers the logit lens is nearer to the output than a bigram table is.",
+        relation="predicts",
+        source="observed",
         criterion=Criterion(">=", 0.0),
+        evidence=judge.gain_over_bigrams,
         null_is="a bigram table",
-        prose={
-            "supported": "At the inner layers the logit lens is **{value} nats** [{low}, {high}] nearer to the output than a "
-            "bigram table ({lens} against {table}): it shows predictions forming.",
-            "not supported": "At the inner layers the logit lens is {distance} nats farther from the output than a bigram "
-            "table ({lens} against {table}): it does not show predictions forming.",
-            "undecided": "Whether the logit lens is nearer to the output than a bigram table at the inner layers is not "
-            "decided ({lens} and {table} nats): {why}.",
+        measured="At the inner layers the logit lens is {lens} nats from the output and a bigram table {table}, a difference "
+        "of **{value} nats** [{low}, {high}]",
+        clauses={
+            "supported": ": the lens shows predictions forming",
+            "not supported": ": the lens does not show predictions forming",
         },
     ),
     Claim(
         id="lenses.meaningful",
-        sentence="Settled predictions mind the exchange of a later layer less than open ones.",
+        sentence="Exchanging a later layer's output moves settled predictions less than open ones.",
+        relation="predicts",
+        source="intervened",
         criterion=Criterion("<=", 0.5),
+        evidence=judge.damage_to_settled,
         null_is="settled or open makes no difference",
-        prose={
-            "supported": "Settling means something: exchanging a layer's output for another window's moves predictions that "
-            "had settled before it **{value}** times as much [{low}, {high}] as those that had not ({layers}).",
-            "not supported": "Settling means little: exchanging a layer's output for another window's moves predictions that "
-            "had settled before it {value} times as much [{low}, {high}] as those that had not ({layers}).",
-            "undecided": "Whether settling means anything is not decided: exchanging a layer's output moves settled "
-            "predictions {value} times as much [{low}, {high}] as open ones ({layers}).",
-        },
+        measured="Exchanging a layer's output for another window's moves predictions that had settled before it **{value}** "
+        "times as much [{low}, {high}] as those that had not (layer by layer: {layers})",
+        clauses={"supported": ": a settled prediction is less open to later layers"},
     ),
     Claim(
         id="lenses.cost",
         sentence="It costs less than a second per layer to read the lens.",
+        relation="present",
+        source="observed",
         criterion=Criterion("<=", 1000),
+        evidence=judge.cost_of_a_layer,
         null_is="nothing",
+        measured="Reading the logit lens takes {value} ms per layer for {n} tokens",
         kind="timing",
-        prose={
-            "supported": "Reading the logit lens takes {value} ms per layer for {n} tokens.",
-            "not supported": "Reading the logit lens takes {value} ms per layer for {n} tokens: more than the {threshold} that "
-            "were allowed.",
-            "undecided": "What it costs to read the lens was not measured.",
-        },
     ),
     Claim(
         id="lenses.overhead",
         sentence="A forward pass with it takes no more than three times a plain one.",
+        relation="present",
+        source="observed",
         criterion=Criterion("<=", 3.0),
+        evidence=judge.cost_beside_a_forward,
         null_is="a plain forward pass",
+        measured="A forward pass with the lens at every layer takes {value} times a plain one (median of {n} pairs)",
         kind="timing",
-        prose={
-            "supported": "A forward pass with the lens at every layer takes {value} times a plain one (median of {n} pairs).",
-            "not supported": "A forward pass with the lens at every layer takes {value} times a plain one (median of {n} "
-            "pairs): more than the {threshold} that were allowed.",
-            "undecided": "What it adds to a forward pass was not measured.",
-        },
     ),
 )

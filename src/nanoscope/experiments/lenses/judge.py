@@ -1,6 +1,6 @@
-"""Experiment 03, from numbers to findings: each function gathers the evidence for one claim, from stored sweeps alone.
+"""Experiment 03, the evidence: each function gathers what one claim takes, from stored sweeps alone.
 
-The unit that is resampled is the window. Means over places are ratios of sums, so each resample takes both anew.
+The unit that is resampled is the window. Means over positions are ratios of sums, so each resample takes both anew.
 """
 
 from __future__ import annotations
@@ -10,57 +10,64 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nanoscope.evidence.finding import Evidence, Finding
-from nanoscope.evidence.sweep import Sweep
-from nanoscope.evidence.wording import number
-from nanoscope.experiments.lenses.claims import CLAIMS
-from nanoscope.experiments.lenses.measure import Params
+from nanoscope.evidence.claim import Sweeps
+from nanoscope.evidence.finding import Evidence
+from nanoscope.evidence.wording import Fact
 from nanoscope.statistics.intervals import percentile_interval, resampled_means
-from nanoscope.statistics.ranks import monotonicity
 
-Sweeps = Mapping[str, Sweep]
-UNDEFINED = (math.nan, math.nan)
-FEWEST_PLACES = 50
-TABLES = {1: "unigram", 2: "bigram", 3: "trigram"}
-
-
-def judge(sweeps: Sweeps, params: Params) -> tuple[Finding, ...]:
-    """All findings of experiment 03, in the order of its claims."""
-    evidence = {
-        "lenses.gradual": _gradual(sweeps),
-        "lenses.first_layer": _first_layer(sweeps),
-        "lenses.deeper": _deeper(sweeps),
-        "lenses.beyond": _beyond(sweeps),
-        "lenses.settles": _settles(sweeps),
-        "lenses.kinds": _kinds(sweeps),
-        "lenses.training": _training(sweeps),
-        "lenses.tuned": _tuned(sweeps),
-        "lenses.computed": _computed(sweeps),
-        "lenses.writers": _writers(sweeps),
-        "lenses.reveals": _reveals(sweeps),
-        "lenses.meaningful": _meaningful(sweeps),
-        "lenses.cost": _cost(sweeps),
-        "lenses.overhead": _overhead(sweeps),
-    }
-    return tuple(claim.found(evidence[claim.id]) for claim in CLAIMS)
-
+FEWEST = 50
+"""Positions of a kind, or settled (and open) predictions of a layer, below which nothing is concluded from them."""
 
 # ---- how the prediction forms ----------------------------------------------------------------------------------------
 
 
-def _gradual(sweeps: Sweeps) -> Evidence:
+def largest_step(sweeps: Sweeps) -> Evidence:
     """The largest share of any layer in the fall of KL(model || tuned lens) from the embedding to the output."""
     kl = sweeps["reading"].sel(lens="tuned lens", measure="kl").values
-    layers = len(kl) - 1
+    layers, windows = len(kl) - 1, kl.shape[1]
 
     def shares(means: np.ndarray) -> np.ndarray:
         return -np.diff(means, axis=-1) / means[..., :1]
 
     steps = shares(kl.mean(-1))
-    interval = percentile_interval(shares(resampled_means(kl.T, "gradual")).max(-1)) if layers > 2 else UNDEFINED
-    facts = {"layer": f"L{steps.argmax()}", "steps": ", ".join(number(float(step)) for step in steps)}
-    facts["why"] = "the threshold lies inside the interval" if layers > 2 else "that takes three layers at least"
-    return Evidence(float(steps.max()), interval, kl.shape[1], "windows", 1 / layers, facts)
+    facts = {"layer": f"L{steps.argmax()}", "steps": tuple(steps.tolist())}
+    drawn = shares(resampled_means(kl.T, "gradual")).max(-1)
+    why = "it takes at least three layers" if layers < 3 else ""
+    return _evidence(float(steps.max()), drawn, windows, 1 / layers, facts, why)
+
+
+def nearest_after_first_layer(sweeps: Sweeps) -> Evidence:
+    """Which n-gram table the tuned lens is nearest to after the first layer."""
+    first = _distances(sweeps)[:, 1]
+    mean = sweeps["distance_by_kind"].sel(lens="tuned lens", direction="table to lens", kind="all").values[:, 1]
+    untrained = sweeps["untrained_distance"].sel(direction="table to lens").values[:, 1]
+    facts = {"distances": tuple(enumerate(mean.tolist(), start=1))}
+    drawn = nearest(resampled_means(first.T, "first layer").T)
+    return _evidence(int(nearest(mean)), drawn, first.shape[1], int(nearest(untrained)), facts)
+
+
+def rise_of_nearest(sweeps: Sweeps) -> Evidence:
+    """Nearest n at the output minus nearest n after the first layer."""
+    tables = np.moveaxis(_distances(sweeps), -1, 0)
+    n = nearest(tables.mean(0))
+    each = nearest(np.moveaxis(resampled_means(tables, "deeper"), 0, -1))
+    facts = {"course": tuple(n.tolist()), "longest": tables.shape[1]}
+    why = "it takes at least two layers" if len(n) < 3 else ""
+    return _evidence(int(n[-1] - n[1]), each[-1] - each[1], len(tables), 0.0, facts, why)
+
+
+def gain_over_tables(sweeps: Sweeps) -> Evidence:
+    """Cross-entropy of the best table minus the model's, nats per character, on the same positions."""
+    positions = sweeps["places"].sel(kind="all").values
+    tables = sweeps["table_loss"].sel(kind="all").values
+    model = sweeps["reading"].sel(lens="logit lens", measure="loss").values[-1]
+    best = int(tables.sum(-1).argmin())
+    facts = {
+        "loss": _ratio(model, positions),
+        "best": best + 1,
+        "table": _ratio(tables[best], positions),
+    }
+    return _ratio_evidence(tables[best] - model, positions, "beyond", 0.0, facts)
 
 
 def nearest(distances: np.ndarray) -> np.ndarray:
@@ -68,219 +75,115 @@ def nearest(distances: np.ndarray) -> np.ndarray:
     return np.asarray(distances.argmin(axis=0) + 1)
 
 
-def _tables(sweeps: Sweeps) -> np.ndarray:
-    """KL(table || tuned lens), summed over places: `[n, layer, window]`."""
+def _distances(sweeps: Sweeps) -> np.ndarray:
+    """KL(table || tuned lens), summed over positions: `[n, layer, window]`."""
     return sweeps["distance"].sel(lens="tuned lens", direction="table to lens").values
-
-
-def _first_layer(sweeps: Sweeps) -> Evidence:
-    """Which n-gram table the tuned lens is nearest to after the first layer."""
-    first = _tables(sweeps)[:, 1]
-    drawn = resampled_means(first.T, "first layer")
-    mean = sweeps["distance_by_kind"].sel(lens="tuned lens", direction="table to lens", kind="all").values[:, 1]
-    n = int(nearest(mean))
-    others = ", ".join(f"n = {i} {number(float(x))}" for i, x in enumerate(mean, start=1) if i != n)
-    untrained = sweeps["untrained_distance"].sel(direction="table to lens").values[:, 1]
-    facts = {"kl": number(float(mean[n - 1])), "others": others}
-    return Evidence(n, percentile_interval(nearest(drawn.T)), first.shape[1], "windows", int(nearest(untrained)), facts)
-
-
-def _deeper(sweeps: Sweeps) -> Evidence:
-    """Nearest n at the output minus nearest n after the first layer."""
-    tables = np.moveaxis(_tables(sweeps), -1, 0)
-    drawn = np.moveaxis(resampled_means(tables, "deeper"), 0, -1)
-    n, each = nearest(tables.mean(0)), nearest(drawn)
-    interval = percentile_interval(each[-1] - each[1]) if len(n) > 2 else UNDEFINED
-    facts = {"course": ", ".join(map(str, n)), "longest": str(tables.shape[1])}
-    return Evidence(int(n[-1] - n[1]), interval, len(tables), "windows", 0.0, facts)
-
-
-def _beyond(sweeps: Sweeps) -> Evidence:
-    """Cross-entropy of the best table minus the model's, nats per character, on the same places."""
-    places = sweeps["places"].sel(kind="all").values
-    tables = sweeps["table_loss"].sel(kind="all").values
-    model = sweeps["reading"].sel(lens="logit lens", measure="loss").values[-1]
-    best = int(tables.sum(-1).argmin())
-    value, interval = _ratio(tables[best] - model, places, "beyond")
-    facts = {
-        "loss": number(float(model.sum() / places.sum())),
-        "best": str(best + 1),
-        "table": number(float(tables[best].sum() / places.sum())),
-    }
-    return Evidence(value, interval, len(places), "windows", 0.0, facts)
 
 
 # ---- when it is made -------------------------------------------------------------------------------------------------
 
 
-def _settles(sweeps: Sweeps) -> Evidence:
+def settling_depth(sweeps: Sweeps) -> Evidence:
     """Mean reading from which on KL(model || tuned lens) stays below 0.1 nats, as a share of the layers."""
-    depth, places = sweeps["depth"].sel(criterion="near", kind="all"), sweeps["places"].sel(kind="all").values
+    depth, positions = sweeps["depth"].sel(criterion="near", kind="all"), sweeps["places"].sel(kind="all").values
     layers = _layers(sweeps)
-    value, interval = _ratio(depth.sel(lens="tuned lens").values / layers, places, "settles")
-    untrained = sweeps["untrained_depth"].sel(criterion="near", kind="all").values.sum()
-    never = sweeps["settled"].sel(lens="logit lens", criterion="half", kind="all").values[-1]
+    tuned = depth.sel(lens="tuned lens").values / layers
+    untrained = sweeps["untrained_depth"].sel(criterion="near", kind="all").values / layers
     facts = {
-        "readings": number(value * layers),
-        "layers": str(layers),
-        "logit": number(float(depth.sel(lens="logit lens").values.sum() / places.sum() / layers)),
-        "half": f"The top character's probability never comes to stay above one half in {100 * never:.0f} % of predictions.",
+        "readings": _ratio(tuned, positions) * layers,
+        "layers": layers,
+        "logit": _ratio(depth.sel(lens="logit lens").values / layers, positions),
+        "never_half": never_above_half(sweeps),
     }
-    null = float(untrained / sweeps["untrained_places"].sel(kind="all").values.sum() / layers)
-    return Evidence(value, interval, len(places), "windows", null, facts)
+    null = _ratio(untrained, sweeps["untrained_places"].sel(kind="all").values)
+    return _ratio_evidence(tuned, positions, "settles", null, facts)
 
 
-def _kinds(sweeps: Sweeps) -> Evidence:
+def never_above_half(sweeps: Sweeps) -> float:
+    """The share of predictions for which no character's probability comes to stay above one half, by the logit lens."""
+    return float(sweeps["settled"].sel(lens="logit lens", criterion="half", kind="all").values[-1])
+
+
+def gap_between_kinds(sweeps: Sweeps) -> Evidence:
     """Depth of the latest kind minus that of the earliest, as a share of the layers: chosen on even windows, compared on
-    odd ones. Kinds with too few places are left out."""
+    odd ones. Kinds with too few positions are left out."""
     depth = sweeps["depth"].sel(lens="tuned lens", criterion="near")
-    sums, places = depth.values / _layers(sweeps), sweeps["places"].values
+    sums, positions = depth.values / _layers(sweeps), sweeps["places"].values
     names = [str(kind) for kind in depth.labels("kind")]
-    enough = np.minimum(places[:, ::2].sum(-1), places[:, 1::2].sum(-1)) >= FEWEST_PLACES
+    enough = np.minimum(positions[:, ::2].sum(-1), positions[:, 1::2].sum(-1)) >= FEWEST
     chosen = np.flatnonzero(enough & (np.array(names) != "all"))
-    means = sums.sum(-1) / places.sum(-1).clip(1)
-    facts = {"depths": ", ".join(f"{names[k]} {number(float(means[k]))}" for k in chosen)}
     if len(chosen) < 2:
-        return Evidence(math.nan, UNDEFINED, len(places[0]), "windows", 0.0, {**facts, "early": "none", "late": "none"})
-    first = sums[chosen, ::2].sum(-1) / places[chosen, ::2].sum(-1)
+        why = f"fewer than two kinds of characters have {FEWEST} positions in each half of the windows"
+        return Evidence.missing(why, positions.shape[1], "windows", 0.0)
+    first = sums[chosen, ::2].sum(-1) / positions[chosen, ::2].sum(-1)
     early, late = chosen[first.argmin()], chosen[first.argmax()]
-    both = np.stack([sums[early], places[early], sums[late], places[late]])[:, 1::2].T
+    both = np.stack([sums[early], positions[early], sums[late], positions[late]])[:, 1::2].T
 
     def gap(means: np.ndarray) -> np.ndarray:
         return means[..., 2] / means[..., 3] - means[..., 0] / means[..., 1]
 
-    interval = percentile_interval(gap(resampled_means(both, "kinds")))
-    facts |= {"early": _spoken(names[early]), "late": _spoken(names[late])}
-    return Evidence(float(gap(both.mean(0))), interval, len(both), "windows", 0.0, facts)
+    depths = tuple((names[k], _ratio(sums[k], positions[k])) for k in chosen)
+    facts = {"depths": depths, "early": names[early], "late": names[late]}
+    return _evidence(float(gap(both.mean(0))), gap(resampled_means(both, "kinds")), len(both), 0.0, facts)
 
 
-def _spoken(kind: str) -> str:
-    """A kind as the subject of a sentence about the character that is predicted."""
-    spoken = {
-        "speaker name": "a character of a speaker's name",
-        "line start": "the first character of a line",
-        "word start": "the first letter of a word",
-        "within word": "a later letter of a word",
-        "other": "a space or punctuation",
-        "repeated passage": "the continuation of a repeated passage",
-    }
-    return spoken[kind]
+# ---- who writes it, and whether the instrument is any good -----------------------------------------------------------
 
 
-def _training(sweeps: Sweeps) -> Evidence:
-    """Of pairs of checkpoints with different nearest tables, the share in which the later one has the longer table minus
-    the share in which it has the shorter one."""
-    training = sweeps["training"].sel(direction="table to lens")
-    steps = [int(step) for step in training.labels("step")]
-    if len(steps) < 3:
-        facts = {"course": "the training's checkpoints are not there"}
-        return Evidence(math.nan, UNDEFINED, len(steps), "checkpoints", 0.0, facts)
-    n = nearest(np.moveaxis(training.values.sum(-1), 0, -1))
-    drawn = resampled_means(np.moveaxis(training.values, -1, 0), "training")
-    each = nearest(np.moveaxis(drawn, 2, 0))
-    orders = np.array([monotonicity(row) for row in each])
-    reached = {int(k): steps[int((n >= k).argmax())] for k in np.unique(n)}
-    facts = {"course": ", ".join(f"{_table(k)} from iteration {step:,}" for k, step in reached.items())}
-    return Evidence(monotonicity(n), percentile_interval(orders), len(steps), "checkpoints", 0.0, facts)
-
-
-def _table(n: int) -> str:
-    return TABLES.get(n, f"{n}-gram")
-
-
-# ---- is the instrument any good? -------------------------------------------------------------------------------------
-
-
-def _tuned(sweeps: Sweeps) -> Evidence:
-    """Share of the logit lens's KL at the inner layers that the tuned lens takes away, averaged over these layers."""
-    kl = sweeps["reading"].sel(measure="kl").values[:, 1:-1]
-    places = sweeps["places"].sel(kind="all").values.sum()
-    logit, tuned = (number(float(one.sum(-1).mean() / places)) if one.size else "none" for one in kl)
-    facts = {"logit": logit, "tuned": tuned, "why": _inner(kl.shape[1])}
-    if kl.shape[1] == 0:
-        return Evidence(math.nan, UNDEFINED, kl.shape[-1], "windows", 0.0, facts)
-
-    def taken(means: np.ndarray) -> np.ndarray:
-        return (1 - means[..., 1, :] / means[..., 0, :]).mean(-1)
-
-    windows = np.moveaxis(kl, -1, 0)
-    interval = percentile_interval(taken(resampled_means(windows, "tuned")))
-    return Evidence(float(taken(windows.mean(0))), interval, len(windows), "windows", 0.0, facts)
-
-
-def _computed(sweeps: Sweeps) -> Evidence:
-    """KL of the lens fitted to an untrained model's streams minus the tuned lens's own, at the inner layers, nats."""
-    probe = sweeps["probe"].values
-    gap = probe[1] - probe[0]
-    null = float(gap[0].mean())
-    inner, own = (number(float(one[1:].mean())) if len(gap) > 1 else "none" for one in (probe[1], probe[0]))
-    facts = {"probe": inner, "own": own, "why": _inner(len(gap) - 1)}
-    if len(gap) < 2:
-        return Evidence(math.nan, UNDEFINED, gap.shape[1], "windows", null, facts)
-    per_window = gap[1:].mean(0)
-    interval = percentile_interval(resampled_means(per_window, "computed"))
-    return Evidence(float(per_window.mean()), interval, len(per_window), "windows", null, facts)
-
-
-def _writers(sweeps: Sweeps) -> Evidence:
+def mlp_share(sweeps: Sweeps) -> Evidence:
     """Share of the direct contributions to the next character's logit that MLPs write."""
     writers = sweeps["writers"]
     names = [str(name) for name in writers.labels("component")]
     mlps = np.array([name.startswith("MLP") for name in names])
+    null, windows = float(mlps.mean()), writers.values.shape[1]
+    if not mlps.any():
+        return Evidence.missing("there are no MLPs", windows, "windows", null)
     means = writers.values.sum(-1) / sweeps["writers_places"].values.sum()
-    largest = sorted(zip(means, names, strict=True), reverse=True)[:4]
-    facts = {"largest": ", ".join(f"{name} ({value:+.2f} logits)" for value, name in largest)}
-    facts["why"] = "the threshold lies inside the interval" if mlps.any() else "there are no MLPs"
-    windows = np.stack([writers.values[mlps].sum(0), writers.values.sum(0)]).T
-    drawn = resampled_means(windows, "writers")
-    interval = percentile_interval(drawn[:, 0] / drawn[:, 1]) if mlps.any() else UNDEFINED
-    value = float(windows[:, 0].sum() / windows[:, 1].sum()) if mlps.any() else math.nan
-    return Evidence(value, interval, len(windows), "windows", float(mlps.mean()), facts)
+    largest = sorted(zip(means.tolist(), names, strict=True), reverse=True)[:4]
+    facts = {"largest": tuple((name, value) for value, name in largest)}
+    return _ratio_evidence(writers.values[mlps].sum(0), writers.values.sum(0), "writers", null, facts)
 
 
-def _reveals(sweeps: Sweeps) -> Evidence:
+def gain_over_bigrams(sweeps: Sweeps) -> Evidence:
     """KL(model || bigram table) minus KL(model || logit lens) averaged over the inner layers, nats."""
-    places = sweeps["places"].sel(kind="all").values
+    positions = sweeps["places"].sel(kind="all").values
     distances = sweeps["distance"].sel(lens="logit lens", direction="lens to table")
     lens = sweeps["reading"].sel(lens="logit lens", measure="kl").values[1:-1]
-    table = distances.values[min(2, len(distances.labels("n"))) - 1, -1]
-    facts = {"table": number(float(table.sum() / places.sum())), "lens": "none", "distance": "none"}
-    facts["why"] = _inner(len(lens))
     if len(lens) == 0:
-        return Evidence(math.nan, UNDEFINED, len(places), "windows", 0.0, facts)
-    value, interval = _ratio(table - lens.mean(0), places, "reveals")
-    facts |= {"lens": number(float(lens.mean(0).sum() / places.sum())), "distance": number(-value)}
-    return Evidence(value, interval, len(places), "windows", 0.0, facts)
+        return Evidence.missing("there are no inner layers", len(positions), "windows", 0.0)
+    table = distances.values[min(2, len(distances.labels("n"))) - 1, -1]
+    facts = {"table": _ratio(table, positions), "lens": _ratio(lens.mean(0), positions)}
+    return _ratio_evidence(table - lens.mean(0), positions, "reveals", 0.0, facts)
 
 
-def _meaningful(sweeps: Sweeps) -> Evidence:
+def damage_to_settled(sweeps: Sweeps) -> Evidence:
     """Damage to settled predictions over damage to open ones, averaged over the layers with enough of both."""
     damage = sweeps["damage"].values
-    layers = [layer for layer in range(len(damage)) if damage[layer, :, 1].sum(-1).min() >= FEWEST_PLACES]
+    layers = [layer for layer in range(len(damage)) if damage[layer, :, 1].sum(-1).min() >= FEWEST]
+    if not layers:
+        why = f"no layer has {FEWEST} settled and {FEWEST} open predictions"
+        return Evidence.missing(why, damage.shape[-1], "windows", 1.0)
 
     def ratio(means: np.ndarray) -> np.ndarray:
-        """Of mean damages and places `[*any, layer, state, quantity]`: `[*any, layer]`."""
+        """Of mean damages and positions `[*any, layer, state, quantity]`: `[*any, layer]`."""
         each = means[..., 0] / np.maximum(means[..., 1], 1e-9)
         return each[..., 0] / each[..., 1]
 
-    if not layers:
-        facts = {"layers": "no layer has enough of both"}
-        return Evidence(math.nan, UNDEFINED, damage.shape[-1], "windows", 1.0, facts)
     windows = np.moveaxis(damage[layers], -1, 0)
     each = ratio(windows.mean(0))
-    interval = percentile_interval(ratio(resampled_means(windows, "meaningful")).mean(-1))
-    facts = {"layers": ", ".join(f"L{layer} {number(float(x))}" for layer, x in zip(layers, each, strict=True))}
-    return Evidence(float(each.mean()), interval, len(windows), "windows", 1.0, facts)
+    drawn = ratio(resampled_means(windows, "meaningful")).mean(-1)
+    facts = {"layers": tuple((f"L{layer}", float(x)) for layer, x in zip(layers, each, strict=True))}
+    return _evidence(float(each.mean()), drawn, len(windows), 1.0, facts)
 
 
-def _cost(sweeps: Sweeps) -> Evidence:
+def cost_of_a_layer(sweeps: Sweeps) -> Evidence:
     """Milliseconds for each layer that is read."""
     seconds = np.median(sweeps["cost"].sel(what="lens alone").values)
     value = 1000 * float(seconds) / _layers(sweeps)
     return Evidence(value, (value, value), int(sweeps["cost_tokens"].values), "tokens", 0.0)
 
 
-def _overhead(sweeps: Sweeps) -> Evidence:
+def cost_beside_a_forward(sweeps: Sweeps) -> Evidence:
     """Time of a forward pass with the lens over a plain one, pair by pair."""
     cost = sweeps["cost"]
     ratios = cost.sel(what="forward with the lens").values / cost.sel(what="plain forward").values
@@ -288,15 +191,26 @@ def _overhead(sweeps: Sweeps) -> Evidence:
     return Evidence(value, (value, value), len(ratios), "pairs", 1.0)
 
 
-def _ratio(sums: np.ndarray, places: np.ndarray, *labels: str) -> tuple[float, tuple[float, float]]:
-    """Mean over places of a quantity summed in each window, with its interval over windows."""
-    drawn = resampled_means(np.stack([sums, places]).T, *labels)
-    return float(sums.sum() / places.sum()), percentile_interval(drawn[:, 0] / drawn[:, 1])
+# ---- ratios of sums --------------------------------------------------------------------------------------------------
 
 
-def _inner(layers: int) -> str:
-    """Why a claim about the readings between the embedding and the output may be undecided."""
-    return "the threshold lies inside the interval" if layers else "there are no inner layers"
+def _evidence(
+    value: float, drawn: np.ndarray, windows: int, null: float, facts: Mapping[str, Fact], why: str = ""
+) -> Evidence:
+    """Over windows, with the interval of a value's resamples: none where `why` says that they mean nothing."""
+    interval = (math.nan, math.nan) if why else percentile_interval(drawn)
+    return Evidence(value, interval, windows, "windows", null, facts, why)
+
+
+def _ratio_evidence(sums: np.ndarray, of: np.ndarray, label: str, null: float, facts: Mapping[str, Fact]) -> Evidence:
+    """One quantity over another, both summed in each window: a mean over positions, if these are the other one. `label`
+    names the resamples."""
+    drawn = resampled_means(np.stack([sums, of]).T, label)
+    return _evidence(_ratio(sums, of), drawn[:, 0] / drawn[:, 1], len(sums), null, facts)
+
+
+def _ratio(sums: np.ndarray, of: np.ndarray) -> float:
+    return float(sums.sum() / of.sum())
 
 
 def _layers(sweeps: Sweeps) -> int:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from nanoscope.analysis.prediction import direct_attribution, logit_lens, tuned_lens
@@ -22,7 +21,6 @@ from nanoscope.text.windows import first_speech, room
 
 ORDERS = 7
 LENSES = ("logit lens", "tuned lens")
-SOURCES = ("this model", "untrained layers")
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Params:
     tuned_steps: int = 200
     tuned_batch: int = 2048
     damage_windows: int = 96
-    """Windows on which layers are exchanged to see whether settled predictions mind."""
+    """Windows on which layers' outputs are exchanged, to see how far predictions that have settled move."""
     checkpoints: int = 60
     """At most so many checkpoints of the training, evenly chosen."""
     checkpoint_windows: int = 48
@@ -97,20 +95,9 @@ class _Setting:
     @cached_property
     def fitted(self) -> tuned_lens.Fit:
         """The tuned lens."""
-        return self.fit(*(tuned_lens.collect(self.model, tokens) for tokens in self.windows))
-
-    @cached_property
-    def control(self) -> tuned_lens.Fit:
-        """The same fit on an untrained model's streams, for the trained model's outputs."""
-        return self.fit(*(self.borrowed(tokens) for tokens in self.windows))
-
-    def fit(self, train: tuned_lens.Residuals, held_out: tuned_lens.Residuals) -> tuned_lens.Fit:
+        train, held_out = (tuned_lens.collect(self.model, tokens) for tokens in self.windows)
         settings = tuned_lens.Settings(steps=self.params.tuned_steps, batch=self.params.tuned_batch)
         return tuned_lens.fit(self.model, train, held_out, settings, self.params.seed)
-
-    def borrowed(self, tokens: Tensor) -> tuned_lens.Residuals:
-        """An untrained model's streams, with this model's outputs as what they are to predict."""
-        return tuned_lens.collect(self.untrained, tokens).aiming_at(tuned_lens.outputs(self.model, tokens))
 
     @property
     def windows(self) -> tuple[Tensor, Tensor]:
@@ -208,17 +195,13 @@ def _settling(s: _Setting) -> Sweeps:
 
 
 def _untrained(s: _Setting) -> Sweeps:
-    """Where an untrained model's predictions settle, and what a translation of its streams can know by itself."""
+    """Where an untrained model's predictions settle, and which tables its readings are near to."""
     few = s.text[: s.params.damage_windows]
     read = logit_lens.over_text(s.untrained, few, s.untrained.unembed, s.tables)
-    fits = ((tuned_lens.collect(s.model, few.tokens), s.fitted), (s.borrowed(few.tokens), s.control))
-    kl = [tuned_lens.kl(s.model, fit.translation, text).unflatten(1, few.tokens.shape).mean(-1) for text, fit in fits]
-    values = torch.stack(kl).double().cpu().numpy()
     return {
         "untrained_depth": _depth(read),
         "untrained_distance": _by_kind(read.distances, read.counts).sel(kind="all"),
         "untrained_places": read.counts,
-        "probe": Sweep(values, ("source", "layer", "window"), "nats", {"source": SOURCES}),
     }
 
 
