@@ -63,22 +63,6 @@ def test_head_matrices_are_the_heads() -> None:
     torch.testing.assert_close(torch.einsum("bphk,hkd->bpd", cache["z", 1], w.W_O[1]), cache["attn_out", 1])
 
 
-def test_composition_equals_its_definition() -> None:
-    w = head_weights(random_model())
-    scores = composition.k_composition(w).values
-    ov, qk = w.W_V[0, 1] @ w.W_O[0, 1], w.W_Q[2, 0] @ w.W_K[2, 0].T
-    expected = torch.linalg.matrix_norm(ov @ qk.T) / torch.linalg.matrix_norm(ov) / torch.linalg.matrix_norm(qk)
-    assert scores[0, 1, 2, 0] == pytest.approx(expected.item(), rel=1e-4)
-    assert (scores[2] == 0).all()
-
-
-def test_random_rotations_compose_at_one_over_root_width() -> None:
-    """Whatever the spectra: trained-looking heads, rotated, have root mean square 1 / sqrt(d_model)."""
-    model = random_model(n_embd=64, n_head=4)
-    null = composition.k_composition_null(head_weights(model), (0, 1), (2, 3), 400, "test").values
-    assert np.sqrt((null**2).mean()) == pytest.approx(1 / np.sqrt(64), rel=0.02)
-
-
 def test_copying_score_equals_its_definition() -> None:
     w = head_weights(fold(random_model()))
     values = torch.linalg.eigvals((w.W_E @ w.W_V[1, 0] @ w.W_O[1, 0] @ w.W_U).double())
@@ -180,7 +164,7 @@ def test_experiment_one_takes_no_position_head_for_an_induction_head(context: in
     verdicts = {f.id.split(".")[1]: f.verdict for f in experiment.judge(experiment.measure(subject, few), few)}
     assert verdicts["heads"] == "not supported"
     assert verdicts["absent"] == "not supported"
-    assert verdicts["and_gate"] == verdicts["k_composition"] == "undecided"
+    assert verdicts["and_gate"] == "undecided"
 
 
 def _offset_head(context: int, offset: int) -> GPT:

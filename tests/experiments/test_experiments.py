@@ -22,7 +22,7 @@ from nanoscope.experiments.code_digest import source_digest
 from nanoscope.experiments.emergence.measure import Params as Emergence
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.heads.setting import Params as Heads
-from nanoscope.experiments.induction.judge import _gate
+from nanoscope.experiments.induction.judge import and_gate
 from nanoscope.experiments.induction.select import select
 from nanoscope.experiments.induction.setting import Params as Induction
 from nanoscope.experiments.lenses.measure import Params as Lenses
@@ -294,7 +294,7 @@ def test_an_and_gate_needs_all_its_parts() -> None:
     """The value is the least of them: a circuit of which one part is not needed is none."""
     clean, corrupt = np.array([1.0]), np.array([0.0])
     whole = np.array([[[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]])  # [direction, set]: restored; left after corruption
-    assert _gate(clean, corrupt, whole).tolist() == [1.0]
+    assert and_gate(clean, corrupt, whole).tolist() == [1.0]
     for direction, which, value, expected in (
         (1, 0, 0.95, 0.05),
         (0, 2, 0.05, 0.05),
@@ -303,7 +303,7 @@ def test_an_and_gate_needs_all_its_parts() -> None:
     ):
         part = whole.copy()
         part[0, direction, which] = value
-        assert _gate(clean, corrupt, part) == pytest.approx([expected])
+        assert and_gate(clean, corrupt, part) == pytest.approx([expected])
 
 
 def test_a_folder_belongs_to_one_study(studied: Path, shakespeare: Corpus) -> None:

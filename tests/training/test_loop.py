@@ -400,7 +400,7 @@ def test_the_echo_control_forms_induction_heads(tmp_path: Path, shakespeare: Cor
     checkpoint = train(recipe, shakespeare, tmp_path / "run", Machine(threads=1))
     subject = Subject(checkpoint, shakespeare, "control", "control", checkpoints(tmp_path / "run"))
     result = run_experiment(open_experiment("induction"), subject, QUICK, tmp_path / "results")
-    for claim in ("heads", "previous_token", "gain", "accuracy", "ablation", "localised", "and_gate", "k_composition"):
+    for claim in ("heads", "previous_token", "gain", "accuracy", "ablation", "localised", "and_gate"):
         assert result.finding(f"induction.{claim}").verdict == "supported", claim
     assert result.finding("induction.absent").verdict == "not supported"
     heads = result.finding("induction.heads").evidence

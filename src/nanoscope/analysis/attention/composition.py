@@ -26,7 +26,6 @@ from nanoscope.interventions.run import run
 from nanoscope.model.folded import HeadWeights, head_weights
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
-from nanoscope.statistics.rotations import rotation
 
 
 def copying_scores(weights: HeadWeights) -> Sweep:
@@ -72,29 +71,6 @@ def composition(w: HeadWeights) -> Sweep:
     return Sweep(values, ("way", "layer", "head", "later_layer", "later_head"), "score", {"way": tuple(read)})
 
 
-def k_composition(w: HeadWeights) -> Sweep:
-    """K-composition of every earlier head with every later one: `[layer, head, later_layer, later_head]`, else 0."""
-    every = composition(w).sel(way="K")
-    below = np.arange(len(every.values))[:, None] < np.arange(len(every.values))[None, :]
-    return Sweep(every.values * below[:, None, :, None], every.dims, every.unit)
-
-
-def k_composition_null(
-    w: HeadWeights, earlier: tuple[int, int], later: tuple[int, int], draws: int, *labels: object
-) -> Sweep:
-    """K-composition of two heads after random rotations between them, their spectra kept: `[draw]`.
-
-    Its root mean square tends to 1/sqrt(d_model) exactly.
-    """
-    generator = torch.Generator().manual_seed(seed_for("k-composition", *labels))
-    w_v, w_o, w_k, w_q = w.W_V[earlier], w.W_O[earlier], w.W_K[later], w.W_Q[later]
-    scores = []
-    for _ in range(draws):
-        rotated = rotation(w_k.shape[0], generator) @ w_k
-        scores.append(_composed(w_v, w_o, rotated, w_q))
-    return Sweep(np.array(scores), ("draw",), "score")
-
-
 def _copying(weights: HeadWeights, w_v: Tensor, w_o: Tensor) -> np.ndarray:
     """The spectrum of W_E W_V W_O W_U, taken of the small matrix W_O W_U W_E W_V, whose non-zero part is the same."""
     small = (w_o @ weights.W_U) @ (weights.W_E @ w_v)
@@ -106,17 +82,6 @@ def _copying(weights: HeadWeights, w_v: Tensor, w_o: Tensor) -> np.ndarray:
         raise NanoscopeError("the eigenvalues of a head's OV circuit did not converge; it cannot be analysed") from None
     size = values.abs().sum(-1)
     return torch.where(size > 0, values.real.sum(-1) / size.clamp_min(1e-300), 0.0).numpy()
-
-
-def _composed(w_v: Tensor, w_o: Tensor, w_k: Tensor, w_q: Tensor) -> float:
-    """|W_V W_O W_K W_Q^T| / (|W_V W_O| |W_K W_Q^T|), Frobenius; 0 where either head is empty."""
-    size = _product_norm(w_v, w_o) * _product_norm(w_k, w_q.T)
-    return float(_product_norm(w_v @ (w_o @ w_k), w_q.T) / size) if size > 0 else 0.0
-
-
-def _product_norm(left: Tensor, right: Tensor) -> Tensor:
-    """|left right|_F of a tall and a wide matrix, without making the large product."""
-    return ((left.T @ left) * (right @ right.T).T).sum().clamp_min(0).sqrt()
 
 
 def _outer(left: Tensor, right: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ al. 2022). The same code measures the trained model, the positive control and th
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.induction import figures
 from nanoscope.experiments.induction.claims import CLAIMS
-from nanoscope.experiments.induction.judge import judge
 from nanoscope.experiments.induction.measure import measure
 from nanoscope.experiments.induction.page import PAGE
 from nanoscope.experiments.induction.setting import SETTINGS, Params
@@ -16,11 +15,10 @@ EXPERIMENT = Experiment(
     module=__name__,
     page=PAGE,
     question="Do induction heads form, and do they do the work?",
-    version=3,
+    version=4,
     params=Params,
     settings=SETTINGS,
     measure=measure,
-    old_judge=judge,
     claims=CLAIMS,
     figures={
         "induction_patching_effects": figures.patching_effects,

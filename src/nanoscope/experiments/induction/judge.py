@@ -1,283 +1,226 @@
-"""Experiment 01, from numbers to findings: each function gathers the evidence for one claim, from stored sweeps alone."""
+"""Experiment 01, from numbers to evidence: one function for each claim, from stored sweeps alone."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
+from jaxtyping import Float
 
-from nanoscope.evidence.finding import Evidence, Finding
+from nanoscope.evidence.claim import Sweeps
+from nanoscope.evidence.finding import Evidence
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.evidence.wording import number
-from nanoscope.experiments.induction.claims import CLAIMS
-from nanoscope.experiments.induction.select import Selection, select
-from nanoscope.experiments.induction.setting import Params
-from nanoscope.model.names import head_name, head_names
+from nanoscope.evidence.wording import Fact
+from nanoscope.experiments.induction.select import Head, Selection, select
+from nanoscope.model.names import head_name
 from nanoscope.statistics.intervals import mean_interval, percentile_interval, resampled_means
 
-Sweeps = Mapping[str, Sweep]
-Share = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""From mean metrics, clean `[resample]`, corrupt `[resample]` and sets `[resample, direction, set]`, to `[resample]`."""
+Means = Float[np.ndarray, "resample"]
+Sets = Float[np.ndarray, "resample direction set"]
+Shares = Float[np.ndarray, "resample set"]
 UNDEFINED = (math.nan, math.nan)
-FEWEST_PLACES = 10
+FEWEST_POSITIONS = 10
+INDUCTION, PREVIOUS, BOTH = 0, 1, 2
+"""The sets of heads that are patched together."""
 
 
-def judge(sweeps: Sweeps, params: Params) -> tuple[Finding, ...]:
-    """All findings of experiment 01, in the order of its claims."""
-    chosen = select(sweeps["scores_select"], sweeps["permutation_p"])
-    evidence = {
-        "induction.gain": _ordered_gain(sweeps),
-        "induction.accuracy": _accuracy(sweeps),
-        "induction.natural": _gain(sweeps, "behaviour_natural"),
-        "induction.long_match": _long_match(sweeps),
-        "induction.heads": _best_head(sweeps, chosen.induction[0], "induction", chosen),
-        "induction.absent": _every_head(sweeps),
-        "induction.previous_token": _best_head(sweeps, chosen.any_previous, "previous", chosen),
-        "induction.copying": _copying(sweeps, chosen),
-        "induction.k_composition": _k_composition(sweeps, chosen),
-        "induction.ablation": _ablation(sweeps, chosen),
-        "induction.localised": _localised(sweeps, chosen),
-        "induction.and_gate": _and_gate(sweeps, chosen),
-        "induction.convergence": _convergence(sweeps),
-        "induction.cost": _cost(sweeps),
-    }
-    return tuple(claim.found(evidence[claim.id]) for claim in CLAIMS)
+# ---- behaviour -----------------------------------------------------------------------------------------------------
 
 
-def _ordered_gain(sweeps: Sweeps) -> Evidence:
+def gain_from_order(sweeps: Sweeps) -> Evidence:
     """Log-probability gained over a first copy of the same characters in another order, nats: no bag of symbols helps."""
-    clean = sweeps["behaviour"].sel(measure="log_prob", run="clean").values
-    shuffled = sweeps["behaviour_shuffled"].sel(measure="log_prob", run="corrupt").values
-    fresh = sweeps["behaviour"].sel(measure="log_prob", run="corrupt").values
-    gain = clean - shuffled
-    untrained = float(sweeps["random_gain"].sel(measure="log_prob").values.mean())
-    facts = {"fresh": number(float((clean - fresh).mean()))}
-    return Evidence(float(gain.mean()), mean_interval(gain, "gain"), len(gain), "sequences", untrained, facts)
+    clean, fresh = _runs(sweeps["behaviour"], "log_prob")
+    _, shuffled = _runs(sweeps["behaviour_shuffled"], "log_prob")
+    facts = {"fresh": float((clean - fresh).mean())}
+    return _mean(clean - shuffled, "gain", "sequences", _untrained(sweeps, "log_prob"), facts)
 
 
-def _gain(sweeps: Sweeps, task: str) -> Evidence:
-    """Log-probability gained by the copy, clean minus corrupt, nats."""
-    runs = sweeps[task].sel(measure="log_prob")
-    gain = runs.sel(run="clean").values - runs.sel(run="corrupt").values
-    untrained = float(sweeps["random_gain"].sel(measure="log_prob").values.mean())
-    return Evidence(float(gain.mean()), mean_interval(gain, task), len(gain), "sequences", untrained)
+def gained_accuracy(sweeps: Sweeps) -> Evidence:
+    """Share of the second copy predicted right, beyond the share after other characters."""
+    clean, corrupt = _runs(sweeps["behaviour"], "accuracy")
+    unigram, bigram, *_ = sweeps["behaviour_tables"].mean("example").values
+    shares = {"clean": clean.mean(), "corrupt": corrupt.mean(), "unigram": unigram, "bigram": bigram}
+    facts = {name: float(share) for name, share in shares.items()}
+    return _mean(clean - corrupt, "accuracy", "sequences", _untrained(sweeps, "accuracy"), facts)
 
 
-def _accuracy(sweeps: Sweeps) -> Evidence:
-    runs = sweeps["behaviour"].sel(measure="accuracy")
-    clean, corrupt = runs.sel(run="clean").values, runs.sel(run="corrupt").values
-    tables = sweeps["behaviour_tables"].mean("example").values
-    facts = {
-        "clean": _percent(clean.mean()),
-        "corrupt": _percent(corrupt.mean()),
-        "unigram": _percent(tables[0]),
-        "bigram": _percent(tables[1]),
-    }
-    null = float(sweeps["random_gain"].sel(measure="accuracy").values.mean())
-    return Evidence(
-        float((clean - corrupt).mean()),
-        mean_interval(clean - corrupt, "accuracy"),
-        len(clean),
-        "sequences",
-        null,
-        facts,
-    )
+def gain_on_text(sweeps: Sweeps) -> Evidence:
+    """Log-probability that a passage of real text gains by a copy of it, nats per character."""
+    clean, corrupt = _runs(sweeps["behaviour_natural"], "log_prob")
+    return _mean(clean - corrupt, "behaviour_natural", "sequences", _untrained(sweeps, "log_prob"))
 
 
-def _long_match(sweeps: Sweeps) -> Evidence:
+def loss_of_long_match(sweeps: Sweeps) -> Evidence:
     """Log-probability lost when the earlier occurrence of the last characters is overwritten, nats."""
-    runs = sweeps["behaviour_places"].sel(measure="log_prob")
-    gain = runs.sel(run="clean").values - runs.sel(run="corrupt").values
-    if len(gain) < FEWEST_PLACES:
-        return Evidence(math.nan, UNDEFINED, len(gain), "places", 0.0)
-    return Evidence(float(gain.mean()), mean_interval(gain, "places"), len(gain), "places", 0.0)
+    clean, corrupt = _runs(sweeps["behaviour_places"], "log_prob")
+    if len(clean) < FEWEST_POSITIONS:
+        return Evidence.missing("there are fewer than ten such positions", len(clean), "positions", 0.0)
+    return _mean(clean - corrupt, "places", "positions", 0.0)
 
 
-def _best_head(sweeps: Sweeps, head: tuple[int, int], score: str, chosen: Selection) -> Evidence:
+def _runs(sweep: Sweep, measure: str) -> tuple[np.ndarray, np.ndarray]:
+    """A measure in the clean and in the corrupt run, each `[example]`."""
+    values = sweep.sel(measure=measure)
+    return values.sel(run="clean").values, values.sel(run="corrupt").values
+
+
+def _untrained(sweeps: Sweeps, measure: str) -> float:
+    return float(sweeps["random_gain"].sel(measure=measure).values.mean())
+
+
+def _mean(values: np.ndarray, label: str, unit: str, null: float, facts: Mapping[str, Fact] | None = None) -> Evidence:
+    """A mean over examples with its bootstrap interval."""
+    return Evidence(float(values.mean()), mean_interval(values, label), len(values), unit, null, facts or {})
+
+
+# ---- attention and weights -----------------------------------------------------------------------------------------
+
+
+def best_induction_head(sweeps: Sweeps) -> Evidence:
+    """The first selected head's induction score, and how many heads were selected."""
+    chosen = _chosen(sweeps)
+    head = chosen.induction[0]
+    found = _names(chosen.induction) if chosen.found else ()
+    p = float(sweeps["permutation_p"].values[head])
+    lengths = tuple(int(length) for length in sweeps["scores_report"].labels("length"))
+    facts = {"layer": head[0], "p": p, "lengths": lengths, "all": found, "count": len(found)}
+    return _reported(sweeps, head, "induction", facts)
+
+
+def best_previous_token_head(sweeps: Sweeps) -> Evidence:
+    """The selected previous-token head's score, in whichever layer it lies."""
+    return _reported(sweeps, _chosen(sweeps).any_previous, "previous", {})
+
+
+def _reported(sweeps: Sweeps, head: Head, score: str, facts: Mapping[str, Fact]) -> Evidence:
     """A chosen head's score on the other split, at the block length where it is lowest."""
-    report = sweeps["scores_report"]
-    per_example = report.sel(score=score).values[:, head[0], head[1]].T
-    lengths = report.labels("length")
-    interval = percentile_interval(resampled_means(per_example, score).min(axis=1)) if len(lengths) > 1 else UNDEFINED
-    random = float(sweeps["random_heads"].sel(score=score).values.max())
-    facts = {
-        "head": head_name(*head),
-        "layer": head[0],
-        "p": number(float(sweeps["permutation_p"].values[head])),
-        "lengths": ", ".join(str(length) for length in lengths),
-        "all": head_names(sorted(chosen.induction)) if chosen.found else "none",
-        "count": str(len(chosen.induction) if chosen.found else 0),
-    }
-    return Evidence(float(per_example.mean(0).min()), interval, len(per_example), "sequences per length", random, facts)
+    per_example = sweeps["scores_report"].sel(score=score).values[:, head[0], head[1]].T
+    several = per_example.shape[1] > 1
+    interval = percentile_interval(resampled_means(per_example, score).min(axis=1)) if several else UNDEFINED
+    why = "" if several else "one block length alone cannot tell tokens from distances"
+    value, untrained = float(per_example.mean(0).min()), float(sweeps["random_heads"].sel(score=score).values.max())
+    facts = {"head": head_name(*head), **facts}
+    return Evidence(value, interval, len(per_example), "sequences per length", untrained, facts, why)
 
 
-def _every_head(sweeps: Sweeps) -> Evidence:
+def distance_from_uniform(sweeps: Sweeps) -> Evidence:
     """The largest distance from uniform attention of any head at any block length."""
     scores = np.moveaxis(sweeps["scores_report"].sel(score="induction").values, -1, 0)
     flat = scores.reshape(len(scores), -1)
     interval = percentile_interval(np.abs(resampled_means(flat, "every head")).max(axis=1))
-    random = float(np.abs(sweeps["random_heads"].sel(score="induction").values).max())
-    return Evidence(float(np.abs(flat.mean(0)).max()), interval, len(flat), "sequences per length", random)
+    untrained = float(np.abs(sweeps["random_heads"].sel(score="induction").values).max())
+    return Evidence(float(np.abs(flat.mean(0)).max()), interval, len(flat), "sequences per length", untrained)
 
 
-def _copying(sweeps: Sweeps, chosen: Selection) -> Evidence:
+def copying_by_weights(sweeps: Sweeps) -> Evidence:
     """The first induction head's eigenvalue copying score; a property of the weights, so the interval is a point."""
+    chosen = _chosen(sweeps)
     head = chosen.induction[0]
-    value = float(sweeps["copying_effective"].values[head])
-    interval = (value, value) if chosen.found else UNDEFINED
+    value, raw = (float(sweeps[name].values[head]) for name in ("copying_effective", "copying"))
     null = float(np.percentile(sweeps["copying_null"].values, 97.5))
-    facts = {"head": head_name(*head), "raw": number(float(sweeps["copying"].values[head]))}
-    return Evidence(value, interval, 1, "head", null, facts)
+    why = "" if chosen.found else "there is no induction head whose OV circuit it would be"
+    interval = (value, value) if chosen.found else UNDEFINED
+    return Evidence(value, interval, 1, "head", null, {"head": head_name(*head), "raw": raw}, why)
 
 
-def _k_composition(sweeps: Sweeps, chosen: Selection) -> Evidence:
-    """K-composition of the two heads over what random rotations between them give: 1 is no composition.
-
-    The ends of the interval are the score over the rotations' 97.5 and 2.5 percentiles. Undefined where there is no
-    pair of a previous-token head and a later induction head: many pairs compose more than chance for other reasons.
-    """
-    earlier, later = chosen.previous, chosen.induction[0]
-    null = sweeps["k_composition_null"].values
-    facts = {"pair": f"{head_name(*earlier)} -> {head_name(*later)}"}
-    score = float(sweeps["k_composition"].values[(*earlier, *later)])
-    size = float(np.sqrt((null**2).mean()))
-    if score == 0 or size == 0 or not (chosen.found and chosen.fed):
-        return Evidence(math.nan, UNDEFINED, len(null), "rotations", 1.0, {**facts, "score": number(score)})
-    low, high = np.percentile(null, (2.5, 97.5))
-    facts["score"] = number(score)
-    return Evidence(score / size, (score / float(high), score / float(low)), len(null), "rotations", 1.0, facts)
+def _chosen(sweeps: Sweeps) -> Selection:
+    return select(sweeps["scores_select"], sweeps["permutation_p"])
 
 
-def _ablation(sweeps: Sweeps, chosen: Selection) -> Evidence:
+def _names(heads: Iterable[Head]) -> tuple[str, ...]:
+    return tuple(head_name(*head) for head in sorted(heads))
+
+
+# ---- interventions -------------------------------------------------------------------------------------------------
+
+
+def gain_lost_without_heads(sweeps: Sweeps) -> Evidence:
     """Nats of copying gain lost without the chosen heads, beyond what is lost without layer-matched random ones."""
     losses = sweeps["ablation_mean_loss"]
     gain = losses.sel(run="corrupt").values - losses.sel(run="clean").values
-    lost = gain[0] - gain
-    accuracy = sweeps["ablation_zero_accuracy"].sel(run="clean").mean("example").values
+    _, lost, _, *others = gain[0] - gain  # without none, the induction heads, the previous-token head, random sets
+    intact, without, *_ = sweeps["ablation_zero_accuracy"].sel(run="clean").mean("example").values
     facts = {
-        "heads": head_names(sorted(chosen.induction)),
-        "alone": number(float(lost[1].mean())),
-        "intact": _percent(accuracy[0]),
-        "without": _percent(accuracy[1]),
-        "sets": "1 set" if len(gain) == 4 else f"{len(gain) - 3} sets",
+        "heads": _names(_chosen(sweeps).induction),
+        "alone": float(lost.mean()),
+        "intact": float(intact),
+        "without": float(without),
+        "sets": len(others),
     }
-    if len(gain) == 3:
-        return Evidence(math.nan, UNDEFINED, gain.shape[1], "sequences", math.nan, facts)
-    beyond = lost[1] - lost[3:].mean(0)
-    null = float(lost[3:].mean())
-    return Evidence(float(beyond.mean()), mean_interval(beyond, "ablation"), len(beyond), "sequences", null, facts)
+    if not others:
+        return Evidence.missing("their layers hold no other heads", len(lost), "sequences", facts=facts)
+    beyond = lost - np.mean(others, axis=0)
+    return _mean(beyond, "ablation", "sequences", float(np.mean(others)), facts)
 
 
-def _localised(sweeps: Sweeps, chosen: Selection) -> Evidence:
+def restored_by_heads(sweeps: Sweeps) -> Evidence:
     """Share of the clean-corrupt difference that the induction heads' clean outputs restore."""
-    restored = _share(sweeps, "denoise", 0)
-    low, high = restored[1]
-    facts = {
-        "heads": head_names(sorted(chosen.induction)),
-        "difference": number(_difference(sweeps)),
-        "share": ""
-        if math.isnan(low)
-        else f": {number(restored[0])} of the difference [{number(low)}, {number(high)}]",
+    chosen, n = _chosen(sweeps), _examples(sweeps)
+    facts = {"heads": _names(chosen.induction), "difference": _difference(sweeps)}
+    if not sweeps["patch_informative"].values:
+        return Evidence.missing(
+            "the copy changes the logit difference by less than ten standard errors", n, "sequences", facts=facts
+        )
+    value, interval = _patched(sweeps, lambda *means: _restored(*means)[:, INDUCTION])
+    return Evidence(value, interval, n, "sequences", _best_other(sweeps, chosen), facts)
+
+
+def weakest_part_of_the_gate(sweeps: Sweeps) -> Evidence:
+    """The least of what an AND gate needs; undefined without a previous-token head below the induction heads."""
+    chosen, n = _chosen(sweeps), _examples(sweeps)
+    names = {"previous": head_name(*chosen.previous), "induction": _names(chosen.induction)}
+    if not (chosen.found and chosen.fed):
+        why = "there is no induction head with a previous-token head below it"
+        return Evidence.missing(why, n, "sequences", 0.0, names)
+    if not sweeps["patch_informative"].values:
+        return Evidence.missing("the copy changes too little to patch", n, "sequences", 0.0, names)
+    restored, destroyed = _restored(*_means(sweeps))[0], _destroyed(*_means(sweeps))[0]
+    shares = {
+        "needed": float(destroyed[PREVIOUS]),
+        "induction_needed": float(destroyed[INDUCTION]),
+        "alone": float(restored[PREVIOUS]),
+        "both": float(restored[BOTH]),
     }
-    rest = _others_effect(sweeps, chosen)
-    return Evidence(restored[0], restored[1], _examples(sweeps), "sequences", rest, facts)
+    value, interval = _patched(sweeps, and_gate)
+    return Evidence(value, interval, n, "sequences", 0.0, {**names, **shares})
 
 
-def _and_gate(sweeps: Sweeps, chosen: Selection) -> Evidence:
-    """The least of what an AND gate needs: noising either part destroys, restoring both restores, and restoring the
-    previous-token head alone falls short of what noising it destroys. Undefined without two such parts."""
-    facts = {
-        "previous": head_name(*chosen.previous),
-        "induction": head_names(sorted(chosen.induction)),
-        "needed": number(_share(sweeps, "noise", 1)[0]),
-        "alone": number(_share(sweeps, "denoise", 1)[0]),
-        "both": number(_share(sweeps, "denoise", 2)[0]),
-        "induction_needed": number(_share(sweeps, "noise", 0)[0]),
-    }
-    if not (chosen.found and chosen.fed and sweeps["patch_informative"].values):
-        why = "the copy changes too little to patch" if chosen.found and chosen.fed else "there are no two such parts"
-        return Evidence(math.nan, UNDEFINED, _examples(sweeps), "sequences", 0.0, {**facts, "why": why})
-    plain, sets = sweeps["patch_plain"].values.mean(-1)[:, None], sweeps["patch_sets"].values.mean(-1)[None]
-    value, interval = float(_gate(plain[0], plain[1], sets)[0]), _resampled_share(sweeps, _gate)
-    facts["why"] = f"the least of what it needs is {number(value)} [{number(interval[0])}, {number(interval[1])}]"
-    return Evidence(value, interval, _examples(sweeps), "sequences", 0.0, facts)
-
-
-def _gate(clean: np.ndarray, corrupt: np.ndarray, sets: np.ndarray) -> np.ndarray:
-    gap = (clean - corrupt)[:, None]
-    restored, destroyed = (sets[:, 0] - corrupt[:, None]) / gap, (clean[:, None] - sets[:, 1]) / gap
-    induction, previous, both = 0, 1, 2
-    parts = (destroyed[:, induction], destroyed[:, previous] - restored[:, previous], restored[:, both])
+def and_gate(clean: Means, corrupt: Means, sets: Sets) -> Means:
+    """The least of: noising either part destroys, restoring both restores, and restoring the previous-token head alone
+    falls short of what noising it destroys."""
+    restored, destroyed = _restored(clean, corrupt, sets), _destroyed(clean, corrupt, sets)
+    parts = (destroyed[:, INDUCTION], destroyed[:, PREVIOUS] - restored[:, PREVIOUS], restored[:, BOTH])
     return np.min(parts, axis=0)
 
 
-def _convergence(sweeps: Sweeps) -> Evidence:
-    """Mean first layer from which on the lens's top token is the model's, as a share of the depth."""
-    lens = sweeps["lens"]
-    depth = len(lens.labels("layer")) - 1
-    settled = sweeps["lens_settled"].values / depth
-    answer = lens.sel(measure="answer").mean("example").values
-    halfway = np.flatnonzero(answer > 0.5)
-    facts = {
-        "layer": number(float(sweeps["lens_settled"].values.mean())),
-        "depth": str(depth),
-        "half": f"after {halfway[0]} layers" if len(halfway) else "after no layer",
-        "final": _percent(answer[-1]),
-    }
-    predicted = _accuracy(sweeps).interval[0] > 0
-    interval = mean_interval(settled, "lens") if predicted else UNDEFINED
-    value = float(settled.mean())
-    ends = f"{number(value)} of the depth [{number(interval[0])}, {number(interval[1])}]"
-    facts["why"] = ends if predicted else "the copy is not predicted"
-    return Evidence(value, interval, len(settled), "sequences", 0.0, facts)
+def _restored(clean: Means, corrupt: Means, sets: Sets) -> Shares:
+    """Share of the clean-corrupt difference that each set's clean outputs bring back."""
+    return (sets[:, 0] - corrupt[:, None]) / (clean - corrupt)[:, None]
 
 
-def _cost(sweeps: Sweeps) -> Evidence:
-    """Milliseconds of patching per layer: every position of one query, and every head, in both directions."""
-    seconds = float(sweeps["seconds"].sel(stage="patching").values)
-    layers = len(sweeps["position_change"].labels("layer")) - 1
-    cells = sweeps["position_change"].values.size + sweeps["patch_heads"].values[..., 0].size
-    value = 1000 * seconds / layers
-    facts = {"cells": str(cells), "seconds": number(seconds)}
-    return Evidence(value, (value, value), cells, "patched runs", 0.0, facts)
+def _destroyed(clean: Means, corrupt: Means, sets: Sets) -> Shares:
+    """Share of the clean-corrupt difference that each set's corrupt outputs take away."""
+    return (clean[:, None] - sets[:, 1]) / (clean - corrupt)[:, None]
 
 
-# ---- shares of the clean-corrupt difference ------------------------------------------------------------------------
-
-
-def _share(sweeps: Sweeps, direction: str, which: int) -> tuple[float, tuple[float, float]]:
-    """Effect of patching one of the sets, with its interval; undefined where there is nothing to localise."""
-    d = 0 if direction == "denoise" else 1
-
-    def share(clean: np.ndarray, corrupt: np.ndarray, sets: np.ndarray) -> np.ndarray:
-        moved = sets[:, d, which] - corrupt if d == 0 else clean - sets[:, d, which]
-        return moved / (clean - corrupt)
-
-    clean, corrupt = sweeps["patch_plain"].values.mean(-1)
-    value = share(np.array([clean]), np.array([corrupt]), sweeps["patch_sets"].values.mean(-1)[None])[0]
-    informative = bool(sweeps["patch_informative"].values)
-    return (float(value) if informative else math.nan), _resampled_share(sweeps, share)
-
-
-def _resampled_share(sweeps: Sweeps, share: Share) -> tuple[float, float]:
-    if not sweeps["patch_informative"].values:
-        return UNDEFINED
+def _patched(sweeps: Sweeps, share: Callable[[Means, Means, Sets], Means]) -> tuple[float, tuple[float, float]]:
+    """A share of mean metrics, with its bootstrap interval over sequences."""
     plain, sets = sweeps["patch_plain"].values, sweeps["patch_sets"].values
     together = np.concatenate([plain, sets.reshape(-1, sets.shape[-1])]).T
     means = resampled_means(together, "patching")
-    return percentile_interval(share(means[:, 0], means[:, 1], means[:, 2:].reshape(-1, *sets.shape[:-1])))
+    resampled = share(means[:, 0], means[:, 1], means[:, 2:].reshape(-1, *sets.shape[:-1]))
+    return float(share(*_means(sweeps))[0]), percentile_interval(resampled)
 
 
-def _difference(sweeps: Sweeps) -> float:
-    clean, corrupt = sweeps["patch_plain"].values.mean(-1)
-    return float(clean - corrupt)
+def _means(sweeps: Sweeps) -> tuple[Means, Means, Sets]:
+    """Mean metrics over sequences, clean `[1]`, corrupt `[1]` and of every set `[1, direction, set]`."""
+    plain = sweeps["patch_plain"].values.mean(-1)
+    return plain[:1], plain[1:], sweeps["patch_sets"].values.mean(-1)[None]
 
 
-def _others_effect(sweeps: Sweeps, chosen: Selection) -> float:
-    """The largest denoising effect among the heads that were not chosen."""
-    if not sweeps["patch_informative"].values:
-        return math.nan
+def _best_other(sweeps: Sweeps, chosen: Selection) -> float:
+    """The largest share that a head restores which was not chosen; NaN where every head was."""
     _, corrupt = sweeps["patch_plain"].values.mean(-1)
     effects = (sweeps["patch_heads"].values[0].mean(-1) - corrupt) / _difference(sweeps)
     for head in chosen.induction:
@@ -285,9 +228,36 @@ def _others_effect(sweeps: Sweeps, chosen: Selection) -> float:
     return float(effects.max()) if np.isfinite(effects).any() else math.nan
 
 
+def _difference(sweeps: Sweeps) -> float:
+    clean, corrupt = sweeps["patch_plain"].values.mean(-1)
+    return float(clean - corrupt)
+
+
 def _examples(sweeps: Sweeps) -> int:
     return sweeps["patch_plain"].values.shape[-1]
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+# ---- prediction formation, and time --------------------------------------------------------------------------------
+
+
+def depth_of_settling(sweeps: Sweeps) -> Evidence:
+    """Mean first layer from which on the lens's top token is the model's, as a share of the depth."""
+    lens = sweeps["lens"]
+    depth = len(lens.labels("layer")) - 1
+    answer = lens.sel(measure="answer").mean("example").values
+    likely = tuple(int(layer) for layer in np.flatnonzero(answer > 0.5)[:1])
+    layer = float(sweeps["lens_settled"].values.mean())
+    facts = {"layer": layer, "depth": depth, "likely": likely, "final": float(answer[-1])}
+    settled = _mean(sweeps["lens_settled"].values / depth, "lens", "sequences", 0.0, facts)
+    if gained_accuracy(sweeps).interval[0] > 0:
+        return settled
+    return Evidence(settled.value, UNDEFINED, settled.n, "sequences", 0.0, facts, "the copy is not predicted")
+
+
+def time_of_patching(sweeps: Sweeps) -> Evidence:
+    """Milliseconds of patching per layer: every position of one query, and every head, in both directions."""
+    seconds = float(sweeps["seconds"].sel(stage="patching").values)
+    layers = len(sweeps["position_change"].labels("layer")) - 1
+    cells = sweeps["position_change"].values.size + sweeps["patch_heads"].values[..., 0].size
+    value = 1000 * seconds / layers
+    return Evidence(value, (value, value), cells, "patched runs", 0.0, {"cells": cells, "seconds": seconds})

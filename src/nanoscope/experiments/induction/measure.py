@@ -140,18 +140,16 @@ def _mean_scores(s: Setting, length: int) -> np.ndarray:
 
 
 def _weights(s: Setting, chosen: Selection) -> Sweeps:
-    """Copying and composition from the weights alone, beside their nulls."""
+    """Copying from the weights alone, beside its null."""
     folded, tokens = fold(s.model), s.sequences(s.block, "embedding").tokens
     weights, draws, seed = head_weights(folded), s.params.null_draws, s.params.seed
     read = [composition.as_read(folded, layer, tokens) for layer in range(s.model.config.n_layer)]
     effective = [composition.copying_scores(weights).values[layer] for layer, weights in enumerate(read)]
-    later = chosen.induction[0]
+    layer, _ = chosen.induction[0]
     return {
         "copying": composition.copying_scores(weights),
         "copying_effective": Sweep(np.stack(effective), ("layer", "head"), "score"),
-        "copying_null": composition.copying_null(read[later[0]], draws, seed),
-        "k_composition": composition.k_composition(weights),
-        "k_composition_null": composition.k_composition_null(weights, chosen.previous, later, draws, seed),
+        "copying_null": composition.copying_null(read[layer], draws, seed),
     }
 
 

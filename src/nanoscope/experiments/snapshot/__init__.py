@@ -1,7 +1,7 @@
 """One checkpoint's scores, small enough to be taken at every checkpoint of a training; other experiments compare them."""
 
 from nanoscope.experiments.experiment import Experiment
-from nanoscope.experiments.snapshot.measure import Params, judge, measure
+from nanoscope.experiments.snapshot.measure import Params, measure
 
 EXPERIMENT = Experiment(
     module=__name__,
@@ -10,7 +10,6 @@ EXPERIMENT = Experiment(
     params=Params,
     settings={"quick": Params(sequences=8, windows=32), "many": Params(sequences=12, windows=64)},
     measure=measure,
-    old_judge=judge,
     claims=(),
     figures={},
 )

@@ -10,7 +10,6 @@ import numpy as np
 
 from nanoscope.analysis.attention import composition, repeated_sequences
 from nanoscope.analysis.prediction import behaviour, text_loss
-from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Subject, Sweeps, require_least
 from nanoscope.model.config import GPTConfig
@@ -67,11 +66,6 @@ def measure(subject: Subject, params: Params) -> Sweeps:
         "behaviour": behaviour.on_task(model, stuff.task),
         "text": text_loss.over_text(model, stuff.text),
     }
-
-
-def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
-    """A snapshot claims nothing: what it is worth shows over a training."""
-    return ()
 
 
 @lru_cache(maxsize=2)
