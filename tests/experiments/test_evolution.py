@@ -1,4 +1,4 @@
-"""Emergence, evolution over trainings, and sizes: planted courses of trainings, and what is said of them."""
+"""Emergence and evolution over trainings: planted courses of trainings, and what is said of them."""
 
 import math
 from dataclasses import replace
@@ -25,7 +25,6 @@ from nanoscope.experiments.evolution.judge import (
 )
 from nanoscope.experiments.experiment import Group, Subject
 from nanoscope.experiments.runner import run_comparison, run_experiment
-from nanoscope.experiments.scale.measure import flops
 from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
@@ -40,9 +39,7 @@ from nanoscope.text.vocabulary import Vocabulary
 
 STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 700, 800, 900, 1000)
 X = np.log1p(np.array(STEPS, dtype=float))
-EMERGENCE, EVOLUTION, SCALE, SNAPSHOT = (
-    open_experiment(name) for name in ("emergence", "evolution", "scale", "snapshot")
-)
+EMERGENCE, EVOLUTION, SNAPSHOT = (open_experiment(name) for name in ("emergence", "evolution", "snapshot"))
 
 
 def _model(layers: int, symbols: int) -> GPT:
@@ -216,62 +213,6 @@ def test_a_snapshot_of_a_real_checkpoint_and_its_refusal(shakespeare: Corpus, tm
         run_experiment(
             SNAPSHOT, Subject(replace(checkpoint, vocabulary=None), corpus, "x"), Snapshot(2, 1, 5), tmp_path
         )
-
-
-def _cell(task: str, layers: int, width: int, seed: int, copies: float, loss: float) -> Result:
-    config = {"n_layer": layers, "n_embd": width, "block_size": 64}
-    training = {"data": task, "step": 2000, "iterations": 2000, "batch_size": 12, "accumulation": 1, "seed": seed}
-    heads = np.zeros((1, 2, layers, 2, 3))
-    heads[0, 1, 0, 0] = 0.5
-    text = np.array([[loss] * 4, [0.0] * 4, [1.0] * 4, [1.0] * 4])
-    sweeps = {
-        "heads": Sweep(heads, ("length", "score", "layer", "head", "example"), "share"),
-        "behaviour": Sweep(np.array([[[copies] * 3, [0.0] * 3]]), ("measure", "run", "example"), "share",
-                           {"measure": ("accuracy",)}),
-        "text": Sweep(text, ("quantity", "window"), "nats", {"quantity": text_loss.WAYS}),
-    }  # fmt: skip
-    about = StoredSubject(
-        f"{task} {layers} {width}", training=training, config=config, parameters=1000 * layers * width
-    )
-    return Result("snapshot", {"of": [task, layers, width, seed]}, about, sweeps)
-
-
-def test_the_smallest_size_that_copies_is_found_and_cells_not_run_are_shown(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    cells = [
-        _cell(task, layers, width, seed, (0.9 if layers > 1 and width > 64 else 0.02) + 0.01 * rng.random(), 2.5 - 0.1 * layers)
-        for task in ("text", "echo") for layers in (1, 2, 4) for width in (64, 128, 256) for seed in (1, 2, 3)
-        if (task, layers, width) != ("text", 4, 256)
-    ]  # fmt: skip
-    result = run_comparison(SCALE, Group("sizes", "seeds", tuple(cells)), SCALE.params(), tmp_path)
-    verdicts = {f.id.split(".")[1]: f.verdict for f in result.findings}
-    assert verdicts == {"one_layer": "supported", "two_layers": "supported", "text_heads": "supported",
-                        "depth": "supported", "width": "not supported"}  # fmt: skip
-    assert "Left out: width 64, where no training" in result.finding("scale.one_layer").text
-    assert "2 layers of width 128 (256,000 parameters)" in result.finding("scale.two_layers").text
-    assert result.finding("scale.depth").evidence.value == pytest.approx(0.3)
-    assert np.isnan(result["scores"].sel(task="text", layers=4, width=256).values).all()
-    figure = SCALE.figures["scale_capabilities"](result)
-    assert "not run" in {text.get_text() for ax in figure.axes for text in ax.texts}
-    assert all(all(checklist(draw(result)).values()) for draw in SCALE.figures.values())
-
-
-def test_a_width_that_learned_nothing_says_nothing_of_one_layer(tmp_path: Path) -> None:
-    """Where nothing copies, one layer is not judged; where one layer itself copies, its width counts."""
-    shapes = [("echo", layers, width, seed) for layers in (1, 2, 4) for width in (64, 128, 256) for seed in (1, 2, 3)]
-    for copier, verdict in ((0, "undecided"), (1, "not supported"), (2, "supported")):
-        cells = [_cell(*shape, 0.9 - 0.01 * shape[3] if shape[1:3] == (copier, 128) else 0.01, 2.0) for shape in shapes]
-        found = run_comparison(SCALE, Group("sizes", "seeds", tuple(cells)), SCALE.params(), tmp_path / str(copier))
-        assert found.finding("scale.one_layer").verdict == verdict
-
-
-def test_flops_of_the_canonical_training() -> None:
-    """6 N T by hand for the 10.6M working parameters and 41M tokens, plus attention's own."""
-    config = {"n_layer": 6, "n_embd": 384, "block_size": 128}
-    training = {"iterations": 5000, "batch_size": 64, "accumulation": 1}
-    tokens = 5000 * 64 * 128
-    expected = 6 * (10_695_936 - 128 * 384) * tokens + 12 * 6 * 384 * 128 * tokens
-    assert flops(config, training, 10_695_936) == expected
 
 
 def test_a_part_of_a_study_compares_what_is_left() -> None:
