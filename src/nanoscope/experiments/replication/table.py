@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanoscope.evidence.markdown import link
+from nanoscope.evidence.markdown import link, table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import capital, number
@@ -35,20 +35,20 @@ def section(study: Study) -> str:
 
 def _group(result: Result) -> str:
     """Verdict by claim and training, with the share that agrees and its exact interval."""
-    table = result["verdicts"]
-    trainings = trainings_of(result)
-    claims = [str(claim) for claim in table.labels("claim")]
-    head = f"| claim | {' | '.join(trainings)} | agree |\n|---|" + "---|" * (len(trainings) + 1)
-    rows = [f"| {claim} | {' | '.join(SHORT[int(v)] for v in row)} | {_agreement(row)} |"
-            for claim, row in zip(claims, table.values, strict=True)]  # fmt: skip
+    verdicts = result["verdicts"]
+    head = ("claim", *trainings_of(result), "agree")
+    named = zip(verdicts.labels("claim"), verdicts.values, strict=True)
+    rows = [(str(claim), *(SHORT[int(verdict)] for verdict in row), _agreement(row)) for claim, row in named]
     shares = [line for name, experiments in SECTIONS.items() if (line := _share(result, name, experiments))]
     same = result.finding("replication.findings")
-    return "\n\n".join([
-        f"**{capital(result.subject.label)}.** {same.text} ([evidence]({link(result)}))",
-        "\n".join(shares),
-        f"<details><summary>Every claim in every training (yes: supported, no: not supported, ?: undecided)</summary>\n\n"
-        f"{head}\n" + "\n".join(rows) + "\n\n</details>",
-    ])  # fmt: skip
+    every = "Every claim in every training (yes: supported, no: not supported, ?: undecided)"
+    return "\n\n".join(
+        [
+            f"**{capital(result.subject.label)}.** {same.text} ([evidence]({link(result)}))",
+            "\n".join(shares),
+            f"<details><summary>{every}</summary>\n\n{table(head, rows)}\n\n</details>",
+        ]
+    )
 
 
 def trainings_of(result: Result) -> list[str]:
@@ -67,15 +67,16 @@ def _agreement(row: np.ndarray) -> str:
 
 def _share(result: Result, name: str, experiments: tuple[str, ...]) -> str:
     """Of one finding's claims, how many get one verdict in all trainings."""
-    table = result["verdicts"]
-    rows = [row for claim, row in zip(table.labels("claim"), table.values, strict=True)
-            if str(claim).split(".")[0] in experiments]  # fmt: skip
+    verdicts = result["verdicts"]
+    prefixes = tuple(f"{experiment}." for experiment in experiments)
+    claims = zip(verdicts.labels("claim"), verdicts.values, strict=True)
+    rows = [row for claim, row in claims if str(claim).startswith(prefixes)]
     if not rows:
         return ""
     same = sum(bool((row == row[0]).all()) for row in rows)
     low, high = share_interval(same, len(rows))
     return (
-        f"- **{name}: {100 * same / len(rows):.0f} %** of its claims get one verdict in all {table.values.shape[1]} trainings "
+        f"- **{name}: {100 * same / len(rows):.0f} %** of its claims get one verdict in all {len(rows[0])} trainings "
         f"({same} of {len(rows)}; 95 % interval {100 * low:.0f} to {100 * high:.0f} %, Clopper and Pearson)"
     )
 
