@@ -1,19 +1,21 @@
 """Emergence over trainings whose course is known: a planted circuit that is switched on, rises in two steps, the command."""
 
 import math
-from dataclasses import replace
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from toys.claim_texts import published, texts
 
 from nanoscope import cli
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
-from nanoscope.experiments.emergence.events import Curve, events
+from nanoscope.experiments.emergence.events import PREVIOUS, Curve, Event, events
+from nanoscope.experiments.emergence.judge import delay_of_induction, factor_of_change, fall_in_repeated_passages
 from nanoscope.experiments.emergence.measure import Params, measure
 from nanoscope.experiments.experiment import Group, Subject
 from nanoscope.experiments.runner import describe
@@ -124,7 +126,7 @@ def test_which_head_is_first_is_read_off_their_courses(
     _, shots = switched
     sweeps = measure(Group("planted", "planted", tuple(_taking(shot, previous) for shot in shots)), Params())
     assert sweeps["names"].labels("score") == ("L1H0", "L0H0")
-    said = {finding.id: finding.verdict for finding in EMERGENCE.judge(sweeps, Params())}
+    said = {finding.id: finding.verdict for finding in EMERGENCE.judge(sweeps)}
     assert said["emergence.forms"] == said["emergence.previous"] == "supported"
     assert said["emergence.order"] == verdict
 
@@ -159,7 +161,7 @@ def test_without_an_induction_head_the_previous_token_head_is_sought_in_all_laye
         changed.append(replace(shot, sweeps=sweeps))
     sweeps = measure(Group("planted", "planted", tuple(changed)), Params())
     assert sweeps["names"].labels("score")[1] == "L1H0"
-    said = {finding.id: finding.verdict for finding in EMERGENCE.judge(sweeps, Params())}
+    said = {finding.id: finding.verdict for finding in EMERGENCE.judge(sweeps)}
     assert said["emergence.forms"] == "not supported"
     assert said["emergence.previous"] == "supported"
     assert said["emergence.order"] == said["emergence.sharp"] == "undecided"
@@ -168,14 +170,13 @@ def test_without_an_induction_head_the_previous_token_head_is_sought_in_all_laye
 # ---- how abruptly ----------------------------------------------------------------------------------------------------
 
 
-def _event(values: np.ndarray, name: str) -> dict[str, float]:
-    """What is said of one head whose score takes this course, the others staying flat."""
+def _event(values: np.ndarray, name: str) -> Event:
+    """What is found of one head whose score takes this course, the others staying flat."""
     noise = 0.01 * np.random.default_rng(0).standard_normal((200, len(X)))
     flat = Curve(np.zeros(len(X)), noise, 8)
     names = ("induction head", "previous-token head", "copying", "in-context learning", "repeated passages")
     found = dict.fromkeys(names, flat) | {name: Curve(values, values + noise, 8)}
-    rows = events(found, STEPS).sel(event=name)
-    return {str(part): float(value) for part, value in zip(rows.labels("part"), rows.values, strict=True)}
+    return Event.stored(events(found, STEPS), name)
 
 
 def test_a_rise_in_two_steps_is_not_abrupt() -> None:
@@ -183,17 +184,17 @@ def test_a_rise_in_two_steps_is_not_abrupt() -> None:
     twice = 0.4 * _logistic(60, 0.2) + 0.5 * _logistic(900, 0.03)
     once = 0.9 * _logistic(900, 0.03)
     said, plain = _event(twice, "previous-token head"), _event(once, "previous-token head")
-    assert said["better"] > 10
-    assert said["factor low"] > 3
-    assert plain["better"] > 10
-    assert plain["factor high"] < 3
-    assert plain["low"] <= plain["step"] <= plain["high"]
+    assert said.better > 10
+    assert said.factor_low > 3
+    assert plain.better > 10
+    assert plain.factor_high < 3
+    assert plain.low <= plain.step <= plain.high
 
 
 def test_what_stays_flat_has_no_event() -> None:
-    assert all(math.isnan(value) for value in _event(np.full(len(X), 0.2), "previous-token head").values())
-    assert all(math.isnan(value) for value in _event(0.09 * _logistic(500), "copying").values())
-    assert not math.isnan(_event(0.2 * _logistic(500), "copying")["step"])
+    assert all(math.isnan(value) for value in astuple(_event(np.full(len(X), 0.2), "previous-token head")))
+    assert all(math.isnan(value) for value in astuple(_event(0.09 * _logistic(500), "copying")))
+    assert _event(0.2 * _logistic(500), "copying").happens
 
 
 def test_midpoints_lie_between_the_grids_points() -> None:
@@ -214,6 +215,59 @@ def test_crossings_worked_by_hand() -> None:
     assert np.log1p(crossing(curves, steps, 1.0)) == pytest.approx([3, 3, 3])
 
 
+# ---- what is said ----------------------------------------------------------------------------------------------------
+
+
+def _judged(**happens: Event) -> dict[str, Sweep]:
+    """What the judges of events read, with two heads over steps 0 to 1,000 and these events."""
+    names = {"induction": "induction head", "previous": "previous-token head"}
+    rows = {names[name]: astuple(event) for name, event in happens.items()}
+    parts = tuple(field.name.replace("_", " ") for field in fields(Event))
+    return {
+        "events": Sweep(
+            np.array(list(rows.values())), ("event", "part"), "steps", {"event": tuple(rows), "part": parts}
+        ),
+        "names": Sweep(np.zeros((2, 2)), ("score", "part"), "index", {"score": ("L1H0", "L0H1")}),
+        "followed": Sweep(
+            np.zeros((2, 3, 1, 7)), ("score", "step", "length", "example"), "share", {"step": (0, 10, 1000)}
+        ),
+    }
+
+
+def test_a_delay_is_the_ratio_of_steps_with_both_intervals() -> None:
+    """At 99 + 1 and 299 + 1 iterations; from the second's earliest over the first's latest to the other way round."""
+    sweeps = _judged(induction=Event(299, 249, 399), previous=Event(99, 79, 124))
+    found = delay_of_induction(sweeps)
+    assert (found.value, found.interval, found.n, found.null) == (3.0, (2.0, 5.0), 7, 1.0)
+    assert (found.facts["previous"], found.facts["induction"]) == ("L0H1", "L1H0")
+    assert (found.facts["previous_step"], found.facts["induction_step"]) == (99, 299)
+    missing = delay_of_induction(_judged(induction=Event(), previous=Event(99, 79, 124)))
+    assert math.isnan(missing.value)
+    assert missing.why == "no induction head forms"
+
+
+@pytest.mark.parametrize(("better", "value"), [(10.5, (2.0, 1.5, 2.5)), (10.0, (1001.0, 1001.0, 1001.0))])
+def test_a_change_without_a_logistic_that_wins_takes_the_whole_training(
+    better: float, value: tuple[float, float, float]
+) -> None:
+    head = Event(99, 79, 124, ten=49, ninety=199, factor=2.0, factor_low=1.5, factor_high=2.5, better=better)
+    found = factor_of_change(PREVIOUS, _judged(induction=Event(), previous=head))
+    assert (found.value, *found.interval) == value
+    assert found.facts["wins"] is (better > 10)
+    assert (found.facts["ten"], found.facts["ninety"]) == (49, 199)
+
+
+def test_every_claim_is_said_under_every_verdict() -> None:
+    result = published("emergence", "the echo control, seed 1")
+    assert result.finding("emergence.forms").verdict == "supported"
+    for claim in EMERGENCE.claims:
+        said = texts(claim, result)
+        assert len(set(said.values())) == 4, claim.id
+    order = fall_in_repeated_passages(result.sweeps).facts["events"]
+    assert "copying (1,138), induction head (1,159)" in said["supported"]
+    assert len(order) == 10
+
+
 # ---- the command -----------------------------------------------------------------------------------------------------
 
 
@@ -231,7 +285,7 @@ def test_the_command_follows_a_training_and_goes_on_where_it_stopped(
     command = ["run", "emergence", str(tmp_path / "run" / "final"), "--data", str(text), "--out", str(tmp_path / "out"),
                "--sequences", "2", "--lengths", "1", "--windows", "4", "--threads", "1"]  # fmt: skip
     cli.main(command)
-    assert "No induction head forms within 10 iterations" in " ".join(capsys.readouterr().out.split())
+    assert "no induction head forms within 10 iterations" in " ".join(capsys.readouterr().out.split())
     results = tmp_path / "out" / "results"
     kept = {path: path.stat().st_mtime_ns for path in results.glob("*/result.json")}
     assert len(kept) == len(checkpoints(tmp_path / "run")) + 1 == 7

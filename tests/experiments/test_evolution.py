@@ -1,7 +1,6 @@
-"""Emergence, evolution over trainings, and sizes: planted courses of trainings, and what is said of them."""
+"""Emergence and evolution over trainings: planted courses of trainings, and what is said of them."""
 
 import math
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import torch
 from reference import longest_match
 from torch.nn import functional as F
+from toys.claim_texts import published, texts
 
 from nanoscope.analysis.prediction import text_loss
 from nanoscope.checkpoints.checkpoint import Checkpoint
@@ -18,13 +18,19 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
+from nanoscope.experiments.evolution.judge import (
+    abrupt_trainings,
+    bigram_table_first,
+    deviation_of_timing,
+    previous_token_head_first,
+)
 from nanoscope.experiments.experiment import Group, Subject
 from nanoscope.experiments.runner import run_comparison, run_experiment
-from nanoscope.experiments.scale.measure import flops
 from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
 from nanoscope.plots.quality import checklist
+from nanoscope.statistics.intervals import share_interval
 from nanoscope.studies.presets import STUDIES, only
 from nanoscope.text.corpora import Corpus
 from nanoscope.text.ngrams import NGrams
@@ -34,9 +40,7 @@ from nanoscope.text.vocabulary import Vocabulary
 
 STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 700, 800, 900, 1000)
 X = np.log1p(np.array(STEPS, dtype=float))
-EMERGENCE, EVOLUTION, SCALE, SNAPSHOT = (
-    open_experiment(name) for name in ("emergence", "evolution", "scale", "snapshot")
-)
+EMERGENCE, EVOLUTION, SNAPSHOT = (open_experiment(name) for name in ("emergence", "evolution", "snapshot"))
 
 
 def _model(layers: int, symbols: int) -> GPT:
@@ -96,9 +100,9 @@ def test_planted_events_are_found_in_their_order(tmp_path: Path) -> None:
     assert float(events.sel(event="least distance to 2-grams", part="step").values) == 32
     assert math.isnan(float(events.sel(event="repeated passages", part="step").values))
     verdicts = {finding.id.split(".")[1]: finding.verdict for finding in result.findings}
-    assert {
-        name: verdicts[name] for name in ("forms", "previous", "sharp", "order", "stages", "copying")
-    } == dict.fromkeys(("forms", "previous", "sharp", "order", "stages", "copying"), "supported")
+    assert {name: verdicts[name] for name in ("forms", "previous", "sharp", "order", "copying")} == dict.fromkeys(
+        ("forms", "previous", "sharp", "order", "copying"), "supported"
+    )
     assert verdicts["icl"] == "not supported"
     for draw in EMERGENCE.figures.values():
         assert all(checklist(draw(result)).values())
@@ -109,14 +113,9 @@ def test_a_training_without_an_induction_head_has_no_such_event(tmp_path: Path) 
     assert result.finding("emergence.forms").verdict == "not supported"
     assert result.finding("emergence.sharp").verdict == "undecided"
     assert math.isnan(float(result["events"].sel(event="induction head", part="step").values))
-    assert _told_in_order(result.finding("emergence.repeated").evidence.facts["events"]) == 5
-
-
-def _told_in_order(told: str) -> int:
-    """How many events a sentence lists, once it is seen that their steps rise."""
-    steps = [int(step.replace(",", "")) for step in re.findall(r"\(([\d,]+)", told)]
+    steps = [step for _, step in result.finding("emergence.repeated").evidence.facts["events"]]
+    assert len(steps) == 5
     assert steps == sorted(steps)
-    return len(steps)
 
 
 def test_trainings_that_go_the_same_way_are_said_to(tmp_path: Path) -> None:
@@ -126,7 +125,6 @@ def test_trainings_that_go_the_same_way_are_said_to(tmp_path: Path) -> None:
     assert {f.id: f.verdict for f in result.findings} == dict.fromkeys(
         [claim.id for claim in EVOLUTION.claims], "supported"
     )
-    assert result.finding("evolution.order").evidence.interval[1] <= 1
     spread = result.finding("evolution.timing").evidence.value
     assert spread == pytest.approx(np.std([0.06 * i for i in range(6)], ddof=1), abs=0.06)
     for draw in EVOLUTION.figures.values():
@@ -137,9 +135,37 @@ def test_trainings_that_go_the_same_way_are_said_to(tmp_path: Path) -> None:
     assert result.finding("evolution.previous_first").verdict == "undecided"
     assert result.finding("evolution.stages").evidence.value == pytest.approx(4 / 6)
     mixed = run_comparison(EVOLUTION, Group("mixed", "seeds", (alike[0], *apart)), EVOLUTION.params(), tmp_path)
-    told = mixed.finding("evolution.order").evidence.facts["order"]
-    assert _told_in_order(told) == 7
-    assert re.search(r"induction head \(\d+; in 1 of 7\)", told)
+    both = mixed.finding("evolution.previous_first").evidence
+    assert (both.value, both.n, both.facts) == (1.0, 1, {"count": 1, "all": 7})
+
+
+def _events(**steps: tuple[float, ...]) -> dict[str, Sweep]:
+    """What evolution judges, of four trainings: `bigram`, `previous` and `copying` happen at these steps."""
+    names = {"bigram": "least distance to 2-grams", "previous": "previous-token head", "copying": "copying"}
+    factors, better = (2.0, 3.5, 2.0, math.nan), (20.0, 20.0, 5.0, math.nan)
+    rows = [np.stack([steps.get(name, (math.nan,) * 4), factors, better]) for name in names]
+    coords = {"event": tuple(names.values()), "part": ("step", "factor", "better")}
+    return {"events": Sweep(np.moveaxis(np.array(rows), -1, 0), ("training", "event", "part"), "steps", coords)}
+
+
+def test_counts_and_the_spread_of_four_trainings_worked_by_hand() -> None:
+    sweeps = _events(bigram=(8, 64, 8, 8), previous=(16, 32, 64, math.nan), copying=(math.nan, 64, 32, 9))
+    stages = bigram_table_first(sweeps)
+    assert (stages.value, stages.n, stages.interval) == (2 / 3, 3, share_interval(2, 3))
+    assert stages.facts == {"count": 2, "all": 4}
+    assert (previous_token_head_first(sweeps).value, previous_token_head_first(sweeps).n) == (0.5, 2)
+    assert (abrupt_trainings(sweeps).value, abrupt_trainings(sweeps).n) == (1 / 3, 3)
+    timing = deviation_of_timing(sweeps)
+    assert (timing.value, timing.n, timing.facts["midpoints"]) == (1.0, 3, (16, 32, 64))
+    none = _events(bigram=(8, 8, 8, 8), previous=(math.nan,) * 4, copying=(9, 9, 9, 9))
+    assert bigram_table_first(none).why == abrupt_trainings(none).why == "no training forms a previous-token head"
+    assert (previous_token_head_first(none).n, deviation_of_timing(none).facts["midpoints"]) == (0, ())
+
+
+def test_every_claim_of_evolution_is_said_under_every_verdict() -> None:
+    result = published("evolution", "the echo controls")
+    for claim in EVOLUTION.claims:
+        assert len(set(texts(claim, result).values())) == 4, claim.id
 
 
 def test_too_few_checkpoints_or_trainings_are_refused(tmp_path: Path) -> None:
@@ -188,62 +214,6 @@ def test_a_snapshot_of_a_real_checkpoint_and_its_refusal(shakespeare: Corpus, tm
         run_experiment(
             SNAPSHOT, Subject(replace(checkpoint, vocabulary=None), corpus, "x"), Snapshot(2, 1, 5), tmp_path
         )
-
-
-def _cell(task: str, layers: int, width: int, seed: int, copies: float, loss: float) -> Result:
-    config = {"n_layer": layers, "n_embd": width, "block_size": 64}
-    training = {"data": task, "step": 2000, "iterations": 2000, "batch_size": 12, "accumulation": 1, "seed": seed}
-    heads = np.zeros((1, 2, layers, 2, 3))
-    heads[0, 1, 0, 0] = 0.5
-    text = np.array([[loss] * 4, [0.0] * 4, [1.0] * 4, [1.0] * 4])
-    sweeps = {
-        "heads": Sweep(heads, ("length", "score", "layer", "head", "example"), "share"),
-        "behaviour": Sweep(np.array([[[copies] * 3, [0.0] * 3]]), ("measure", "run", "example"), "share",
-                           {"measure": ("accuracy",)}),
-        "text": Sweep(text, ("quantity", "window"), "nats", {"quantity": text_loss.WAYS}),
-    }  # fmt: skip
-    about = StoredSubject(
-        f"{task} {layers} {width}", training=training, config=config, parameters=1000 * layers * width
-    )
-    return Result("snapshot", {"of": [task, layers, width, seed]}, about, sweeps)
-
-
-def test_the_smallest_size_that_copies_is_found_and_cells_not_run_are_shown(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    cells = [
-        _cell(task, layers, width, seed, (0.9 if layers > 1 and width > 64 else 0.02) + 0.01 * rng.random(), 2.5 - 0.1 * layers)
-        for task in ("text", "echo") for layers in (1, 2, 4) for width in (64, 128, 256) for seed in (1, 2, 3)
-        if (task, layers, width) != ("text", 4, 256)
-    ]  # fmt: skip
-    result = run_comparison(SCALE, Group("sizes", "seeds", tuple(cells)), SCALE.params(), tmp_path)
-    verdicts = {f.id.split(".")[1]: f.verdict for f in result.findings}
-    assert verdicts == {"one_layer": "supported", "two_layers": "supported", "text_heads": "supported",
-                        "depth": "supported", "width": "not supported"}  # fmt: skip
-    assert "Left out: width 64, where no training" in result.finding("scale.one_layer").text
-    assert "2 layers of width 128 (256,000 parameters)" in result.finding("scale.two_layers").text
-    assert result.finding("scale.depth").evidence.value == pytest.approx(0.3)
-    assert np.isnan(result["scores"].sel(task="text", layers=4, width=256).values).all()
-    figure = SCALE.figures["scale_capabilities"](result)
-    assert "not run" in {text.get_text() for ax in figure.axes for text in ax.texts}
-    assert all(all(checklist(draw(result)).values()) for draw in SCALE.figures.values())
-
-
-def test_a_width_that_learned_nothing_says_nothing_of_one_layer(tmp_path: Path) -> None:
-    """Where nothing copies, one layer is not judged; where one layer itself copies, its width counts."""
-    shapes = [("echo", layers, width, seed) for layers in (1, 2, 4) for width in (64, 128, 256) for seed in (1, 2, 3)]
-    for copier, verdict in ((0, "undecided"), (1, "not supported"), (2, "supported")):
-        cells = [_cell(*shape, 0.9 - 0.01 * shape[3] if shape[1:3] == (copier, 128) else 0.01, 2.0) for shape in shapes]
-        found = run_comparison(SCALE, Group("sizes", "seeds", tuple(cells)), SCALE.params(), tmp_path / str(copier))
-        assert found.finding("scale.one_layer").verdict == verdict
-
-
-def test_flops_of_the_canonical_training() -> None:
-    """6 N T by hand for the 10.6M working parameters and 41M tokens, plus attention's own."""
-    config = {"n_layer": 6, "n_embd": 384, "block_size": 128}
-    training = {"iterations": 5000, "batch_size": 64, "accumulation": 1}
-    tokens = 5000 * 64 * 128
-    expected = 6 * (10_695_936 - 128 * 384) * tokens + 12 * 6 * 384 * 128 * tokens
-    assert flops(config, training, 10_695_936) == expected
 
 
 def test_a_part_of_a_study_compares_what_is_left() -> None:

@@ -288,7 +288,7 @@ def test_it_runs_from_end_to_end(shakespeare: Corpus, changes: dict) -> None:
     subject = _subject(shakespeare, GPT(replace(SHAPE, **changes)).eval().requires_grad_(False))
     experiment = open_experiment("failures")
     sweeps = measure(subject, FEW)
-    found = experiment.judge(sweeps, FEW)
+    found = experiment.judge(sweeps)
     assert [one.id for one in found] == [claim.id for claim in experiment.claims]
     places = sweeps["states"].sel(measure="places").values
     assert places.sum() == FEW.test_windows * (SHAPE.block_size - SKIP)
@@ -351,9 +351,9 @@ def test_without_other_heads_the_comparison_with_them_is_undecided(shakespeare: 
     model = GPT(replace(SHAPE, n_head=1)).eval().requires_grad_(False)
     experiment = open_experiment("failures")
     sweeps = measure(_subject(shakespeare, model), FEW)
-    finding = next(f for f in experiment.judge(sweeps, FEW) if f.id == "failures.beats_random")
+    finding = next(f for f in experiment.judge(sweeps) if f.id == "failures.beats_random")
     assert finding.verdict == "undecided"
-    assert "no other heads" in finding.text
+    assert finding.evidence.why == "its layers have no other heads"
     result = Result("failures", {}, StoredSubject("one head a layer"), sweeps)
     for draw in experiment.figures.values():
         assert all(checklist(draw(result)).values())

@@ -5,15 +5,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import binomtest
+from toys.claim_texts import published, texts
 
 from nanoscope.analysis.attention import matching
 from nanoscope.errors import NanoscopeError
-from nanoscope.evidence.finding import Claim, Criterion, Evidence
+from nanoscope.evidence.claim import Claim
+from nanoscope.evidence.finding import Criterion, Evidence
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Group
+from nanoscope.experiments.replication.judge import (
+    previous_token_heads_in_the_first_half,
+    similarity_by_index,
+    trainings_that_form,
+)
 from nanoscope.experiments.replication.measure import Params
 from nanoscope.experiments.runner import run_comparison
 from nanoscope.plots.quality import checklist
@@ -25,8 +32,10 @@ REPLICATION = open_experiment("replication")
 
 
 def _claim(name: str) -> Claim:
-    prose = dict.fromkeys(("supported", "not supported", "undecided"), "{value}")
-    return Claim(name, "A sentence.", Criterion(">=", 0.5), prose, "nothing")  # pyright: ignore[reportArgumentType]
+    never = Evidence.missing("it is not measured", 0, "texts")
+    return Claim(
+        name, "A sentence.", "present", "observed", Criterion(">=", 0.5), lambda _: never, "nothing", "{value}"
+    )
 
 
 def _training(name: str, scores: tuple[np.ndarray, np.ndarray], verdicts: dict[str, float]) -> list[Result]:
@@ -64,8 +73,9 @@ def test_heads_that_moved_within_their_layers_are_found_by_function_and_not_by_i
     result = run_comparison(REPLICATION, _group(trainings), Params(), tmp_path)
     mean = result["agreement"].values[~np.eye(6, dtype=bool)].mean(0)
     assert mean[0] > 0.95
-    assert result.finding("replication.matched").verdict == "supported"
+    assert pair_interval(result["agreement"].values[..., 0] - result["agreement"].values[..., 2])[0] > 0.1
     assert abs(mean[1] - mean[2]) < 0.12
+    assert result.finding("replication.index").evidence.value == pytest.approx(mean[1] - mean[2])
 
 
 def _noise(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -136,8 +146,8 @@ def test_verdicts_are_counted_per_claim_with_exact_intervals(tmp_path) -> None:
     assert (induction.value, induction.interval) == (5 / 8, share_interval(5, 8))
     assert result.finding("replication.previous").verdict == "supported"
     same = result.finding("replication.findings").evidence
-    assert (same.value, same.n, same.facts["differ"]) == (0.5, 2, "induction.heads")
-    assert (same.facts["open"], same.facts["opposed"]) == ("0", "induction.heads")
+    assert (same.value, same.n, same.facts["differ"]) == (0.5, 2, ("induction.heads",))
+    assert (same.facts["open"], same.facts["opposed"]) == (0, ("induction.heads",))
     for draw in REPLICATION.figures.values():
         assert all(checklist(draw(result)).values())
 
@@ -153,9 +163,37 @@ def test_an_undecided_training_counts_as_neither(tmp_path) -> None:
     result = run_comparison(REPLICATION, _group(trainings), Params(), tmp_path)
     evidence = result.finding("replication.induction").evidence
     assert evidence.interval == (share_interval(3, 6)[0], share_interval(5, 6)[1])
-    assert evidence.facts == {"count": "3", "unclear": ", undecided in 2"}
+    assert evidence.facts == {"count": 3, "undecided": 2}
     same = result.finding("replication.findings").evidence.facts
-    assert (same["open"], same["decided"], same["agreed"]) == ("1", "1", "0")
+    assert (same["open"], same["decided"], same["agreed"]) == (1, 1, 0)
+
+
+def test_layers_and_similarities_worked_by_hand() -> None:
+    """Best heads in layers 0, 1 and 2 of 3; the first half is two of them. Heads of one index: 0.3 beyond their layers'."""
+    verdicts = Sweep(np.zeros((1, 3)), ("claim", "training"), "verdict", {"claim": ("heads.classified",)})
+    agreement = np.tile([0.9, 0.5, 0.2, 0.0], (3, 3, 1))
+    agreement[np.eye(3, dtype=bool)] = np.nan
+    sweeps = {
+        "verdicts": verdicts,
+        "depth": Sweep(np.array([[0], [1], [2]]), ("training", "cls"), "layer", {"cls": ("previous token",)}),
+        "layers": Sweep(np.array(3), (), "layers"),
+        "agreement": Sweep(
+            agreement, ("training", "other", "assignment"), "cosine", {"assignment": matching.ASSIGNMENTS}
+        ),
+    }
+    depth, index = previous_token_heads_in_the_first_half(sweeps), similarity_by_index(sweeps)
+    assert (depth.value, depth.interval, depth.null) == (2 / 3, share_interval(2, 3), 2 / 3)
+    assert depth.facts == {"count": 2, "layers": (0, 1, 2)}
+    assert (index.value, index.null, index.n) == (pytest.approx(0.3), pytest.approx(0.2), 3)
+    unmeasured = {"verdicts": verdicts}
+    assert previous_token_heads_in_the_first_half(unmeasured).why == similarity_by_index(unmeasured).why != ""
+    assert trainings_that_form("induction.heads", unmeasured).why == "not every training was judged"
+
+
+def test_every_claim_is_said_under_every_verdict() -> None:
+    result = published("replication", "the echo controls")
+    for claim in REPLICATION.claims:
+        assert len(set(texts(claim, result).values())) == 4, claim.id
 
 
 def test_one_training_is_too_few(tmp_path) -> None:

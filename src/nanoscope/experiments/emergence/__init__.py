@@ -5,17 +5,15 @@ Within one training a head keeps its index, so the heads that are best at the en
 
 from nanoscope.experiments.emergence import figures
 from nanoscope.experiments.emergence.claims import CLAIMS
-from nanoscope.experiments.emergence.judge import judge
 from nanoscope.experiments.emergence.measure import Params, measure
 from nanoscope.experiments.experiment import Experiment
 
 EXPERIMENT = Experiment(
     module=__name__,
     question="When in training do induction heads appear, and what else does?",
-    version=6,
+    version=7,
     params=Params,
     measure=measure,
-    old_judge=judge,
     claims=CLAIMS,
     figures={"emergence_onset": figures.onset, "emergence_heads": figures.every_head},
     reads=("snapshot",),

@@ -2,131 +2,131 @@
 law by more than 10 BIC, and 10 to 90 % take less than a factor of 3 in iterations, by the logistic and by the curve itself
 (that last condition came with version 4, when a head that forms in two steps had passed without it)."""
 
-from nanoscope.evidence.finding import Criterion
-from nanoscope.evidence.old_claim import Claim
+from functools import partial
 
-FORMED = Criterion(">=", 0.3)
-ABRUPT = Criterion("<=", 3.0)
-WINS = 10.0
+from nanoscope.evidence.claim import Claim
+from nanoscope.evidence.finding import Criterion
+from nanoscope.experiments.emergence.events import (
+    ABRUPT,
+    CONTEXT,
+    COPYING,
+    FORMED,
+    INDUCTION,
+    MARGINS,
+    PREVIOUS,
+    REPEATED,
+    WINS,
+)
+from nanoscope.experiments.emergence.judge import (
+    delay_of_induction,
+    factor_of_change,
+    fall_in_repeated_passages,
+    final_score,
+    gain,
+)
+
+RISE = (
+    "the score of {head} goes from 10 to 90 % between iterations {ten} and {ninety} (a logistic is {better} BIC better than a "
+    "line and a power law){% if wins %}, a factor of {value} [{low}, {high}]{% else %}; without an advantage of "
+    f"{WINS:g} BIC"
+    " the change has no middle, and the whole training's factor counts: {value}{% endif %}"
+)
+IN_ORDER = '. In order: {events|each("{} ({:,.0f})")}'
 
 CLAIMS = (
     Claim(
         id="emergence.forms",
         sentence="An induction head forms during training.",
-        criterion=FORMED,
+        relation="present",
+        source="observed",
+        criterion=Criterion(">=", FORMED),
+        evidence=partial(final_score, INDUCTION),
         null_is="the same head before training",
         figure="emergence_onset",
-        prose={
-            "supported": "{head} ends at {value} above uniform attention [{low}, {high}], from {null} before training.",
-            "not supported": "No induction head forms within {steps} iterations: the best head, {head}, ends at {value} "
-            "above uniform attention [{low}, {high}].",
-            "undecided": "The best head, {head}, ends at {value} above uniform attention [{low}, {high}].",
-        },
+        measured="The best induction head, {head}, ends at {value} above uniform attention [{low}, {high}], from {null} before "
+        "training",
+        clauses={"not supported": ": no induction head forms within {steps} iterations"},
     ),
     Claim(
         id="emergence.previous",
         sentence="A previous-token head forms during training.",
-        criterion=FORMED,
+        relation="present",
+        source="observed",
+        criterion=Criterion(">=", FORMED),
+        evidence=partial(final_score, PREVIOUS),
         null_is="the same head before training",
-        prose={
-            "supported": "The previous-token head {previous} ends at {value} above uniform attention [{low}, {high}].",
-            "not supported": "No previous-token head forms: the best, {previous}, ends at {value} above uniform attention "
-            "[{low}, {high}].",
-            "undecided": "The best previous-token head, {previous}, ends at {value} above uniform attention [{low}, "
-            "{high}].",
-        },
+        measured="The best previous-token head, {head}, ends at {value} above uniform attention [{low}, {high}]",
+        clauses={"not supported": ": no previous-token head forms"},
     ),
     Claim(
         id="emergence.sharp",
         sentence="The induction head appears abruptly: from 10 to 90 % of the change within a factor of 3 in iterations.",
-        criterion=ABRUPT,
+        relation="present",
+        source="observed",
+        criterion=Criterion("<=", ABRUPT),
+        evidence=partial(factor_of_change, INDUCTION),
         null_is="at once",
-        prose={
-            "supported": "{head} appears abruptly: its score goes from 10 to 90 % between {from} and {to} (a factor of {value} "
-            "[{low}, {high}]; the logistic beats a line and a power law by {better} BIC).",
-            "not supported": "{head} does not appear abruptly: its score goes from 10 to 90 % between {from} and {to} (the "
-            "logistic's advantage over a line and a power law is {better} BIC).",
-            "undecided": "Whether an induction head appears abruptly is not decided (10 % at {from}, 90 % at {to}).",
-        },
+        measured=f"As induction forms, {RISE}",
+        clauses={"supported": ": it appears abruptly"},
     ),
     Claim(
         id="emergence.sharp_previous",
         sentence="The previous-token head appears abruptly: from 10 to 90 % within a factor of 3 in iterations.",
-        criterion=ABRUPT,
+        relation="present",
+        source="observed",
+        criterion=Criterion("<=", ABRUPT),
+        evidence=partial(factor_of_change, PREVIOUS),
         null_is="at once",
-        prose={
-            "supported": "The previous-token head appears abruptly, from 10 to 90 % between {previous_from} and {previous_to} "
-            "(a factor of {value} [{low}, {high}]; {better} BIC better than a line and a power law).",
-            "not supported": "The previous-token head does not appear abruptly: from 10 to 90 % between {previous_from} and "
-            "{previous_to} (the logistic's advantage over a line and a power law is {better} BIC).",
-            "undecided": "Whether the previous-token head appears abruptly is not decided (10 % at {previous_from}, 90 % at "
-            "{previous_to}).",
-        },
+        measured=f"As attention to the previous token forms, {RISE}",
+        clauses={"supported": ": it appears abruptly"},
     ),
     Claim(
         id="emergence.order",
         sentence="The previous-token head below the induction head is not later than it.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 1.0),
+        evidence=delay_of_induction,
         null_is="at the same iteration",
-        prose={
-            "supported": "The previous-token head {previous} is not later than {head}: half of each is there at {halves}.",
-            "not supported": "The previous-token head {previous} is later than {head}: half of each is there at {halves}.",
-            "undecided": "Which of {previous} and {head} is first is not decided (half of each is there at: {halves}).",
-        },
-    ),
-    Claim(
-        id="emergence.stages",
-        sentence="The model comes closest to a bigram table before the previous-token head forms.",
-        criterion=Criterion(">=", 1.0),
-        null_is="at the same iteration",
-        prose={
-            "supported": "The model's distance to a bigram table is least at {bigram}, to a trigram table at {trigram}, and "
-            "the previous-token head comes after the first (half of it: {previous_half}).",
-            "not supported": "The previous-token head (half of it: {previous_half}) comes before the distance to a bigram "
-            "table is least ({bigram}; trigram: {trigram}).",
-            "undecided": "The model's distance to a bigram table is least at {bigram}, to a trigram table at {trigram}; "
-            "whether the previous-token head comes later is not decided (half of it: {previous_half}).",
-        },
+        measured="The previous-token head {previous} is half formed at iteration {previous_step}, the induction head "
+        "{induction} at iteration {induction_step}, which is {value} times as late [{low}, {high}]",
+        clauses={"not supported": ": the previous-token head is the later one"},
     ),
     Claim(
         id="emergence.copying",
         sentence="A copy of random characters comes to help.",
-        criterion=Criterion(">=", 0.1),
+        relation="present",
+        source="observed",
+        criterion=Criterion(">=", MARGINS[COPYING]),
+        evidence=partial(gain, COPYING),
         null_is="before training",
-        prose={
-            "supported": "What a first copy of random characters gains grows by **{value} nats** [{low}, {high}].",
-            "not supported": "What a first copy of random characters gains changes by {value} nats [{low}, {high}]: less than "
-            "the {threshold} that would count.",
-            "undecided": "What a first copy of random characters gains changes by {value} nats [{low}, {high}], which decides "
-            "nothing.",
-        },
+        measured="What a first copy of random characters gains changes by **{value} nats** [{low}, {high}]",
     ),
     Claim(
         id="emergence.icl",
         sentence="The in-context-learning score improves by 0.02 nats or more.",
-        criterion=Criterion(">=", 0.02),
+        relation="present",
+        source="observed",
+        criterion=Criterion(">=", MARGINS[CONTEXT]),
+        evidence=partial(gain, CONTEXT),
         null_is="before training",
-        prose={
-            "supported": "The in-context-learning score (loss late in the window minus loss early in it) falls by **{value} "
-            "nats** [{low}, {high}] over the training.",
-            "not supported": "The in-context-learning score (loss late in the window minus loss early in it) falls by {value} "
-            "nats [{low}, {high}]: less than the {threshold} that would count.",
-            "undecided": "The in-context-learning score (loss late in the window minus loss early in it) falls by {value} nats "
-            "[{low}, {high}] over the training, which decides nothing at a threshold of {threshold}.",
-        },
+        measured="The in-context-learning score (loss late in the window minus loss early in it) falls by **{value} nats** "
+        "[{low}, {high}] over the training",
     ),
     Claim(
         id="emergence.repeated",
         sentence="The loss falls further in passages that stood in the window before than in new ones.",
-        criterion=Criterion(">=", 0.1),
+        relation="present",
+        source="observed",
+        criterion=Criterion(">=", MARGINS[REPEATED]),
+        evidence=fall_in_repeated_passages,
         null_is="before training",
-        prose={
-            "supported": "Where the last five characters stood before in the window, the loss falls by **{value} nats** "
-            "[{low}, {high}] more than in new passages. In order: {events}.",
-            "not supported": "Where the last five characters stood before in the window, the loss falls no {threshold} nats "
-            "further than in new passages (difference {value} [{low}, {high}]). In order: {events}.",
-            "undecided": "Whether the loss falls further where the last five characters stood before in the window than in "
-            "new passages is not decided (difference {value} nats [{low}, {high}]). In order: {events}.",
+        measured="Where the last five characters stood before in the window, the loss falls by **{value} nats** "
+        "[{low}, {high}] more than in new passages",
+        clauses={
+            "supported": IN_ORDER,
+            "not supported": f": less than the {{threshold}} that would count{IN_ORDER}",
+            "undecided": f", which leaves it undecided (it takes {{criterion}}){IN_ORDER}",
         },
     ),
 )

@@ -12,6 +12,8 @@ the logistic's, since a score that rises in two steps is fitted by a steep logis
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from math import isnan, nan
 from typing import NamedTuple
 
 import numpy as np
@@ -20,14 +22,16 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.statistics.change_points import change, crossing, rising
 from nanoscope.statistics.intervals import percentile_interval, resampled_means
 
-HEADS = ("induction head", "previous-token head")
+INDUCTION, PREVIOUS = HEADS = ("induction head", "previous-token head")
 FORMED = 0.3
-MARGINS = {"copying": 0.1, "in-context learning": 0.02, "repeated passages": 0.1}
+COPYING, CONTEXT, REPEATED = "copying", "in-context learning", "repeated passages"
+MARGINS = {COPYING: 0.1, CONTEXT: 0.02, REPEATED: 0.1}
 """Nats: the copy's gain; the score's change; how much more the loss falls in repeated passages than in new ones."""
+ABRUPT, WINS = 3.0, 10.0
+"""An abrupt change has a factor of at most the first, and a logistic that wins by more BIC than the second."""
 LEAST = "least distance to {}s"
 REFITS = 400
 """Resamples that are fitted again for an event's interval."""
-PARTS = ("step", "low", "high", "ten", "ninety", "factor", "factor low", "factor high", "better")
 
 
 class Curve(NamedTuple):
@@ -38,30 +42,68 @@ class Curve(NamedTuple):
     n: int
 
 
+@dataclass(frozen=True)
+class Event:
+    """When something happens, in steps, and how abruptly; NaN for what does not happen or has no such part."""
+
+    step: float = nan
+    low: float = nan
+    high: float = nan
+    """The 95 % interval of `step`."""
+    ten: float = nan
+    ninety: float = nan
+    """Where a tenth and nine tenths of a change are done."""
+    factor: float = nan
+    """From a tenth to nine tenths, as a ratio of steps (+ 1)."""
+    factor_low: float = nan
+    factor_high: float = nan
+    better: float = nan
+    """By how much BIC a logistic beats a line and a power law."""
+
+    @property
+    def happens(self) -> bool:
+        return not isnan(self.step)
+
+    @staticmethod
+    def stored(events: Sweep, name: str) -> Event:
+        """One event of the sweep that `events` makes."""
+        row = events.sel(event=name)
+        parts = (str(part).replace(" ", "_") for part in row.labels("part"))
+        return Event(**dict(zip(parts, row.values.tolist(), strict=True)))
+
+
+PARTS = tuple(field.name.replace("_", " ") for field in fields(Event))
+
+
 def curves(sweeps: Mapping[str, Sweep]) -> dict[str, Curve]:
     """Everything that may emerge, by name."""
-    followed, behaviour, text = sweeps["followed"], sweeps["behaviour"], sweeps["text"]
-    gain = (
-        behaviour.sel(measure="log_prob", run="clean").values - behaviour.sel(measure="log_prob", run="corrupt").values
-    )
-    found = {name: _lowest(values, name) for name, values in zip(HEADS, followed.values, strict=True)}
-    reading = {name: text.sel(quantity=name).values for name in text.labels("quantity")}
-    found["copying"] = _curve(gain, "copying")
-    found["in-context learning"] = _curve(-reading["in-context"], "icl")
-    found["repeated passages"] = _fall(reading["repeated"], reading["new"])
-    found["loss"] = _curve(reading["loss"], "loss")
-    for name in (str(one) for one in reading if str(one).endswith("-gram")):
-        found[name] = _curve(reading[name], name)
-    return found
+    grams = [str(name) for name in sweeps["text"].labels("quantity") if str(name).endswith("-gram")]
+    return {name: curve(sweeps, name) for name in (*HEADS, *MARGINS, "loss", *grams)}
+
+
+def curve(sweeps: Mapping[str, Sweep], name: str) -> Curve:
+    """One thing that may emerge."""
+    if name in HEADS:
+        return _lowest(sweeps["followed"].values[HEADS.index(name)], name)
+    if name == COPYING:
+        runs = sweeps["behaviour"].sel(measure="log_prob")
+        return _curve(runs.sel(run="clean").values - runs.sel(run="corrupt").values, "copying")
+    text = sweeps["text"]
+    if name == CONTEXT:
+        return _curve(-text.sel(quantity="in-context").values, "icl")
+    if name == REPEATED:
+        return _fall(text.sel(quantity="repeated").values, text.sel(quantity="new").values)
+    return _curve(text.sel(quantity=name).values, name)
 
 
 def events(found: Mapping[str, Curve], at: Sequence[int]) -> Sweep:
-    """`[event, part]`: when it happens, in steps, and how abruptly. NaN for what does not happen."""
+    """`[event, part]`: every event, in the order of the fields of `Event`."""
     steps = np.array(at, dtype=float)
-    rows = {LEAST.format(name): _nearest(found[name], steps) for name in found if name.endswith("-gram")}
+    told = {LEAST.format(name): _nearest(found[name], steps) for name in found if name.endswith("-gram")}
     for name in (*HEADS, *MARGINS):
-        rows[name] = _changed(found[name], steps) if happens(name, found[name]) else [np.nan] * len(PARTS)
-    return Sweep(np.array(list(rows.values())), ("event", "part"), "steps", {"event": tuple(rows), "part": PARTS})
+        told[name] = _changed(found[name], steps) if happens(name, found[name]) else Event()
+    rows = np.array([astuple(event) for event in told.values()])
+    return Sweep(rows, ("event", "part"), "steps", {"event": tuple(told), "part": PARTS})
 
 
 def happens(name: str, curve: Curve) -> bool:
@@ -71,28 +113,28 @@ def happens(name: str, curve: Curve) -> bool:
     return bool(curve.mean[-1] - curve.mean[0] >= MARGINS[name])
 
 
-def _changed(curve: Curve, steps: np.ndarray) -> list[float]:
-    again = curve.resamples[:REFITS]
-    (one, ten, ninety, factor, better), (middles, _, _, factors, _) = (
-        _times(curves, steps) for curves in (curve.mean[None], again)
-    )
-    low, high = percentile_interval(middles)
-    least, most = percentile_interval(factors)
-    return [float(one[0]), low, high, float(ten[0]), float(ninety[0]), float(factor[0]), least, most, float(better[0])]
+def _changed(curve: Curve, steps: np.ndarray) -> Event:
+    mean, again = (_times(curves, steps) for curves in (curve.mean[None], curve.resamples[:REFITS]))
+    low, high = percentile_interval(again["step"])
+    factor_low, factor_high = percentile_interval(again["factor"])
+    parts = {name: float(values[0]) for name, values in mean.items()}
+    return Event(low=low, high=high, factor_low=factor_low, factor_high=factor_high, **parts)
 
 
-def _times(curves: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Of each curve: 50 %, 10 % and 90 % done, the factor between the latter, the logistic's advantage."""
+def _times(curves: np.ndarray, steps: np.ndarray) -> dict[str, np.ndarray]:
+    """Of each curve, by the names of an event's fields: 50 %, 10 % and 90 % done, the factor, the logistic's advantage."""
     fitted, smooth = change(curves, steps), rising(curves)
-    ten, half, ninety = (crossing(smooth, steps, share) for share in (0.1, 0.5, 0.9))
-    return half, ten, ninety, np.maximum((ninety + 1) / (ten + 1), fitted.factor), fitted.better
+    half, ten, ninety = (crossing(smooth, steps, share) for share in (0.5, 0.1, 0.9))
+    factor = np.maximum((ninety + 1) / (ten + 1), fitted.factor)
+    return {"step": half, "ten": ten, "ninety": ninety, "factor": factor, "better": fitted.better}
 
 
-def _nearest(curve: Curve, steps: np.ndarray) -> list[float]:
+def _nearest(curve: Curve, steps: np.ndarray) -> Event:
+    """Where a distance is least. At the last checkpoint it may still fall."""
     if curve.mean.argmin() == len(steps) - 1:
-        return [np.nan] * len(PARTS)
+        return Event()
     low, high = percentile_interval(steps[curve.resamples.argmin(1)])
-    return [float(steps[curve.mean.argmin()]), low, high, *[np.nan] * (len(PARTS) - 3)]
+    return Event(float(steps[curve.mean.argmin()]), low, high)
 
 
 def _lowest(values: np.ndarray, name: str) -> Curve:

@@ -1,99 +1,83 @@
-"""Emergence, from numbers to findings."""
+"""Emergence, from numbers to evidence: each function gathers what one claim needs."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-
-import numpy as np
-
-from nanoscope.evidence.finding import Evidence, Finding
-from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.emergence.claims import CLAIMS, WINS
-from nanoscope.experiments.emergence.events import LEAST, Curve, curves
-from nanoscope.experiments.emergence.measure import Params
+from nanoscope.evidence.claim import Sweeps
+from nanoscope.evidence.finding import Evidence
+from nanoscope.evidence.wording import Fact
+from nanoscope.experiments.emergence.events import HEADS, INDUCTION, PREVIOUS, REPEATED, WINS, Event, curve
 from nanoscope.statistics.intervals import percentile_interval
 
-NOT_JUDGED = (math.nan, math.nan)
+NOT_FORMED = {INDUCTION: "no induction head forms", PREVIOUS: "no previous-token head forms"}
 
 
-def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
-    """All findings, in the order of the claims."""
-    found, when = curves(sweeps), sweeps["events"]
-    facts = _facts(sweeps, found, when)
-    whole = float(sweeps["followed"].labels("step")[-1]) + 1
-    evidence = {
-        "emergence.forms": _end(found["induction head"], facts),
-        "emergence.previous": _end(found["previous-token head"], facts),
-        "emergence.sharp": _factor(found["induction head"], when, "induction head", facts, whole),
-        "emergence.sharp_previous": _factor(found["previous-token head"], when, "previous-token head", facts, whole),
-        "emergence.order": _ratio(found, when, "previous-token head", "induction head", facts),
-        "emergence.stages": _ratio(found, when, LEAST.format("2-gram"), "previous-token head", facts),
-        "emergence.copying": _gained(found["copying"], facts),
-        "emergence.icl": _gained(found["in-context learning"], facts),
-        "emergence.repeated": _gained(found["repeated passages"], facts),
-    }
-    return tuple(claim.found(evidence[claim.id]) for claim in CLAIMS)
+def final_score(name: str, sweeps: Sweeps) -> Evidence:
+    """What the best head of a kind scores at the last checkpoint; the null is its score at the first."""
+    score = curve(sweeps, name)
+    facts: dict[str, Fact] = {"head": _head(sweeps, name), "steps": _last_step(sweeps)}
+    interval = percentile_interval(score.resamples[:, -1])
+    return Evidence(float(score.mean[-1]), interval, score.n, "sequences", float(score.mean[0]), facts)
 
 
-def _facts(sweeps: Mapping[str, Sweep], found: Mapping[str, Curve], when: Sweep) -> dict[str, str]:
-    names = [str(name) for name in sweeps["names"].labels("score")]
-    steps = sweeps["followed"].labels("step")
-    steps_of = {str(name): float(when.sel(event=name, part="step").values) for name in when.labels("event")}
-    order = sorted((step, name) for name, step in steps_of.items() if not math.isnan(step))
-    return {
-        "head": names[0],
-        "previous": names[1],
-        "final": f"{found['induction head'].mean[-1]:.2f}",
-        "steps": f"{int(steps[-1]):,}",
-        "from": _said(when, "induction head", "ten"),
-        "to": _said(when, "induction head", "ninety"),
-        "previous_from": _said(when, "previous-token head", "ten"),
-        "previous_to": _said(when, "previous-token head", "ninety"),
-        "halves": f"{_said(when, 'previous-token head', 'step')} and {_said(when, 'induction head', 'step')}",
-        "bigram": _said(when, LEAST.format("2-gram"), "step"),
-        "trigram": _said(when, LEAST.format("3-gram"), "step"),
-        "previous_half": _said(when, "previous-token head", "step"),
-        "events": ", ".join(f"{name} ({_iteration(step)})" for step, name in order),
-    }
-
-
-def _said(when: Sweep, event: str, part: str) -> str:
-    step = float(when.sel(event=event, part=part).values)
-    return "never" if math.isnan(step) else f"iteration {_iteration(step)}"
-
-
-def _iteration(step: float) -> str:
-    return f"{round(step):,}"
-
-
-def _end(curve: Curve, facts: Mapping[str, str]) -> Evidence:
-    interval = percentile_interval(curve.resamples[:, -1])
-    return Evidence(float(curve.mean[-1]), interval, curve.n, "sequences", float(curve.mean[0]), facts)
-
-
-def _gained(curve: Curve, facts: Mapping[str, str]) -> Evidence:
+def gain(name: str, sweeps: Sweeps) -> Evidence:
     """From the first checkpoint to the last."""
-    interval = percentile_interval(curve.resamples[:, -1] - curve.resamples[:, 0])
-    return Evidence(float(curve.mean[-1] - curve.mean[0]), interval, curve.n, "texts", 0.0, facts)
+    score = curve(sweeps, name)
+    interval = percentile_interval(score.resamples[:, -1] - score.resamples[:, 0])
+    return Evidence(float(score.mean[-1] - score.mean[0]), interval, score.n, "texts", 0.0)
 
 
-def _factor(curve: Curve, when: Sweep, event: str, facts: Mapping[str, str], whole: float) -> Evidence:
-    """From 10 to 90 %; the whole training's factor where the logistic has not won, since the change then has no middle."""
-    factor, low, high, better = (
-        float(when.sel(event=event, part=part).values) for part in ("factor", "factor low", "factor high", "better")
-    )
-    if better <= WINS:
-        factor, low, high = whole, whole, whole
-    told = {**facts, "better": "undefined" if math.isnan(better) else f"{better:.0f}"}
-    return Evidence(factor, (low, high), curve.n, "sequences", 1.0, told)
+def fall_in_repeated_passages(sweeps: Sweeps) -> Evidence:
+    """How much more the loss falls there than in new ones; and every event, in order."""
+    found, when = gain(REPEATED, sweeps), sweeps["events"]
+    named = {str(name): Event.stored(when, str(name)) for name in when.labels("event")}
+    order = sorted((event.step, name) for name, event in named.items() if event.happens)
+    facts: dict[str, Fact] = {"events": tuple((name, step) for step, name in order)}
+    return Evidence(found.value, found.interval, found.n, found.unit, found.null, facts)
 
 
-def _ratio(found: Mapping[str, Curve], when: Sweep, first: str, second: str, facts: Mapping[str, str]) -> Evidence:
-    """How much later the second event is, as a ratio of steps (+ 1), with its events' intervals multiplied out."""
-    parts = ("step", "low", "high")
-    one, other = (
-        np.array([float(when.sel(event=name, part=part).values) + 1 for part in parts]) for name in (first, second)
-    )
-    interval = (float(other[1] / one[2]), float(other[2] / one[1]))
-    return Evidence(float(other[0] / one[0]), interval, found["previous-token head"].n, "sequences", 1.0, facts)
+def factor_of_change(name: str, sweeps: Sweeps) -> Evidence:
+    """From 10 to 90 %, as a ratio of iterations. Where the logistic has not won, the change has no middle: the whole
+    training's factor stands in."""
+    event = Event.stored(sweeps["events"], name)
+    if not event.happens:
+        return Evidence.missing(NOT_FORMED[name], _sequences(sweeps), "sequences", 1.0)
+    whole, wins = float(_last_step(sweeps) + 1), event.better > WINS
+    factor, low, high = (event.factor, event.factor_low, event.factor_high) if wins else (whole, whole, whole)
+    facts: dict[str, Fact] = {
+        "head": _head(sweeps, name),
+        "ten": event.ten,
+        "ninety": event.ninety,
+        "better": event.better,
+        "wins": wins,
+    }
+    return Evidence(factor, (low, high), _sequences(sweeps), "sequences", 1.0, facts)
+
+
+def delay_of_induction(sweeps: Sweeps) -> Evidence:
+    """How much later the induction head is half formed than the previous-token head, as a ratio of iterations (+ 1), with
+    both events' intervals multiplied out."""
+    first, second = (Event.stored(sweeps["events"], name) for name in (PREVIOUS, INDUCTION))
+    for name, event in ((INDUCTION, second), (PREVIOUS, first)):
+        if not event.happens:
+            return Evidence.missing(NOT_FORMED[name], _sequences(sweeps), "sequences", 1.0)
+    interval = ((second.low + 1) / (first.high + 1), (second.high + 1) / (first.low + 1))
+    facts: dict[str, Fact] = {
+        "previous": _head(sweeps, PREVIOUS),
+        "induction": _head(sweeps, INDUCTION),
+        "previous_step": first.step,
+        "induction_step": second.step,
+    }
+    return Evidence((second.step + 1) / (first.step + 1), interval, _sequences(sweeps), "sequences", 1.0, facts)
+
+
+def _head(sweeps: Sweeps, name: str) -> str:
+    return str(sweeps["names"].labels("score")[HEADS.index(name)])
+
+
+def _last_step(sweeps: Sweeps) -> int:
+    return int(sweeps["followed"].labels("step")[-1])
+
+
+def _sequences(sweeps: Sweeps) -> int:
+    """How many sequences the heads' scores are means of."""
+    return sweeps["followed"].values.shape[-1]

@@ -7,7 +7,6 @@ averaged over trainings.
 from nanoscope.experiments.chapters import FINDING_4
 from nanoscope.experiments.evolution import figures
 from nanoscope.experiments.evolution.claims import CLAIMS
-from nanoscope.experiments.evolution.judge import judge
 from nanoscope.experiments.evolution.measure import Params, measure
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.pages import plain_page
@@ -16,10 +15,9 @@ EXPERIMENT = Experiment(
     module=__name__,
     page=plain_page(__name__, FINDING_4, needs="several trainings"),
     question="How do circuits evolve, and do all trainings go the same way?",
-    version=3,
+    version=4,
     params=Params,
     measure=measure,
-    old_judge=judge,
     claims=CLAIMS,
     figures={"evolution_curves": figures.bands, "evolution_events": figures.timeline},
     reads=("emergence",),

@@ -9,7 +9,6 @@ from nanoscope.experiments.chapters import FINDING_4
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.failures import figures
 from nanoscope.experiments.failures.claims import CLAIMS
-from nanoscope.experiments.failures.judge import judge
 from nanoscope.experiments.failures.measure import QUICK, Params, measure
 from nanoscope.experiments.pages import plain_page
 
@@ -21,7 +20,6 @@ EXPERIMENT = Experiment(
     params=Params,
     settings={"quick": QUICK},
     measure=measure,
-    old_judge=judge,
     claims=CLAIMS,
     figures={"failures_auroc": figures.areas, "failures_states": figures.states},
 )

@@ -1,4 +1,4 @@
-"""Experiment 04d, from numbers to findings: each function gathers the evidence for one claim, from stored sweeps alone.
+"""Experiment 04d, from numbers to evidence: each function gathers what one claim needs, from stored sweeps alone.
 
 The unit that is resampled is the window; all sets of features are judged on the same resamples.
 """
@@ -6,169 +6,146 @@ The unit that is resampled is the window; all sets of features are judged on the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float
 
 from nanoscope.analysis.attention.circuit_state import CONFIDENCE
-from nanoscope.evidence.finding import Evidence, Finding
+from nanoscope.evidence.claim import Sweeps
+from nanoscope.evidence.finding import Evidence
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.evidence.wording import number
-from nanoscope.experiments.failures.claims import CLAIMS
-from nanoscope.experiments.failures.measure import GROUPS, Params
+from nanoscope.evidence.wording import Fact
+from nanoscope.experiments.failures.measure import GROUPS
 from nanoscope.experiments.failures.predict import CIRCUIT
-from nanoscope.model.names import head_name, head_names
+from nanoscope.model.names import head_name
 from nanoscope.statistics.intervals import percentile_interval, resampled_means
 
-Sweeps = Mapping[str, Sweep]
-UNDEFINED = (math.nan, math.nan)
 STRONGEST = 3
+CONFIDENT, RANDOM, TEXT = "confidence", "confidence + random heads", "confidence + text"
 
 
-def judge(sweeps: Sweeps, params: Params) -> tuple[Finding, ...]:
-    """All findings of experiment 04d, in the order of its claims."""
-    evidence = {
-        "failures.confidence": _confidence(sweeps),
-        "failures.adds": _adds(sweeps),
-        "failures.beats_random": _beats_random(sweeps),
-        "failures.beyond_text": _beyond_text(sweeps),
-        "failures.alone": _alone(sweeps),
-        "failures.calibrated": _calibrated(sweeps),
-        "failures.sees": _sees(sweeps),
+def confidence(sweeps: Sweeps) -> Evidence:
+    """Area of the model's own confidence."""
+    predictions, errors = (int(sweeps["states"].sel(measure=name).values.sum()) for name in ("places", "errors"))
+    drawn = sweeps["auroc_resampled"].sel(set=CONFIDENT).values
+    facts: dict[str, Fact] = {"errors": errors, "predictions": predictions}
+    return _resampled(_area(sweeps, CONFIDENT), drawn, (_windows(sweeps), "windows"), 0.5, facts)
+
+
+def gain_of_circuit(sweeps: Sweeps) -> Evidence:
+    """What the circuit's state adds to the confidence."""
+    predictions = sweeps["states"].sel(measure="places").values.sum()
+    before, after = (
+        float(sweeps["log_loss"].sel(set=name).values.sum() / predictions) for name in (CONFIDENT, CIRCUIT)
+    )
+    facts: dict[str, Fact] = {
+        **_chosen(sweeps),
+        "loss_before": before,
+        "loss_after": after,
+        "strongest": _strongest(sweeps["coefficients"]),
     }
-    return tuple(claim.found(evidence[claim.id]) for claim in CLAIMS)
+    return _gain(sweeps, CIRCUIT, CONFIDENT, float(sweeps["shuffled"].values.mean()), facts)
+
+
+def gain_over_random_heads(sweeps: Sweeps) -> Evidence:
+    """What the circuit adds beyond what random heads of its layers add."""
+    if math.isnan(_area(sweeps, RANDOM)):
+        return Evidence.missing("its layers have no other heads", _windows(sweeps), "windows")
+    return _gain(sweeps, CIRCUIT, RANDOM, _area(sweeps, RANDOM) - _area(sweeps, CONFIDENT))
+
+
+def gain_beside_text(sweeps: Sweeps) -> Evidence:
+    """What the circuit's state adds to confidence and text together."""
+    return _gain(sweeps, f"{TEXT} + circuit", TEXT, _area(sweeps, TEXT) - _area(sweeps, CONFIDENT))
+
+
+def circuit_against_confidence(sweeps: Sweeps) -> Evidence:
+    """Area of the circuit alone minus that of the confidence alone."""
+    areas = {name: _area(sweeps, name) for name in ("circuit", "confidence", "text")}
+    return _gain(sweeps, "circuit", CONFIDENT, areas["text"] - areas["confidence"], dict(areas))
+
+
+def overconfidence(sweeps: Sweeps) -> Evidence:
+    """Mean probability of the first choice minus the share of first choices that are right."""
+    sums = sweeps["states"].values.sum((1, 2))
+    drawn = resampled_means(sums.T, "calibrated")
+    sure, right = (float(x) for x in _sure_and_right(sums.sum(-1)))
+    facts: dict[str, Fact] = {"sure": sure, "right": right, "groups": _by_group(sweeps)}
+    excess = np.subtract(*_sure_and_right(drawn))
+    return Evidence(sure - right, percentile_interval(excess), _windows(sweeps), "windows", 0.0, facts)
+
+
+def gain_of_planted_circuit(sweeps: Sweeps) -> Evidence:
+    """What the same measurements add where failures were planted."""
+    areas = sweeps["planted_auroc"]
+    value, drawn = (_difference(each, CIRCUIT, CONFIDENT) for each in (areas, sweeps["planted_resampled"]))
+    facts: dict[str, Fact] = {
+        "heads": _names(sweeps["planted_heads"].values),
+        "confidence": float(areas.sel(set=CONFIDENT).values),
+        "random": float(areas.sel(set=RANDOM).values),
+    }
+    texts, null = int(sweeps["planted_examples"].values), float(sweeps["planted_shuffled"].values.mean())
+    return _resampled(float(value), drawn, (texts, "texts"), null, facts)
+
+
+def _gain(sweeps: Sweeps, name: str, over: str, null: float, facts: dict[str, Fact] | None = None) -> Evidence:
+    """Area with one set of features minus area with another."""
+    value, drawn = (_difference(sweeps[each], name, over) for each in ("auroc", "auroc_resampled"))
+    return _resampled(float(value), drawn, (_windows(sweeps), "windows"), null, facts or {})
+
+
+def _difference(areas: Sweep, name: str, over: str) -> np.ndarray:
+    return areas.sel(set=name).values - areas.sel(set=over).values
+
+
+def _resampled(
+    value: float, drawn: Float[np.ndarray, "resample"], n: tuple[int, str], null: float, facts: dict[str, Fact]
+) -> Evidence:
+    """A value with the interval of its resamples. A resample without an error, or of errors only, has no area."""
+    interval = percentile_interval(drawn)
+    why = "some resample of the text has no errors, or nothing else" if math.isnan(interval[0]) else ""
+    return Evidence(value, interval, *n, null, facts, why)
 
 
 def _area(sweeps: Sweeps, name: str) -> float:
     return float(sweeps["auroc"].sel(set=name).values)
 
 
-def _gain(sweeps: Sweeps, name: str, over: str, prefix: str = "") -> tuple[float, tuple[float, float]]:
-    """Area with one set of features minus area with another, and its interval."""
-    each, drawn = sweeps[f"{prefix}auroc"], sweeps[f"{prefix}resampled" if prefix else "auroc_resampled"]
-    value = float(each.sel(set=name).values - each.sel(set=over).values)
-    return value, _interval(drawn.sel(set=name).values - drawn.sel(set=over).values)
-
-
-def _interval(resamples: np.ndarray) -> tuple[float, float]:
-    return UNDEFINED if np.isnan(resamples).any() else percentile_interval(resamples)
-
-
 def _windows(sweeps: Sweeps) -> int:
     return sweeps["states"].values.shape[-1]
 
 
-def _confidence(sweeps: Sweeps) -> Evidence:
-    """Area of the model's own confidence."""
-    places, errors = (sweeps["states"].sel(measure=name).values.sum() for name in ("places", "errors"))
-    facts = {"errors": f"{errors:,.0f}", "places": f"{places:,.0f}"}
-    interval = _interval(sweeps["auroc_resampled"].sel(set="confidence").values)
-    return Evidence(_area(sweeps, "confidence"), interval, _windows(sweeps), "windows", 0.5, facts)
+def _chosen(sweeps: Sweeps) -> dict[str, Fact]:
+    """The chosen heads, each with its attention beyond chance on the text it was chosen on."""
+    heads = sweeps["heads"].values[0].astype(int)
+    scores = [float(of_role[*head]) for of_role, head in zip(sweeps["scores"].values, heads, strict=True)]
+    previous, copying = _names(heads)
+    return {"previous": previous, "copying": copying, "previous_score": scores[0], "copying_score": scores[1]}
 
 
-def _adds(sweeps: Sweeps) -> Evidence:
-    """What the circuit adds to the confidence."""
-    value, interval = _gain(sweeps, CIRCUIT, "confidence")
-    places = sweeps["states"].sel(measure="places").values.sum()
-    before, after = (sweeps["log_loss"].sel(set=name).values.sum() / places for name in ("confidence", CIRCUIT))
-    facts = {
-        "heads": _described(sweeps),
-        "losses": f"log-loss {before:.4f} -> {after:.4f} nats per prediction",
-        "strongest": _strongest(sweeps["coefficients"]),
-    }
-    null = float(sweeps["shuffled"].values.mean())
-    return Evidence(value, interval, _windows(sweeps), "windows", null, facts)
+def _names(heads: np.ndarray) -> tuple[str, ...]:
+    return tuple(head_name(int(layer), int(head)) for layer, head in heads)
 
 
-def _described(sweeps: Sweeps) -> str:
-    """The chosen heads, each with its attention to its place on the text it was chosen on."""
-    chosen, scores = _chosen(sweeps["heads"].values[0]), sweeps["scores"].values
-    each = [number(float(of_role[head])) for of_role, head in zip(scores, chosen, strict=True)]
-    places = ("to the previous token", "to what a copy needs")
-    said = [
-        f"{head_name(*h)} ({x} of its attention {p}, beyond chance)"
-        for h, x, p in zip(chosen, each, places, strict=True)
-    ]
-    return " and ".join(said)
-
-
-def _chosen(heads: np.ndarray) -> list[tuple[int, int]]:
-    return [(int(layer), int(head)) for layer, head in heads]
-
-
-def _strongest(coefficients: Sweep) -> str:
+def _strongest(coefficients: Sweep) -> tuple[Fact, ...]:
     """The features beside the confidence that count most, with the change of log-odds per standard deviation."""
-    names = [str(name) for name in coefficients.labels("feature")]
-    first = sorted(range(len(CONFIDENCE), len(names)), key=lambda i: -abs(coefficients.values[i]))[:STRONGEST]
-    return ", ".join(f"{names[i]} ({coefficients.values[i]:+.2f})" for i in first)
+    names, values = coefficients.labels("feature"), coefficients.values
+    first = sorted(range(len(CONFIDENCE), len(names)), key=lambda i: -abs(values[i]))[:STRONGEST]
+    return tuple((str(names[i]), float(values[i])) for i in first)
 
 
-def _beats_random(sweeps: Sweeps) -> Evidence:
-    """What the circuit adds beyond what random heads of its layers add."""
-    value, interval = _gain(sweeps, CIRCUIT, "confidence + random heads")
-    null = _area(sweeps, "confidence + random heads") - _area(sweeps, "confidence")
-    why = f"{number(value)} [{number(interval[0])}, {number(interval[1])}] above their {number(null)}"
-    facts = {"why": "its layers have no other heads" if math.isnan(value) else why}
-    return Evidence(value, interval, _windows(sweeps), "windows", null, facts)
+def _sure_and_right(sums: Float[np.ndarray, "*resample measure"]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean probability of the first choice and the share that is right, of sums (or means) over windows."""
+    predictions, errors, sure = np.moveaxis(sums, -1, 0)
+    return sure / predictions, 1 - errors / predictions
 
 
-def _beyond_text(sweeps: Sweeps) -> Evidence:
-    """What the heads' state adds to confidence and text together."""
-    value, interval = _gain(sweeps, "confidence + text + circuit", "confidence + text")
-    null = _area(sweeps, "confidence + text") - _area(sweeps, "confidence")
-    return Evidence(value, interval, _windows(sweeps), "windows", null)
-
-
-def _alone(sweeps: Sweeps) -> Evidence:
-    """Area of the circuit alone minus that of the confidence alone."""
-    value, interval = _gain(sweeps, "circuit", "confidence")
-    null = _area(sweeps, "text") - _area(sweeps, "confidence")
-    text = f"Matches and n-gram table, given the model's first choice, have {number(_area(sweeps, 'text'))}."
-    facts = {
-        "circuit": number(_area(sweeps, "circuit")),
-        "confidence": number(_area(sweeps, "confidence")),
-        "text": text,
-    }
-    return Evidence(value, interval, _windows(sweeps), "windows", null, facts)
-
-
-def _calibrated(sweeps: Sweeps) -> Evidence:
-    """Mean probability of the first choice minus the share of first choices that are right."""
-    sums = sweeps["states"].values.sum((1, 2))
-    drawn = resampled_means(sums.T, "calibrated")
-
-    def excess(means: np.ndarray) -> np.ndarray:
-        places, errors, sure = np.moveaxis(means, -1, 0)
-        return sure / places - (1 - errors / places)
-
-    places, errors, sure = sums.sum(-1)
-    value = float(excess(sums.sum(-1)))
-    facts = {
-        "sure": number(sure / places),
-        "right": number(1 - errors / places),
-        "states": _by_group(sweeps),
-        "sign": "surer" if value > 0 else "less sure",
-    }
-    return Evidence(value, percentile_interval(excess(drawn)), _windows(sweeps), "windows", 0.0, facts)
-
-
-def _by_group(sweeps: Sweeps) -> str:
-    """Errors in each state beside those that the confidence leads one to expect."""
-    said = []
-    for group in GROUPS:
-        places, errors, sure = sweeps["states"].sel(group=group).values.sum((1, 2))
-        if places:
-            said.append(f"{group}: {100 * errors / places:.0f} % wrong, {100 * (1 - sure / places):.0f} % expected")
-    return f"By what copying would say (matches of three characters and more): {'; '.join(said)}."
-
-
-def _sees(sweeps: Sweeps) -> Evidence:
-    """What the same measurements add where failures were planted."""
-    value, interval = _gain(sweeps, CIRCUIT, "confidence", "planted_")
-    facts = {
-        "heads": head_names(_chosen(sweeps["planted_heads"].values)),
-        "confidence": number(float(sweeps["planted_auroc"].sel(set="confidence").values)),
-        "random": number(float(sweeps["planted_auroc"].sel(set="confidence + random heads").values)),
-    }
-    n = int(sweeps["planted_examples"].values)
-    return Evidence(value, interval, n, "texts", float(sweeps["planted_shuffled"].values.mean()), facts)
+def _by_group(sweeps: Sweeps) -> tuple[Fact, ...]:
+    """Of each group of predictions: its name, the share that is wrong, and the share that the confidence leads one to
+    expect."""
+    sums = {group: sweeps["states"].sel(group=group).values.sum((1, 2)) for group in GROUPS}
+    return tuple(
+        (group, float(errors / predictions), float(1 - sure / predictions))
+        for group, (predictions, errors, sure) in sums.items()
+        if predictions
+    )

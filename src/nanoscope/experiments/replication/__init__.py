@@ -8,17 +8,15 @@ from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.pages import plain_page
 from nanoscope.experiments.replication import figures
 from nanoscope.experiments.replication.claims import CLAIMS
-from nanoscope.experiments.replication.judge import judge
 from nanoscope.experiments.replication.measure import READS, Params, measure
 
 EXPERIMENT = Experiment(
     module=__name__,
     page=plain_page(__name__, FINDING_4, needs="several trainings"),
     question="What replicates across trainings?",
-    version=3,
+    version=4,
     params=Params,
     measure=measure,
-    old_judge=judge,
     claims=CLAIMS,
     figures={"replication_verdicts": figures.verdicts, "replication_heads": figures.heads},
     reads=READS,

@@ -36,22 +36,19 @@ def section(study: Study) -> str:
 def _group(result: Result) -> str:
     """Verdict by claim and training, with the share that agrees and its exact interval."""
     verdicts = result["verdicts"]
-    trainings = trainings_of(result)
-    claims = [str(claim) for claim in verdicts.labels("claim")]
-    rows = [
-        (claim, *(SHORT[int(verdict)] for verdict in row), _agreement(row))
-        for claim, row in zip(claims, verdicts.values, strict=True)
-    ]
-    shown = table(("claim", *trainings, "agree"), rows)
+    head = ("claim", *trainings_of(result), "agree")
+    named = zip(verdicts.labels("claim"), verdicts.values, strict=True)
+    rows = [(str(claim), *(SHORT[int(verdict)] for verdict in row), _agreement(row)) for claim, row in named]
     shares = [line for name, experiments in SECTIONS.items() if (line := _share(result, name, experiments))]
     same = result.finding("replication.findings")
-    summary = "Every claim in every training (yes: supported, no: not supported, ?: undecided)"
-    parts = [
-        f"**{capital(result.subject.label)}.** {same.text} ([evidence]({link(result)}))",
-        "\n".join(shares),
-        f"<details><summary>{summary}</summary>\n\n{shown}\n\n</details>",
-    ]
-    return "\n\n".join(parts)
+    every = "Every claim in every training (yes: supported, no: not supported, ?: undecided)"
+    return "\n\n".join(
+        [
+            f"**{capital(result.subject.label)}.** {same.text} ([evidence]({link(result)}))",
+            "\n".join(shares),
+            f"<details><summary>{every}</summary>\n\n{table(head, rows)}\n\n</details>",
+        ]
+    )
 
 
 def trainings_of(result: Result) -> list[str]:
@@ -71,8 +68,9 @@ def _agreement(row: np.ndarray) -> str:
 def _share(result: Result, name: str, experiments: tuple[str, ...]) -> str:
     """Of one finding's claims, how many get one verdict in all trainings."""
     verdicts = result["verdicts"]
-    pairs = zip(verdicts.labels("claim"), verdicts.values, strict=True)
-    rows = [row for claim, row in pairs if str(claim).split(".")[0] in experiments]
+    prefixes = tuple(f"{experiment}." for experiment in experiments)
+    claims = zip(verdicts.labels("claim"), verdicts.values, strict=True)
+    rows = [row for claim, row in claims if str(claim).startswith(prefixes)]
     if not rows:
         return ""
     same = sum(bool((row == row[0]).all()) for row in rows)

@@ -10,7 +10,6 @@ from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.pages import plain_page
 from nanoscope.experiments.scale import figures
 from nanoscope.experiments.scale.claims import CLAIMS
-from nanoscope.experiments.scale.judge import judge
 from nanoscope.experiments.scale.measure import Params, measure
 
 EXPERIMENT = Experiment(
@@ -20,7 +19,6 @@ EXPERIMENT = Experiment(
     version=3,
     params=Params,
     measure=measure,
-    old_judge=judge,
     claims=CLAIMS,
     figures={"scale_capabilities": figures.capabilities, "scale_loss": figures.loss},
     reads=("snapshot",),

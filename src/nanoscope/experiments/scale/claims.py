@@ -1,82 +1,89 @@
 """Finding 4b, the claims, written down before any cell was trained. The unit is a training; thresholds are finding 1's."""
 
+from nanoscope.evidence.claim import Claim
 from nanoscope.evidence.finding import Criterion
-from nanoscope.evidence.old_claim import Claim
+from nanoscope.experiments.scale.judge import (
+    COPIES,
+    HEAD,
+    best_induction_head_on_text,
+    copying_of_one_layer,
+    copying_of_two_layers,
+    loss_saved_by_depth,
+    loss_saved_by_width,
+)
 
-COPIES, HEAD = 0.5, 0.3
-"""From so much more accuracy with a copy than without, and from so high a head score on, a size has the capability."""
+SMALLEST = ". The smallest size all of whose trainings copy: {smallest}"
+WITH_PREVIOUS = (
+    ". All trainings form a previous-token head at these sizes (layers x width): {have_previous|each('{} x {}')}"
+)
 
 CLAIMS = (
     Claim(
         id="scale.one_layer",
-        sentence="One layer does not copy, however wide: an induction head takes two.",
+        sentence="One layer does not copy, however wide.",
+        relation="absent",
+        source="observed",
         criterion=Criterion("<=", 0.2),
+        evidence=copying_of_one_layer,
         null_is="no difference between copy and no copy",
         figure="scale_capabilities",
-        prose={
-            "supported": "On the control task, one layer gains at most {value} accuracy from a copy [{low}, {high}] (the best "
-            "width's mean over {n} trainings): copying takes a second layer.{silent}",
-            "not supported": "On the control task, one layer gains {value} accuracy from a copy [{low}, {high}] at the best "
-            "width ({n} trainings): more than the {threshold} that theory would allow it.{silent}",
-            "undecided": "On the control task, one layer gains {value} accuracy from a copy at the best width [{low}, {high}] "
-            "({n} trainings), which decides nothing.{silent}",
-        },
+        measured="On the control task{% if silent %} (without width {silent}, at which no training of any depth copies)"
+        "{% endif %}, one layer gains {value} accuracy from a copy at the best width [{low}, {high}] ({n} trainings)",
+        clauses={"supported": ": one layer does not copy"},
     ),
     Claim(
         id="scale.two_layers",
         sentence="Two layers copy, at some width.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", COPIES),
+        evidence=copying_of_two_layers,
         null_is="one layer of the same width",
-        prose={
-            "supported": "Two layers of width {width} gain **{value}** accuracy from a copy [{low}, {high}] ({n} trainings; "
-            "one layer: {null}). {smallest}",
-            "not supported": "Two layers gain only {value} accuracy from a copy at the best width, {width} [{low}, {high}] "
-            "({n} trainings; one layer: {null}). {smallest}",
-            "undecided": "Two layers of width {width} gain {value} accuracy from a copy [{low}, {high}] ({n} trainings; one "
-            "layer: {null}), which decides nothing at a threshold of {threshold}. {smallest}",
+        measured="Two layers of width {width}, their best, gain **{value}** accuracy from a copy [{low}, {high}] ({n} "
+        "trainings; one layer: {null})",
+        clauses={
+            "supported": SMALLEST,
+            "not supported": f": less than the {{threshold}} that would count{SMALLEST}",
+            "undecided": f", which leaves it undecided (it takes {{criterion}}){SMALLEST}",
         },
     ),
     Claim(
         id="scale.text_heads",
         sentence="No size in the range forms an induction head on ordinary text.",
+        relation="absent",
+        source="observed",
         criterion=Criterion("<=", HEAD),
+        evidence=best_induction_head_on_text,
         null_is="uniform attention",
-        prose={
-            "supported": "On the text no size forms an induction head: the best, {cell}, reaches {value} above uniform "
-            "attention [{low}, {high}]. {previous}",
-            "not supported": "On the text {cell} forms an induction head ({value} above uniform attention [{low}, {high}]). "
-            "{previous}",
-            "undecided": "On the text the best size, {cell}, reaches {value} above uniform attention [{low}, {high}], which "
-            "decides nothing at a threshold of {threshold}. {previous}",
+        measured="On the text the best size, {layers} layers of width {width}, has an induction score of {value} above uniform "
+        "attention [{low}, {high}]",
+        clauses={
+            "supported": f": no size forms an induction head{WITH_PREVIOUS}",
+            "not supported": f": it forms an induction head{WITH_PREVIOUS}",
+            "undecided": f", which leaves it undecided (it takes {{criterion}}){WITH_PREVIOUS}",
         },
     ),
     Claim(
         id="scale.depth",
         sentence="At the same width, four layers predict the text better than one by 0.05 nats or more.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 0.05),
+        evidence=loss_saved_by_depth,
         null_is="no difference",
         figure="scale_loss",
-        prose={
-            "supported": "Four layers predict the text better than one of the same width by **{value} nats** [{low}, {high}] "
-            "({n} pairs of trainings with the same width and seed).",
-            "not supported": "Four layers predict the text better than one of the same width by only {value} nats [{low}, "
-            "{high}] ({n} pairs of trainings with the same width and seed).",
-            "undecided": "Four layers predict the text better than one of the same width by {value} nats [{low}, {high}] ({n} "
-            "pairs), which decides nothing at a threshold of {threshold}.",
-        },
+        measured="Between {small} and {large} layers of the same width the loss on the text falls by **{value} nats** [{low}, "
+        "{high}] ({n} pairs of trainings with the same width and seed)",
     ),
     Claim(
         id="scale.width",
         sentence="At the same depth, width 256 predicts the text better than width 64 by 0.05 nats or more.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 0.05),
+        evidence=loss_saved_by_width,
         null_is="no difference",
-        prose={
-            "supported": "Width 256 predicts it better than width 64 of the same depth by **{value} nats** [{low}, {high}] "
-            "({n} pairs).",
-            "not supported": "Width 256 predicts it better than width 64 of the same depth by only {value} nats [{low}, "
-            "{high}] ({n} pairs).",
-            "undecided": "Width 256 predicts it better than width 64 of the same depth by {value} nats [{low}, {high}] ({n} "
-            "pairs), which decides nothing at a threshold of {threshold}.",
-        },
+        measured="Between widths {small} and {large} of the same depth it falls by **{value} nats** [{low}, {high}] "
+        "({n} pairs)",
     ),
 )

@@ -1,112 +1,122 @@
-"""Finding 4b, from numbers to findings."""
+"""Finding 4b, from numbers to evidence: each function gathers what one claim needs. The unit is a training."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
-from nanoscope.evidence.finding import Evidence, Finding
+from nanoscope.evidence.claim import Sweeps
+from nanoscope.evidence.finding import Evidence
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.scale.claims import CLAIMS, COPIES, HEAD
-from nanoscope.experiments.scale.measure import Params
+from nanoscope.evidence.wording import Fact
 from nanoscope.statistics.intervals import seed_interval
 
-NOT_RUN = Evidence(math.nan, (math.nan, math.nan), 0, "trainings", math.nan)
+COPIES, HEAD = 0.5, 0.3
+"""From so much more accuracy with a copy than without, and from so high a head score on, a size has the capability."""
+NOT_RUN = Evidence.missing("the sizes that it compares were not run", 0, "trainings")
 
 
-def judge(sweeps: Mapping[str, Sweep], params: Params) -> tuple[Finding, ...]:
-    """All findings, in the order of the claims."""
-    scores = sweeps["scores"]
-    copies = scores.sel(measure="copying accuracy", task="echo")
-    evidence = {
-        "scale.one_layer": _one_layer(copies, params),
-        "scale.two_layers": _two_layers(copies, params, sweeps["sizes"]),
-        "scale.text_heads": _text_heads(scores, params),
-        "scale.depth": _better(scores, {"layers": min(params.layers)}, {"layers": max(params.layers)}),
-        "scale.width": _better(scores, {"width": min(params.widths)}, {"width": max(params.widths)}),
-    }
-    return tuple(claim.found(evidence[claim.id]) for claim in CLAIMS)
-
-
-def _one_layer(copies: Sweep, params: Params) -> Evidence:
-    """The best width at one layer. A width at which no training copies, however deep, was not learned at all: that one
-    layer does not copy there says nothing, and it is left out and named (so since the first run of all sizes)."""
-    rows = copies.sel(layers=min(params.layers)).values
-    learned = np.array([(copies.sel(width=width).values >= COPIES).any() for width in params.widths])
-    silent = ", ".join(str(width) for width, any_copies in zip(params.widths, learned, strict=True) if not any_copies)
-    told = f" Left out: width {silent}, where no training of any depth copies, so that depth is not what it lacks."
-    facts = {"silent": told if silent else ""}
+def copying_of_one_layer(sweeps: Sweeps) -> Evidence:
+    """What one layer gains from a copy at its best width. A width at which no training copies, however deep, was not
+    learned at all: that one layer does not copy there says nothing, and it is left out and named (so since the first run
+    of all sizes)."""
+    copies = _copies(sweeps)
+    layers, widths = _sizes(copies)
+    rows = copies.sel(layers=min(layers)).values
+    learned = np.array([(copies.sel(width=width).values >= COPIES).any() for width in widths])
+    silent = tuple(width for width, any_copies in zip(widths, learned, strict=True) if not any_copies)
     best = _best(np.where(learned[:, None], rows, np.nan))
-    return replace(NOT_RUN, facts=facts) if best is None else _over_seeds(rows[best], 0.0, facts)
+    if best is None:
+        return Evidence.missing("no training of any size copies", 0, "trainings")
+    return _over_seeds(rows[best], 0.0, {"silent": silent})
 
 
-def _two_layers(copies: Sweep, params: Params, sizes: Sweep) -> Evidence:
-    """The best width at two layers, beside one layer of that width."""
-    rows, facts = copies.sel(layers=2).values, {"smallest": _smallest(copies, sizes, params), "width": "unknown"}
+def copying_of_two_layers(sweeps: Sweeps) -> Evidence:
+    """What two layers gain at their best width, beside one layer of that width."""
+    copies = _copies(sweeps)
+    _, widths = _sizes(copies)
+    rows = copies.sel(layers=2).values
     best = _best(rows)
     if best is None:
-        return replace(NOT_RUN, facts=facts)
-    one = float(np.nanmean(copies.sel(layers=1, width=params.widths[best]).values))
-    return _over_seeds(rows[best], one, {**facts, "width": str(params.widths[best])})
+        return NOT_RUN
+    one = float(np.nanmean(copies.sel(layers=1, width=widths[best]).values))
+    return _over_seeds(rows[best], one, {"width": widths[best], "smallest": _smallest(copies, sweeps["sizes"])})
 
 
-def _smallest(copies: Sweep, sizes: Sweep, params: Params) -> str:
-    """The smallest size all of whose trainings copy."""
-    passing = [
-        (float(sizes.sel(size="parameters", task="echo", layers=layers, width=width).values.max()), layers, width)
-        for layers in params.layers
-        for width in params.widths
-        if (copies.sel(layers=layers, width=width).values >= COPIES).all()
-    ]
-    if not passing:
-        return "At no size were all trainings run and found to copy."
-    parameters, layers, width = min(passing)
-    return f"The smallest size all of whose trainings copy: {layers} layers of width {width} ({parameters:,.0f} parameters)."
-
-
-def _text_heads(scores: Sweep, params: Params) -> Evidence:
-    """The size with the best induction head on text, and where there are previous-token heads."""
-    rows = scores.sel(measure="induction head", task="text").values
-    cells = [(layers, width) for layers in params.layers for width in params.widths]
-    flat = rows.reshape(len(cells), -1)
-    best = _best(flat)
-    previous = scores.sel(measure="previous-token head", task="text").values.reshape(len(cells), -1)
-    have = [_cell(*cell) for cell, values in zip(cells, previous, strict=True) if (values >= HEAD).all()]
-    facts = {
-        "previous": f"All trainings form a previous-token head at: {'; '.join(have)}."
-        if have
-        else "At no size do all trainings form a previous-token head.",
-        "cell": "unknown",
-    }
+def best_induction_head_on_text(sweeps: Sweeps) -> Evidence:
+    """The size with the best induction head, and the sizes at which all trainings form a previous-token head."""
+    scores = sweeps["scores"].sel(task="text")
+    layers, widths = _sizes(scores)
+    sizes = [(depth, width) for depth in layers for width in widths]
+    induction, previous = (
+        scores.sel(measure=name).values.reshape(len(sizes), -1) for name in ("induction head", "previous-token head")
+    )
+    best = _best(induction)
     if best is None:
-        return replace(NOT_RUN, facts=facts)
-    return _over_seeds(flat[best], 0.0, {**facts, "cell": _cell(*cells[best])})
+        return NOT_RUN
+    have = tuple(size for size, values in zip(sizes, previous, strict=True) if (values >= HEAD).all())
+    facts: dict[str, Fact] = {"layers": sizes[best][0], "width": sizes[best][1], "have_previous": have}
+    return _over_seeds(induction[best], 0.0, facts)
 
 
-def _cell(layers: int, width: int) -> str:
-    return f"{layers} layer{'s' * (layers > 1)} of width {width}"
+def loss_saved_by_depth(sweeps: Sweeps) -> Evidence:
+    """By the deepest models, beside the shallowest of the same width."""
+    return _saved(sweeps["scores"], "layers")
 
 
-def _better(scores: Sweep, small: Mapping[str, int], large: Mapping[str, int]) -> Evidence:
-    """How much lower the larger model's loss is, over pairs that are alike else; a seed's pairs are averaged first."""
+def loss_saved_by_width(sweeps: Sweeps) -> Evidence:
+    """By the widest models, beside the narrowest of the same depth."""
+    return _saved(sweeps["scores"], "width")
+
+
+def _copies(sweeps: Sweeps) -> Sweep:
+    return sweeps["scores"].sel(measure="copying accuracy", task="echo")
+
+
+def _sizes(sweep: Sweep) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Which depths and widths belong to the range, run or not."""
+    layers, widths = (tuple(int(label) for label in sweep.labels(axis)) for axis in ("layers", "width"))
+    return layers, widths
+
+
+def _smallest(copies: Sweep, sizes: Sweep) -> tuple[Fact, ...]:
+    """The smallest size all of whose trainings copy, if there is one."""
+    parameters = sizes.sel(size="parameters", task="echo")
+    layers, widths = _sizes(copies)
+    passing = [
+        (int(parameters.sel(layers=depth, width=width).values.max()), depth, width)
+        for depth in layers
+        for width in widths
+        if (copies.sel(layers=depth, width=width).values >= COPIES).all()
+    ]
+    return tuple(zip(("parameters", "layers", "width"), min(passing), strict=True)) if passing else ()
+
+
+def _saved(scores: Sweep, axis: str) -> Evidence:
+    """How much lower the loss is at the upper end of an axis than at the lower, over pairs of trainings that share all
+    else; a seed's pairs are averaged first."""
     loss = scores.sel(measure="loss", task="text")
-    less = loss.sel(**small).values - loss.sel(**large).values
+    small, large = (end(int(label) for label in loss.labels(axis)) for end in (min, max))
+    less = loss.sel(**{axis: small}).values - loss.sel(**{axis: large}).values
     seeds = np.nanmean(less[:, ~np.isnan(less).all(0)], axis=0)
     if len(seeds) == 0:
         return NOT_RUN
-    return Evidence(float(seeds.mean()), seed_interval(seeds), int((~np.isnan(less)).sum()), "pairs", 0.0)
+    pairs, facts = int((~np.isnan(less)).sum()), {"small": small, "large": large}
+    return Evidence(float(seeds.mean()), seed_interval(seeds), pairs, "pairs", 0.0, facts)
 
 
-def _best(rows: np.ndarray) -> int | None:
+def _best(rows: Float[np.ndarray, "size seed"]) -> int | None:
     """The row with the highest mean among those that were run."""
     means = {row: float(np.nanmean(values)) for row, values in enumerate(rows) if not np.isnan(values).all()}
     return max(means, key=lambda row: means[row]) if means else None
 
 
-def _over_seeds(values: np.ndarray, null: float, facts: Mapping[str, str]) -> Evidence:
-    there = values[~np.isnan(values)]
-    low, high = seed_interval(there) if len(there) > 1 else (math.nan, math.nan)
-    return Evidence(float(there.mean()), (low, high), len(there), "trainings", null, facts)
+def _over_seeds(values: Float[np.ndarray, "seed"], null: float, facts: Mapping[str, Fact]) -> Evidence:
+    run = values[~np.isnan(values)]
+    if len(run) < 2:
+        one = float(run.mean())
+        return Evidence(one, (math.nan, math.nan), 1, "trainings", null, facts, "one training has no interval")
+    return Evidence(float(run.mean()), seed_interval(run), len(run), "trainings", null, facts)
