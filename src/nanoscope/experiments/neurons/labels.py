@@ -40,6 +40,11 @@ class Labels:
         return self.values[self.names.index(name)]
 
 
+def concept_of(which: str, symbol: str) -> str:
+    """The name of the concept that the "current" or the "next" character is this one."""
+    return f"{which} {WRITTEN.get(symbol, symbol)}"
+
+
 def labels(select: tuple[str, Windows], report: tuple[str, Windows], least: int) -> tuple[Labels, Labels, int]:
     """The concepts of both splits, each a text and its windows, and how many were too rare.
 
@@ -62,7 +67,7 @@ def _all(text: str, windows: Windows) -> Mapping[tuple[str, str], np.ndarray]:
     each, at = np.array(list(text), dtype="<U1"), windows.laid_out
     found = {("", name): where[at] for name, where in concepts(text).items()}
     for family, shown, prefix in ((CURRENT, each[at], "current"), (NEXT, each[at + 1], "next")):
-        found |= {(family, f"{prefix} {WRITTEN.get(symbol, symbol)}"): shown == symbol for symbol in sorted(set(text))}
+        found |= {(family, concept_of(prefix, symbol)): shown == symbol for symbol in sorted(set(text))}
     place = np.tile(np.arange(windows.size), len(windows))
     found[POSITION, "first of its window"] = place == 0
     found[POSITION, "first quarter of its window"] = place < windows.size // 4
