@@ -6,11 +6,11 @@ from matplotlib.colors import to_hex
 from matplotlib.container import ErrorbarContainer
 from toys.figure_texts import cells, heights, is_readable, legend, ticks, title
 
+from nanoscope.analysis.neurons.selectivity import SELECTIVE
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.neurons import figures
-from nanoscope.experiments.neurons.claims import SELECTIVE
 from nanoscope.experiments.neurons.labels import FAMILIES
 from nanoscope.plots.style import ACCENT, SECOND, SOFT
 

@@ -18,7 +18,6 @@ from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.neurons import page as report
 from nanoscope.experiments.neurons.measure import Params as Neurons
 from nanoscope.experiments.runner import run_experiment
-from nanoscope.experiments.universality.judge import judge
 from nanoscope.experiments.universality.measure import Params
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
@@ -138,7 +137,7 @@ def test_trainings_that_share_their_neurons_are_universal_and_strangers_are_not(
     assert np.abs(alike - planted).mean() < 0.05, (
         "a shared neuron is as visible whether its neighbours are shared or not"
     )
-    assert judge(same.sweeps, FEW) == same.findings
+    assert experiment.judge(same.sweeps) == same.findings
     for result in (same, strange):
         for name, draw in experiment.figures.items():
             save_png(draw(result), tmp_path / f"{name}.png")

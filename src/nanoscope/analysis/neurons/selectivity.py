@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 BATCH = 16
 BINS = 10
+SELECTIVE = 0.8
+"""The AUROC from which a neuron is called selective."""
 
 
 # ---- ranks and AUROC -----------------------------------------------------------------------------------------------

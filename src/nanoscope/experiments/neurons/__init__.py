@@ -7,7 +7,6 @@ space, an untrained model and a linear probe. A neuron planted in a copy of the 
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.neurons import figures
 from nanoscope.experiments.neurons.claims import CLAIMS
-from nanoscope.experiments.neurons.judge import judge
 from nanoscope.experiments.neurons.measure import QUICK, Params, measure
 from nanoscope.experiments.neurons.page import PAGE
 
@@ -19,7 +18,6 @@ EXPERIMENT = Experiment(
     params=Params,
     settings={"quick": QUICK},
     measure=measure,
-    old_judge=judge,
     claims=CLAIMS,
     figures={
         "neurons_concepts": figures.concepts,

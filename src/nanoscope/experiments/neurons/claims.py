@@ -1,148 +1,147 @@
-"""Neurons, the claims: what would count, written down before any run, and what is to be said under each verdict.
+"""Neurons, the claims: what would count, written down before any run, and the words of the answer.
 
 A context concept is one that the current character alone does not decide. A neuron is selective for a concept where its
 AUROC, on text it was not chosen on, is at least 0.8, and the search that found it beats shifted labels.
 """
 
+from nanoscope.evidence.claim import Claim
 from nanoscope.evidence.finding import Criterion
-from nanoscope.evidence.old_claim import Claim
-
-SELECTIVE = 0.8
-SIGNIFICANT = 0.05
-_UNTRAINED = "an untrained model of this shape"
+from nanoscope.experiments.neurons.judge import (
+    cost_of_ablation,
+    dead_neurons,
+    growth_with_depth,
+    lead_over_directions,
+    lead_over_untrained,
+    milliseconds_per_layer,
+    nested_concepts,
+    planted_neuron,
+    selective_concepts,
+)
 
 CLAIMS = (
     Claim(
         id="neurons.planted",
-        sentence="A neuron planted in a copy of the model, active on one character only, is found and seen through.",
+        sentence="A neuron planted in a copy of the model, active on one character only, is found, and every measure of it "
+        "is right.",
+        relation="present",
+        source="intervened",
         criterion=Criterion(">=", 0.999),
+        evidence=planted_neuron,
         null_is="a neuron that knows nothing",
-        prose={
-            "supported": "Planted in a copy of the model, {neuron}, a detector of {character}, is the layer's best neuron "
-            "for it, with AUROC {auroc} on new text (p = {p}, the smallest that {shifts} shifts can give is {smallest}); "
-            "{share} of its strongest examples are that character, and ablating it, which writes nothing, changes the loss "
-            "by {change}.",
-            "not supported": "The search misses the neuron planted in a copy of the model: {neuron}, a detector of "
-            "{character}, has AUROC {auroc} on new text (p = {p}), and {share} of its strongest examples are that character.",
-            "undecided": "No detector could be planted: the model is too narrow to have a direction for one character alone.",
+        measured="A detector of `{character}`, planted in a copy of the model as {neuron}, has an AUROC of {auroc} on new "
+        "text (p = {p}; {smallest} is the smallest that {shifts} shifts can give), and {share|percent} of its strongest "
+        "examples are that character. Ablating it, which writes nothing, changes the loss by {change}",
+        clauses={
+            "supported": ": the search finds it, as the best neuron of its layer",
+            "not supported": ": the search misses it, or one of its measures is wrong",
         },
     ),
     Claim(
         id="neurons.selective",
         sentence="For most concepts that the current character does not decide, some neuron is selective.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 0.5),
-        null_is=_UNTRAINED,
+        evidence=selective_concepts,
+        null_is="an untrained model of this shape",
         figure="neurons_concepts",
-        prose={
-            "supported": "For **{count} of {n}** concepts that the current character does not decide, a neuron is selective "
-            "(AUROC at least 0.8 on text it was not chosen on, and beyond {shifts} shifts of the labels, over all neurons "
-            "and concepts): {best}. An untrained model of this shape has such AUROCs for {untrained} of them.",
-            "not supported": "For only {count} of {n} concepts that the current character does not decide is a neuron "
-            "selective (AUROC at least 0.8 on text it was not chosen on, and beyond {shifts} shifts of the labels); the "
-            "best: {best}. An untrained model of this shape has such AUROCs for {untrained} of them.",
-            "undecided": "Whether most concepts that the current character does not decide have a selective neuron is not "
-            "decided: {state}.",
+        measured="Of the concepts that the current character does not decide, those with the best neurons are "
+        '{best|each("{} ({}, {:.2f})")}. An untrained model of this shape reaches an AUROC of 0.8 for {untrained} of them; '
+        "here **{count} of {n}** have a selective neuron (at least that AUROC on text it was not chosen on, and beyond "
+        "{shifts} shifts of the labels)",
+        clauses={
+            "not supported": ", which is not most of them",
+            "undecided": "; within the errors of the AUROCs {low|percent(0)} to {high|percent(0)} of them have one, which "
+            "leaves it undecided whether most do",
         },
     ),
     Claim(
         id="neurons.learned",
-        sentence="Training has made neurons more selective for context than random weights do.",
+        sentence="The best neurons are more selective for context than those of an untrained model.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 0.05),
+        evidence=lead_over_untrained,
         null_is="no difference",
-        prose={
-            "supported": "On average over those concepts the best neuron's AUROC is {trained}, **{value}** [{low}, {high}] "
-            "above that of the best neuron of an untrained model ({untrained}).",
-            "not supported": "On average over those concepts the best neuron's AUROC is {trained}, only {value} [{low}, "
-            "{high}] above that of the best neuron of an untrained model ({untrained}); {threshold} would count.",
-            "undecided": "Whether training has made neurons more selective for context is not decided: {state}.",
-        },
+        measured="On average over those concepts the best neuron's AUROC is {trained}, **{value}** [{low}, {high}] above that "
+        "of the best neuron of an untrained model ({untrained})",
     ),
     Claim(
         id="neurons.basis",
-        sentence="Neurons tell context concepts better than as many random directions of the same space.",
+        sentence="Neurons separate context concepts better than as many random directions of the same activations.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 0.02),
+        evidence=lead_over_directions,
         null_is="no difference",
-        prose={
-            "supported": "Neurons are not just any directions: over the best of as many random directions of the same "
-            "activations ({directions}) the best neuron leads by **{value}** [{low}, {high}]. A linear probe of what the "
-            "layer's neurons read reaches {probe}.",
-            "not supported": "Neurons are hardly better than other directions: over the best of as many random directions of "
-            "the same activations ({directions}) the best neuron's lead is {value} [{low}, {high}]; {threshold} would count. "
-            "A linear probe of what the layer's neurons read reaches {probe}.",
-            "undecided": "Whether neurons tell more than other directions of the same space is not decided: {state}.",
-        },
+        measured="A linear probe of what a layer's neurons read reaches an AUROC of {probe}, and the best of as many "
+        "random directions of the same activations {directions}. The best neuron's lead over these directions is **{value}** "
+        "[{low}, {high}]",
+        clauses={"supported": ": neurons are not just any directions"},
     ),
     Claim(
         id="neurons.depth",
         sentence="Selectivity for context concepts grows with depth.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 0.02),
+        evidence=growth_with_depth,
         null_is="no difference",
-        prose={
-            "supported": "It grows with depth: the best neuron of a layer in the second half tells those concepts with an "
-            "AUROC **{value}** higher [{low}, {high}] than that of a layer in the first ({layers}).",
-            "not supported": "It grows with depth by less than {threshold}: second half minus first half of the layers is "
-            "{value} [{low}, {high}] ({layers}).",
-            "undecided": "Whether it grows with depth is not decided: {state}.",
-        },
+        measured="Layer by layer the best neuron's AUROC for those concepts is {layers} on average; the second half of the "
+        "layers minus the first is **{value}** [{low}, {high}]",
+        clauses={"supported": ", so it grows with depth"},
     ),
     Claim(
         id="neurons.conditional",
         sentence="What looks like a concept is not a nested one: the AUROC holds where the other concept is fixed.",
+        relation="present",
+        source="observed",
         criterion=Criterion(">=", 0.8),
+        evidence=nested_concepts,
         null_is="a neuron that follows the nested concept only",
-        prose={
-            "supported": "Concepts are nested (a speaker's name begins a line with a capital), yet among characters that "
-            "agree in the other concept the same neurons keep a mean AUROC of **{value}** [{low}, {high}]: {each}.",
-            "not supported": "Concepts are nested (a speaker's name begins a line with a capital), and among characters that "
-            "agree in the other concept the same neurons' mean AUROC is {value} [{low}, {high}], short of {threshold}: {each}.",
-            "undecided": "Whether the neurons follow these concepts or nested ones is not decided: {state}.",
-        },
+        measured="Concepts are nested (a speaker's name begins a line with a capital). Among characters that agree in the "
+        'other concept the same neurons have these AUROCs: {aurocs|each("{} {:.2f}")|join("; ")}. Their mean is **{value}** '
+        "[{low}, {high}]",
+        clauses={"supported": ", so the neurons do not only follow the other concept"},
     ),
     Claim(
         id="neurons.ablation",
         sentence="Without a selective neuron the characters on which it is active are predicted worse, by more than without "
         "random neurons of the same layers.",
+        relation="necessary for",
+        source="intervened",
         criterion=Criterion(">=", 0.002),
+        evidence=cost_of_ablation,
         null_is="random neurons of the same layers, where those are active",
         figure="neurons_ablation",
-        prose={
-            "supported": "Without {neurons} (mean ablation, one at a time) a character on which the neuron is active costs "
-            "{alone} nats more, **{value}** [{low}, {high}] beyond random neurons of the same layers where those are active "
-            "({null}), and {elsewhere} elsewhere. Left out of the final sum alone, which is its direct effect, it costs "
-            "{direct}; set to 0, {zeroed}.",
-            "not supported": "Without {neurons} (mean ablation, one at a time) a character on which the neuron is active "
-            "costs {alone} nats more, {value} [{low}, {high}] beyond random neurons of the same layers where those are "
-            "active ({null}): less than the {threshold} that would count. Elsewhere it costs {elsewhere}; directly, {direct}; "
-            "set to 0, {zeroed}.",
-            "undecided": "What the selective neurons are worth is not decided: {state}.",
-        },
+        measured="Without {neurons} (mean ablation, one at a time) a character on which the neuron is active costs {alone} "
+        "nats more, and {elsewhere} elsewhere; the direct effect alone is {direct}, and with the neuron set to 0 it is "
+        "{zeroed}. Without random neurons of the same layers it is {null} where those are active: a difference of "
+        "**{value}** [{low}, {high}]",
     ),
     Claim(
         id="neurons.dead",
         sentence="Hardly any neuron is dead.",
+        relation="absent",
+        source="observed",
         criterion=Criterion("<=", 0.01),
+        evidence=dead_neurons,
         null_is="none",
         figure="neurons_statistics",
-        prose={
-            "supported": "{count} of {n} neurons are dead (never above 0.001 of the median neuron's maximum, {median}, on "
-            "{characters} characters). The median neuron is above 0 on {positive} of them, and above a tenth of its maximum "
-            "on {sparsity}.",
-            "not supported": "{count} of {n} neurons are dead (never above 0.001 of the median neuron's maximum, {median}, on "
-            "{characters} characters): more than one in a hundred. The median neuron is above 0 on {positive} of them.",
-            "undecided": "{count} of {n} neurons are dead (never above 0.001 of the median neuron's maximum, {median}, on "
-            "{characters} characters).",
-        },
+        measured="Of {characters} characters the median neuron is above 0 on {positive|percent}"
+        "{% if count < n %}, and above a tenth of its maximum on {sparsity|percent}{% endif %}. {count} of {n} "
+        "neurons are dead (never above 0.001 of the median neuron's maximum, {median})",
+        clauses={"not supported": ": more than one in a hundred"},
     ),
     Claim(
         id="neurons.cost",
         sentence="All of it costs less than a minute per layer.",
+        relation="present",
+        source="observed",
         criterion=Criterion("<=", 60_000),
+        evidence=milliseconds_per_layer,
         null_is="free",
         kind="timing",
-        prose={
-            "supported": "{value} ms per layer ({seconds} s for {n} neurons: {stages}).",
-            "not supported": "{value} ms per layer ({seconds} s for {n} neurons: {stages}): slow.",
-            "undecided": "{value} ms per layer ({seconds} s for {n} neurons: {stages}).",
-        },
+        measured="{value} ms per layer ({seconds} s for {n} neurons: {stages})",
     ),
 )

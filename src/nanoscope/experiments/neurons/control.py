@@ -13,7 +13,7 @@ from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Sweeps
-from nanoscope.experiments.neurons.labels import CURRENT, WRITTEN
+from nanoscope.experiments.neurons.labels import CURRENT, concept_of
 from nanoscope.experiments.neurons.search import Split
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import neuron_name
@@ -32,16 +32,16 @@ def control(checkpoint: Checkpoint, select: Split, report: Split, shifts: int, s
     model = checkpoint.model
     layer = model.config.n_layer // 2
     neuron = seed_for("planted neuron", seed) % model.config.d_mlp
-    name = _median_token(select)
-    symbol = {written: symbol for symbol, written in WRITTEN.items()}.get(name, name)
-    token = require_tokenizer(checkpoint.vocabulary).names(model.config.vocab_size).index(symbol)
+    concept = _median_token(select)
+    names = require_tokenizer(checkpoint.vocabulary).names(model.config.vocab_size)
+    token = [concept_of("current", name) for name in names].index(concept)
     try:
         planted = plant_detector(model, token, layer, neuron)
     except NanoscopeError:  # too narrow a model; attention-only ones never come here
         values = np.full(len(MEASURES), np.nan)
     else:
-        values = _seen(planted, layer, neuron, f"current {name}", select, report, shifts)
-    coords = {"concept": (f"current {name}",), "neuron": (neuron_name(layer, neuron),), "measure": MEASURES}
+        values = _seen(planted, layer, neuron, concept, select, report, shifts)
+    coords = {"concept": (concept,), "neuron": (neuron_name(layer, neuron),), "measure": MEASURES}
     return {"planted": Sweep(values[None, None], ("concept", "neuron", "measure"), "AUROC; share; p; nats", coords)}
 
 
@@ -81,7 +81,7 @@ def _change(planted: GPT, layer: int, neuron: int, windows: Windows) -> float:
 
 
 def _median_token(split: Split) -> str:
-    """Of the tokens that are asked about, the one of middle frequency."""
+    """Of the concepts of the current token, that of middle frequency."""
     at = [i for i, family in enumerate(split.labels.families) if family == CURRENT]
     order = sorted(at, key=lambda i: (int(split.labels.values[i].sum()), i))
-    return split.labels.names[order[len(order) // 2]].removeprefix("current ")
+    return split.labels.names[order[len(order) // 2]]

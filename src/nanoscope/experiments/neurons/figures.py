@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from nanoscope.analysis.neurons.selectivity import best_of_layers
+from nanoscope.analysis.neurons.selectivity import SELECTIVE, best_of_layers
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.neurons.claims import SELECTIVE
 from nanoscope.experiments.neurons.labels import CONTEXT, FAMILIES, KIND
 from nanoscope.plots.style import (
     ACCENT,

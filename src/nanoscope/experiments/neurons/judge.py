@@ -1,4 +1,4 @@
-"""Neurons, from numbers to findings: each function gathers the evidence for one claim, from stored sweeps alone."""
+"""Neurons, from numbers to evidence: what each claim is judged by, from stored sweeps alone."""
 
 from __future__ import annotations
 
@@ -7,201 +7,178 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nanoscope.analysis.neurons.selectivity import best_of_layers
+from nanoscope.analysis.neurons.selectivity import SELECTIVE, best_of_layers
 from nanoscope.analysis.neurons.statistics import dead
-from nanoscope.evidence.finding import Evidence, Finding
-from nanoscope.evidence.sweep import Sweep
-from nanoscope.evidence.wording import number
-from nanoscope.experiments.neurons.claims import CLAIMS, SELECTIVE, SIGNIFICANT
-from nanoscope.experiments.neurons.labels import CONDITIONS, CONTEXT, FAMILIES
-from nanoscope.experiments.neurons.measure import Params
+from nanoscope.evidence.claim import Sweeps
+from nanoscope.evidence.finding import Evidence
+from nanoscope.evidence.wording import Fact
+from nanoscope.experiments.neurons.labels import CONDITIONS, CONTEXT, FAMILIES, WRITTEN, concept_of
 from nanoscope.model.names import neuron_name
 from nanoscope.statistics.intervals import holm, mean_interval, share_interval, statistic_interval
 
-Sweeps = Mapping[str, Sweep]
-UNDEFINED = (math.nan, math.nan)
+SIGNIFICANT = 0.05
 NAMED = 3
 NO_CONTEXT = "in this text the current character decides every concept"
+NOTHING_SELECTIVE = "no neuron is selective for a concept that the current character does not decide"
+NEVER_ACTIVE = "the random neurons beside them are active nowhere"
+NO_DIRECTION = "the model is too narrow to have a direction for one character alone"
 
 
-def judge(sweeps: Sweeps, params: Params) -> tuple[Finding, ...]:
-    """All findings, in the order of the claims."""
-    evidence = {
-        "neurons.planted": _planted(sweeps),
-        "neurons.selective": _selective(sweeps),
-        "neurons.learned": _learned(sweeps),
-        "neurons.basis": _basis(sweeps),
-        "neurons.depth": _depth(sweeps),
-        "neurons.conditional": _conditional(sweeps),
-        "neurons.ablation": _ablation(sweeps),
-        "neurons.dead": _dead(sweeps),
-        "neurons.cost": _cost(sweeps),
-    }
-    return tuple(claim.found(evidence[claim.id]) for claim in CLAIMS)
-
-
-def _planted(sweeps: Sweeps) -> Evidence:
-    """The least of what a neuron that is seen through has: AUROC 1, the best place, examples of its character only,
-    the smallest p, and an ablation that changes nothing."""
+def planted_neuron(sweeps: Sweeps) -> Evidence:
+    """The least of what the measures of a neuron that detects one character must be: AUROC 1, the best of its layer,
+    examples of its character only, the smallest p, and an ablation that changes nothing."""
     planted = sweeps["planted"]
-    seen = dict(zip(planted.labels("measure"), planted.values[0, 0], strict=True))
-    character = str(planted.labels("concept")[0]).removeprefix("current ")
-    smallest = float(seen["p"] <= seen["smallest p"])
-    unchanged = float(seen["change"] < 1e-6)
-    value = math.nan
-    if not math.isnan(seen["auroc"]):
-        value = float(min(seen["auroc"], seen["best"], seen["top share"], smallest, unchanged))
-    facts = {
+    seen = dict(zip(planted.labels("measure"), planted.values[0, 0].tolist(), strict=True))
+    symbols = [str(token) for token in sweeps["card_weights"].labels("token")]
+    written = {concept_of("current", symbol): WRITTEN.get(symbol, symbol) for symbol in symbols}
+    facts: dict[str, Fact] = {
         "neuron": str(planted.labels("neuron")[0]),
-        "character": f"the {character}" if len(character) > 1 else f"`{character}`",
-        "auroc": number(seen["auroc"]),
-        "p": number(seen["p"]),
-        "smallest": number(seen["smallest p"]),
-        "shifts": f"{int(sweeps['shifts'].values):,}",
-        "share": _percent(seen["top share"]),
-        "change": number(seen["change"]),
+        "character": written[str(planted.labels("concept")[0])],
+        "auroc": seen["auroc"],
+        "p": seen["p"],
+        "smallest": seen["smallest p"],
+        "shifts": int(sweeps["shifts"].values),
+        "share": seen["top share"],
+        "change": seen["change"],
     }
+    if math.isnan(seen["auroc"]):
+        return Evidence.missing(NO_DIRECTION, 1, "planted neuron", 0.5, facts)
+    right = float(seen["p"] <= seen["smallest p"]), float(seen["change"] < 1e-6)
+    value = min(seen["auroc"], seen["best"], seen["top share"], *right)
     return Evidence(value, (value, value), 1, "planted neuron", 0.5, facts)
 
 
-def _selective(sweeps: Sweeps) -> Evidence:
+def selective_concepts(sweeps: Sweeps) -> Evidence:
     """The share of context concepts with a selective neuron; the ends of the interval count the neurons whose own
     intervals lie above the floor, and reach it."""
-    context, names = in_context(sweeps), sweeps["families"].labels("concept")
-    value, error = best_neurons(sweeps)
-    significant = corrected_p(sweeps) <= SIGNIFICANT
+    context = in_context(sweeps)
     if not context.any():
-        return Evidence(math.nan, UNDEFINED, 0, "concepts", math.nan, {"state": NO_CONTEXT})
+        return Evidence.missing(NO_CONTEXT, 0, "concepts")
+    value, error = (part[context] for part in best_neurons(sweeps))
+    significant = corrected_p(sweeps)[context] <= SIGNIFICANT
+    low, high = (float((significant & (value + side * 1.96 * error >= SELECTIVE)).mean()) for side in (-1, 1))
     selective = significant & (value >= SELECTIVE)
-    ends = [(significant & (value + side * 1.96 * error >= SELECTIVE))[context].mean() for side in (-1, 1)]
-    untrained = (best_neurons(sweeps, "untrained")[0] >= SELECTIVE)[context]
-    order = [c for c in np.argsort(-np.where(context, value, -1), kind="stable") if context[c]][:NAMED]
-    share, null = float(selective[context].mean()), float(untrained.mean())
-    interval = (float(ends[0]), float(ends[1]))
-    best = ", ".join(f"{names[c]} ({neuron_of(sweeps, c)}, {value[c]:.2f})" for c in order)
-    facts = {
-        "count": str(int(selective[context].sum())),
-        "shifts": f"{int(sweeps['shifts'].values):,}",
-        "untrained": str(int(untrained.sum())),
-        "best": best,
-        "state": f"{_with_interval(share, interval)} of {int(context.sum())} have one; the best: {best}",
+    untrained = best_neurons(sweeps, "untrained")[0][context] >= SELECTIVE
+    facts: dict[str, Fact] = {
+        "count": int(selective.sum()),
+        "shifts": int(sweeps["shifts"].values),
+        "untrained": int(untrained.sum()),
+        "best": _best_known(sweeps, value),
     }
-    return Evidence(share, interval, int(context.sum()), "concepts", null, facts)
+    return Evidence(float(selective.mean()), (low, high), len(value), "concepts", float(untrained.mean()), facts)
 
 
-def _learned(sweeps: Sweeps) -> Evidence:
+def _best_known(sweeps: Sweeps, value: np.ndarray) -> tuple[Fact, ...]:
+    """The context concepts of highest AUROC, whose values these are, each with its neuron."""
+    names, at = sweeps["families"].labels("concept"), np.flatnonzero(in_context(sweeps))
+    order = np.argsort(-value, kind="stable")[:NAMED]
+    return tuple((str(names[at[i]]), neuron_of(sweeps, int(at[i])), float(value[i])) for i in order)
+
+
+def lead_over_untrained(sweeps: Sweeps) -> Evidence:
+    """Of the best neuron's AUROC, averaged over context concepts, over that of an untrained model's best neuron."""
     mine, theirs = _per_window(sweeps, "neurons"), _per_window(sweeps, "untrained")
-    facts = {"trained": number(_mean(mine)), "untrained": number(_mean(theirs))}
-    words = f"the best neuron's AUROC is {facts['trained']} on average, above an untrained model's by"
-    return _difference(mine, theirs, "learned", facts, words)
+    return _difference(mine, theirs, "learned", {"trained": _mean(mine), "untrained": _mean(theirs)})
 
 
-def _basis(sweeps: Sweeps) -> Evidence:
+def lead_over_directions(sweeps: Sweeps) -> Evidence:
+    """Of the best neuron's AUROC, averaged over context concepts, over that of the best of as many random directions."""
     mine, theirs = _per_window(sweeps, "neurons"), _per_window(sweeps, "directions")
     probe = sweeps["report"].sel(source="probe").values[:, in_context(sweeps)].mean(-1)
-    facts = {"directions": number(_mean(theirs)), "probe": number(_mean(probe.max(axis=0)) if probe.size else math.nan)}
-    words = f"over the best of as many random directions ({facts['directions']}) the best neuron's lead is"
-    return _difference(mine, theirs, "basis", facts, words)
+    facts = {"directions": _mean(theirs), "probe": _mean(probe.max(axis=0))}
+    return _difference(mine, theirs, "basis", facts)
 
 
-def _depth(sweeps: Sweeps) -> Evidence:
+def growth_with_depth(sweeps: Sweeps) -> Evidence:
     """Mean AUROC over context concepts of a layer's best neuron: second half of the layers minus the first."""
     layers = sweeps["report"].sel(source="neurons").values[:, in_context(sweeps)]
     depth = len(layers)
-    if depth == 1 or not layers.size:
-        state = "there is one layer" if depth == 1 else NO_CONTEXT
-        return Evidence(math.nan, UNDEFINED, 0, "windows", 0.0, {"state": state})
+    if depth == 1:
+        return Evidence.missing("there is one layer", 0, "windows", 0.0)
+    if not layers.size:
+        return Evidence.missing(NO_CONTEXT, 0, "windows", 0.0)
     curve = layers.mean(axis=1)
-    facts = {"layers": "layer by layer " + ", ".join(number(value) for value in curve.mean(-1))}
-    words = f"{facts['layers']}; second half minus first half is"
-    return _difference(curve[depth - depth // 2 :].mean(0), curve[: depth // 2].mean(0), "depth", facts, words)
+    facts = {"layers": tuple(curve.mean(-1).tolist())}
+    return _difference(curve[depth - depth // 2 :].mean(0), curve[: depth // 2].mean(0), "depth", facts)
 
 
-def _conditional(sweeps: Sweeps) -> Evidence:
+def nested_concepts(sweeps: Sweeps) -> Evidence:
     """The mean over the conditions on context concepts of the AUROC where the nested concept is fixed."""
     found, names = sweeps["conditional"], sweeps["families"].labels("concept")
     context = {name for name, mine in zip(names, in_context(sweeps), strict=True) if mine}
     kept = [i for i, (name, _, _) in enumerate(CONDITIONS) if name in context and not np.isnan(found.values[i]).any()]
     if not kept:
-        return Evidence(math.nan, UNDEFINED, 0, "windows", 0.5, {"state": "the text has none that are nested"})
+        return Evidence.missing("the text has no nested ones", 0, "windows", 0.5)
     values = found.values[kept]
-    each = ", ".join(f"{found.labels('condition')[i]} {found.values[i].mean():.2f}" for i in kept)
+    each = tuple((str(found.labels("condition")[i]), float(found.values[i].mean())) for i in kept)
     per_window = values.mean(0)
-    value, interval = float(per_window.mean()), mean_interval(per_window, "conditional")
-    facts = {
-        "each": each,
-        "state": f"their mean AUROC with the other one fixed is {_with_interval(value, interval)}: {each}",
-    }
-    return Evidence(value, interval, len(per_window), "windows", 0.5, facts)
+    interval = mean_interval(per_window, "conditional")
+    return Evidence(float(per_window.mean()), interval, len(per_window), "windows", 0.5, {"aurocs": each})
 
 
-def _ablation(sweeps: Sweeps) -> Evidence:
+def cost_of_ablation(sweeps: Sweeps) -> Evidence:
     """Nats per active character: the mean over chosen neurons, less the mean over random ones."""
-    change, count = sweeps["ablation"], sweeps["ablation_count"].values
-    group, passing = sweeps["ablation_group"].values, sweeps["ablation_passing"].values.astype(bool)
-    some = count[:, 0].sum(-1) > 0
-    chosen, random = passing & some, (group == 1) & some
-    names = np.array(change.labels("neuron"))
-
-    def cost(effect: str, which: np.ndarray, part: int) -> float:
-        if not which.any():
-            return math.nan
-        totals = change.sel(effect=effect).values[which, part].sum(-1) / np.maximum(1, count[which, part].sum(-1))
-        return float(totals.mean())
-
-    alone, null = cost("mean", chosen, 0), cost("mean", random, 0)
+    active = sweeps["ablation_count"].values[:, 0].sum(-1) > 0
+    chosen = sweeps["ablation_passing"].values.astype(bool) & active
+    random = (sweeps["ablation_group"].values == 1) & active
+    windows, null = sweeps["ablation_count"].values.shape[-1], _cost(sweeps, "mean", random)
+    if not (chosen.any() and random.any()):
+        return Evidence.missing(NEVER_ACTIVE if chosen.any() else NOTHING_SELECTIVE, windows, "windows", null)
+    names = np.array(sweeps["ablation"].labels("neuron"))
+    alone = _cost(sweeps, "mean", chosen)
     facts = {
-        "neurons": ", ".join(names[chosen]) or "no neuron",
-        "alone": number(alone),
-        "elsewhere": number(cost("mean", chosen, 1)),
-        "direct": number(cost("mean, direct", chosen, 0)),
-        "zeroed": number(cost("zero", chosen, 0)),
+        "neurons": tuple(names[chosen].tolist()),
+        "alone": alone,
+        "elsewhere": _cost(sweeps, "mean", chosen, part=1),
+        "direct": _cost(sweeps, "mean, direct", chosen),
+        "zeroed": _cost(sweeps, "zero", chosen),
     }
-    windows = count.shape[-1]
-    if math.isnan(alone) or math.isnan(null):
-        state = "no neuron is selective for a concept that the current character does not decide"
-        return Evidence(math.nan, UNDEFINED, windows, "windows", null, {"state": state})
-    sums = np.stack([change.sel(effect="mean").values[:, 0], count[:, 0]])[:, chosen | random]
+    return Evidence(alone - null, _beyond_random(sweeps, chosen, random), windows, "windows", null, facts)
+
+
+def _cost(sweeps: Sweeps, effect: str, which: np.ndarray, part: int = 0) -> float:
+    """Loss added per character on which the ablated neuron is active (part 0) or is not (1): the mean over neurons."""
+    if not which.any():
+        return math.nan
+    change = sweeps["ablation"].sel(effect=effect).values[which, part].sum(-1)
+    return float((change / np.maximum(1, sweeps["ablation_count"].values[which, part].sum(-1))).mean())
+
+
+def _beyond_random(sweeps: Sweeps, chosen: np.ndarray, random: np.ndarray) -> tuple[float, float]:
+    """The interval of the chosen neurons' mean cost less the random ones', over windows."""
+    change, count = sweeps["ablation"].sel(effect="mean").values[:, 0], sweeps["ablation_count"].values[:, 0]
+    sums = np.stack([change, count])[:, chosen | random]
     mine = chosen[chosen | random]
 
     def beyond(means: np.ndarray) -> np.ndarray:
         each = means[:, 0] / np.maximum(means[:, 1], 1e-9)
         return each[:, mine].mean(1) - each[:, ~mine].mean(1)
 
-    interval = statistic_interval(np.moveaxis(sums, -1, 0), beyond, "ablation")
-    state = (
-        f"mean ablation of {facts['neurons']}, one at a time, costs {number(alone)} nats on a character where the neuron is "
-        f"active; beyond random neurons of the same layers: {_with_interval(alone - null, interval)}"
-    )
-    return Evidence(alone - null, interval, windows, "windows", null, {**facts, "state": state})
+    return statistic_interval(np.moveaxis(sums, -1, 0), beyond, "ablation")
 
 
-def _dead(sweeps: Sweeps) -> Evidence:
+def dead_neurons(sweeps: Sweeps) -> Evidence:
+    """The share of neurons that are dead; what the median neuron does stands beside it."""
     statistics = sweeps["statistics"]
     gone = dead(statistics)
-    facts = {
-        "count": f"{int(gone.sum()):,}",
-        "median": number(float(np.median(statistics.sel(statistic="max").values))),
-        "characters": f"{int(sweeps['counts'].sel(part='characters').values):,}",
-        "positive": _percent(float(np.median(statistics.sel(statistic="positive").values))),
-        "sparsity": _percent(float(np.nanmedian(statistics.sel(statistic="sparsity").values)))
-        if not gone.all()
-        else "none",
+    largest, positive, sparsity = (statistics.sel(statistic=name).values for name in ("max", "positive", "sparsity"))
+    facts: dict[str, Fact] = {
+        "count": int(gone.sum()),
+        "median": float(np.median(largest)),
+        "characters": int(sweeps["counts"].sel(part="characters").values),
+        "positive": float(np.median(positive)),
+        "sparsity": math.nan if gone.all() else float(np.nanmedian(sparsity)),
     }
-    interval = share_interval(int(gone.sum()), gone.size)
-    return Evidence(float(gone.mean()), interval, gone.size, "neurons", 0.0, facts)
+    return Evidence(float(gone.mean()), share_interval(int(gone.sum()), gone.size), gone.size, "neurons", 0.0, facts)
 
 
-def _cost(sweeps: Sweeps) -> Evidence:
-    seconds = sweeps["seconds"]
-    layers, per_layer = sweeps["statistics"].values.shape[1:]
-    value = 1000 * float(seconds.values.sum()) / layers
-    stages = zip(seconds.labels("stage"), seconds.values, strict=True)
-    facts = {
-        "seconds": number(float(seconds.values.sum())),
-        "stages": ", ".join(f"{name} {number(float(of))}" for name, of in stages),
-    }
-    return Evidence(value, (value, value), layers * per_layer, "neurons", 0.0, facts)
+def milliseconds_per_layer(sweeps: Sweeps) -> Evidence:
+    """What the experiment took."""
+    seconds, (layers, per_layer) = sweeps["seconds"], sweeps["statistics"].values.shape[1:]
+    total = float(seconds.values.sum())
+    value = 1000 * total / layers
+    stages = tuple(zip(map(str, seconds.labels("stage")), seconds.values.tolist(), strict=True))
+    return Evidence(value, (value, value), layers * per_layer, "neurons", 0.0, {"seconds": total, "stages": stages})
 
 
 # ---- the best neurons ----------------------------------------------------------------------------------------------
@@ -227,35 +204,30 @@ def corrected_p(sweeps: Sweeps) -> np.ndarray:
     return corrected
 
 
+def best_neuron(sweeps: Sweeps, concept: int) -> tuple[int, int]:
+    """The layer and the number of a concept's best neuron."""
+    layer = int(sweeps["selected"].sel(source="neurons").values[:, concept].argmax())
+    return layer, int(sweeps["chosen"].sel(source="neurons").values[layer, concept])
+
+
 def neuron_of(sweeps: Sweeps, concept: int) -> str:
     """The name of a concept's best neuron."""
-    layer = int(sweeps["selected"].sel(source="neurons").values[:, concept].argmax())
-    return neuron_name(layer, int(sweeps["chosen"].sel(source="neurons").values[layer, concept]))
+    return neuron_name(*best_neuron(sweeps, concept))
 
 
 def _per_window(sweeps: Sweeps, source: str) -> np.ndarray:
-    """Pseudo-values of the best over all layers, averaged over context concepts: `[window]`."""
+    """Pseudo-values of the best over all layers, averaged over context concepts: `[window]`, empty where there are none."""
     best = best_of_layers(sweeps["selected"], sweeps["report"], source)[in_context(sweeps)]
     return best.mean(0) if len(best) else np.empty(0)
 
 
-def _difference(one: np.ndarray, other: np.ndarray, label: str, facts: Mapping[str, str], words: str) -> Evidence:
-    """The mean over windows of one less the other; `words` say what it is, where it decides nothing."""
+def _difference(one: np.ndarray, other: np.ndarray, label: str, facts: Mapping[str, Fact]) -> Evidence:
+    """The mean over windows of one less the other."""
     if not one.size:
-        return Evidence(math.nan, UNDEFINED, 0, "windows", 0.0, {"state": NO_CONTEXT})
+        return Evidence.missing(NO_CONTEXT, 0, "windows", 0.0)
     gap = (one - other).astype(np.float64)
-    value, interval = float(gap.mean()), mean_interval(gap, label)
-    state = f"{words} {_with_interval(value, interval)}"
-    return Evidence(value, interval, len(gap), "windows", 0.0, {**facts, "state": state})
-
-
-def _with_interval(value: float, interval: tuple[float, float]) -> str:
-    return f"{number(value)} [{number(interval[0])}, {number(interval[1])}]"
+    return Evidence(float(gap.mean()), mean_interval(gap, label), len(gap), "windows", 0.0, facts)
 
 
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else math.nan
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

@@ -41,6 +41,11 @@ class Labels:
         return self.values[self.names.index(name)]
 
 
+def concept_of(which: str, symbol: str) -> str:
+    """The name of the concept that the "current" or the "next" token is this one."""
+    return f"{which} {WRITTEN.get(symbol, symbol)}"
+
+
 def labels(
     select: tuple[TokenizedText, Windows], report: tuple[TokenizedText, Windows], least: int
 ) -> tuple[Labels, Labels, int]:
@@ -69,9 +74,7 @@ def _all(text: TokenizedText, windows: Windows, least: int) -> Mapping[tuple[str
     for family, shown, prefix in ((CURRENT, each[at], "current"), (NEXT, each[at + 1], "next")):
         count = np.bincount(shown, minlength=len(names))
         found |= {  # what is too rare anyway takes no memory: there may be many tokens
-            (family, f"{prefix} {WRITTEN.get(names[token], names[token])}"): shown == token
-            if count[token] >= least
-            else nowhere
+            (family, concept_of(prefix, names[token])): shown == token if count[token] >= least else nowhere
             for token in sorted(present, key=lambda token: names[token])
         }
     place = np.tile(np.arange(windows.size), len(windows))

@@ -11,12 +11,12 @@ import numpy as np
 from nanoscope.analysis.neurons import ablation, output_weights
 from nanoscope.analysis.neurons import statistics as neurons
 from nanoscope.analysis.neurons.activations import require_neurons
+from nanoscope.analysis.neurons.selectivity import SELECTIVE
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed, untrained
 from nanoscope.experiments.neurons.cards import Neuron, cards
-from nanoscope.experiments.neurons.claims import SELECTIVE
 from nanoscope.experiments.neurons.control import control
 from nanoscope.experiments.neurons.labels import CONTEXT, KIND, labels
 from nanoscope.experiments.neurons.search import Found, Split, described, report, search

@@ -9,7 +9,6 @@ untrained model, and as the planted answer a model that shares half of its neuro
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.universality import figures
 from nanoscope.experiments.universality.claims import CLAIMS
-from nanoscope.experiments.universality.judge import judge
 from nanoscope.experiments.universality.measure import Params, measure
 
 EXPERIMENT = Experiment(
@@ -18,7 +17,6 @@ EXPERIMENT = Experiment(
     version=1,
     params=Params,
     measure=measure,
-    old_judge=judge,
     claims=CLAIMS,
     figures={"universality_neurons": figures.neurons},
     twinned=True,

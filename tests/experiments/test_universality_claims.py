@@ -1,0 +1,62 @@
+"""The claims about universality: their values on sweeps with a known answer, and the words for one other training."""
+
+import json
+
+import numpy as np
+import pytest
+
+from nanoscope.evidence.finding import Finding
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments.universality import judge
+from nanoscope.experiments.universality.claims import CLAIMS
+
+AXES = ("measure", "layer", "neuron")
+MEASURES = {"measure": ("best", "excess")}
+
+
+def _planted(twins: int = 2) -> dict[str, Sweep]:
+    """Two layers of four neurons: by the mean over the other trainings, one of layer 0 is universal. Of the planted model's
+    shared neurons three of four are called universal, of the others one."""
+    excess = np.zeros((twins, 2, 2, 4))
+    excess[:, 1, 0, 2] = 0.8
+    excess[0, 1, 1, 3] = 0.6 if twins > 1 else 0.0
+    excess[:, 0] = 0.9
+    mixed, shared = np.zeros((2, 2, 4)), np.zeros((2, 4), dtype=bool)
+    shared[:, :2] = True
+    mixed[1, :, :2] = 0.9
+    mixed[1, 0, :2] = 0.9, 0.4
+    mixed[1, 1, 3] = 0.7
+    return {
+        "excess": Sweep(excess, ("twin", *AXES), "correlation", MEASURES),
+        "untrained": Sweep(np.full((2, 2, 4), 0.02), AXES, "correlation", MEASURES),
+        "planted": Sweep(np.tile(mixed, 8), AXES, "correlation", MEASURES),
+        "shared": Sweep(np.tile(shared, 8), ("layer", "neuron"), "yes or no"),
+    }
+
+
+def test_the_shared_half_counts_and_what_is_called_by_mistake_is_taken_off() -> None:
+    evidence = judge.shared_half_found(_planted())
+    assert evidence.value == pytest.approx(3 / 4 - 1 / 4)
+    assert evidence.facts == {"found": 0.75, "mistaken": 0.25, "untrained": 0.0}
+    assert "25.0 % of the others (neurons that resemble a shared one: with" in CLAIMS[0].found(evidence).text
+
+
+def test_a_neuron_is_universal_by_the_mean_over_other_trainings() -> None:
+    evidence = judge.universal_neurons(_planted())
+    assert (evidence.value, evidence.n, evidence.null) == (1 / 8, 8, 0.0)
+    assert evidence.facts["layers"] == (0.25, 0.0)
+    assert evidence.facts["most"] == (("L0N2", 0.8), ("L1N3", 0.3), ("L0N0", 0.0))
+    text = CLAIMS[1].found(evidence).text
+    assert "over 2 other trainings. The share by layer is 25.0 %, 0.0 %" in text
+    assert "**1 of 8** neurons" in text
+    assert "over 1 other training. The" in CLAIMS[1].found(judge.universal_neurons(_planted(twins=1))).text
+
+
+def test_one_other_training_has_a_mean_but_no_interval() -> None:
+    two, one = (judge.mean_excess(_planted(twins)) for twins in (2, 1))
+    assert two.value == pytest.approx((0.8 + 0.6 + 0.8) / 16)
+    assert two.facts["best"] == pytest.approx(0.9)
+    assert one.value == pytest.approx(0.8 / 8)
+    found = CLAIMS[2].found(one)
+    assert (found.verdict, found.text.rpartition("): ")[2]) == ("undecided", "one other training has no spread.")
+    assert Finding.from_json(json.loads(json.dumps(found.to_json()))).text == found.text
