@@ -161,7 +161,7 @@ def test_experiment_one_takes_no_position_head_for_an_induction_head(context: in
     model = _offset_head(context, synthetic.lengths_that_fit(context, 56)[0] - 1)
     subject = Subject(Checkpoint(model, shakespeare.vocabulary), shakespeare, "offset head")
     experiment = open_experiment("induction")
-    verdicts = {f.id.split(".")[1]: f.verdict for f in experiment.judge(experiment.measure(subject, few), few)}
+    verdicts = {f.id.split(".")[1]: f.verdict for f in experiment.judge(experiment.measure(subject, few))}
     assert verdicts["heads"] == "not supported"
     assert verdicts["absent"] == "not supported"
     assert verdicts["and_gate"] == "undecided"

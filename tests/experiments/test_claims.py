@@ -17,7 +17,7 @@ PUBLISHED = Path(__file__).parents[2] / "results" / "results"
 CAUSES = re.compile(
     r"\b(depends? on|needs?|necessary|sufficient|enough to|matters? more|restores?|destroys?|causes?|because of)\b"
 )
-CLAIMS = [claim for name in EXPERIMENTS for claim in open_experiment(name).claims if isinstance(claim, Claim)]
+CLAIMS = [claim for name in EXPERIMENTS for claim in open_experiment(name).claims]
 
 
 @cache

@@ -26,7 +26,7 @@ from nanoscope.experiments.induction.judge import and_gate
 from nanoscope.experiments.induction.select import select
 from nanoscope.experiments.induction.setting import Params as Induction
 from nanoscope.experiments.lenses.measure import Params as Lenses
-from nanoscope.experiments.runner import judged_again, provenance, run_experiment, stored_params
+from nanoscope.experiments.runner import judged_again, provenance, run_experiment
 from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.model.config import GPTConfig
 from nanoscope.plots.style import save_png
@@ -205,7 +205,7 @@ def test_an_interrupted_study_ends_as_one_left_alone(studied: Path, tmp_path: Pa
 def test_findings_follow_from_the_stored_arrays(studied: Path) -> None:
     for result in load_results(studied / "results"):
         experiment = open_experiment(result.experiment)
-        again = experiment.judge(result.sweeps, stored_params(experiment, result))
+        again = experiment.judge(result.sweeps)
         assert [f.to_json() for f in again] == [f.to_json() for f in result.findings]
 
 

@@ -20,7 +20,7 @@ from nanoscope.experiments.neurons import page as report
 from nanoscope.experiments.neurons.judge import corrected_p, in_context
 from nanoscope.experiments.neurons.labels import CONTEXT, CURRENT, FAMILIES, KIND, labels
 from nanoscope.experiments.neurons.measure import Params
-from nanoscope.experiments.runner import run_experiment, stored_params
+from nanoscope.experiments.runner import run_experiment
 from nanoscope.planted.induction import Planted, planted_induction
 from nanoscope.plots.style import save_png
 from nanoscope.text.concepts import concepts
@@ -75,7 +75,7 @@ def test_a_random_model_has_no_context_neurons_but_the_planted_one_is_found(meas
 
 def test_findings_follow_from_the_stored_arrays(measured: Result) -> None:
     experiment = open_experiment("neurons")
-    again = experiment.judge(measured.sweeps, stored_params(experiment, measured))
+    again = experiment.judge(measured.sweeps)
     assert [f.to_json() for f in again] == [f.to_json() for f in measured.findings]
     assert json.dumps([f.to_json() for f in again])
 

@@ -19,7 +19,6 @@ from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.claim import Claim, judged
 from nanoscope.evidence.finding import Finding
-from nanoscope.evidence.old_claim import Claim as OldClaim
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
@@ -103,7 +102,7 @@ class Experiment(Generic[Measured, Settings]):
     version: int
     params: type[Settings]
     measure: Callable[[Measured, Settings], Sweeps]
-    claims: tuple[Claim | OldClaim, ...]
+    claims: tuple[Claim, ...]
     figures: Mapping[str, Callable[[Result], Figure]]
     page: Page | None = None
     """Its section of the report; None where the report tells of it elsewhere."""
@@ -114,7 +113,6 @@ class Experiment(Generic[Measured, Settings]):
     """It compares the model with other trainings of its recipe, which its subject's `twins` are."""
     settings: Mapping[str, Settings] = field(default_factory=dict)
     """Smaller amounts by name ("quick", "many"), for studies and first looks; all of it is `params()`."""
-    old_judge: Callable[..., tuple[Finding, ...]] | None = None
 
     @property
     def name(self) -> str:
@@ -124,11 +122,9 @@ class Experiment(Generic[Measured, Settings]):
         """The first of these amounts that it declares, else all of it."""
         return next((self.settings[amount] for amount in amounts if amount in self.settings), self.params())
 
-    def judge(self, sweeps: Mapping[str, Sweep], params: Any = None) -> tuple[Finding, ...]:
+    def judge(self, sweeps: Mapping[str, Sweep]) -> tuple[Finding, ...]:
         """Every claim's finding, from the numbers alone."""
-        if self.old_judge:
-            return self.old_judge(sweeps, params)
-        return judged([claim for claim in self.claims if isinstance(claim, Claim)], sweeps)
+        return judged(self.claims, sweeps)
 
 
 def plain_settings(params: object) -> dict[str, Any]:

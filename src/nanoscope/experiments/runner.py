@@ -77,7 +77,7 @@ def _answered(
         wanted.identity,
         wanted.subject,
         sweeps,
-        experiment.judge(sweeps, params),
+        experiment.judge(sweeps),
         {**provenance(experiment.name, command), "seconds": round(time.monotonic() - began, 2)},
     )
     return load_result(save_result(result, folder))
@@ -95,7 +95,7 @@ def judged_again(experiment: Experiment[Measured, Settings], result: Result) -> 
     Its provenance tells which code measured and which judged."""
     told = {**result.provenance, "source": source_digest(experiment.name), "measured_by": result.provenance["source"]}
     identity = {**result.identity, "version": experiment.version}
-    findings = experiment.judge(result.sweeps, stored_params(experiment, result))
+    findings = experiment.judge(result.sweeps)
     return replace(result, identity=identity, findings=findings, provenance=told)
 
 

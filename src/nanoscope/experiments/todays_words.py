@@ -8,7 +8,6 @@ from nanoscope import experiments
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.claim import Claim
 from nanoscope.evidence.finding import Finding
-from nanoscope.evidence.old_claim import Claim as OldClaim
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.experiments import open_experiment
@@ -32,7 +31,7 @@ def reworded(result: Result) -> Result:
     return replace(result, findings=tuple(_reworded(finding, claims.get(finding.id)) for finding in result.findings))
 
 
-def _reworded(finding: Finding, claim: Claim | OldClaim | None) -> Finding:
+def _reworded(finding: Finding, claim: Claim | None) -> Finding:
     """A finding of an earlier format keeps the words that it was stored with."""
     if claim is None or finding.relation is None:
         return finding
