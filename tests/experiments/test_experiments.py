@@ -30,6 +30,7 @@ from nanoscope.experiments.runner import judged_again, provenance, run_experimen
 from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.model.config import GPTConfig
 from nanoscope.plots.style import save_png
+from nanoscope.report.publish import sweeps_read
 from nanoscope.studies.members import Member, Study
 from nanoscope.studies.presets import STUDIES
 from nanoscope.studies.run import run_study
@@ -179,6 +180,17 @@ def test_a_thinned_result_keeps_its_findings_and_says_what_it_lost(studied: Path
         lost = set(result.sweeps) - set(loaded.sweeps)
         assert lost == set(loaded.provenance["left_out"])
         assert all(result[name].values.nbytes > 2000 for name in lost)
+
+
+def test_what_is_judged_or_read_by_the_page_is_never_left_out(studied: Path, tmp_path: Path) -> None:
+    """However small the limit, a thinned result is judged again to the same findings."""
+    study = report.read_study(studied)
+    needed = sweeps_read(study)
+    for result in study.results:
+        kept = load_result(save_result(thinned(result, 0, needed[result.key]), tmp_path))
+        assert set(kept.sweeps) <= needed[result.key]
+        assert open_experiment(result.experiment).judge(kept.sweeps) == result.findings
+    assert any(set(result.sweeps) - needed[result.key] for result in study.results)
 
 
 def test_a_study_that_is_there_is_not_made_again(studied: Path, shakespeare: Corpus) -> None:

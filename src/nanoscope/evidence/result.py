@@ -8,7 +8,7 @@ and labels in the header. Reports, figures and notebooks read results; none of t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -109,10 +109,10 @@ def load_results(folder: Path) -> tuple[Result, ...]:
     return tuple(load_result(path.parent) for path in sorted(folder.glob("[!.]*/result.json")))
 
 
-def thinned(result: Result, most_bytes: int) -> Result:
-    """The same result without its larger sweeps, whose names and sizes its provenance then tells."""
+def thinned(result: Result, most_bytes: int, needed: Collection[str] = ()) -> Result:
+    """The same result without its larger sweeps, but for those that are needed; its provenance lists what was left out."""
     sizes = {name: int(sweep.values.nbytes) for name, sweep in result.sweeps.items()}
-    kept = {name: sweep for name, sweep in result.sweeps.items() if sizes[name] <= most_bytes}
+    kept = {name: sweep for name, sweep in result.sweeps.items() if name in needed or sizes[name] <= most_bytes}
     left_out = {name: size for name, size in sizes.items() if name not in kept}
     return replace(result, sweeps=kept, provenance={**result.provenance, "left_out": left_out})
 

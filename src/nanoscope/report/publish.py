@@ -1,19 +1,24 @@
 """Publishing a study: its results, page and figures in a folder small enough to be kept with the code.
 
-Models stay behind. Of trainings that the page tells of only together with others, large arrays stay behind too: each
-`result.json` keeps all findings, and its provenance says what was left out.
+Models stay behind. So do large arrays of the trainings that have no figures of their own, unless a claim is judged by them or
+the page reads them: every published result can be judged again, and its provenance lists what was left out.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from nanoscope import files
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import save_result, thinned
-from nanoscope.evidence.stored_study import drawn, read_study
-from nanoscope.report.document import write
+from nanoscope.evidence.stored_study import Study, drawn, read_study
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments import open_experiment
+from nanoscope.experiments.todays_words import in_todays_words
+from nanoscope.report.document import render, write
 
 MOST_BYTES = 30_000_000
 LARGE_SWEEP = 20_000
@@ -29,15 +34,49 @@ def publish(study_folder: Path, folder: Path, most_bytes: int = MOST_BYTES) -> P
     if folder.exists() and any(folder.iterdir()) and not (folder / "study.json").exists():
         raise NanoscopeError(f"{folder} holds something else than a published study; give a new folder")
     study = read_study(study_folder)
+    needed = sweeps_read(study)
     whole = {result.key for result in drawn(study)}
     with files.replaced_directory(folder) as temporary:
         for result in study.results:
-            save_result(result if result.key in whole else thinned(result, LARGE_SWEEP), temporary / "results")
+            save_result(
+                result if result.key in whole else thinned(result, LARGE_SWEEP, needed[result.key]),
+                temporary / "results",
+            )
         listed = {"study": study.name, "results": [result.key for result in study.results]}
         files.write_json(temporary / "study.json", listed | {"corpus": _corpus(study_folder)})
         write(temporary)
         _check_size(temporary, most_bytes)
     return folder / "FINDINGS.md"
+
+
+def sweeps_read(study: Study) -> Mapping[str, frozenset[str]]:
+    """By the key of each result, the sweeps that its claims are judged by and those that the page reads."""
+    watched = {result.key: _Watched(result.sweeps) for result in study.results}
+    results = tuple(replace(result, sweeps=watched[result.key]) for result in study.results)
+    for result in results:
+        experiment = open_experiment(result.experiment)
+        if result.identity["version"] == experiment.version and not result.provenance.get("left_out"):
+            experiment.judge(result.sweeps)
+    render(in_todays_words(replace(study, results=results)), {})
+    return {key: frozenset(sweeps.read) for key, sweeps in watched.items()}
+
+
+class _Watched(Mapping[str, Sweep]):
+    """Sweeps that remember which of them were read."""
+
+    def __init__(self, sweeps: Mapping[str, Sweep]) -> None:
+        self.sweeps = sweeps
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Sweep:
+        self.read.add(name)
+        return self.sweeps[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sweeps)
+
+    def __len__(self) -> int:
+        return len(self.sweeps)
 
 
 def _corpus(study_folder: Path) -> str | None:
