@@ -23,8 +23,8 @@ from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
 from nanoscope.plots.style import save_png
 from nanoscope.studies import plan, stages
-from nanoscope.studies.presets import STUDIES, Member, only
 from nanoscope.studies.members import StudyDesign
+from nanoscope.studies.presets import STUDIES, Member, only
 from nanoscope.studies.run import run_study
 from nanoscope.text.corpora import Corpus
 from nanoscope.text.windows import Windows, windows
