@@ -1,8 +1,8 @@
-"""Results: the directory in which an experiment's numbers are kept.
+"""Results: the stored numbers of an experiment.
 
-A `Result` is everything that was measured on one checkpoint by one experiment, with its provenance. On disk it is a
-directory named by the hash of what decides its numbers: `result.json` and `arrays.safetensors`, with the axes' names
-and labels in the header. Reports, figures and notebooks read results; none of them needs a model.
+A `Result` is everything that one experiment measured on one checkpoint, with its provenance. On disk it is a directory
+named by the hash of its identity: `result.json`, and `arrays.safetensors` with the axes' names and labels in its header.
+Reports, figures and notebooks read results; none of them needs a model.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ from nanoscope.evidence.sweep import Sweep
 
 @dataclass(frozen=True)
 class Result:
-    """One experiment's numbers on one checkpoint. `identity` decides them; `provenance` says how they came to be."""
+    """One experiment's numbers on one checkpoint. `identity` determines them; `provenance` records how they were made."""
 
     experiment: str
     identity: Mapping[str, Any]
-    """version, params, checkpoint, corpus, dtype: what the directory's name is the hash of."""
+    """version, params, checkpoint, corpus, dtype: hashed into the directory's name."""
     subject: StoredSubject
     sweeps: Mapping[str, Sweep]
     findings: tuple[Finding, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
-    """What a page says of it beside its numbers, such as that an earlier version of the experiment measured it. Not stored."""
+    """A remark for a page, such as that an earlier version of the experiment measured it. Not stored."""
 
     @property
     def key(self) -> str:
-        """The directory's name: the experiment and the head of the identity's hash."""
+        """The directory's name: the experiment and the first 12 hex digits of the identity's hash."""
         return f"{self.experiment}-{files.sha256(files.canonical_json(dict(self.identity)).encode())[:12]}"
 
     def __getitem__(self, name: str) -> Sweep:
         return self.sweeps[name]
 
     def finding(self, id: str) -> Finding:
-        """One finding by its id."""
+        """The finding with this id."""
         return next(finding for finding in self.findings if finding.id == id)
 
     def finding_if_any(self, id: str) -> Finding | None:
-        """One finding by its id; None where this version of the experiment does not claim it."""
+        """The finding with this id, or None if this version of the experiment has no such claim."""
         return next((finding for finding in self.findings if finding.id == id), None)
 
 
 def save_result(result: Result, folder: Path) -> Path:
-    """Write a result under `folder`, whole or not at all. What is already there under the same key is kept."""
+    """Write a result under `folder` atomically; returns its path. An existing result with the same key is kept."""
     path = folder / result.key
     axes = {
         name: json.dumps({"dims": sweep.dims, "unit": sweep.unit, "coords": dict(sweep.coords)}, sort_keys=True)
@@ -82,7 +82,7 @@ def save_result(result: Result, folder: Path) -> Path:
 
 
 def load_result(path: Path) -> Result:
-    """Read a result back; NanoscopeError where it is incomplete or its name does not fit its content."""
+    """Read a result back; NanoscopeError if it is incomplete or its name does not match its content."""
     try:
         written = migrated(json.loads((path / "result.json").read_text()))
         with safetensors.safe_open(path / "arrays.safetensors", framework="numpy") as file:
@@ -105,12 +105,12 @@ def load_result(path: Path) -> Result:
 
 
 def load_results(folder: Path) -> tuple[Result, ...]:
-    """All results under a folder, in the order of their names."""
+    """All results under a folder, sorted by name."""
     return tuple(load_result(path.parent) for path in sorted(folder.glob("[!.]*/result.json")))
 
 
 def thinned(result: Result, most_bytes: int) -> Result:
-    """The same result without its larger sweeps, whose names and sizes its provenance then tells."""
+    """The result without sweeps above `most_bytes`; its provenance lists their names and sizes."""
     sizes = {name: int(sweep.values.nbytes) for name, sweep in result.sweeps.items()}
     kept = {name: sweep for name, sweep in result.sweeps.items() if sizes[name] <= most_bytes}
     left_out = {name: size for name, size in sizes.items() if name not in kept}
