@@ -165,7 +165,9 @@ class Finding:
             value.get("source"),
         )
         if finding.verdict != value["verdict"]:
-            raise NanoscopeError(f"finding {finding.id} says {value['verdict']}, but its numbers say {finding.verdict}")
+            raise NanoscopeError(
+                f"finding {finding.id} is stored as {value['verdict']}, but its numbers say {finding.verdict}"
+            )
         return finding
 
 

@@ -19,7 +19,7 @@ Label = str | int | float
 
 @dataclass(frozen=True)
 class Sweep:
-    """Values over labelled axes. `unit` says what one value is: "nats", "share", "logits", "effect"."""
+    """Values over labelled axes. `unit` is the unit of a value: "nats", "share", "logits", "effect"."""
 
     values: np.ndarray
     dims: tuple[str, ...]

@@ -30,8 +30,8 @@ from nanoscope.experiments.emergence.judge import (
 
 RISE = (
     "the score of {head} goes from 10 to 90 % of its change between iterations {ten} and {ninety} (a logistic fits {better} "
-    "BIC better than a line and a power law){% if wins %}, a factor of {value} [{low}, {high}]{% else %}; without an advantage of "
-    f"{WINS:g} BIC"
+    "BIC better than a line and a power law){% if wins %}, a factor of {value} [{low}, {high}]{% else %}; without an advantage "
+    f"of {WINS:g} BIC"
     " the change has no clear midpoint, so the factor of the whole training is used: {value}{% endif %}"
 )
 IN_ORDER = '. Order of events: {events|each("{} ({:,.0f})")}'
@@ -114,8 +114,8 @@ CLAIMS = (
         criterion=Criterion(">=", MARGINS[CONTEXT]),
         evidence=partial(gain, CONTEXT),
         null_is="before training",
-        measured="The in-context-learning score (loss late in the window minus loss early in it) falls by **{value} nats** "
-        "[{low}, {high}] over the training",
+        measured="The fall of the in-context-learning score (loss late in the window minus loss early in it) over the training "
+        "is **{value} nats** [{low}, {high}]",
     ),
     Claim(
         id="emergence.repeated",
@@ -125,8 +125,8 @@ CLAIMS = (
         criterion=Criterion(">=", MARGINS[REPEATED]),
         evidence=fall_in_repeated_passages,
         null_is="before training",
-        measured="Where the last five characters occurred earlier in the window, the loss falls by **{value} nats** "
-        "[{low}, {high}] more than in new passages",
+        measured="Compared with new passages, the extra fall of the loss where the last five characters occurred earlier in the "
+        "window is **{value} nats** [{low}, {high}]",
         clauses={
             "supported": IN_ORDER,
             "not supported": f": below the required {{threshold}}{IN_ORDER}",

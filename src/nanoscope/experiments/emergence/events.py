@@ -26,7 +26,7 @@ INDUCTION, PREVIOUS = HEADS = ("induction head", "previous-token head")
 FORMED = 0.3
 COPYING, CONTEXT, REPEATED = "copying", "in-context learning", "repeated passages"
 MARGINS = {COPYING: 0.1, CONTEXT: 0.02, REPEATED: 0.1}
-"""Least changes, in nats: of the gain from a copy, of the in-context-learning score, of the loss gap of new and repeated text."""
+"""Least changes, in nats: of the gain from a copy, of the in-context-learning score, of the loss gap to repeated passages."""
 ABRUPT, WINS = 3.0, 10.0
 """A change is abrupt if its factor is at most the first and its logistic wins by more BIC than the second."""
 LEAST = "least distance to {}s"

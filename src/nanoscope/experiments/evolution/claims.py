@@ -22,7 +22,7 @@ CLAIMS = (
         null_is="none",
         figure="evolution_events",
         measured="In {count} of {n} trainings with a previous-token head, the distance to a bigram table is smallest "
-        "before it forms: a share of {value} [{low}, {high}]",
+        "before it forms, a share of {value} [{low}, {high}]",
     ),
     Claim(
         id="evolution.previous_first",
@@ -33,7 +33,7 @@ CLAIMS = (
         evidence=previous_token_head_first,
         null_is="none",
         measured="In {count} of the {n} trainings in which both happen (of {all}), the previous-token head forms before "
-        "copying begins: a share of {value} [{low}, {high}]",
+        "copying begins, a share of {value} [{low}, {high}]",
     ),
     Claim(
         id="evolution.abrupt",
@@ -43,7 +43,7 @@ CLAIMS = (
         criterion=MOST,
         evidence=abrupt_trainings,
         null_is="none",
-        measured="The previous-token head appears abruptly in {count} of the {n} trainings that form one: a share of {value} "
+        measured="The previous-token head appears abruptly in {count} of the {n} trainings that form one, a share of {value} "
         "[{low}, {high}]",
     ),
     Claim(

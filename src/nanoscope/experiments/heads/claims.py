@@ -67,8 +67,8 @@ CLAIMS = (
         null_is="as many other heads of the same layers, whatever their class",
         figure="heads_ablation",
         measured="Increase in loss by class, in nats per character: {each_class}. Ablating the heads of the largest class, "
-        "{cls} ({heads}), raises the loss by **{value} nats** more [{low}, {high}] than ablating as many other heads of the "
-        "same layers ({own} against {null})",
+        "{cls} ({heads}), instead of as many other heads of the same layers changes the loss by **{value} nats** "
+        "[{low}, {high}] ({own} against {null})",
     ),
     Claim(
         id="heads.composition",
@@ -92,8 +92,8 @@ CLAIMS = (
         evidence=judge.planted_heads_named,
         null_is="guessing one of the classes",
         figure="heads_planted",
-        measured="Planted heads labelled correctly, by the share of their attention on their class's keys: "
-        '{course|each("{:g}: {:.0%}")}. From 0.6 on, it is **{value}** [{low}, {high}] of {n} heads of all classes',
+        measured="Planted heads labelled correctly, by the share of attention on their class's keys: "
+        '{course|each("{:g}: {:.0%}")}. From 0.6 on, the share is **{value}** [{low}, {high}] ({n} heads of all classes)',
     ),
     Claim(
         id="heads.cost",

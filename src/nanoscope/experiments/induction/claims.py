@@ -66,7 +66,7 @@ CLAIMS = (
         evidence=judge.best_induction_head,
         null_is=_HEAD_NULL,
         figure="induction_head_scores",
-        measured="The best candidate, **{head}**, attends to the character that followed the current one's earlier occurrence "
+        measured="The best candidate, **{head}**, attends to the character that followed the current one's earlier occurrence, "
         "{value} above uniform attention [{low}, {high}], at the block length where it does so least (of {lengths}; p = {p} "
         "over all heads; best untrained head: {null})",
         clauses={
@@ -121,7 +121,7 @@ CLAIMS = (
         null_is="layer-matched random heads",
         measured="Zero ablation of {heads} changes accuracy on the second copy from {intact|percent} to {without|percent}. "
         "Mean ablation lowers the gain from the first copy by {alone} nats, **{value} nats** more [{low}, {high}] than mean "
-        "ablation of other heads of the same layers ({sets} random sets, as large where possible; they lower it by {null})",
+        "ablation of other heads of the same layers (random sets, as large where possible: {sets}; they lower it by {null})",
     ),
     Claim(
         id="induction.localised",
@@ -160,8 +160,8 @@ CLAIMS = (
         evidence=judge.depth_of_settling,
         null_is="settled before the first layer",
         figure="induction_logit_lens",
-        measured="In the logit lens, the correct character's probability exceeds one half after "
-        "{% if likely %}{likely} layers{% else %}no layer{% endif %} and ends at {final|percent}. The prediction settles after "
+        measured="In the logit lens, the correct character's probability "
+        "{% if likely %}exceeds one half after {likely} layers{% else %}never exceeds one half{% endif %} and ends at {final|percent}. The prediction settles after "
         "{layer} of {depth} layers on average ({value} of the depth [{low}, {high}])",
         clauses={"not supported": ", in the first half"},
     ),
