@@ -135,7 +135,7 @@ def plain_settings(params: object) -> dict[str, Any]:
 
 
 def require_least(params: object, **least: int) -> None:
-    """NanoscopeError if an integer setting is below its minimum, by default 1; a seed may be anything."""
+    """Raise NanoscopeError if an integer setting is below its minimum, by default 1; a seed may be anything."""
     for name, value in plain_settings(params).items():
         minimum = least.get(name, 1)
         if name != "seed" and isinstance(value, int) and value < minimum:

@@ -59,7 +59,7 @@ def self_checks(model: GPT) -> tuple[Check, ...]:
 
 
 def require_sound(model: GPT) -> None:
-    """NanoscopeError naming the first identity that the model breaks, if any."""
+    """Raise NanoscopeError naming the first identity that the model breaks, if any."""
     broken = next((check for check in self_checks(model) if not check.passed), None)
     if broken is not None:
         raise NanoscopeError(

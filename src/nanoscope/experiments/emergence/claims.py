@@ -125,8 +125,8 @@ CLAIMS = (
         criterion=Criterion(">=", MARGINS[REPEATED]),
         evidence=fall_in_repeated_passages,
         null_is="before training",
-        measured="Compared with new passages, the extra fall of the loss where the last five characters occurred earlier in the "
-        "window is **{value} nats** [{low}, {high}]",
+        measured="Compared with new passages, the extra fall of the loss where the last five characters occurred earlier in "
+        "the window is **{value} nats** [{low}, {high}]",
         clauses={
             "supported": IN_ORDER,
             "not supported": f": below the required {{threshold}}{IN_ORDER}",

@@ -156,7 +156,7 @@ def _weights(s: Setting, chosen: Selection) -> Sweeps:
 
 
 def _patching(s: Setting, chosen: Selection) -> Sweeps:
-    """Patch each head and the chosen heads together, over the whole second copy; and layers by positions, at its middle."""
+    """Patch each head, and the chosen heads together, over the whole second copy; layers and positions for one query."""
     groups = [_sites(chosen.induction), _sites([chosen.previous]), _sites([*chosen.induction, chosen.previous])]
     names = ("induction heads", "previous-token head", "both")
     copy = s.paired("patching", examples=2 * s.params.patch_examples)
