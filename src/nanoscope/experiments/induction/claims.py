@@ -162,7 +162,8 @@ CLAIMS = (
         figure="induction_logit_lens",
         measured="In the logit lens, the correct character's probability "
         "{% if likely %}exceeds one half after {likely} layers{% else %}never exceeds one half{% endif %} and ends at "
-        "{final|percent}. The prediction settles after {layer} of {depth} layers on average ({value} of the depth [{low}, {high}])",
+        "{final|percent}. The prediction settles after {layer} of {depth} layers on average ({value} of the depth "
+        "[{low}, {high}])",
         clauses={"not supported": ", in the first half"},
     ),
     Claim(
