@@ -16,11 +16,11 @@ from nanoscope import files
 @cache
 def source_digest(experiment: str) -> str:
     """Hash of all code in the package that `nanoscope.experiments.<experiment>` imports: 16 hex digits."""
-    modules = sorted(_imported(f"nanoscope.experiments.{experiment}"))
+    modules = sorted(_reached(f"nanoscope.experiments.{experiment}"))
     return files.sha256("\n".join(f"{name} {_code(name)}" for name in modules).encode())[:16]
 
 
-def _imported(start: str) -> set[str]:
+def _reached(start: str) -> set[str]:
     """The module and everything it imports, except modules that only draw or write text."""
     found, waiting = set(), [start]
     while waiting:
