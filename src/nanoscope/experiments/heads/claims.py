@@ -66,8 +66,8 @@ CLAIMS = (
         evidence=judge.cost_of_the_largest_class,
         null_is="as many other heads of the same layers, whatever their class",
         figure="heads_ablation",
-        measured="Loss added by ablating each class, in nats per character: {each_class}. Ablating the heads of the largest class, "
-        "{cls} ({heads}), instead of as many other heads of the same layers changes the loss by **{value} nats** "
+        measured="Loss added by ablating each class, in nats per character: {each_class}. Ablating the heads of the largest "
+        "class, {cls} ({heads}), instead of as many other heads of the same layers changes the loss by **{value} nats** "
         "[{low}, {high}] ({own} against {null})",
     ),
     Claim(
