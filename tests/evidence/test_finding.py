@@ -53,8 +53,11 @@ def test_a_finding_says_what_its_verdict_says() -> None:
     own = replace(CLAIM, clauses={"not supported": ", so it is small"})
     assert own.found(_evidence(0.35, 0.45)).text == "0.400 is measured."
     assert own.found(_evidence(0.0, 0.2)).text == "0.100 is measured, so it is small."
-    assert CLAIM.found(_evidence(0.0, 0.2)).text == "0.100 is measured: less than the 0.3 that would count."
-    assert own.found(_evidence(0.2, 0.6)).text == "0.400 is measured, which leaves it undecided (it takes >= 0.3)."
+    assert CLAIM.found(_evidence(0.0, 0.2)).text == "0.100 is measured: below the required 0.3."
+    assert (
+        own.found(_evidence(0.2, 0.6)).text
+        == "0.400 is measured, which leaves the claim undecided (criterion: >= 0.3)."
+    )
     missing = own.found(Evidence.missing("there is one layer", 12, "runs"))
     assert (missing.verdict, missing.text) == ("undecided", 'Not judged ("It is large"): there is one layer.')
 

@@ -25,7 +25,7 @@ def test_they_hold_on_the_planted_and_the_canonical_model(planted: Checkpoint) -
 def test_a_model_in_training_mode_is_refused() -> None:
     """Dropout: no run can be repeated."""
     torch.manual_seed(0)
-    with pytest.raises(NanoscopeError, match="fails a self-check, so it is not analysed: putting back what is there"):
+    with pytest.raises(NanoscopeError, match="fails a self-check, so it is not analysed: patching a run with its own"):
         self_checks.require_sound(GPT(GPTConfig(n_layer=2, n_head=2, n_embd=16, dropout=0.2)).train())
 
 

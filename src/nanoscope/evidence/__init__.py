@@ -1,4 +1,4 @@
-"""A number with its meaning, a sentence with its evidence, and how both are stored and written down."""
+"""Sweeps (numbers with axes and units), claims, findings and results, and how they are stored and put into words."""
 
 from nanoscope.rooms import opened
 

@@ -1,8 +1,8 @@
-"""Claims: what would count, written down before any run.
+"""Claims: sentences with the criterion for accepting them, declared before any run.
 
-A claim is one entry: its sentence and the relation that it asserts, the criterion, the kind of evidence that it takes,
-the function that gathers this evidence from stored numbers, and the words in which the answer is given. A causal sentence
-("necessary for", "sufficient for") needs an intervention; a correlation never becomes one.
+A claim is one entry: its sentence and the relation it asserts, the criterion, the kind of evidence it needs, the function
+that gathers this evidence from stored numbers, and the words of the answer. A causal sentence ("necessary for",
+"sufficient for") needs an intervention; a correlation is not enough.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from nanoscope.evidence.sweep import Sweep
 Sweeps = Mapping[str, Sweep]
 CAUSAL: tuple[Relation, ...] = ("necessary for", "sufficient for")
 SHORT: Mapping[str, str] = {
-    ">=": ": less than the {threshold} that would count",
-    "<=": ": more than the {threshold} that would count",
-    "within": ": outside the margin that was set",
+    ">=": ": below the required {threshold}",
+    "<=": ": above the allowed {threshold}",
+    "within": ": outside the margin",
 }
-"""The clause of a claim that is not supported, where it has none of its own."""
+"""The default clause of a claim that is not supported, by the criterion's operator."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence with its criterion, its evidence, and its words.
+    """A sentence with its criterion, the function that gathers its evidence, and the words of its answer.
 
-    `measured` is the sentence in which the numbers are given (without its full stop); `clauses` are what follows it under each
+    `measured` is the sentence that reports the numbers (without its full stop); `clauses` holds what follows it under each
     verdict. Both are wordings (`evidence.wording`) of {value}, {low}, {high}, {n}, {null}, {threshold} and the facts.
     """
 
@@ -40,7 +40,7 @@ class Claim:
     criterion: Criterion
     evidence: Callable[[Sweeps], Evidence]
     null_is: str
-    """What the null is."""
+    """What the null value describes."""
     measured: str
     clauses: Mapping[Verdict, str] = field(default_factory=dict)
     figure: str | None = None
@@ -49,23 +49,23 @@ class Claim:
     def __post_init__(self) -> None:
         if self.relation in CAUSAL and self.source != "intervened":
             raise NanoscopeError(
-                f"claim {self.id} says {self.relation!r}, which takes an intervention, not what is {self.source}"
+                f"claim {self.id} asserts {self.relation!r}, which takes an intervention; its evidence is only {self.source}"
             )
 
     def wording(self, evidence: Evidence) -> str:
-        """The template of the sentence that this evidence leads to."""
+        """The template of the sentence for this evidence: the measured sentence and the clause of its verdict."""
         if any(math.isnan(end) for end in evidence.interval):
             return f'Not judged ("{self.sentence.rstrip(".")}"): {{why}}.'
         verdict = self.criterion.verdict(*evidence.interval)
-        usual = {
+        defaults = {
             "not supported": SHORT[self.criterion.op],
-            "undecided": ", which leaves it undecided (it takes {criterion})",
+            "undecided": ", which leaves the claim undecided (criterion: {criterion})",
         }
-        clause = self.clauses.get(verdict, usual.get(verdict, ""))
+        clause = self.clauses.get(verdict, defaults.get(verdict, ""))
         return f"{self.measured}{clause}."
 
     def found(self, evidence: Evidence) -> Finding:
-        """The finding that this evidence makes of the claim."""
+        """The finding: this claim with its evidence and the words for it."""
         return Finding(
             self.id,
             self.sentence,

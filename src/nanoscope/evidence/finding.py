@@ -1,8 +1,8 @@
-"""Findings: sentences that cannot exist without their evidence.
+"""Findings: claims together with their measured evidence.
 
-Measured evidence turns a claim, which was declared before any run, into a `Finding`. It computes its own verdict:
-*supported* where the interval lies wholly inside the criterion, *not supported* where it lies wholly outside,
-*undecided* else. Nobody types a number or a verdict. What is stored are numbers and names; `text` is made when it is read.
+Measured evidence turns a claim, which was declared before any run, into a `Finding`. Its verdict is computed: *supported*
+where the interval lies wholly inside the criterion, *not supported* where it lies wholly outside, *undecided* otherwise.
+No number or verdict is typed by hand. Only numbers and names are stored; `text` is generated from them.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ Verdict = Literal["supported", "not supported", "undecided"]
 VERDICTS: tuple[Verdict, ...] = ("supported", "not supported", "undecided")
 
 Relation = Literal["present", "absent", "equal", "predicts", "necessary for", "sufficient for"]
-"""What a claim says of its parts."""
+"""What a claim asserts about its parts."""
 Source = Literal["observed", "attributed", "intervened"]
-"""Where its evidence comes from: activations and losses as they are; weights, gradients and shares of a sum; or runs in which
-something was changed."""
+"""Where the evidence comes from: activations and losses as they are; weights, gradients and shares of a sum; or runs with an
+intervention."""
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """What an interval must lie inside: `>=` or `<=` a threshold, or `within` a margin of it (an equivalence)."""
+    """The region an interval must lie in: `>=` or `<=` a threshold, or `within` a margin of it (an equivalence test)."""
 
     op: Literal[">=", "<=", "within"]
     threshold: float
     margin: float = 0.0
 
     def verdict(self, low: float, high: float) -> Verdict:
-        """Where an interval lies. An interval with a NaN in it decides nothing."""
+        """The verdict for an interval; "undecided" if either end is NaN."""
         if math.isnan(low) or math.isnan(high):
             return "undecided"
         least, most = {
@@ -57,7 +57,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured: a value with its interval, over how many of what, beside a null."""
+    """A measured value with its interval, its sample size `n`, and a null value to compare it with."""
 
     value: float
     interval: tuple[float, float]
@@ -66,15 +66,15 @@ class Evidence:
     """What n counts: "sequences", "heads", "trainings"."""
     null: float
     facts: Mapping[str, Fact] = field(default_factory=dict)
-    """Further measured things that the words name, such as which head."""
+    """Further measurements that the wording uses, such as which head."""
     why: str = ""
-    """Why there is no interval, where there is none: "there is one layer"."""
+    """The reason for a missing interval: "there is one layer"."""
 
     @staticmethod
     def missing(
         why: str, n: int, unit: str, null: float = math.nan, facts: Mapping[str, Fact] | None = None
     ) -> Evidence:
-        """No value: the question has no object here, or there is too little to answer it."""
+        """Evidence without a value: the question does not apply here, or there is too little data to answer it."""
         return Evidence(math.nan, (math.nan, math.nan), n, unit, null, facts or {}, why)
 
 
@@ -88,12 +88,12 @@ class Finding:
     evidence: Evidence
     null_is: str
     wording: str
-    """The template of `text`, for the verdict that was reached."""
+    """The template of `text` for this verdict."""
     figure: str | None
     kind: str
     relation: Relation | None = None
     source: Source | None = None
-    """`relation` and `source` are None in a result of an earlier format, whose words stay as they were stored."""
+    """`relation` and `source` are None in a result of an earlier format, whose words are kept as stored."""
 
     @property
     def verdict(self) -> Verdict:
@@ -101,7 +101,7 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """What the evidence says, in words."""
+        """The evidence in words."""
         e = self.evidence
         values: dict[str, Fact] = {
             "value": e.value,
@@ -122,7 +122,7 @@ class Finding:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, in the order in which a reader wants them."""
+        """Plain values, in an order that suits a human reader."""
         optional = {name: value for name in ("relation", "source") if (value := getattr(self, name)) is not None}
         return {
             "id": self.id,
@@ -145,7 +145,7 @@ class Finding:
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Finding:
-        """Read back; the verdict is computed again, and a stored one that differs is an error."""
+        """Read back. The verdict is computed again; NanoscopeError if the stored one differs."""
         criterion = Criterion(**{k: v for k, v in value["criterion"].items() if k != "hash"})
         middle, low, high, null = (
             math.nan if x is None else float(x) for x in (value["value"], *value["interval"], value["null"])
@@ -165,18 +165,20 @@ class Finding:
             value.get("source"),
         )
         if finding.verdict != value["verdict"]:
-            raise NanoscopeError(f"finding {finding.id} says {value['verdict']}, but its numbers say {finding.verdict}")
+            raise NanoscopeError(
+                f"finding {finding.id} is stored as {value['verdict']}, but its numbers say {finding.verdict}"
+            )
         return finding
 
 
 def published(finding: Finding) -> dict[str, Any]:
-    """A finding for `findings.json`: its text stands in place of the wording."""
+    """A finding as plain values for `findings.json`: its text replaces the wording."""
     content = finding.to_json() | {"wording": finding.text}
     return {("text" if name == "wording" else name): value for name, value in content.items()}
 
 
 def _storable(fact: Any) -> Any:
-    """JSON has no NaN and no infinity: what is undefined is stored as null."""
+    """JSON has no NaN and no infinity: undefined values are stored as null."""
     if isinstance(fact, tuple):
         return [_storable(one) for one in fact]
     return None if isinstance(fact, float) and not math.isfinite(fact) else fact

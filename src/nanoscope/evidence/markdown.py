@@ -1,4 +1,4 @@
-"""What the sections of several findings are put together from: sentences, evidence tables, links and pictures."""
+"""Markdown that the sections of several findings share: sentences, evidence tables, links and figures."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from nanoscope.evidence.wording import capital, number
 
 
 def said(result: Result, *claims: str) -> str:
-    """What the findings say, named without the experiment. One that this version of the experiment lacks is left out."""
+    """The texts of the findings on these claims (ids without the experiment's name), joined; missing ones are left out."""
     found = (result.finding_if_any(f"{result.experiment}.{claim}") for claim in claims)
     return " ".join(finding.text for finding in found if finding)
 
 
 def status(study: Study, experiment: str, claim: str) -> str:
-    """Where a finding stands, by one claim on the main model."""
+    """The status of a report section: the verdict on one claim for the main model."""
     result = study.result(study.main, experiment)
     if result is None:
         return "not measured"
@@ -26,31 +26,31 @@ def status(study: Study, experiment: str, claim: str) -> str:
 
 
 def over_trainings(study: Study, claim: str) -> str:
-    """How the trainings of the model that differ in their seed judge a claim, to follow its verdict."""
+    """How often each verdict on a claim occurs over the trainings of the main model that differ in their seed."""
     results = [study.result(label, claim.split(".", maxsplit=1)[0]) for label in study.with_role("model")]
     verdicts = [result.finding(claim).verdict for result in results if result is not None]
-    told = [f"{verdict} in {verdicts.count(verdict)}" for verdict in VERDICTS if verdict in verdicts]
-    return f" (of {len(verdicts)} trainings, {', '.join(told)})" if len(verdicts) > 1 else ""
+    counts = [f"{verdict} in {verdicts.count(verdict)}" for verdict in VERDICTS if verdict in verdicts]
+    return f" (of {len(verdicts)} trainings, {', '.join(counts)})" if len(verdicts) > 1 else ""
 
 
 def link(result: Result) -> str:
-    """Where a result's numbers lie, seen from the report."""
+    """The path of a result's numbers, relative to the report."""
     return f"results/{result.key}/result.json"
 
 
 def picture(study: Study, label: str, figure: str) -> str:
-    """A figure of one model."""
+    """A figure of one model, as a Markdown image."""
     return f"![{figure.replace('_', ' ')}, {label}]({figure_path(study, label, figure)})"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of text."""
+    """A Markdown table."""
     body = ["".join(f" {cell} |" if cell else " |" for cell in row) for row in (columns, *rows)]
     return "\n".join("|" + line for line in (body[0], "---|" * len(columns), *body[1:]))
 
 
 def evidence_table(result: Result) -> str:
-    """Every finding of one result, with its evidence, folded away."""
+    """All findings of one result with their evidence, in a collapsed table."""
     head = ("claim", "criterion", "value [95 % interval]", "n", "null", "verdict")
     rows = [_row(finding) for finding in result.findings if finding.kind == "measurement"]
     note = f" ({result.note})" if result.note else ""
@@ -58,12 +58,12 @@ def evidence_table(result: Result) -> str:
 
 
 def heading(study: Study, label: str) -> str:
-    """The title of one model's part of a finding: a control stands beside the model."""
+    """The heading of one model's part of a section."""
     return f"#### {capital(label)}" if study.role(label) == "model" else f"#### Beside it: {label}"
 
 
 def not_measured(study: Study, label: str, experiment: str) -> str:
-    """What stands in place of a result that is missing: how to get it for the main model, nothing for the others."""
+    """The text in place of a missing result: for the main model how to measure it, for others nothing."""
     return f"Not measured here: `nanoscope run {experiment} CHECKPOINT` does it." if label == study.main else ""
 
 

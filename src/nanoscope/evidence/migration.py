@@ -1,8 +1,8 @@
-"""Reading results that an earlier version stored. The only place that reads a name or a number back out of text.
+"""Reading results that earlier versions stored. The only module that parses names or numbers out of text.
 
-Format 1 (without a number) kept a subject's family, seed and checkpoint in its label alone. Formats 1 and 2 kept a finding's
-facts as text, and its text as it was then written: that text stays, and facts that are numbers in text become numbers. All of
-it goes, with its tests, when the study in `results/` is published anew.
+Format 1 (which has no format number) kept a subject's family, seed and checkpoint only in its label. Formats 1 and 2 stored a
+finding's facts as text, and its final text: that text is kept, and facts that are numbers are converted. This module and its
+tests will be removed when the study in `results/` is published again.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from typing import Any
 
 FORMAT = 3
-"""What is written today."""
+"""The current format."""
 _NUMBER = re.compile(r"-?[\d,]+(\.\d+)?( %)?")
 _HEAD = re.compile(r"L(?P<layer>\d+)H\d+")
 _LABEL = re.compile(r"(?P<family>.+?)(, seed (?P<seed>\d+))?(, iteration (?P<step>\d+))?")
 
 
 def migrated(stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The content of a `result.json` as it would be written today."""
+    """The content of a `result.json`, converted to the current format."""
     if stored.get("format") == FORMAT:
         return stored
     subject = stored["subject"] if "format" in stored else _subject(stored["subject"])
@@ -28,7 +28,7 @@ def migrated(stored: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _finding(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """A finding whose wording is the text that it was stored with."""
+    """A finding whose wording is its stored text."""
     facts = {name: fact(text) for name, text in stored["facts"].items()}
     if head := _HEAD.fullmatch(stored["facts"].get("head", "")):
         facts["layer"] = int(head["layer"])
@@ -36,7 +36,7 @@ def _finding(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fact(text: str) -> float | int | str:
-    """A fact of format 2: "12.3 %" is 0.123, "3,000" is 3000, "0.262" is 0.262; everything else stays as it is."""
+    """A fact of format 2: "12.3 %" is 0.123, "3,000" is 3000, "0.262" is 0.262; other text is kept."""
     if not _NUMBER.fullmatch(text):
         return text
     plain = text.removesuffix(" %").replace(",", "")
@@ -46,7 +46,7 @@ def fact(text: str) -> float | int | str:
 
 
 def _subject(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """A subject of format 1: its seed and step are its training's, where it has one."""
+    """A subject of format 1: its seed and step come from its training's metadata, or else from its label."""
     training, name = stored.get("training", {}), model_name(str(stored["label"]))
     known = {"seed": training.get("seed", name["seed"]), "step": training.get("step", name["step"])}
     models = [model_name(str(label)) for label in stored.get("models", ())]
@@ -54,7 +54,7 @@ def _subject(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def model_name(label: str) -> dict[str, Any]:
-    """The parts of "the echo control, seed 1, iteration 100". What names no seed has no family."""
+    """The parts of "the echo control, seed 1, iteration 100". A label without a seed has no family."""
     found = _LABEL.fullmatch(label)
     seed, step = (found and found[part] and int(found[part]) for part in ("seed", "step"))
     return {

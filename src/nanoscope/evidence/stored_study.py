@@ -1,4 +1,4 @@
-"""What a study's folder holds: the results that a report is made of, and where a figure lies."""
+"""A study's folder: the results that a report is made of, and the paths of its figures."""
 
 from __future__ import annotations
 
@@ -11,31 +11,30 @@ from nanoscope.evidence.result import Result, load_result, load_results
 from nanoscope.evidence.subject import StoredSubject
 
 ROLES = ("model", "control", "planted", "other data")
-
-"""What a report tells of models one by one. Cells of a range of sizes, and comparisons, are told of together."""
+"""Roles of models that a report describes one by one. Models of a size range, and comparisons, are described together."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """The results that a report is made of, model by model. `name` is the study's preset, if it was one."""
+    """The results that a report is made of. `name` is the study's preset, or None."""
 
     name: str | None
     results: tuple[Result, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The models, the analysed ones first, then the controls, the planted one, and those of other texts."""
+        """The models' labels: the analysed ones first, then controls, the hand-built model, and models of other texts."""
         found = dict.fromkeys(r.subject.label for r in self.results if r.subject.role in ROLES)
         return tuple(sorted(found, key=lambda label: ROLES.index(self.role(label))))
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The models told of at length: of a study the first of each kind, since the others are trainings like it."""
+        """The models described at length: in a preset study the first of each kind, whose other trainings are similar."""
         if self.name is None:
             return self.labels
         first = {self.role(label): label for label in reversed(self.labels)}
-        told = {self.main, *(label for role, label in first.items() if role != "other data")}
-        return tuple(label for label in self.labels if label in told)
+        described = {self.main, *(label for role, label in first.items() if role != "other data")}
+        return tuple(label for label in self.labels if label in described)
 
     @property
     def main(self) -> str:
@@ -44,7 +43,7 @@ class Study:
 
     @property
     def date(self) -> str:
-        """The newest result's."""
+        """The date of the newest result."""
         return max(str(result.provenance["date"]) for result in self.results)
 
     def subject(self, label: str) -> StoredSubject:
@@ -57,23 +56,26 @@ class Study:
         return tuple(label for label in self.labels if self.role(label) == role)
 
     def compared(self, experiment: str) -> tuple[Result, ...]:
-        """A comparison's results, one for each group that was compared."""
+        """A comparison's results, one per group."""
         return tuple(r for r in self.results if r.experiment == experiment and r.subject.label not in self.labels)
 
     def result(self, label: str, experiment: str) -> Result | None:
-        """One experiment's result on one model, if it was run."""
+        """One experiment's result on one model, or None if it was not run."""
         mine = [r for r in self.results if r.subject.label == label and r.experiment == experiment]
         return mine[0] if mine else None
 
 
 def read_study(folder: Path) -> Study:
-    """The results that `study.json` lists, or, in a folder without one, all of them."""
+    """The results listed in `study.json`, or all results in a folder without one.
+
+    NanoscopeError if there are none, or two of one experiment on one model.
+    """
     listed = folder / "study.json"
     if listed.exists():
         content = json.loads(listed.read_text())
         results = tuple(load_result(folder / "results" / key) for key in content["results"])
         if not results:
-            raise NanoscopeError(f"the study in {folder} has not been finished; run the same `nanoscope study` again")
+            raise NanoscopeError(f"the study in {folder} is not finished; run the same `nanoscope study` command again")
         return Study(content["study"], results)
     results = load_results(folder / "results")
     if not results:
@@ -91,12 +93,12 @@ def read_study(folder: Path) -> Study:
 
 
 def drawn(study: Study) -> tuple[Result, ...]:
-    """The results whose figures belong to the report: those told of at length, then the comparisons."""
+    """The results whose figures the report shows: models described at length, then comparisons."""
     shown = [r for label in study.shown for r in study.results if r.subject.label == label]
     return (*shown, *(r for r in study.results if r.subject.role not in ROLES))
 
 
 def figure_path(study: Study, label: str, figure: str) -> str:
-    """Where a figure lies, seen from the report: the main model's at the top, each other model's in its own folder."""
+    """A figure's path relative to the report: the main model's at the top, every other model's in its own folder."""
     own = "" if label == study.main else label.removeprefix("the ").replace(",", "").replace(" ", "-") + "/"
     return f"figures/{own}{figure}.png"

@@ -1,4 +1,4 @@
-"""What a stored result is about: one model, or several that were compared."""
+"""The subject of a stored result: one model, or several that were compared."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ModelName:
-    """What one of several models is called, and which training and checkpoint of its family it is."""
+    """The name of one of several models, and its training and checkpoint within its family."""
 
     label: str
     family: str | None = None
-    """What it and the trainings that differ from it in their seed alone are called, such as "the echo control"."""
+    """The common name of trainings that differ only in their seed, such as "the echo control"."""
     seed: int | None = None
     step: int | None = None
 
 
 @dataclass(frozen=True)
 class StoredSubject:
-    """What a reader wants to know of the model, or of the models that a comparison read (`models`)."""
+    """Metadata of the model, or of the models that a comparison read (`models`)."""
 
     label: str
     role: str = "model"
     corpus: str = ""
     family: str | None = None
-    """As in `ModelName`; None for a model that has no such trainings beside it."""
+    """As in `ModelName`; None for a model without such trainings."""
     seed: int | None = None
     """Of its training."""
     step: int | None = None
-    """Updates made when the checkpoint was taken."""
+    """Training updates before this checkpoint."""
     parameters: int = 0
-    """None of a comparison's own."""
+    """How many parameters the model has; 0 if several models are compared."""
     config: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     twins: tuple[Mapping[str, Any], ...] = ()
-    """How the other trainings of its recipe were made, with which it was compared."""
+    """Training metadata of the other trainings of its recipe that it was compared with."""
     models: tuple[ModelName, ...] = ()
-    """What a comparison read, in its order."""
+    """The models that a comparison read, in order."""
 
     @property
     def name(self) -> ModelName:
-        """What it is called as one of several."""
+        """Its name as one of several models."""
         return ModelName(self.label, self.family, self.seed, self.step)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: JSON makes the tuples lists."""
+        """Plain values; JSON turns the tuples into lists."""
         return asdict(self)
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> StoredSubject:
-        """Read back."""
+        """Read back from plain values."""
         lists = {
             "notes": tuple(value["notes"]),
             "twins": tuple(value["twins"]),

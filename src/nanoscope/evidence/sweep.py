@@ -19,7 +19,7 @@ Label = str | int | float
 
 @dataclass(frozen=True)
 class Sweep:
-    """Values over labelled axes. `unit` says what one value is: "nats", "share", "logits", "effect"."""
+    """Values over labelled axes. `unit` is the unit of a value: "nats", "share", "logits", "effect"."""
 
     values: np.ndarray
     dims: tuple[str, ...]
@@ -29,7 +29,9 @@ class Sweep:
 
     def __post_init__(self) -> None:
         if self.values.ndim != len(self.dims):
-            raise NanoscopeError(f"{self.values.ndim} axes of values but {len(self.dims)} names: {self.dims}")
+            raise NanoscopeError(
+                f"the values have {self.values.ndim} axes, but there are {len(self.dims)} names: {self.dims}"
+            )
         for dim, labels in self.coords.items():
             if dim not in self.dims or len(labels) != self.values.shape[self.dims.index(dim)]:
                 raise NanoscopeError(f"the labels of {dim} do not fit values of shape {self.values.shape}")
@@ -39,7 +41,7 @@ class Sweep:
         return self.coords.get(dim) or tuple(range(self.values.shape[self.dims.index(dim)]))
 
     def sel(self, **chosen: Label) -> Sweep:
-        """The part at one label of each named axis, which goes away."""
+        """The part at one label of each named axis; these axes are dropped."""
         values, dims = self.values, self.dims
         for dim, label in chosen.items():
             if dim not in dims or label not in self.labels(dim):
@@ -55,12 +57,9 @@ class Sweep:
         return Sweep(values, dims, self.unit, {d: c for d, c in self.coords.items() if d in dims})
 
     def to_xarray(self) -> xarray.DataArray:
-        """The same values as an `xarray.DataArray`, for everything else one may want to do with them.
-
-        NanoscopeError where xarray is not installed: it comes with the notebook extra.
-        """
+        """The same values as an `xarray.DataArray`; NanoscopeError without xarray, which the notebook extra installs."""
         try:
-            import xarray  # noqa: PLC0415  half a second that only those who ask for it wait for
+            import xarray  # noqa: PLC0415  importing it takes half a second
         except ModuleNotFoundError:
             raise NanoscopeError(
                 'to_xarray needs the package xarray; install it with: pip install "nanoscope[notebook]"'
@@ -70,7 +69,7 @@ class Sweep:
 
 
 def stacked(parts: Sequence[Sweep], dim: str, labels: Sequence[Label]) -> Sweep:
-    """Sweeps of the same axes, one after another along a new first axis."""
+    """Stack sweeps with the same axes along a new first axis."""
     first = parts[0]
     coords = {dim: tuple(labels), **first.coords}
     return Sweep(np.stack([part.values for part in parts]), (dim, *first.dims), first.unit, coords)

@@ -1,8 +1,8 @@
-"""From numbers to words: the only place where a measured value becomes text.
+"""From numbers to words: the only module that turns a measured value into text.
 
-A wording is a Jinja template with `{value}` for a value and `{% if %}` for a part that is not always said. Numbers have
-three significant digits, counts have thousands separated, tuples become lists: names and numbers are stored as they
-are and formatted here, when a page is rendered.
+A wording is a Jinja template with `{value}` for a value and `{% if %}` for an optional part. Numbers get three significant
+digits, counts get thousands separators, tuples become lists. Names and numbers are stored as they are and formatted here,
+when a page is rendered.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 
 Fact = float | int | str | bool | tuple[Any, ...]
-"""What was measured beside the value: a number, a name, or a tuple of them. A pair of a name and its number is a
-tuple too."""
+"""A further measurement: a number, a name, or a tuple of them. A pair of a name and its number is a tuple too."""
 
 
 def number(x: float, digits: int = 3) -> str:
@@ -37,7 +36,7 @@ def percent(x: float, digits: int = 1) -> str:
 
 
 def written(fact: Fact) -> str:
-    """A fact as it is read: `L0H1, L1H2`, `L0 0.120, L1 0.300`, `newline (L0H1, L0H2); space (L1H0)`."""
+    """A fact as text: `L0H1, L1H2`, `L0 0.120, L1 0.300`, `newline (L0H1, L0H2); space (L1H0)`."""
     if isinstance(fact, tuple):
         return _listed(fact)
     if isinstance(fact, bool):
@@ -48,17 +47,17 @@ def written(fact: Fact) -> str:
 
 
 def fill(wording: str, values: Mapping[str, Fact]) -> str:
-    """The wording with its values; a `jinja2.UndefinedError` names one that is missing."""
+    """Fill a wording with values; a `jinja2.UndefinedError` names a missing one."""
     return _template(wording).render(values)
 
 
 def fill_file(template: Path, values: Mapping[str, object]) -> str:
-    """A page's template, kept in a file, with its values; its wrapped paragraphs become one line each."""
+    """Fill a page's template file with values; each wrapped paragraph becomes one line."""
     return unwrapped(_template(template.read_text(encoding="utf-8")).render(values).strip())
 
 
 def unwrapped(page: str) -> str:
-    """Markdown with each paragraph on one line and one blank line between. Lists, tables, HTML and hard breaks stay."""
+    """Markdown with each paragraph on one line and single blank lines. Lists, tables, HTML and hard breaks are kept."""
     lines: list[str] = []
     for line in page.split("\n"):
         continues = lines and _PROSE.match(line) and _PROSE.match(lines[-1]) and not lines[-1].endswith("  ")
@@ -67,17 +66,17 @@ def unwrapped(page: str) -> str:
 
 
 def capital(text: str) -> str:
-    """The text with a capital to begin with."""
+    """The text with its first letter capitalised."""
     return text[:1].upper() + text[1:]
 
 
 def each(facts: tuple[Fact, ...], form: str) -> tuple[str, ...]:
-    """Every fact by a format of its own: `{steps|each("{:.2f}")}`; a pair fills two places."""
+    """Format every fact: `{steps|each("{:.2f}")}`; a pair fills two placeholders."""
     return tuple(form.format(*fact) if isinstance(fact, tuple) else form.format(fact) for fact in facts)
 
 
 _PROSE = re.compile(r"(?!#|\||\s|- |\d+\. |!\[|<|```)\S")
-"""How a line of a paragraph begins."""
+"""The beginning of a line of a paragraph."""
 
 
 def _listed(facts: tuple[Fact, ...]) -> str:

@@ -1,4 +1,4 @@
-"""The experiments' names, which are those of their modules. Nothing is imported until one is opened."""
+"""The experiments' names, which are also their modules' names. An experiment is imported only when it is opened."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ EXPERIMENTS = (
 
 
 def open_experiment(name: str) -> "Experiment[Any, Any]":
-    """The experiment of that name, with everything it declares."""
+    """The declaration of the experiment with this name; NanoscopeError if there is none."""
     if name not in EXPERIMENTS:
         raise NanoscopeError(f"there is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}")
     return import_module(f"{__name__}.{name}").EXPERIMENT

@@ -1,4 +1,4 @@
-"""The report's chapters, in which the experiments' sections stand. A new experiment may open one of its own."""
+"""The report's chapters, which group the experiments' sections. A new experiment may add its own chapter."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,7 @@
-"""A fingerprint of the code behind an experiment's numbers, so that numbers and code cannot drift apart unseen.
+"""A fingerprint of the code behind an experiment's numbers, so that numbers and code cannot drift apart unnoticed.
 
-It covers the package's modules that the experiment imports, directly or not, as syntax trees without docstrings:
-comments, names of files outside the package and formatting do not count. Left out is what only draws or puts into words:
+It covers the package's modules that the experiment imports, directly or indirectly, as syntax trees without docstrings:
+comments, formatting and files outside the package do not count. Modules that only draw or write text are left out:
 `figures` and `page` of an experiment, `plots` and `report`.
 """
 
@@ -15,24 +15,24 @@ from nanoscope import files
 
 @cache
 def source_digest(experiment: str) -> str:
-    """Hash of all code that `nanoscope.experiments.<experiment>` reaches inside the package."""
+    """Hash of all code in the package that `nanoscope.experiments.<experiment>` imports: 16 hex digits."""
     modules = sorted(_reached(f"nanoscope.experiments.{experiment}"))
     return files.sha256("\n".join(f"{name} {_code(name)}" for name in modules).encode())[:16]
 
 
 def _reached(start: str) -> set[str]:
-    """The module and all that it imports, except what only draws or describes."""
+    """The module and everything it imports, except modules that only draw or write text."""
     found, waiting = set(), [start]
     while waiting:
         name = waiting.pop()
-        if name not in found and not _tells(name):
+        if name not in found and not _only_presents(name):
             found.add(name)
             waiting += _imports(name)
     return found
 
 
-def _tells(name: str) -> bool:
-    """Whether a module only draws or puts into words: no number depends on it, so a change of words makes none stale."""
+def _only_presents(name: str) -> bool:
+    """Whether a module only draws or writes text: no number depends on it, so rewording makes no result stale."""
     return name.startswith(("nanoscope.plots", "nanoscope.report")) or _leaf(name) in ("figures", "page")
 
 

@@ -1,4 +1,4 @@
-"""What an experiment is.
+"""The declaration of an experiment.
 
 An experiment is declared once: its question, its settings, what it measures, which claims it judges and which figures
 it draws. The command line, the study, the notebooks, the report and the tests all use that one declaration.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nanoscope.experiments.pages import Page
 
 Measured = TypeVar("Measured")
-"""What an experiment measures: a `Subject`, or a `Group` of stored results."""
+"""What an experiment is run on: a `Subject`, or a `Group` of stored results."""
 Settings = TypeVar("Settings")
 """An experiment's own `Params`."""
 
@@ -43,7 +43,7 @@ Sweeps = dict[str, Sweep]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is analysed: a checkpoint, the text it is measured on, and what the report calls it."""
+    """What is analysed: a checkpoint, the text it is measured on, and its label in the report."""
 
     checkpoint: Checkpoint
     corpus: Corpus
@@ -55,33 +55,35 @@ class Subject:
     twins: tuple[Checkpoint, ...] = ()
     """Other trainings of the same recipe, for an experiment that is `twinned`."""
     family: str | None = None
-    """What it and the trainings that differ from it in their seed alone are called."""
+    """The common name of this training and those that differ from it only in their seed."""
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """What reads a text into the model's tokens; an error where the checkpoint came without a vocabulary."""
+        """The model's tokenizer; NanoscopeError if the checkpoint came without a vocabulary."""
         return require_tokenizer(self.checkpoint.vocabulary)
 
     def read(self, text: str) -> TokenizedText:
-        """A text as the model reads it."""
+        """A text in the model's tokens."""
         return tokenized(text, self.tokenizer)
 
     @property
     def start(self) -> int | None:
-        """The start symbol that every text must begin with, if the model was made with one."""
+        """The start symbol that every text must begin with, or None if the model has none."""
         return self.checkpoint.vocabulary.start if self.checkpoint.vocabulary else None
 
 
 @dataclass(frozen=True)
 class Group:
-    """What a comparison reads: the stored results of several models, such as the checkpoints of one training, the
-    trainings of one recipe, or a range of sizes."""
+    """The stored results that a comparison reads.
+
+    They are results on several models: the checkpoints of one training, the trainings of one recipe, or a range of sizes.
+    """
 
     label: str
     role: str
     results: tuple[Result, ...]
     about: StoredSubject = field(default_factory=lambda: StoredSubject(""))
-    """What a report says of them all, beside what they are called."""
+    """Metadata of the group for the report."""
 
     def of(self, experiment: str) -> tuple[Result, ...]:
         """One experiment's results, in the order of the models."""
@@ -90,9 +92,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Experiment(Generic[Measured, Settings]):
-    """A question with all that it takes to answer it.
+    """A question and everything needed to answer it.
 
-    `measure(subject, params)` gives the numbers; the claims make findings of the numbers alone. An experiment that `reads`
+    `measure(subject, params)` returns the numbers; the claims are judged from the numbers alone. An experiment that `reads`
     other experiments' results is a comparison: its subject is a `Group`.
     """
 
@@ -105,21 +107,21 @@ class Experiment(Generic[Measured, Settings]):
     claims: tuple[Claim, ...]
     figures: Mapping[str, Callable[[Result], Figure]]
     page: Page | None = None
-    """Its section of the report; None where the report tells of it elsewhere."""
+    """Its section of the report; None if it has no section of its own."""
     reads: tuple[str, ...] = ()
     of_training: bool = False
-    """What it reads are the checkpoints of one training, so that it tells of a model."""
+    """Whether it reads the checkpoints of one training, so that its result is about one model."""
     twinned: bool = False
-    """It compares the model with other trainings of its recipe, which its subject's `twins` are."""
+    """Whether it compares the model with other trainings of its recipe, its subject's `twins`."""
     settings: Mapping[str, Settings] = field(default_factory=dict)
-    """Smaller amounts by name ("quick", "many"), for studies and first looks; all of it is `params()`."""
+    """Smaller amounts by name ("quick", "many"), for studies and first looks; `params()` is the full amount."""
 
     @property
     def name(self) -> str:
         return self.module.rpartition(".")[2]
 
     def setting(self, *amounts: str) -> Settings:
-        """The first of these amounts that it declares, else all of it."""
+        """The first of these amounts that it declares, else the full amount."""
         return next((self.settings[amount] for amount in amounts if amount in self.settings), self.params())
 
     def judge(self, sweeps: Mapping[str, Sweep]) -> tuple[Finding, ...]:
@@ -128,20 +130,20 @@ class Experiment(Generic[Measured, Settings]):
 
 
 def plain_settings(params: object) -> dict[str, Any]:
-    """An experiment's `Params`, a dataclass, as plain values by name."""
+    """The fields of an experiment's `Params`, a dataclass, as plain values by name."""
     return asdict(cast(Any, params))
 
 
 def require_least(params: object, **least: int) -> None:
-    """Refuse a setting below its least, which is 1 where none is named; a seed may be anything."""
+    """Raise NanoscopeError if an integer setting is below its minimum, by default 1; a seed may be anything."""
     for name, value in plain_settings(params).items():
-        needed = least.get(name, 1)
-        if name != "seed" and isinstance(value, int) and value < needed:
-            raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {needed}, not {value}")
+        minimum = least.get(name, 1)
+        if name != "seed" and isinstance(value, int) and value < minimum:
+            raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {minimum}, not {value}")
 
 
 def timed(stages: Mapping[str, Callable[[], Sweeps]]) -> Sweeps:
-    """The sweeps of all stages, in order, and how long each stage took."""
+    """Run all stages in order; returns their sweeps and the seconds that each stage took."""
     sweeps, seconds = {}, []
     for stage in stages.values():
         began = time.perf_counter()
@@ -151,19 +153,19 @@ def timed(stages: Mapping[str, Callable[[], Sweeps]]) -> Sweeps:
 
 
 def times_in_turn(runs: Mapping[str, Callable[[], object]], repeats: int) -> Sweep:
-    """Seconds of each of these, one after another, over and over: `[what, repeat]`. A first round is a warm-up."""
+    """Seconds of each function, called in turn for `repeats` rounds after a warm-up round: `[what, repeat]`."""
     rows = []
     for _ in range(1 + repeats):
         marks = [time.perf_counter()]
-        for once in runs.values():
-            once()
+        for function in runs.values():
+            function()
             marks.append(time.perf_counter())
         rows.append(np.diff(marks))
     return Sweep(np.array(rows[1:]).T, ("what", "repeat"), "s", {"what": tuple(runs)})
 
 
 def untrained(model: GPT, *labels: object) -> GPT:
-    """A model of the same shape as it is before any training, decided by the labels: what has to be learned is not in it."""
+    """An untrained model of the same shape, as a control; the labels seed its initialisation."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(*labels))
         return GPT(model.config).eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""An experiment over one training: a snapshot of every checkpoint, then the comparison that reads them."""
+"""An experiment on one training: a snapshot of every checkpoint, then the comparison that reads them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SNAPSHOT = "snapshot"
 
 
 def at_step(subject: Subject, step: int) -> Subject:
-    """The same training, earlier."""
+    """The subject at an earlier checkpoint of its training."""
     label = f"{subject.label}, iteration {step}"
     return Subject(load(subject.history[step]), subject.corpus, label, subject.role, family=subject.family)
 
 
 def snapshot(subject: Subject, step: int, params: object, folder: Path, command: str = "") -> Result:
-    """The stored snapshot of one checkpoint, taken if it is not there."""
+    """The snapshot of one checkpoint: read from the folder, or measured if it is not there."""
     return run_experiment(open_experiment(SNAPSHOT), at_step(subject, step), params, folder, command)
 
 
@@ -33,7 +33,7 @@ def follow(
     progress: Callable[[int, int], None] = lambda done, total: None,
     command: str = "",
 ) -> Result:
-    """Snapshots of all checkpoints with these settings, then the comparison. What is stored already is read."""
+    """Take snapshots of all checkpoints with these settings, then compare them. Stored results are reused."""
     shots = []
     for step in sorted(subject.history):
         progress(len(shots), len(subject.history))

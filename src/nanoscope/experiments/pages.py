@@ -1,7 +1,7 @@
 """An experiment's section of the report.
 
-A section is a template of the experiment's own (`page.md.j2`, in which prose is visible as prose) filled from stored results,
-or, for an experiment that only declares its question, the plain one below: question, method, and each answer with its figures.
+A section is a template of the experiment's own (`page.md.j2`) filled from stored results. An experiment without a template
+gets the plain section below: question, method, and each answer with its figures.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ PLAIN = Path(__file__).with_name("plain_page.md.j2")
 
 @dataclass(frozen=True)
 class Chapter:
-    """What several experiments' sections stand under. `opening` makes its heading from the study and the experiments' names."""
+    """A heading over several experiments' sections. `opening` writes it from the study and the experiments' names."""
 
     name: str
     opening: Callable[[Study, Sequence[str]], str] | None = None
-    """None where the first section has the heading."""
+    """None if the first section brings its own heading."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Where an experiment's section stands, and what it says of a study."""
+    """An experiment's section: the chapter it belongs to, and its text for a study."""
 
     chapter: Chapter
     section: Callable[[Study], str]
@@ -46,9 +46,9 @@ def answers(study: Study, experiment: str) -> tuple[Result, ...]:
 
 
 def plain_page(module: str, chapter: Chapter, needs: str) -> Page:
-    """The page of an experiment whose folder holds `method.md`: its title, and how the question is asked.
+    """The page of an experiment whose folder holds `method.md`: its title and its method.
 
-    `module` is the experiment's `__name__`; `needs` says what it takes, where nothing was measured.
+    `module` is the experiment's `__name__`; `needs` names what must be trained to measure it, for a study without it.
     """
     return Page(chapter, partial(_plain_section, module, needs))
 
@@ -59,12 +59,12 @@ def _plain_section(module: str, needs: str, study: Study) -> str:
     compares = bool(open_experiment(experiment).reads)
     command = "nanoscope study shakespeare-cpu" if compares else f"nanoscope run {experiment} CHECKPOINT"
     found = [_answer(study, result) for result in answers(study, experiment)]
-    words = {"title": title, "method": " ".join(method.split()), "needs": needs, "command": command}
-    return fill_file(PLAIN, {**words, "answers": found})
+    values = {"title": title, "method": " ".join(method.split()), "needs": needs, "command": command}
+    return fill_file(PLAIN, {**values, "answers": found})
 
 
 def _answer(study: Study, result: Result) -> dict[str, object]:
-    """One group's (or model's) findings, and the same claims on the other trainings."""
+    """The template's values for one group or model: its findings, and the same claims on the other trainings."""
     label = result.subject.label
     figures = [picture(study, label, name) for name in open_experiment(result.experiment).figures]
     return {
@@ -78,7 +78,7 @@ def _answer(study: Study, result: Result) -> dict[str, object]:
 
 
 def _others(study: Study, experiment: str) -> str:
-    """The same claims on the other trainings, as a table: a row a training."""
+    """The same claims on the other trainings, as a table with one row per training."""
     results = [r for label in study.labels if label != study.main and (r := study.result(label, experiment))]
     if not results:
         return ""

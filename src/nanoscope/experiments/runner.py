@@ -1,4 +1,4 @@
-"""How an experiment is run on a subject, or on a group of stored results, and judged again."""
+"""Running an experiment on a subject or a group of stored results, and judging a stored result again."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from nanoscope.experiments.self_checks import require_sound
 def run_experiment(
     experiment: Experiment[Subject, Settings], subject: Subject, params: Settings, folder: Path, command: str = ""
 ) -> Result:
-    """Measure, judge and store; a result that is there already is read instead. Refuses a model that fails a check.
+    """Measure, judge and store a result; one that is stored already is read instead.
 
-    `command` is what the user typed, for the result's provenance; empty where it was called from Python.
+    NanoscopeError if the model fails a self-check. `command` is the command line, kept in the result's provenance; it is
+    empty for a call from Python.
     """
     identity = {
         "version": experiment.version,
@@ -37,17 +38,17 @@ def run_experiment(
         "dtype": str(subject.checkpoint.model.wte.weight.dtype).removeprefix("torch."),
         **({"twins": [twin.sha256 for twin in subject.twins]} if subject.twins else {}),
     }
-    wanted = Result(experiment.name, _plain(identity), describe(subject), {})
-    if (folder / wanted.key).exists():
-        return load_result(folder / wanted.key)
+    unmeasured = Result(experiment.name, _plain(identity), describe(subject), {})
+    if (folder / unmeasured.key).exists():
+        return load_result(folder / unmeasured.key)
     require_sound(subject.checkpoint.model)
-    return _answered(experiment, wanted, subject, params, folder, command)
+    return _measure_and_store(experiment, unmeasured, subject, params, folder, command)
 
 
 def run_comparison(
     experiment: Experiment[Group, Settings], group: Group, params: Settings, folder: Path, command: str = ""
 ) -> Result:
-    """Compare, judge and store; a result that is there already is read instead. `command` as in `run_experiment`."""
+    """Compare, judge and store a result; one that is stored already is read instead. `command` as in `run_experiment`."""
     read = [result for result in group.results if result.experiment in experiment.reads]
     identity = {
         "version": experiment.version,
@@ -56,15 +57,15 @@ def run_comparison(
     }
     models = tuple(dict.fromkeys(result.subject.name for result in read))
     described = replace(group.about, label=group.label, role=group.role, models=models)
-    wanted = Result(experiment.name, _plain(identity), described, {})
-    if (folder / wanted.key).exists():
-        return load_result(folder / wanted.key)
-    return _answered(experiment, wanted, replace(group, results=tuple(read)), params, folder, command)
+    unmeasured = Result(experiment.name, _plain(identity), described, {})
+    if (folder / unmeasured.key).exists():
+        return load_result(folder / unmeasured.key)
+    return _measure_and_store(experiment, unmeasured, replace(group, results=tuple(read)), params, folder, command)
 
 
-def _answered(
+def _measure_and_store(
     experiment: Experiment[Measured, Settings],
-    wanted: Result,
+    unmeasured: Result,
     subject: Measured,
     params: Settings,
     folder: Path,
@@ -74,8 +75,8 @@ def _answered(
     sweeps = experiment.measure(subject, params)
     result = Result(
         experiment.name,
-        wanted.identity,
-        wanted.subject,
+        unmeasured.identity,
+        unmeasured.subject,
         sweeps,
         experiment.judge(sweeps),
         {**provenance(experiment.name, command), "seconds": round(time.monotonic() - began, 2)},
@@ -84,23 +85,28 @@ def _answered(
 
 
 def stored_params(experiment: Experiment[Measured, Settings], result: Result) -> Settings:
-    """The settings that a stored result was made with."""
+    """The settings of a stored result."""
     plain = result.identity["params"]
     return experiment.params(**{name: tuple(x) if isinstance(x, list) else x for name, x in plain.items()})
 
 
 def judged_again(experiment: Experiment[Measured, Settings], result: Result) -> Result:
-    """What was measured under an earlier version, with the findings of this one: for a change of judgement or of words.
+    """Measurements of an earlier version with the findings of this one, for a change that affects only claims.
 
-    Its provenance tells which code measured and which judged."""
-    told = {**result.provenance, "source": source_digest(experiment.name), "measured_by": result.provenance["source"]}
+    Its provenance names the code that measured and the code that judged.
+    """
+    history = {
+        **result.provenance,
+        "source": source_digest(experiment.name),
+        "measured_by": result.provenance["source"],
+    }
     identity = {**result.identity, "version": experiment.version}
     findings = experiment.judge(result.sweeps)
-    return replace(result, identity=identity, findings=findings, provenance=told)
+    return replace(result, identity=identity, findings=findings, provenance=history)
 
 
 def describe(subject: Subject) -> StoredSubject:
-    """What a report says of the model."""
+    """The model's metadata, as stored with its results."""
     model, training = subject.checkpoint.model, subject.checkpoint.training
     return StoredSubject(
         label=subject.label,
@@ -118,7 +124,7 @@ def describe(subject: Subject) -> StoredSubject:
 
 
 def provenance(experiment: str, command: str) -> dict[str, Any]:
-    """How a result came to be: when, by which code and libraries, on what, by which command."""
+    """How a result was made: date, code, libraries, machine and command."""
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "source": source_digest(experiment),
@@ -134,13 +140,13 @@ def provenance(experiment: str, command: str) -> dict[str, Any]:
 
 
 def products() -> str:
-    """Which library makes torch's matrix products on this processor, with which instructions: `mkl AVX2`."""
+    """The library and the instruction set of torch's matrix products on this processor: `mkl AVX2`."""
     library = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
     return f"{library[1] if library else 'unknown'} {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _plain(value: Any) -> Any:
-    """Tuples become lists, as JSON would make them, so that a stored identity equals a fresh one."""
+    """Tuples become lists, as in JSON, so that a stored identity equals a fresh one."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

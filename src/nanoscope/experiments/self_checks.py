@@ -1,7 +1,7 @@
-"""Self-checks: identities that hold for every GPT, tried on the model that a user brings, before any analysis.
+"""Self-checks: identities that hold for every GPT, tested on the user's model before any analysis.
 
-A library that is wrong in silence is worse than none. Each check is an equality that is known beforehand; errors are
-relative to the largest value compared. A model that fails one is not analysed.
+A library that is silently wrong is worse than none. Each check is an equality that must hold; errors are relative to the
+largest value compared. A model that fails one is not analysed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LENGTH = 16
 
 @dataclass(frozen=True)
 class Check:
-    """One identity: the error that was seen, relative to the largest value compared, and the most that may be."""
+    """One identity, with its error relative to the largest value compared, and the largest error allowed."""
 
     name: str
     error: float
@@ -37,29 +37,29 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        return self.error <= self.limit  # an error of NaN is not
+        return self.error <= self.limit  # False for an error of NaN
 
 
 @torch.no_grad()
 def self_checks(model: GPT) -> tuple[Check, ...]:
-    """Try every identity on a few random texts of the model's own tokens."""
+    """Test every identity on a few random prompts of the model's own tokens."""
     task = _random_pair(model)
     checks: list[tuple[str, Callable[[GPT, Task], float], float]] = [
-        ("putting back what is there changes nothing", _identity_patch, 0.0),
-        ("patching everything gives the other run exactly", _patch_everything, 0.0),
-        ("no effect before the first difference", _before_the_difference, 0.0),
+        ("patching a run with its own activations changes nothing", _identity_patch, 0.0),
+        ("patching everything reproduces the other run exactly", _patch_everything, 0.0),
+        ("patching before the first difference has no effect", _before_the_difference, 0.0),
         ("embeddings + heads + MLPs + biases = residual stream", _decomposition, TOLERANCE),
         ("direct logit attribution sums to the logits", _attribution, TOLERANCE),
         ("the lens at the last layer is the model", _lens, TOLERANCE),
         ("explicit attention = fused attention", _tapped, TOLERANCE),
-        ("the answer does not depend on the rest of the batch", _batch, TOLERANCE),
-        ("a replayed cell = a full forward", _replayed, TOLERANCE),
+        ("the logits do not depend on the rest of the batch", _batch, TOLERANCE),
+        ("a replayed cell = a full forward pass", _replayed, TOLERANCE),
     ]
     return tuple(Check(name, error(model, task), limit) for name, error, limit in checks)
 
 
 def require_sound(model: GPT) -> None:
-    """Raise NanoscopeError naming the first identity that the model breaks."""
+    """Raise NanoscopeError naming the first identity that the model breaks, if any."""
     broken = next((check for check in self_checks(model) if not check.passed), None)
     if broken is not None:
         raise NanoscopeError(
@@ -69,7 +69,7 @@ def require_sound(model: GPT) -> None:
 
 
 def _random_pair(model: GPT) -> Task:
-    """Texts that differ in one token in the middle, read at the end."""
+    """Pairs of prompts that differ in one token in the middle, read at the last position."""
     generator = torch.Generator().manual_seed(seed_for("checks"))
     length = min(LENGTH, model.config.block_size)
     clean = torch.randint(model.config.vocab_size, (EXAMPLES, length), generator=generator)
@@ -126,7 +126,7 @@ def _batch(model: GPT, task: Task) -> float:
 
 
 def _replayed(model: GPT, task: Task) -> float:
-    """One cell of every kind of site, by the engine and by one forward each."""
+    """One cell of every kind of site, by the replay engine and by a full forward pass each."""
     names = [name for name in AXES if not (model.config.attention_only and name in MLP_SITES)]
     source = run(model, task.clean, keep=names).cache
     last = model.config.n_layer - 1
@@ -134,7 +134,7 @@ def _replayed(model: GPT, task: Task) -> float:
     cells = [[patch(site, source)] for site in sites]
     try:
         found = replay(model, task.corrupt, cells, task.positions, lambda logits: logits[:, 0].square().mean(-1))
-    except NanoscopeError:  # a model whose activations are not numbers, or not the same twice
+    except NanoscopeError:  # activations that are not finite, or differ between two runs
         return float("inf")
     logits = [run(model, task.corrupt, cell).logits[:, int(task.positions[0, 0])] for cell in cells]
     return _relative(found.values, torch.stack(logits).square().mean(-1).double().cpu())

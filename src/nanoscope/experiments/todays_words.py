@@ -1,4 +1,4 @@
-"""Stored results in the words of today's code: wordings are declared with the claims, so a change of words needs no new run."""
+"""Stored results in the words of today's code: wordings are declared with the claims, so rewording needs no new run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from nanoscope.experiments import open_experiment
 
 
 def in_todays_words(study: Study) -> Study:
-    """The study with every result worded by the claims of its experiment; one of another version is marked instead."""
+    """The study with every result reworded by its experiment's claims; results of another version get a note instead."""
     return replace(study, results=tuple(reworded(result) for result in study.results))
 
 
 def reworded(result: Result) -> Result:
-    """The same numbers and verdicts. A result of another version keeps its words, and says so in its `note`."""
+    """The same numbers and verdicts in today's words. A result of another version keeps its words and gets a `note`."""
     if result.experiment not in experiments.EXPERIMENTS:
         return replace(result, note=f"{result.experiment} is no longer an experiment of this program")
     experiment = open_experiment(result.experiment)
@@ -32,11 +32,11 @@ def reworded(result: Result) -> Result:
 
 
 def _reworded(finding: Finding, claim: Claim | None) -> Finding:
-    """A finding of an earlier format keeps the words that it was stored with."""
+    """The finding in today's words; one of an earlier format keeps its stored words."""
     if claim is None or finding.relation is None:
         return finding
     if claim.criterion != finding.criterion:
         raise NanoscopeError(
-            f"claim {finding.id} has another criterion than when it was judged: raise its experiment's version"
+            f"the criterion of claim {finding.id} has changed since it was judged: raise its experiment's version"
         )
     return claim.found(finding.evidence)

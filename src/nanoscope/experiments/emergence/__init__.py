@@ -1,6 +1,6 @@
-"""When in training does what appear? The snapshots of one training, followed, fitted and put in order.
+"""When in training do induction heads and related abilities appear? Snapshots of one training, compared over its steps.
 
-Within one training a head keeps its index, so the heads that are best at the end are followed back to the start.
+Within one training a head keeps its index, so the heads that are best at the end are traced back to the start.
 """
 
 from nanoscope.experiments.emergence import figures

@@ -1,6 +1,9 @@
-"""Emergence, the claims. "Abrupt" is a convention fixed beforehand (methods.md 1.7): the logistic beats a line and a power
-law by more than 10 BIC, and 10 to 90 % take less than a factor of 3 in iterations, by the logistic and by the curve itself
-(that last condition came with version 4, when a head that forms in two steps had passed without it)."""
+"""Emergence, the claims: their criteria, and the words for the results.
+
+"Abrupt" is a convention fixed beforehand (methods.md 1.7): a logistic beats a line and a power law by more than 10 BIC, and
+10 to 90 % of the change take less than a factor of 3 in iterations, both by the logistic and by the curve itself. The curve's
+own condition was added in version 4, because a head that forms in two steps had passed without it.
+"""
 
 from functools import partial
 
@@ -26,12 +29,12 @@ from nanoscope.experiments.emergence.judge import (
 )
 
 RISE = (
-    "the score of {head} goes from 10 to 90 % between iterations {ten} and {ninety} (a logistic is {better} BIC better than a "
-    "line and a power law){% if wins %}, a factor of {value} [{low}, {high}]{% else %}; without an advantage of "
-    f"{WINS:g} BIC"
-    " the change has no middle, and the whole training's factor counts: {value}{% endif %}"
+    "the score of {head} goes from 10 to 90 % of its change between iterations {ten} and {ninety} (a logistic fits {better} "
+    "BIC better than a line and a power law){% if wins %}, a factor of {value} [{low}, {high}]{% else %}; without an advantage "
+    f"of {WINS:g} BIC"
+    " the change has no clear midpoint, so the factor of the whole training is used: {value}{% endif %}"
 )
-IN_ORDER = '. In order: {events|each("{} ({:,.0f})")}'
+IN_ORDER = '. Order of events: {events|each("{} ({:,.0f})")}'
 
 CLAIMS = (
     Claim(
@@ -43,8 +46,8 @@ CLAIMS = (
         evidence=partial(final_score, INDUCTION),
         null_is="the same head before training",
         figure="emergence_onset",
-        measured="The best induction head, {head}, ends at {value} above uniform attention [{low}, {high}], from {null} before "
-        "training",
+        measured="The best induction head, {head}, ends at {value} above uniform attention [{low}, {high}], against {null} "
+        "before training",
         clauses={"not supported": ": no induction head forms within {steps} iterations"},
     ),
     Claim(
@@ -82,25 +85,26 @@ CLAIMS = (
     ),
     Claim(
         id="emergence.order",
-        sentence="The previous-token head below the induction head is not later than it.",
+        sentence="The previous-token head below the induction head does not form later than it.",
         relation="present",
         source="observed",
         criterion=Criterion(">=", 1.0),
         evidence=delay_of_induction,
         null_is="at the same iteration",
         measured="The previous-token head {previous} is half formed at iteration {previous_step}, the induction head "
-        "{induction} at iteration {induction_step}, which is {value} times as late [{low}, {high}]",
-        clauses={"not supported": ": the previous-token head is the later one"},
+        "{induction} at iteration {induction_step}: {value} times as late [{low}, {high}]",
+        clauses={"not supported": ", so the previous-token head forms later"},
     ),
     Claim(
         id="emergence.copying",
-        sentence="A copy of random characters comes to help.",
+        sentence="During training, a copy of random characters comes to improve their prediction.",
         relation="present",
         source="observed",
         criterion=Criterion(">=", MARGINS[COPYING]),
         evidence=partial(gain, COPYING),
         null_is="before training",
-        measured="What a first copy of random characters gains changes by **{value} nats** [{low}, {high}]",
+        measured="The gain from a first copy of random characters changes over the training by **{value} nats** "
+        "[{low}, {high}]",
     ),
     Claim(
         id="emergence.icl",
@@ -110,23 +114,23 @@ CLAIMS = (
         criterion=Criterion(">=", MARGINS[CONTEXT]),
         evidence=partial(gain, CONTEXT),
         null_is="before training",
-        measured="The in-context-learning score (loss late in the window minus loss early in it) falls by **{value} nats** "
-        "[{low}, {high}] over the training",
+        measured="The fall of the in-context-learning score (loss late in the window minus loss early in it) over the training "
+        "is **{value} nats** [{low}, {high}]",
     ),
     Claim(
         id="emergence.repeated",
-        sentence="The loss falls further in passages that stood in the window before than in new ones.",
+        sentence="The loss falls more in passages that occurred earlier in the window than in new ones.",
         relation="present",
         source="observed",
         criterion=Criterion(">=", MARGINS[REPEATED]),
         evidence=fall_in_repeated_passages,
         null_is="before training",
-        measured="Where the last five characters stood before in the window, the loss falls by **{value} nats** "
-        "[{low}, {high}] more than in new passages",
+        measured="Compared with new passages, the extra fall of the loss where the last five characters occurred earlier in "
+        "the window is **{value} nats** [{low}, {high}]",
         clauses={
             "supported": IN_ORDER,
-            "not supported": f": less than the {{threshold}} that would count{IN_ORDER}",
-            "undecided": f", which leaves it undecided (it takes {{criterion}}){IN_ORDER}",
+            "not supported": f": below the required {{threshold}}{IN_ORDER}",
+            "undecided": f", which leaves the claim undecided (criterion: {{criterion}}){IN_ORDER}",
         },
     ),
 )

@@ -1,12 +1,12 @@
-"""What happens in a training, and when: one curve for each thing that may emerge, with resamples of its examples.
+"""What happens in a training, and when: one curve per ability that may emerge, with bootstrap resamples of its examples.
 
-A head that ends below 0.3, and a curve whose change from the first to the last checkpoint is smaller than its margin, has
-no event. The least distance to an n-gram table is the lowest point of a curve, not a change; at the last checkpoint it is
-no event, since it may still come.
+There is no event for a head that ends below 0.3, or for a curve that changes by less than its margin from the first to the
+last checkpoint. The least distance to an n-gram table is the minimum of a curve, not a change; at the last checkpoint it does
+not count as an event, because the curve may still fall.
 
-An event's step is where half of the change is done; that, a tenth and nine tenths are read off the curve itself (its rising
-part). The logistic only says how abrupt it is: the factor between a tenth and nine tenths is the larger of the curve's and
-the logistic's, since a score that rises in two steps is fitted by a steep logistic through the second, and is not abrupt.
+An event's step is where half of the change is done. It is read off the curve itself (the nearest curve that never falls), as
+are 10 and 90 %. The logistic only measures abruptness: the factor between 10 and 90 % is the larger of the curve's and the
+logistic's, because a score that rises in two steps is fitted by a steep logistic through the second, yet is not abrupt.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ INDUCTION, PREVIOUS = HEADS = ("induction head", "previous-token head")
 FORMED = 0.3
 COPYING, CONTEXT, REPEATED = "copying", "in-context learning", "repeated passages"
 MARGINS = {COPYING: 0.1, CONTEXT: 0.02, REPEATED: 0.1}
-"""Nats: the copy's gain; the score's change; how much more the loss falls in repeated passages than in new ones."""
+"""Least changes, in nats: of the gain from a copy, of the in-context-learning score, of the loss gap to repeated passages."""
 ABRUPT, WINS = 3.0, 10.0
-"""An abrupt change has a factor of at most the first, and a logistic that wins by more BIC than the second."""
+"""A change is abrupt if its factor is at most the first and its logistic wins by more BIC than the second."""
 LEAST = "least distance to {}s"
 REFITS = 400
-"""Resamples that are fitted again for an event's interval."""
+"""Number of resamples that are fitted for an event's interval."""
 
 
 class Curve(NamedTuple):
-    """A score over the steps, with one resampled curve per row beside it."""
+    """A score over the steps: its mean, one resampled curve per row, and the number of examples."""
 
     mean: np.ndarray
     resamples: np.ndarray
@@ -44,7 +44,7 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class Event:
-    """When something happens, in steps, and how abruptly; NaN for what does not happen or has no such part."""
+    """When something happens, in steps, and how abruptly; NaN where it does not happen or the field does not apply."""
 
     step: float = nan
     low: float = nan
@@ -52,9 +52,9 @@ class Event:
     """The 95 % interval of `step`."""
     ten: float = nan
     ninety: float = nan
-    """Where a tenth and nine tenths of a change are done."""
+    """The steps at which 10 and 90 % of a change are done."""
     factor: float = nan
-    """From a tenth to nine tenths, as a ratio of steps (+ 1)."""
+    """From 10 to 90 %, as a ratio of steps (+ 1)."""
     factor_low: float = nan
     factor_high: float = nan
     better: float = nan
@@ -66,7 +66,7 @@ class Event:
 
     @staticmethod
     def stored(events: Sweep, name: str) -> Event:
-        """One event of the sweep that `events` makes."""
+        """One event of the sweep that `events` returns."""
         row = events.sel(event=name)
         parts = (str(part).replace(" ", "_") for part in row.labels("part"))
         return Event(**dict(zip(parts, row.values.tolist(), strict=True)))
@@ -76,13 +76,13 @@ PARTS = tuple(field.name.replace("_", " ") for field in fields(Event))
 
 
 def curves(sweeps: Mapping[str, Sweep]) -> dict[str, Curve]:
-    """Everything that may emerge, by name."""
+    """The curves of everything that may emerge, by name."""
     grams = [str(name) for name in sweeps["text"].labels("quantity") if str(name).endswith("-gram")]
     return {name: curve(sweeps, name) for name in (*HEADS, *MARGINS, "loss", *grams)}
 
 
 def curve(sweeps: Mapping[str, Sweep], name: str) -> Curve:
-    """One thing that may emerge."""
+    """The curve of one thing that may emerge."""
     if name in HEADS:
         return _lowest(sweeps["followed"].values[HEADS.index(name)], name)
     if name == COPYING:
@@ -99,15 +99,15 @@ def curve(sweeps: Mapping[str, Sweep], name: str) -> Curve:
 def events(found: Mapping[str, Curve], at: Sequence[int]) -> Sweep:
     """`[event, part]`: every event, in the order of the fields of `Event`."""
     steps = np.array(at, dtype=float)
-    told = {LEAST.format(name): _nearest(found[name], steps) for name in found if name.endswith("-gram")}
+    by_name = {LEAST.format(name): _nearest(found[name], steps) for name in found if name.endswith("-gram")}
     for name in (*HEADS, *MARGINS):
-        told[name] = _changed(found[name], steps) if happens(name, found[name]) else Event()
-    rows = np.array([astuple(event) for event in told.values()])
-    return Sweep(rows, ("event", "part"), "steps", {"event": tuple(told), "part": PARTS})
+        by_name[name] = _changed(found[name], steps) if happens(name, found[name]) else Event()
+    rows = np.array([astuple(event) for event in by_name.values()])
+    return Sweep(rows, ("event", "part"), "steps", {"event": tuple(by_name), "part": PARTS})
 
 
 def happens(name: str, curve: Curve) -> bool:
-    """Did it emerge at all?"""
+    """Whether it emerged at all."""
     if name in HEADS:
         return bool(curve.mean[-1] >= FORMED)
     return bool(curve.mean[-1] - curve.mean[0] >= MARGINS[name])
@@ -122,7 +122,7 @@ def _changed(curve: Curve, steps: np.ndarray) -> Event:
 
 
 def _times(curves: np.ndarray, steps: np.ndarray) -> dict[str, np.ndarray]:
-    """Of each curve, by the names of an event's fields: 50 %, 10 % and 90 % done, the factor, the logistic's advantage."""
+    """For each curve, by an event's field: the steps of 50, 10 and 90 %, the factor, and the logistic's advantage in BIC."""
     fitted, smooth = change(curves, steps), rising(curves)
     half, ten, ninety = (crossing(smooth, steps, share) for share in (0.5, 0.1, 0.9))
     factor = np.maximum((ninety + 1) / (ten + 1), fitted.factor)
@@ -130,7 +130,7 @@ def _times(curves: np.ndarray, steps: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _nearest(curve: Curve, steps: np.ndarray) -> Event:
-    """Where a distance is least. At the last checkpoint it may still fall."""
+    """The step of the least distance; no event at the last checkpoint, where it may still fall."""
     if curve.mean.argmin() == len(steps) - 1:
         return Event()
     low, high = percentile_interval(steps[curve.resamples.argmin(1)])
@@ -144,7 +144,7 @@ def _lowest(values: np.ndarray, name: str) -> Curve:
 
 
 def _curve(values: np.ndarray, name: str) -> Curve:
-    """A mean over examples `[step, example]`."""
+    """The mean of values `[step, example]` over examples."""
     return Curve(values.mean(-1), resampled_means(values.T, "emergence", name), values.shape[-1])
 
 

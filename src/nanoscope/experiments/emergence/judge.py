@@ -12,7 +12,7 @@ NOT_FORMED = {INDUCTION: "no induction head forms", PREVIOUS: "no previous-token
 
 
 def final_score(name: str, sweeps: Sweeps) -> Evidence:
-    """What the best head of a kind scores at the last checkpoint; the null is its score at the first."""
+    """The score of the best head of a kind at the last checkpoint; the null is its score at the first."""
     score = curve(sweeps, name)
     facts: dict[str, Fact] = {"head": _head(sweeps, name), "steps": _last_step(sweeps)}
     interval = percentile_interval(score.resamples[:, -1])
@@ -20,14 +20,14 @@ def final_score(name: str, sweeps: Sweeps) -> Evidence:
 
 
 def gain(name: str, sweeps: Sweeps) -> Evidence:
-    """From the first checkpoint to the last."""
+    """The change of a curve from the first checkpoint to the last."""
     score = curve(sweeps, name)
     interval = percentile_interval(score.resamples[:, -1] - score.resamples[:, 0])
     return Evidence(float(score.mean[-1] - score.mean[0]), interval, score.n, "texts", 0.0)
 
 
 def fall_in_repeated_passages(sweeps: Sweeps) -> Evidence:
-    """How much more the loss falls there than in new ones; and every event, in order."""
+    """How much more the loss falls in repeated passages than in new ones; its facts list every event in order."""
     found, when = gain(REPEATED, sweeps), sweeps["events"]
     named = {str(name): Event.stored(when, str(name)) for name in when.labels("event")}
     order = sorted((event.step, name) for name, event in named.items() if event.happens)
@@ -36,8 +36,10 @@ def fall_in_repeated_passages(sweeps: Sweeps) -> Evidence:
 
 
 def factor_of_change(name: str, sweeps: Sweeps) -> Evidence:
-    """From 10 to 90 %, as a ratio of iterations. Where the logistic has not won, the change has no middle: the whole
-    training's factor stands in."""
+    """From 10 to 90 % of a head's change, as a ratio of iterations (+ 1).
+
+    If the logistic does not win, the change has no clear midpoint, and the factor of the whole training is used.
+    """
     event = Event.stored(sweeps["events"], name)
     if not event.happens:
         return Evidence.missing(NOT_FORMED[name], _sequences(sweeps), "sequences", 1.0)
@@ -54,8 +56,10 @@ def factor_of_change(name: str, sweeps: Sweeps) -> Evidence:
 
 
 def delay_of_induction(sweeps: Sweeps) -> Evidence:
-    """How much later the induction head is half formed than the previous-token head, as a ratio of iterations (+ 1), with
-    both events' intervals multiplied out."""
+    """The induction head's iteration over the previous-token head's (+ 1), each at half of its change.
+
+    The interval takes the extremes of both events' intervals.
+    """
     first, second = (Event.stored(sweeps["events"], name) for name in (PREVIOUS, INDUCTION))
     for name, event in ((INDUCTION, second), (PREVIOUS, first)):
         if not event.happens:
@@ -79,5 +83,5 @@ def _last_step(sweeps: Sweeps) -> int:
 
 
 def _sequences(sweeps: Sweeps) -> int:
-    """How many sequences the heads' scores are means of."""
+    """Number of sequences over which the heads' scores are averaged."""
     return sweeps["followed"].values.shape[-1]

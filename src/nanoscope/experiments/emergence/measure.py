@@ -1,4 +1,4 @@
-"""Emergence, the numbers: the snapshots of one training, one after another."""
+"""Emergence, the numbers: the snapshots of one training, in order."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from nanoscope.model.names import head_name
 
 FOLLOWED = ("induction", "previous")
 FEWEST = 6
-"""A logistic has four parameters."""
+"""Checkpoints needed: a logistic has four parameters."""
 
 
 @dataclass(frozen=True)
 class Params:
-    """Nothing to set: how much is measured is a setting of the snapshots."""
+    """No settings: the snapshots' settings decide how much is measured."""
 
 
 def measure(group: Group, params: Params) -> Sweeps:
-    """The heads that end best, followed back `[score, step, length, example]`; every head; copying; readings of text."""
+    """The heads that end best, traced back `[score, step, length, example]`; every head; copying; losses; curves; events."""
     shots = sorted(group.results, key=_step)
     steps = tuple(_step(shot) for shot in shots)
     if len(steps) < FEWEST or len(set(steps)) < len(steps):
@@ -32,8 +32,8 @@ def measure(group: Group, params: Params) -> Sweeps:
             f"{group.label} has {len(set(steps))} checkpoints of its training; emergence takes at least {FEWEST}: train "
             "with `nanoscope train`, which keeps them"
         )
-    last = shots[-1]["heads_select"].values.min(axis=0)
-    best = _best(last)
+    final = shots[-1]["heads_select"].values.min(axis=0)
+    best = _best(final)
     scores = np.stack([shot["heads"].values for shot in shots])
     followed = np.stack([scores[:, :, s, layer, head] for s, (layer, head) in enumerate(best)])
     lengths = shots[0]["heads"].labels("length")
@@ -66,8 +66,11 @@ def _stacked(shots: list[Result], name: str, steps: tuple[int, ...]) -> Sweep:
 
 
 def _best(lowest: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:
-    """From final scores `[score, layer, head]` on other sequences: the best induction head, and the best previous-token
-    head below it; of all layers where no induction head has formed, or where it is in the first."""
+    """The best induction head and the best previous-token head below it, by final scores `[score, layer, head]`.
+
+    The scores are of the selection split. If no induction head has formed, or it is in layer 0, the previous-token head may
+    be in any layer.
+    """
     induction = _argmax(lowest[0])
     below = induction[0] > 0 and lowest[0][induction] >= FORMED
     return induction, _argmax(lowest[1][: induction[0]] if below else lowest[1])

@@ -1,7 +1,6 @@
-"""Finding 4a: how do circuits evolve during training, and do all trainings go the same way?
+"""Finding 4a: how do circuits evolve during training, and do all trainings follow the same course?
 
-The unit is a training: each has its own curves and events (the emergence experiment), and what is claimed is counted or
-averaged over trainings.
+The unit is a training. Each has its own curves and events (the emergence experiment); claims count or average over trainings.
 """
 
 from nanoscope.experiments.chapters import FINDING_4

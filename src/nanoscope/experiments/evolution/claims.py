@@ -1,4 +1,4 @@
-"""Finding 4a, the claims, written down before any training of the canonical shape was followed. The unit is a training."""
+"""Finding 4a, the claims, declared before any training of the canonical shape was measured. The unit is a training."""
 
 from nanoscope.evidence.claim import Claim
 from nanoscope.evidence.finding import Criterion
@@ -21,8 +21,8 @@ CLAIMS = (
         evidence=bigram_table_first,
         null_is="none",
         figure="evolution_events",
-        measured="In {count} of {n} trainings with a previous-token head the distance to a bigram table is least before it "
-        "forms, a share of {value} [{low}, {high}]",
+        measured="In {count} of {n} trainings with a previous-token head, the distance to a bigram table is smallest "
+        "before it forms, a share of {value} [{low}, {high}]",
     ),
     Claim(
         id="evolution.previous_first",
@@ -32,8 +32,8 @@ CLAIMS = (
         criterion=MOST,
         evidence=previous_token_head_first,
         null_is="none",
-        measured="In {count} of the {n} trainings in which both happen (of {all}) the previous-token head forms before copying "
-        "begins, a share of {value} [{low}, {high}]",
+        measured="In {count} of the {n} trainings in which both happen (of {all}), the previous-token head forms before "
+        "copying begins, a share of {value} [{low}, {high}]",
     ),
     Claim(
         id="evolution.abrupt",
@@ -48,7 +48,7 @@ CLAIMS = (
     ),
     Claim(
         id="evolution.timing",
-        sentence="When the previous-token head forms varies by less than half an octave between trainings.",
+        sentence="The iteration at which the previous-token head forms varies by less than half an octave between trainings.",
         relation="equal",
         source="observed",
         criterion=Criterion("<=", 0.5),

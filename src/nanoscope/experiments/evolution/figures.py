@@ -66,9 +66,9 @@ def timeline(result: Result) -> Figure:
     figure, (ax,) = new_figure(9, 0.42 * len(order) + 1.5)
     for row, i in enumerate(order):
         low, high = (events.sel(event=names[i], part=part).values for part in ("low", "high"))
-        places = row + np.linspace(-0.25, 0.25, count)
-        ax.hlines(places, np.log1p(low), np.log1p(high), color=SOFT, linewidth=1)
-        ax.scatter(np.log1p(steps[:, i]), places, s=14, color=ACCENT if "head" in names[i] else SECOND, zorder=3)
+        heights = row + np.linspace(-0.25, 0.25, count)
+        ax.hlines(heights, np.log1p(low), np.log1p(high), color=SOFT, linewidth=1)
+        ax.scatter(np.log1p(steps[:, i]), heights, s=14, color=ACCENT if "head" in names[i] else SECOND, zorder=3)
     labels = [f"{names[i]} ({int((~np.isnan(steps[:, i])).sum())} of {count})" for i in order]
     ax.set_yticks(range(len(order)), labels, fontsize=8)
     ax.invert_yaxis()

@@ -15,19 +15,19 @@ NO_HEAD = "no training forms a previous-token head"
 
 
 def bigram_table_first(sweeps: Sweeps) -> Evidence:
-    """In how many trainings the distance to a bigram table is least before a previous-token head is half formed."""
+    """Share of trainings in which the distance to a bigram table is least before a previous-token head is half formed."""
     bigram, previous = _steps(sweeps, LEAST.format("2-gram")), _steps(sweeps, PREVIOUS)
     return _share(bigram < previous, ~np.isnan(bigram + previous), NO_HEAD)
 
 
 def previous_token_head_first(sweeps: Sweeps) -> Evidence:
-    """In how many of the trainings that do both a previous-token head is half formed before copying is."""
+    """Share of trainings in which a previous-token head is half formed before copying is, of those in which both happen."""
     previous, copying = _steps(sweeps, PREVIOUS), _steps(sweeps, COPYING)
     return _share(previous < copying, ~np.isnan(previous + copying), "in no training do both happen")
 
 
 def abrupt_trainings(sweeps: Sweeps) -> Evidence:
-    """In how many trainings the previous-token head appears as abruptly as emergence has it."""
+    """Share of trainings in which the previous-token head appears abruptly, as defined in emergence."""
     factor, better = _part(sweeps, PREVIOUS, "factor"), _part(sweeps, PREVIOUS, "better")
     return _share((factor <= ABRUPT) & (better > WINS), ~np.isnan(_steps(sweeps, PREVIOUS)), NO_HEAD)
 
@@ -45,7 +45,7 @@ def deviation_of_timing(sweeps: Sweeps) -> Evidence:
 
 
 def _share(holds: Bool[np.ndarray, "training"], judged: Bool[np.ndarray, "training"], why: str) -> Evidence:
-    """Of the trainings in which what is asked about happens; `why` says what is missing where it happens in none."""
+    """The share of the `judged` trainings in which a relation `holds`; `why` is the reason if none can be judged."""
     count, trainings = int((holds & judged).sum()), int(judged.sum())
     facts: dict[str, Fact] = {"count": count, "all": len(holds)}
     if not trainings:

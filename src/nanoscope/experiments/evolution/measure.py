@@ -1,4 +1,4 @@
-"""Finding 4a, the numbers: the curves and the events of several trainings, side by side."""
+"""Finding 4a, the numbers: the curves and the events of several trainings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARTS = ("step", "low", "high", "factor", "better")
 
 @dataclass(frozen=True)
 class Params:
-    """Nothing to set: all that emerged is compared."""
+    """No settings: every curve and event is compared."""
 
 
 def measure(group: Group, params: Params) -> Sweeps:
@@ -29,7 +29,7 @@ def measure(group: Group, params: Params) -> Sweeps:
     steps = first["curves"].labels("step")
     if any(result["curves"].labels("step") != steps for result in results):
         raise NanoscopeError(
-            f"{group.label}: the trainings have checkpoints at different steps; train them by one recipe"
+            f"{group.label}: the trainings have checkpoints at different steps; train them with one recipe"
         )
     curves, events = first["curves"].labels("curve"), first["events"].labels("event")
     parts = [[result["events"].sel(part=part).values for part in PARTS] for result in results]

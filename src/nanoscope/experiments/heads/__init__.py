@@ -1,7 +1,7 @@
 """Experiment 02: what does each attention head do?
 
-Every head is scored in every class of attention, beyond what chance and its own positions would give, named by what
-explains most of it, and judged by its weights and by what is lost without it. Planted heads test the categoriser.
+Every head is scored for every class of attention, above chance and above its own positional attention. It is labelled by the
+class that explains most of it, and examined by its weights and by ablation. Planted heads test the categoriser.
 """
 
 from nanoscope.experiments.experiment import Experiment

@@ -1,4 +1,4 @@
-"""Experiment 02, what is lost without heads: those of each class, beside as many others of the same layers."""
+"""Experiment 02, ablation: the heads of each class, and as many other heads of the same layers."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def ablation(s: Setting) -> Sweeps:
     losses = head_ablation.on_text(s.model, text, [heads for _, heads in sets], s.splits["select"].tokens).values
 
     def without(label: str) -> np.ndarray:
-        """The loss of each window, the mean over the sets of this label; NaN where there is none."""
+        """The loss of each window, averaged over the sets with this label; NaN if there are none."""
         found = losses[[name == label for name, _ in sets]]
         return found.mean(0) if len(found) else np.full(len(text), np.nan)
 
-    both = [[without(name), without(f"others than {name}")] for name in groups]
+    losses_by_class = [[without(name), without(f"others than {name}")] for name in groups]
     names = tuple(groups)
     counts = np.array([len(matched) for matched in draws.values()], dtype=float)
     return {
         "ablation_intact": Sweep(without("intact"), ("window",), "nats"),
         "ablation": Sweep(
-            np.array(both).reshape(len(names), len(SETS), len(text)),
+            np.array(losses_by_class).reshape(len(names), len(SETS), len(text)),
             ("cls", "set", "window"),
             "nats",
             {"cls": names, "set": SETS},

@@ -1,8 +1,8 @@
-"""Experiment 02, the positive control: heads whose class is known, weaker and weaker, through the same categoriser.
+"""Experiment 02, the positive control: planted heads of known class and varying strength, labelled by the same categoriser.
 
-A planted head sends a share `strength` of every query's attention to its class's keys, evenly, and the rest wherever a random
-draw says (an exponential weight for each key in sight, drawn anew for every head, window and query). Queries without such a
-key are all random.
+A planted head sends a share `strength` of every query's attention evenly to its class's keys, and the rest at random (an
+exponential weight for each visible key, drawn anew for every head, window and query). A query without such a key attends
+entirely at random.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 def accuracy(targets: Targets, heads: int, permutations: int, *seed: object) -> Sweep:
-    """How many of `heads` planted heads of every class get each label: `[strength, planted, label]`; the last label is
-    none. All heads of one strength are judged together, as those of a model are."""
+    """How many of `heads` planted heads of every class get each label: `[strength, planted, label]`; the last is no label.
+
+    All heads of one strength are judged together, as those of a model are.
+    """
     counts = np.zeros((len(STRENGTHS), len(CLASSES), len(CLASSES) + 1))
     owners = np.repeat(np.arange(len(CLASSES)), heads)
     ideals = [_ideal(cls, targets) for cls in CLASSES]
@@ -43,14 +45,14 @@ def _labelled(patterns: Tensor, targets: Targets, permutations: int) -> np.ndarr
 
 
 def _ideal(cls: str, targets: Targets) -> Tensor:
-    """All attention on the class's keys, evenly; zeros where a query has none: `[window, query, key]`."""
+    """All attention spread evenly over the class's keys, zero for a query without any: `[window, query, key]`."""
     if cls not in PLACES:
         keys = targets.keys[classes.TOKENS.index(cls)].float()
         return keys / keys.sum(-1, keepdim=True).clamp_min(1)
     windows, size = targets.keys.shape[1], targets.keys.shape[-1]
     query, key = torch.arange(size)[:, None], torch.arange(size)[None, :]
-    place = PLACES.index(cls)
-    back = place + 1 if place < FARTHEST else 0
+    index = PLACES.index(cls)
+    back = index + 1 if index < FARTHEST else 0
     one = (key == 0) if cls == "first token" else (key == query - back)
     return (one & (key <= query)).float().expand(windows, -1, -1)
 
@@ -58,5 +60,5 @@ def _ideal(cls: str, targets: Targets) -> Tensor:
 def _mixed(ideal: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     noise = torch.empty(ideal.shape).exponential_(generator=generator).tril()
     noise = noise / noise.sum(-1, keepdim=True)
-    there = ideal.sum(-1, keepdim=True) > 0
-    return torch.where(there, strength * ideal + (1 - strength) * noise, noise)
+    has_keys = ideal.sum(-1, keepdim=True) > 0
+    return torch.where(has_keys, strength * ideal + (1 - strength) * noise, noise)

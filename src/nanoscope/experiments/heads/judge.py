@@ -1,4 +1,4 @@
-"""Experiment 02, the evidence for each claim: chosen on one split of the text and reported on the other."""
+"""Experiment 02, from numbers to evidence: heads are chosen on one split of the text and reported on the other."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ STRONG_SIGNAL = 0.6
 
 
 def members(sweeps: Sweeps) -> dict[str, list[tuple[int, int]]]:
-    """The heads of every class that has any, the most frequent class first: named on one split, and at least weak on the
-    other."""
+    """The heads of every class that has any, the largest class first.
+
+    A head is labelled on one split, and must score at least weak on the other.
+    """
     label, report = sweeps["label"].values, sweeps["scores_report"].values
     found = {
         name: [(int(layer), int(head)) for layer, head in np.argwhere((label == i) & (report[i] >= WEAK))]
@@ -30,7 +32,7 @@ def members(sweeps: Sweeps) -> dict[str, list[tuple[int, int]]]:
 
 
 def with_a_class(sweeps: Sweeps) -> Evidence:
-    """Share of heads with a class; the interval is Clopper and Pearson's over heads."""
+    """Share of heads with a class; the interval is Clopper-Pearson over heads."""
     label, report, found = sweeps["label"].values, sweeps["scores_report"].values, members(sweeps)
     heads = [at for part in found.values() for at in part]
     strong = sum(report[label[at], *at] >= STRONG for at in heads)
@@ -46,23 +48,23 @@ def best_previous_token(sweeps: Sweeps) -> Evidence:
 
 
 def best_offset(sweeps: Sweeps) -> Evidence:
-    """The head that looks most at one fixed distance of two or more."""
+    """The head that attends most to one fixed distance of two or more."""
     return _best(sweeps, PLACES[1:8])
 
 
 def best_of_text(sweeps: Sweeps) -> Evidence:
-    """The head whose attention follows the text most."""
+    """The head that attends most by content."""
     return _best(sweeps, TOKENS)
 
 
 def _best(sweeps: Sweeps, classes: tuple[str, ...]) -> Evidence:
-    """The head with the highest score in any of some classes, chosen on one split and reported on the other."""
+    """The head with the highest score in any of these classes, chosen on one split and reported on the other."""
     rows = [ALL_CLASSES.index(name) for name in classes]
     select = sweeps["scores_select"].values[rows]
     which, layer, head = (int(i) for i in np.unravel_index(select.argmax(), select.shape))
     cls, at = rows[which], (layer, head)
     windows = sweeps["windows_report"].values[cls, layer, head].astype(np.float64)
-    there = windows[~np.isnan(windows)]
+    present = windows[~np.isnan(windows)]
     p = float(sweeps["p"].values[cls, layer, head])
     facts = {
         "head": head_name(*at),
@@ -71,14 +73,17 @@ def _best(sweeps: Sweeps, classes: tuple[str, ...]) -> Evidence:
         "random": float(sweeps["scores_random"].values[cls, layer, head]),
     }
     null = float(sweeps["untrained_scores"].values[:, rows].max(axis=(1, 2, 3)).mean())
-    low, high = mean_interval(there, "best", *classes) if len(there) > 1 else UNDEFINED
+    low, high = mean_interval(present, "best", *classes) if len(present) > 1 else UNDEFINED
     low = low if p <= SIGNIFICANT else min(low, 0.0)  # chance is not excluded
-    value = float(there.mean()) if len(there) else math.nan
-    return Evidence(value, (low, high), len(there), "windows", null, facts)
+    value = float(present.mean()) if len(present) else math.nan
+    return Evidence(value, (low, high), len(present), "windows", null, facts)
 
 
 def cost_of_the_largest_class(sweeps: Sweeps) -> Evidence:
-    """Nats lost without the class with the most heads that has others to compare with, beyond what is lost without them."""
+    """Nats lost without the largest class that has a control, beyond those lost without its control.
+
+    The control is as many other heads of the same layers.
+    """
     intact, ablated = sweeps["ablation_intact"].values, sweeps["ablation"]
     names = [str(name) for name in ablated.labels("cls")]
     lost = ablated.values - intact
@@ -97,7 +102,7 @@ def cost_of_the_largest_class(sweeps: Sweeps) -> Evidence:
 
 
 def possible(sweeps: Sweeps) -> np.ndarray:
-    """Which pairs can compose, the first head below the second: `[layer, head, later_layer, later_head]`."""
+    """Which pairs can compose, the first head in an earlier layer than the second: `[layer, head, later_layer, later_head]`."""
     shape = sweeps["composition"].values.shape[1:]
     layers = np.arange(shape[0])
     return np.broadcast_to((layers[:, None] < layers[None, :])[:, None, :, None], shape)
@@ -127,7 +132,7 @@ def _pair(scores: Sweep, at: tuple[np.intp, ...]) -> tuple[str, float]:
 
 
 def planted_heads_named(sweeps: Sweeps) -> Evidence:
-    """Share of planted heads with their own label, from a strength of 0.6 on."""
+    """Share of planted heads labelled correctly, from a strength of 0.6 on."""
     planted = sweeps["planted"]
     right = np.einsum("scc->sc", planted.values[:, :, : planted.values.shape[1]])
     total, strengths = planted.values.sum(-1), [float(s) for s in planted.labels("strength")]
@@ -147,7 +152,7 @@ def milliseconds_per_layer(sweeps: Sweeps) -> Evidence:
 
 
 def forward_with_patterns(sweeps: Sweeps) -> Evidence:
-    """Time of a forward pass that keeps every pattern over a plain one, pair by pair."""
+    """Median ratio of the time of a forward pass that keeps every pattern to that of a plain one."""
     ratios = sweeps["cost"].values[1] / sweeps["cost"].values[0]
     value = float(np.median(ratios))
     return Evidence(value, (value, value), len(ratios), "pairs", 1.0)

@@ -1,4 +1,4 @@
-"""Experiment 02, what a head is called: the class that explains most of its attention, if it is sure and large enough."""
+"""Experiment 02, a head's label: the class that explains most of its attention, if significant and large enough."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from nanoscope.evidence.sweep import Sweep
 INDUCTION = "induction"
 ALL_CLASSES = (*CLASSES, INDUCTION)
 WEAK, STRONG = 0.3, 0.6
-"""From what share of attention above chance a head counts as one of a class, and as a strong one."""
+"""Share of attention above chance from which a head belongs to a class, and from which it does so strongly."""
 SIGNIFICANT = 0.05
 FAMILIES = 2
-"""Tests on text (corrected within `taxonomy.p_values`) and tests on repeated sequences."""
+"""Families of tests: on text (corrected within `classes.p_values`) and on repeated sequences."""
 
 
 def labels(scores: Sweep, p: Sweep) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Experiment 02, the numbers: every head's class scores with their nulls, what its weights say, what is lost without it."""
+"""Experiment 02, the numbers: every head's class scores with their nulls, its weights, and the loss without it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ SHOWN = 48
 """Tokens of the passage on which every head's attention is drawn."""
 RANKS = 5
 COMMON = 20
-"""Times that a token must have been read to be named in a head's tables."""
+"""How often a token must have been read to appear in a head's tables."""
 UNTRAINED_WINDOWS = 32
 REFERENCE_PERMUTATIONS = 200
-"""At most so many for untrained and planted heads: enough for p = 0.02 after both corrections."""
+"""The most permutations for untrained and planted heads: enough for p = 0.02 after both corrections."""
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
-    """All numbers of experiment 02, by name."""
+    """All sweeps of experiment 02, by name."""
     s = setting_of(subject, params)
     return timed(
         {
@@ -69,16 +69,18 @@ def _untrained(s: Setting) -> Sweeps:
         scores = with_induction(attention, induction(s, model, "select"))
         p = classes.p_values(attention, min(s.params.permutations, REFERENCE_PERMUTATIONS), seed).values
         p = np.minimum(FAMILIES * np.concatenate([p, np.ones_like(p[:1])]), 1)
-        found.append((scores.values, labels(scores, Sweep(p, scores.dims, "p")), _seen(s, model).positional.values))
-    scores, named, positional = (np.stack(part) for part in zip(*found, strict=True))
+        found.append(
+            (scores.values, labels(scores, Sweep(p, scores.dims, "p")), _untrained_profile(s, model).positional.values)
+        )
+    scores, label, positional = (np.stack(part) for part in zip(*found, strict=True))
     return {
         "untrained_scores": Sweep(scores, ("seed", "cls", "layer", "head"), "share above chance", {"cls": ALL_CLASSES}),
-        "untrained_label": Sweep(named, ("seed", "layer", "head"), "class"),
+        "untrained_label": Sweep(label, ("seed", "layer", "head"), "class"),
         "untrained_positional": Sweep(positional, ("seed", "layer", "head"), "share of variance"),
     }
 
 
-def _seen(s: Setting, model: GPT) -> Profile:
+def _untrained_profile(s: Setting, model: GPT) -> Profile:
     return profile(model, s.splits["report"].tokens[:UNTRAINED_WINDOWS])
 
 
@@ -126,7 +128,7 @@ def _planted(s: Setting) -> Sweeps:
 
 
 def _cost(s: Setting) -> Sweeps:
-    """Seconds of one batch, plain, with every pattern, and of judging the patterns, in turn: `[what, repeat]`."""
+    """Seconds of one batch, plain and with every pattern, and of judging the patterns: `[what, repeat]`."""
     few = s.splits["report"]
     tokens, targets = few.tokens[:16], classes.Targets(few.targets.keys[:, :16])
     patterns = run(s.model, tokens, keep=["pattern"]).cache.layers("pattern")
@@ -149,6 +151,6 @@ def _example(s: Setting) -> Sweeps:
     tokens = s.subject.checkpoint.encode(text[begins : begins + size])[:size]
     read = started(tokens, s.subject.start)[None]
     patterns = run(s.model, read, keep=["pattern"]).cache.layers("pattern")[:, 0].cpu().numpy()
-    places = (*[START] * lead(s.subject.start), *(s.symbol_names[int(token)] for token in tokens))
-    coords = {"query": places, "key": places}
+    symbols = (*[START] * lead(s.subject.start), *(s.symbol_names[int(token)] for token in tokens))
+    coords = {"query": symbols, "key": symbols}
     return {"example": Sweep(patterns.astype(np.float32), ("layer", "head", "query", "key"), "attention", coords)}

@@ -1,4 +1,4 @@
-"""Finding 2 of the report: what each attention head does."""
+"""Finding 2 of the report, attention heads: the values that `page.md.j2` is filled with."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def section(study: Study) -> str:
 
 
 def _model(study: Study, label: str) -> dict[str, object]:
-    """What the template says of one model."""
+    """The template's values for one model."""
     result = study.result(label, "heads")
     if result is None:
         return {"instead": not_measured(study, label, "heads")}
@@ -66,7 +66,7 @@ def _model(study: Study, label: str) -> dict[str, object]:
 
 
 def _properties(result: Result) -> dict[str, Fact]:
-    """The most positional head and the broadest, and whether the first token is a sink."""
+    """The most positional head, the broadest head, and the head that attends most to the first token."""
     positional, breadth = result["positional"].values, result["breadth"].values
     untrained, first = result["untrained_positional"].values, result["scores_report"].sel(cls="first token").values
     most, widest, sink = (np.unravel_index(values.argmax(), values.shape) for values in (positional, breadth, first))
@@ -84,8 +84,8 @@ def _properties(result: Result) -> dict[str, Fact]:
 
 
 def _characters(result: Result) -> list[str]:
-    """What the clearest heads look at and raise most, character by character, by their weights."""
-    symbols = [_spoken(str(symbol)) for symbol in result["symbols"].labels("symbol")]
+    """The characters that the clearest heads attend to most and raise most, by their weights."""
+    symbols = [_in_words(str(symbol)) for symbol in result["symbols"].labels("symbol")]
     parts = []
     for layer, head in _shown(result)[:4]:
         (query, key, score), (source, target, logits) = (
@@ -100,7 +100,7 @@ def _characters(result: Result) -> list[str]:
 
 
 def _clearest(result: Result) -> str:
-    """The heads with the clearest classes, and what comes second."""
+    """A table of the heads with the clearest classes, each with its second-best class."""
     classes = [str(name) for name in result["scores_report"].labels("cls")]
     report, p, copying = result["scores_report"].values, result["p"].values, result["copying"].values
     rows = []
@@ -117,7 +117,7 @@ def _clearest(result: Result) -> str:
 
 
 def _shown(result: Result) -> list[tuple[int, int]]:
-    """All heads, those with a class first, by how clear they are."""
+    """All heads: those with a class first, then by score."""
     report, label = result["scores_report"].values, result["label"].values.astype(int)
     own = np.take_along_axis(report, np.maximum(label, 0)[None], axis=0)[0]
     clear = np.where(label >= 0, 10 + own, report.max(axis=0))
@@ -129,7 +129,7 @@ def _name(at: tuple) -> str:
     return head_name(int(at[0]), int(at[1]))
 
 
-def _spoken(symbol: str) -> str:
+def _in_words(symbol: str) -> str:
     return {"\n": "a newline", " ": "a space"}.get(symbol, f"`{symbol}`")
 
 

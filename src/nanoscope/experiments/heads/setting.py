@@ -1,4 +1,4 @@
-"""Experiment 02, its material: how much is measured, the model, and the texts that its heads are judged on."""
+"""Experiment 02, the inputs: how much is measured, the model, and the texts that its heads are judged on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from nanoscope.text.windows import Windows, room, spread_starts, windows_at
 
 @dataclass(frozen=True)
 class Params:
-    """How much is measured. The defaults are for the published findings; `QUICK` is for the first five minutes."""
+    """How much is measured. The defaults are those of the published findings; `QUICK` is for a first look."""
 
     windows: int = 64
     """Windows of validation text on each of the two splits (selection, report)."""
@@ -36,7 +36,7 @@ class Params:
     random_models: int = 5
     random_sets: int = 20
     planted_heads: int = 8
-    """Heads of every class and strength that the categoriser is tried on."""
+    """Planted heads per class and strength, to test the categoriser."""
     planted_windows: int = 32
     repeats: int = 5
     """Timings of a forward pass with and without patterns."""
@@ -53,7 +53,7 @@ QUICK = Params(
 
 @dataclass(frozen=True)
 class Text:
-    """Windows of a text with the keys that each class names in them."""
+    """Windows of a text, with each class's keys in them."""
 
     windows: Windows
     targets: classes.Targets
@@ -72,7 +72,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Setting:
-    """The model and the texts that it is judged on."""
+    """The model and the texts that its heads are judged on."""
 
     subject: Subject
     params: Params
@@ -86,7 +86,7 @@ class Setting:
 
     @property
     def size(self) -> int:
-        """Tokens of a window."""
+        """Number of tokens in a window."""
         return room(self.model.config.block_size, self.subject.start)
 
     @property
@@ -105,7 +105,7 @@ class Setting:
 
     @cached_property
     def random_text(self) -> Text:
-        """Tokens drawn evenly, without order, and the keys that the classes would name in them."""
+        """Independent, uniformly drawn tokens, with each class's keys in them."""
         generator = torch.Generator().manual_seed(seed_for("random text", self.params.seed))
         drawn = torch.randint(len(self.symbols), (self.params.windows, self.size), generator=generator)
         text = spelled(self.symbols[drawn].flatten(), self.subject.tokenizer)
@@ -130,7 +130,7 @@ class Setting:
 
     @cached_property
     def p(self) -> Sweep:
-        """Family-wise p-values of the same, times two for text and repeated sequences."""
+        """Family-wise p-values of these scores, doubled for two families of tests: text and repeated sequences."""
         on_text = classes.p_values(
             self.splits["select"].attention(self.model), self.params.permutations, self.params.seed
         )
@@ -160,7 +160,7 @@ def setting_of(subject: Subject, params: Params) -> Setting:
     train, val = checkpoint.encode(corpus.train), subject.read(corpus.val)
     context = checkpoint.model.config.block_size
     if context < 2 * classes.FARTHEST + 2:
-        raise NanoscopeError(f"a context of {context} is too short to tell classes of heads apart")
+        raise NanoscopeError(f"a context of {context} is too short to distinguish classes of heads")
     if len(val) < 8 * context:
         raise NanoscopeError(f"the validation text has {len(val)} tokens, too few for windows of {context}")
     return Setting(subject, params, train, val, synthetic.alphabet(train, checkpoint.model.config.vocab_size))
@@ -177,7 +177,7 @@ def induction(s: Setting, model: GPT, split: str) -> Sweep:
 
 
 def with_induction(found: classes.Attention, copied: Sweep) -> Sweep:
-    """Mean scores of all classes; induction counts where it is lowest over block lengths: `[cls, layer, head]`."""
+    """Mean scores of all classes, for induction at the block length where it is lowest: `[cls, layer, head]`."""
     lowest = copied.mean("example").values.min(axis=0)
     values = np.concatenate([mean_of_present(classes.scores(found).values), lowest[None]])
     return Sweep(values, ("cls", "layer", "head"), "share above chance", {"cls": ALL_CLASSES})

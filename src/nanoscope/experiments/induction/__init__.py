@@ -1,7 +1,7 @@
 """Experiment 01: do induction heads form, where are they, and do they do the work?
 
-An induction head looks from a token to what followed its last occurrence and copies it (Elhage et al. 2021; Olsson et
-al. 2022). The same code measures the trained model, the positive control and the planted model whose answer is known.
+An induction head attends to the token that followed the current token's last occurrence and copies it (Elhage et al. 2021;
+Olsson et al. 2022). The same code measures the trained model, the positive control and a hand-built model of known answer.
 """
 
 from nanoscope.experiments.experiment import Experiment

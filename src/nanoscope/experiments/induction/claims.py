@@ -1,4 +1,4 @@
-"""Experiment 01, the claims: what would count, written down before any run, and the words for what was found."""
+"""Experiment 01, the claims, declared before any run: their criteria, and the words for the results."""
 
 from nanoscope.evidence.claim import Claim
 from nanoscope.evidence.finding import Criterion
@@ -10,52 +10,52 @@ _HEAD_NULL = "the best head of untrained models of this shape"
 CLAIMS = (
     Claim(
         id="induction.gain",
-        sentence="The model uses the order of an earlier copy of a random sequence to predict its second copy.",
+        sentence="The model uses the order of the first copy of a random sequence to predict the second copy.",
         relation="present",
         source="intervened",
         criterion=Criterion(">=", 0.1),
         evidence=judge.gain_from_order,
         null_is="untrained models",
-        measured="A first copy of the same random characters changes the log-probability of the second by **{value} nats** per "
-        "character [{low}, {high}] over the same characters in another order, and by {fresh} over other characters "
-        "({n} sequences)",
+        measured="A first copy of a random sequence changes the log-probability of the second by **{value} nats** per "
+        "character [{low}, {high}] compared with the same characters in another order, and by {fresh} compared with other "
+        "characters ({n} sequences)",
     ),
     Claim(
         id="induction.accuracy",
-        sentence="It predicts the second copy more often right than without a first one.",
+        sentence="The model predicts the second copy more accurately than without a first copy.",
         relation="present",
         source="intervened",
         criterion=Criterion(">=", 0.05),
         evidence=judge.gained_accuracy,
         null_is="untrained models",
-        measured="It predicts **{clean|percent}** of the second copy right, against {corrupt|percent} when the first copy was "
-        "of other characters (bigram table: {bigram|percent}, unigram: {unigram|percent})",
+        measured="It predicts **{clean|percent}** of the second copy correctly, against {corrupt|percent} after other "
+        "characters (bigram table: {bigram|percent}, unigram: {unigram|percent})",
         clauses={
-            "not supported": ": the copy gains less than {threshold}",
-            "undecided": "; the difference of {value} [{low}, {high}] leaves it undecided (it takes {criterion})",
+            "not supported": ": the first copy adds less than {threshold}",
+            "undecided": "; the difference of {value} [{low}, {high}] leaves the claim undecided (criterion: {criterion})",
         },
     ),
     Claim(
         id="induction.natural",
-        sentence="It predicts a passage of real text better after a copy of it than after another passage.",
+        sentence="The model predicts a passage of real text better after a copy of it than after another passage.",
         relation="present",
         source="intervened",
         criterion=Criterion(">=", 0.05),
         evidence=judge.gain_on_text,
         null_is="untrained models, on random sequences",
-        measured="After a copy of it rather than another passage, a passage of real text gains **{value} nats** per character "
-        "[{low}, {high}] ({n} passages)",
+        measured="A copy in front, instead of another passage, changes the log-probability of a passage of real text by "
+        "**{value} nats** per character [{low}, {high}] ({n} passages)",
     ),
     Claim(
         id="induction.long_match",
-        sentence="In ordinary text it uses an earlier occurrence of the last five characters.",
+        sentence="In ordinary text the model uses an earlier occurrence of the last five characters.",
         relation="present",
         source="intervened",
         criterion=Criterion(">=", 0.05),
         evidence=judge.loss_of_long_match,
         null_is="an overwritten occurrence changes nothing",
-        measured="In ordinary text, where the last five characters occurred before in the window, overwriting that occurrence "
-        "costs **{value} nats** at the next character [{low}, {high}] ({n} positions)",
+        measured="In ordinary text, where the last five characters occurred earlier in the window, overwriting that occurrence "
+        "changes the loss at the next character by **{value} nats** [{low}, {high}] ({n} positions)",
     ),
     Claim(
         id="induction.heads",
@@ -66,12 +66,12 @@ CLAIMS = (
         evidence=judge.best_induction_head,
         null_is=_HEAD_NULL,
         figure="induction_head_scores",
-        measured="The best candidate, **{head}**, attends to what followed the current character's earlier occurrence {value} "
-        "above uniform attention [{low}, {high}], at the worst of the block lengths {lengths} (p = {p} over all heads; the "
-        "best untrained head reaches {null})",
+        measured="The best candidate, **{head}**, attends to the character that followed the current one's earlier occurrence, "
+        "{value} above uniform attention [{low}, {high}], at the block length where it does so least (of {lengths}; p = {p} "
+        "over all heads; best untrained head: {null})",
         clauses={
             "supported": ". Heads that pass: {count} ({all})",
-            "not supported": ": below the {threshold} of an induction head",
+            "not supported": ": below the {threshold} required of an induction head",
         },
     ),
     Claim(
@@ -82,10 +82,10 @@ CLAIMS = (
         criterion=Criterion("within", 0.0, 0.05),
         evidence=judge.distance_from_uniform,
         null_is=_HEAD_NULL,
-        measured="The head farthest from uniform attention lies {value} away at one block length [{low}, {high}]",
+        measured="The head farthest from uniform attention differs from it by {value} at one block length [{low}, {high}]",
         clauses={
-            "supported": ", so that all are inside the margin of 0.05 that was set for an absence",
-            "not supported": ", beyond the margin of 0.05 that was set for an absence",
+            "supported": ", so all heads are within the margin of 0.05 that counts as absence",
+            "not supported": ", beyond the margin of 0.05 that counts as absence",
         },
     ),
     Claim(
@@ -97,7 +97,7 @@ CLAIMS = (
         evidence=judge.best_previous_token_head,
         null_is=_HEAD_NULL,
         measured="The best previous-token head, **{head}**, attends to the previous token {value} above uniform attention "
-        "[{low}, {high}] (the best untrained head: {null})",
+        "[{low}, {high}] (best untrained head: {null})",
     ),
     Claim(
         id="induction.copying",
@@ -107,25 +107,25 @@ CLAIMS = (
         criterion=Criterion(">=", 0.3),
         evidence=judge.copying_by_weights,
         null_is="97.5 % of Gaussian heads",
-        measured="{head}'s OV circuit has an eigenvalue copying score of {value} on the embeddings that reach it, {raw} on the "
-        "raw ones (Gaussian heads: below {null})",
-        clauses={"supported": ": it copies", "not supported": ": it does not copy (that takes {threshold})"},
+        measured="{head}'s OV circuit has an eigenvalue copying score of {value} on the embeddings as they reach the head, and "
+        "{raw} on the raw embeddings (97.5 % of Gaussian heads: below {null})",
+        clauses={"supported": ": it copies", "not supported": ": it does not copy, which requires {threshold}"},
     ),
     Claim(
         id="induction.ablation",
-        sentence="The copying depends on the selected heads, more than on others of the same layers.",
+        sentence="Copying depends on the selected heads more than on other heads of the same layers.",
         relation="necessary for",
         source="intervened",
         criterion=Criterion(">=", 0.1),
         evidence=judge.gain_lost_without_heads,
         null_is="layer-matched random heads",
-        measured="With {heads} zeroed, accuracy on the second copy goes from {intact|percent} to {without|percent}. Mean "
-        "ablation instead lowers the copy's gain by {alone} nats, **{value} nats** more [{low}, {high}] than that of other "
-        "heads of the same layers (sets of as many heads, where there are: {sets}; they lower it by {null})",
+        measured="Zero ablation of {heads} changes accuracy on the second copy from {intact|percent} to {without|percent}. "
+        "Mean ablation lowers the gain from the first copy by {alone} nats, **{value} nats** more [{low}, {high}] than mean "
+        "ablation of other heads of the same layers (random sets, as large where possible: {sets}; they lower it by {null})",
     ),
     Claim(
         id="induction.localised",
-        sentence="The selected heads' outputs alone restore most of the difference between copy and no copy.",
+        sentence="The selected heads' outputs alone restore most of the difference between the clean and the corrupt run.",
         relation="sufficient for",
         source="intervened",
         criterion=Criterion(">=", 0.5),
@@ -133,7 +133,7 @@ CLAIMS = (
         null_is="the best other head",
         figure="induction_patching_effects",
         measured="Patched into the corrupt run, the clean outputs of {heads} alone restore **{value}** of the logit difference "
-        "[{low}, {high}] ({n} sequences; the best other head: {null})",
+        "[{low}, {high}] ({n} sequences; best other head: {null})",
     ),
     Claim(
         id="induction.and_gate",
@@ -144,11 +144,11 @@ CLAIMS = (
         evidence=judge.weakest_part_of_the_gate,
         null_is="nothing destroyed, nothing restored",
         measured="Corrupting {previous} destroys {needed} of the logit difference, and corrupting {induction} destroys "
-        "{induction_needed}. Restoring {previous} alone brings back {alone}, both together {both}; the least of what an AND "
-        "gate needs is **{value}** [{low}, {high}]",
+        "{induction_needed}. Restoring {previous} alone brings back {alone}; restoring both brings back {both}. The smallest "
+        "share that an AND gate requires is **{value}** [{low}, {high}]",
         clauses={
-            "supported": ". The parts form an AND gate, in series: {previous} alone can make the later heads attend to the "
-            "right position, which still holds the wrong token, while the later heads' clean outputs already carry its work"
+            "supported": ". The heads form an AND gate in series: {previous} alone can make the later heads attend to the "
+            "right position, which still holds the wrong token; the later heads' clean outputs already include its effect"
         },
     ),
     Claim(
@@ -160,14 +160,15 @@ CLAIMS = (
         evidence=judge.depth_of_settling,
         null_is="settled before the first layer",
         figure="induction_logit_lens",
-        measured="Read through the logit lens, the right character's probability exceeds one half after "
-        "{% if likely %}{likely} layers{% else %}no layer{% endif %} and ends at {final|percent}. The prediction settles after "
-        "{layer} of {depth} layers on average ({value} of the depth [{low}, {high}])",
+        measured="In the logit lens, the correct character's probability "
+        "{% if likely %}exceeds one half after {likely} layers{% else %}never exceeds one half{% endif %} and ends at "
+        "{final|percent}. The prediction settles after {layer} of {depth} layers on average ({value} of the depth "
+        "[{low}, {high}])",
         clauses={"not supported": ", in the first half"},
     ),
     Claim(
         id="induction.cost",
-        sentence="Patching every position and every head, both ways, costs less than a minute per layer.",
+        sentence="Patching every position and every head in both directions takes less than a minute per layer.",
         relation="present",
         source="observed",
         criterion=Criterion("<=", 60_000),

@@ -120,12 +120,12 @@ def attention(result: Result) -> Figure:
     names = patterns.labels("head")
     figure, axes = new_figure(4.4 * len(names) + 0.6, 4.6, 1, len(names))
     symbols = [visible_character(str(symbol)) for symbol in patterns.labels("key")]
-    places = range(len(symbols)) if len(symbols) <= READABLE else range(0, len(symbols), 8)
+    ticks = range(len(symbols)) if len(symbols) <= READABLE else range(0, len(symbols), 8)
     images = [heatmap(ax, values, 1.0, diverging=False) for ax, values in zip(axes, patterns.values, strict=True)]
     for ax, name in zip(axes, names, strict=True):
         ax.set_title(f"{name}")
-        ax.set_xticks(places, [symbols[i] if len(symbols) <= READABLE else str(i) for i in places], fontsize=5.5)
-        ax.set_yticks(places, [symbols[i] if len(symbols) <= READABLE else str(i) for i in places], fontsize=5.5)
+        ax.set_xticks(ticks, [symbols[i] if len(symbols) <= READABLE else str(i) for i in ticks], fontsize=5.5)
+        ax.set_yticks(ticks, [symbols[i] if len(symbols) <= READABLE else str(i) for i in ticks], fontsize=5.5)
         ax.set(xlabel="key: attended to", ylabel="query: attending")
     figure.colorbar(images[0], ax=axes, shrink=0.6, label="attention")
     figure.suptitle(f"{_label(result)}: attention on a repeated sequence", x=0.01, ha="left", fontweight="bold")

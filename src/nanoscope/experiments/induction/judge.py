@@ -1,4 +1,4 @@
-"""Experiment 01, from numbers to evidence: one function for each claim, from stored sweeps alone."""
+"""Experiment 01, from numbers to evidence: one function per claim, from stored sweeps alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INDUCTION, PREVIOUS, BOTH = 0, 1, 2
 
 
 def gain_from_order(sweeps: Sweeps) -> Evidence:
-    """Log-probability gained over a first copy of the same characters in another order, nats: no bag of symbols helps."""
+    """Log-probability gained over the same characters in another order, in nats: knowing the characters alone does not help."""
     clean, fresh = _runs(sweeps["behaviour"], "log_prob")
     _, shuffled = _runs(sweeps["behaviour_shuffled"], "log_prob")
     facts = {"fresh": float((clean - fresh).mean())}
@@ -37,7 +37,7 @@ def gain_from_order(sweeps: Sweeps) -> Evidence:
 
 
 def gained_accuracy(sweeps: Sweeps) -> Evidence:
-    """Share of the second copy predicted right, beyond the share after other characters."""
+    """Share of the second copy predicted correctly, minus the share after other characters."""
     clean, corrupt = _runs(sweeps["behaviour"], "accuracy")
     unigram, bigram, *_ = sweeps["behaviour_tables"].mean("example").values
     shares = {"clean": clean.mean(), "corrupt": corrupt.mean(), "unigram": unigram, "bigram": bigram}
@@ -46,13 +46,13 @@ def gained_accuracy(sweeps: Sweeps) -> Evidence:
 
 
 def gain_on_text(sweeps: Sweeps) -> Evidence:
-    """Log-probability that a passage of real text gains by a copy of it, nats per character."""
+    """Log-probability that a passage of real text gains from a copy in front of it, in nats per character."""
     clean, corrupt = _runs(sweeps["behaviour_natural"], "log_prob")
     return _mean(clean - corrupt, "behaviour_natural", "sequences", _untrained(sweeps, "log_prob"))
 
 
 def loss_of_long_match(sweeps: Sweeps) -> Evidence:
-    """Log-probability lost when the earlier occurrence of the last characters is overwritten, nats."""
+    """Log-probability lost when the earlier occurrence of the last characters is overwritten, in nats."""
     clean, corrupt = _runs(sweeps["behaviour_places"], "log_prob")
     if len(clean) < FEWEST_POSITIONS:
         return Evidence.missing("there are fewer than ten such positions", len(clean), "positions", 0.0)
@@ -89,12 +89,12 @@ def best_induction_head(sweeps: Sweeps) -> Evidence:
 
 
 def best_previous_token_head(sweeps: Sweeps) -> Evidence:
-    """The selected previous-token head's score, in whichever layer it lies."""
+    """The best previous-token head's score, over all layers."""
     return _reported(sweeps, _chosen(sweeps).any_previous, "previous", {})
 
 
 def _reported(sweeps: Sweeps, head: Head, score: str, facts: Mapping[str, Fact]) -> Evidence:
-    """A chosen head's score on the other split, at the block length where it is lowest."""
+    """A selected head's score on the report split, at the block length where it is lowest."""
     per_example = sweeps["scores_report"].sel(score=score).values[:, head[0], head[1]].T
     several = per_example.shape[1] > 1
     interval = percentile_interval(resampled_means(per_example, score).min(axis=1)) if several else UNDEFINED
@@ -114,7 +114,7 @@ def distance_from_uniform(sweeps: Sweeps) -> Evidence:
 
 
 def copying_by_weights(sweeps: Sweeps) -> Evidence:
-    """The first induction head's eigenvalue copying score; a property of the weights, so the interval is a point."""
+    """The first induction head's eigenvalue copying score; weights have no sampling error, so the interval is a point."""
     chosen = _chosen(sweeps)
     head = chosen.induction[0]
     value, raw = (float(sweeps[name].values[head]) for name in ("copying_effective", "copying"))
@@ -136,10 +136,10 @@ def _names(heads: Iterable[Head]) -> tuple[str, ...]:
 
 
 def gain_lost_without_heads(sweeps: Sweeps) -> Evidence:
-    """Nats of copying gain lost without the chosen heads, beyond what is lost without layer-matched random ones."""
+    """Nats of copying gain lost without the selected heads, beyond those lost without layer-matched random heads."""
     losses = sweeps["ablation_mean_loss"]
     gain = losses.sel(run="corrupt").values - losses.sel(run="clean").values
-    _, lost, _, *others = gain[0] - gain  # without none, the induction heads, the previous-token head, random sets
+    _, lost, _, *others = gain[0] - gain  # sets: none, the induction heads, the previous-token head, random sets
     intact, without, *_ = sweeps["ablation_zero_accuracy"].sel(run="clean").mean("example").values
     facts = {
         "heads": _names(_chosen(sweeps).induction),
@@ -167,7 +167,7 @@ def restored_by_heads(sweeps: Sweeps) -> Evidence:
 
 
 def weakest_part_of_the_gate(sweeps: Sweeps) -> Evidence:
-    """The least of what an AND gate needs; undefined without a previous-token head below the induction heads."""
+    """The smallest share that an AND gate requires; missing without a previous-token head below the induction heads."""
     chosen, n = _chosen(sweeps), _examples(sweeps)
     names = {"previous": head_name(*chosen.previous), "induction": _names(chosen.induction)}
     if not (chosen.found and chosen.fed):
@@ -187,8 +187,11 @@ def weakest_part_of_the_gate(sweeps: Sweeps) -> Evidence:
 
 
 def and_gate(clean: Means, corrupt: Means, sets: Sets) -> Means:
-    """The least of: noising either part destroys, restoring both restores, and restoring the previous-token head alone
-    falls short of what noising it destroys."""
+    """The smallest of the three shares that an AND gate requires.
+
+    They are what noising the induction heads destroys, what noising the previous-token head destroys minus what restoring it
+    alone brings back, and what restoring both brings back.
+    """
     restored, destroyed = _restored(clean, corrupt, sets), _destroyed(clean, corrupt, sets)
     parts = (destroyed[:, INDUCTION], destroyed[:, PREVIOUS] - restored[:, PREVIOUS], restored[:, BOTH])
     return np.min(parts, axis=0)
@@ -214,13 +217,13 @@ def _patched(sweeps: Sweeps, share: Callable[[Means, Means, Sets], Means]) -> tu
 
 
 def _means(sweeps: Sweeps) -> tuple[Means, Means, Sets]:
-    """Mean metrics over sequences, clean `[1]`, corrupt `[1]` and of every set `[1, direction, set]`."""
+    """Metrics averaged over sequences: clean `[1]`, corrupt `[1]`, and every set `[1, direction, set]`."""
     plain = sweeps["patch_plain"].values.mean(-1)
     return plain[:1], plain[1:], sweeps["patch_sets"].values.mean(-1)[None]
 
 
 def _best_other(sweeps: Sweeps, chosen: Selection) -> float:
-    """The largest share that a head restores which was not chosen; NaN where every head was."""
+    """The largest share restored by a head that was not selected; NaN if all were selected."""
     _, corrupt = sweeps["patch_plain"].values.mean(-1)
     effects = (sweeps["patch_heads"].values[0].mean(-1) - corrupt) / _difference(sweeps)
     for head in chosen.induction:
@@ -241,7 +244,7 @@ def _examples(sweeps: Sweeps) -> int:
 
 
 def depth_of_settling(sweeps: Sweeps) -> Evidence:
-    """Mean first layer from which on the lens's top token is the model's, as a share of the depth."""
+    """Mean layer from which the lens's top token stays the model's, as a share of the depth."""
     lens = sweeps["lens"]
     depth = len(lens.labels("layer")) - 1
     answer = lens.sel(measure="answer").mean("example").values

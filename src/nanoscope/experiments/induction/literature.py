@@ -1,4 +1,4 @@
-"""When and where induction heads form, and how many, in each kind of model: cells to stand beside the literature's."""
+"""When, where and how many induction heads form in each kind of model: cells for the comparison with the literature."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Labels = tuple[str, ...]
 
 
 def comparison(study: Study) -> Mapping[str, list[str]]:
-    """Every row's cells, one for each kind of model, counted over its trainings."""
+    """The cells of every row, one per kind of model, counted over its trainings."""
     kinds = [labels for role in ROLES if (labels := study.with_role(role))]
     return {
         "columns": [_column(study, labels) for labels in kinds],
@@ -25,7 +25,7 @@ def comparison(study: Study) -> Mapping[str, list[str]]:
 
 
 def _column(study: Study, labels: Labels) -> str:
-    """The model that was trained once, or several times; or the models, where they are of different recipes or texts."""
+    """The column's heading: one model, its number of trainings, or several models of different recipes or texts."""
     models = list(dict.fromkeys(study.subject(label).family or label for label in labels))
     if len(labels) == 1:
         return labels[0]
@@ -33,7 +33,7 @@ def _column(study: Study, labels: Labels) -> str:
 
 
 def _each(study: Study, labels: Labels, cell: Callable[[Result], str]) -> str:
-    """What each training says, each thing once, with how many say it."""
+    """The trainings' cells, each different one once with its count."""
     results = [study.result(label, "induction") for label in labels]
     cells = ["`nanoscope run induction`" if result is None else cell(result) for result in results]
     return _counted(cells, len(labels))
@@ -57,7 +57,7 @@ def _count(result: Result) -> str:
 
 
 def _emergence(study: Study, labels: Labels) -> str:
-    """In which iterations induction heads form, and within how many none does."""
+    """Between which iterations induction heads form, and after how many none has formed."""
     results = [result for label in labels if (result := study.result(label, "emergence")) is not None]
     if not results:
         return "not trained" if study.role(labels[0]) == "planted" else "`nanoscope run emergence`"
@@ -74,7 +74,7 @@ def _without(forms: Finding) -> str:
 
 
 def _formed(results: Sequence[Result], trainings: int) -> str:
-    """Each training's 10 and 90 %, from the earliest to the latest."""
+    """The iterations of 10 and of 90 % of the change, as ranges over trainings."""
     starts, ends = ([_step(result, part) for result in results] for part in ("ten", "ninety"))
     training, config = results[0].subject.training, results[0].subject.config
     tokens = max(ends) * training["batch_size"] * training["accumulation"] * config["block_size"]
@@ -88,6 +88,6 @@ def _step(result: Result, part: str) -> int:
 
 
 def _span(steps: Sequence[int]) -> str:
-    """One iteration, or those between which several lie."""
+    """One iteration, or the range of several."""
     first, last = min(steps), max(steps)
     return f"{first:,}" if first == last else f"{first:,}-{last:,}"

@@ -29,7 +29,7 @@ LONG_MATCH = 5
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
-    """All numbers of experiment 01, by name."""
+    """All sweeps of experiment 01, by name."""
     setting = setting_of(subject, params)
     attention = _attention(setting)
     chosen = select(attention["scores_select"], attention["permutation_p"])
@@ -46,33 +46,35 @@ def measure(subject: Subject, params: Params) -> Sweeps:
 
 
 def _behaviour(s: Setting) -> Sweeps:
-    """Accuracy and log-probability on every kind of copy, beside what n-gram tables achieve."""
+    """Accuracy and log-probability on every kind of copy, with n-gram tables as baselines."""
     known = int(torch.cat([s.train, s.val]).max()) + 1
     tables = NGrams.fit(s.train.numpy(), known, TABLES)
     paired = s.paired("behaviour")
     length = min(s.params.natural_length, room(s.model.config.block_size, s.start) // 2)
     natural = natural_copies(s.val, length, s.params.natural_examples, "behaviour", s.params.seed, start=s.start)
     lookups = [_lookup(s, k) for k in (1, 2, 3)]
-    places = natural_lookups(_windows(s), s.train, LONG_MATCH, s.params.seed, start=s.start)
+    long_matches = natural_lookups(_windows(s), s.train, LONG_MATCH, s.params.seed, start=s.start)
     return {
         "behaviour": behaviour.on_task(s.model, paired),
         "behaviour_tables": behaviour.tables_on_task(tables, paired, known),
         "behaviour_shuffled": behaviour.on_task(s.model, synthetic.shuffled(paired, s.block, s.params.seed)),
         "behaviour_natural": behaviour.on_task(s.model, natural),
         "behaviour_lookup": stacked([behaviour.on_task(s.model, task) for task in lookups], "suffix", (1, 2, 3)),
-        "behaviour_places": _nothing() if places is None else behaviour.on_task(s.model, _within(places, s)),
+        "behaviour_places": _no_examples()
+        if long_matches is None
+        else behaviour.on_task(s.model, _within(long_matches, s)),
         "match_length": behaviour.by_match_length(s.model, _windows(s), tables, s.start),
     }
 
 
 def _within(task: Task, s: Setting) -> Task:
-    """The task without the windows' last token, which is only ever an answer."""
+    """The task without the windows' last token, which only serves as an answer."""
     size = s.model.config.block_size
     return replace(task, clean=task.clean[:, :size], corrupt=task.corrupt[:, :size])
 
 
-def _nothing() -> Sweep:
-    """What is measured on a task without an example."""
+def _no_examples() -> Sweep:
+    """The behaviour sweep of a task without examples."""
     coords = {"measure": ("accuracy", "log_prob"), "run": ("clean", "corrupt")}
     return Sweep(np.empty((2, 2, 0)), ("measure", "run", "example"), "share; nats", coords)
 
@@ -85,7 +87,7 @@ def _lookup(s: Setting, suffix: int) -> Task:
 
 
 def _windows(s: Setting) -> Tensor:
-    """Evenly spread windows of validation text, one token longer than the context, none overlapping another."""
+    """Evenly spaced windows of validation text without overlap, one token longer than the context."""
     return spread_windows(s.val, room(s.model.config.block_size, s.start) + 1, s.params.windows)
 
 
@@ -140,7 +142,7 @@ def _mean_scores(s: Setting, length: int) -> np.ndarray:
 
 
 def _weights(s: Setting, chosen: Selection) -> Sweeps:
-    """Copying from the weights alone, beside its null."""
+    """Copying scores from the weights alone, and their null."""
     folded, tokens = fold(s.model), s.sequences(s.block, "embedding").tokens
     weights, draws, seed = head_weights(folded), s.params.null_draws, s.params.seed
     read = [composition.as_read(folded, layer, tokens) for layer in range(s.model.config.n_layer)]
@@ -154,7 +156,7 @@ def _weights(s: Setting, chosen: Selection) -> Sweeps:
 
 
 def _patching(s: Setting, chosen: Selection) -> Sweeps:
-    """Heads, and the chosen ones together, read over the whole second copy; layer by position, read at its middle."""
+    """Patch each head, and the chosen heads together, over the whole second copy; layers and positions for one query."""
     groups = [_sites(chosen.induction), _sites([chosen.previous]), _sites([*chosen.induction, chosen.previous])]
     names = ("induction heads", "previous-token head", "both")
     copy = s.paired("patching", examples=2 * s.params.patch_examples)
@@ -171,7 +173,7 @@ def _patching(s: Setting, chosen: Selection) -> Sweeps:
 
 
 def _by_position(s: Setting) -> Sweeps:
-    """Every layer and position, for one query in the middle of the second copy."""
+    """Patch every layer and position, for one query in the middle of the second copy."""
     task = s.paired("position", examples=s.params.patch_examples, reads=[s.block // 2])
     residual = patching.exact(s.model, task, metrics.logit_diff, patching.residual_stream(s.model, task))
     plain = np.stack([residual.clean, residual.corrupt])
@@ -184,7 +186,7 @@ def _by_position(s: Setting) -> Sweeps:
 
 
 def _mean_effect(patched: patching.PatchingResult) -> Sweep:
-    """The change of the mean metric in logits, `[direction, layer, pos]`: it stays defined where no share is."""
+    """The change of the mean metric in logits, `[direction, layer, pos]`: defined even where a share is not."""
     values = patched.metric.values
     change = np.stack([(values[0] - patched.corrupt).mean(-1), (patched.clean - values[1]).mean(-1)])
     coords = {dim: labels for dim, labels in patched.metric.coords.items() if dim != "example"}
@@ -192,14 +194,14 @@ def _mean_effect(patched: patching.PatchingResult) -> Sweep:
 
 
 def _roles(s: Setting, task: Task) -> Sweep:
-    """Positions of the first copy's start, of the token the query matches, of what followed it, and of the query."""
+    """Positions of the first copy's start, the token that the query matches, the token after it, and the query."""
     query = int(task.positions[0, 0])
     values = np.array([task.clean.shape[1] - 2 * s.block, query - s.block, query - s.block + 1, query])
     return Sweep(values, ("role",), "position", {"role": ("first copy", "matched", "followed", "query")})
 
 
 def _ablation(s: Setting, chosen: Selection) -> Sweeps:
-    """The loss without the chosen heads and without layer-matched random ones: `[run, set, example]`.
+    """Loss and accuracy without the chosen heads and without layer-matched random heads: `[run, set, example]`.
 
     Sets are in this order: none, the induction heads, the previous-token head, random sets.
     """
@@ -214,7 +216,7 @@ def _ablation(s: Setting, chosen: Selection) -> Sweeps:
 
 
 def _lens(s: Setting) -> Sweeps:
-    """How the prediction of the second copy forms over the layers, and who writes it."""
+    """How the prediction of the second copy forms over the layers, and which components write it."""
     task = s.paired("lens")
     read = logit_lens.on_task(s.model, task)
     settled = logit_lens.settled(read.sel(measure="agrees").values).mean(-1)

@@ -1,4 +1,4 @@
-"""Finding 1 of the report, induction heads: what `page.md.j2` tells of a study."""
+"""Finding 1 of the report, induction heads: the values that `page.md.j2` is filled with."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ TITLES = {"control": "Positive control: ", "planted": "Known answer: "}
 CAUSES = ("induction_patching_effects", "induction_logit_lens")
 ALL = ("induction_behaviour", "induction_head_scores", "induction_attention", *CAUSES)
 PICTURES = {"control": ("induction_attention", *CAUSES), "planted": CAUSES[:1]}
-"""The figures of a model in its role; all of them where nothing is said here."""
+"""The figures of a model by its role; a role that is not listed gets all of them."""
 ROLES = {
     "matched": "the query token's earlier place",
     "followed": "the place after the query token's earlier one",
     "query": "the query",
 }
 LONG = 5
-"""From how many characters on an earlier match is long."""
+"""The number of characters from which an earlier match counts as long."""
 
 Values = Mapping[str, object]
 
@@ -61,7 +61,7 @@ def _results(study: Study, labels: tuple[str, ...]) -> tuple[Result, ...]:
 
 
 def _model(study: Study, result: Result) -> Values:
-    """What is told of one model."""
+    """The template's values for one model."""
     label, role = result.subject.label, result.subject.role
     lookups = result["behaviour_lookup"].sel(measure="accuracy", run="clean")
     writers = result["attribution"].mean("example")
@@ -74,7 +74,7 @@ def _model(study: Study, result: Result) -> Values:
         "accuracy": result.finding("induction.accuracy").evidence.facts,
         "lookups": lookups.mean("example").values.tolist(),
         "lookup_texts": lookups.values.shape[1],
-        "places": _places(result) if result["position_informative"].values else None,
+        "places": _best_positions(result) if result["position_informative"].values else None,
         "needed": _needed(result) if result["patch_informative"].values else (),
         "writers": tuple((component, share) for share, component in written[:3]),
         "written": float(writers.values.sum()),
@@ -84,16 +84,20 @@ def _model(study: Study, result: Result) -> Values:
     }
 
 
-def _places(result: Result) -> Values:
-    """Where, before the output, a single patched position changes the answer most."""
+def _best_positions(result: Result) -> Values:
+    """The position and layer before the output where a single patch restores, or destroys, the most."""
     change = result["position_change"]
     clean, corrupt = result["position_plain"].values.mean(-1)
-    places = {}
+    positions = {}
     for verb, inner in zip(("restores", "destroys"), change.values[:, :-1], strict=True):
-        layer, place = np.unravel_index(inner.argmax(), inner.shape)
-        share = float(inner[layer, place] / (clean - corrupt))
-        places[verb] = {"layer": int(layer), "role": _role(result, int(change.labels("pos")[place])), "share": share}
-    return places
+        layer, column = np.unravel_index(inner.argmax(), inner.shape)
+        share = float(inner[layer, column] / (clean - corrupt))
+        positions[verb] = {
+            "layer": int(layer),
+            "role": _role(result, int(change.labels("pos")[column])),
+            "share": share,
+        }
+    return positions
 
 
 def _role(result: Result, position: int) -> str:
@@ -102,7 +106,7 @@ def _role(result: Result, position: int) -> str:
 
 
 def _needed(result: Result) -> tuple[tuple[str, float], ...]:
-    """The heads whose noising destroys most, so that none that matters goes unnamed."""
+    """The four heads whose noising destroys the most, selected or not."""
     clean, corrupt = result["patch_plain"].values
     lost = (clean - result["patch_heads"].values[1]).mean(-1) / (clean - corrupt).mean()
     order = sorted(((float(share), head_name(*at)) for at, share in np.ndenumerate(lost)), reverse=True)
@@ -110,7 +114,7 @@ def _needed(result: Result) -> tuple[tuple[str, float], ...]:
 
 
 def _onset(study: Study, label: str) -> Values | None:
-    """What the checkpoints of its training say, where they were analysed."""
+    """The findings on the checkpoints of its training, or None if they were not analysed."""
     result = study.result(label, "emergence")
     if result is None:
         return None
@@ -122,7 +126,7 @@ def _onset(study: Study, label: str) -> Values | None:
 
 
 def _other(main: Result, other: Result) -> Values:
-    """A model of another text, and the claims whose verdict there is the opposite of the main model's."""
+    """A model of another text, and the claims whose verdict is the opposite of the main model's."""
     opposite = {"supported", "not supported"}
     differing = [
         finding.claim.rstrip(".")
@@ -133,7 +137,7 @@ def _other(main: Result, other: Result) -> Values:
 
 
 def _verdicts(results: tuple[Result, ...]) -> str:
-    """Every claim's value and verdict, a column for each model."""
+    """Every claim's value and verdict, as a table with one column per model."""
     head = ("claim", *(result.subject.label for result in results))
     rows = [
         (finding.claim, *(_cell(result.finding_if_any(finding.id)) for result in results))
@@ -154,19 +158,19 @@ def _measured(result: Result) -> list[Finding]:
 
 
 def _meaning(study: Study, main: Result) -> Values:
-    """What the verdicts on the model, its other trainings and its controls add up to."""
+    """The values of the interpretation: verdicts on the model, its other trainings and its controls."""
     return {
         "verdict": main.finding("induction.heads").verdict,
-        **_instrument(study),
+        **_validation(study),
         "seeds": _seeds(study) if len(study.with_role("model")) > 2 else None,
         "corpus": main.subject.corpus,
-        **_worth(main),
+        **_accuracy_by_match(main),
         "abrupt": _abrupt(study),
     }
 
 
 def _seeds(study: Study) -> Values:
-    """In how many trainings induction heads form, and the interval of the share, in percent."""
+    """In how many trainings induction heads form, and the interval of that share in percent."""
     verdicts = _heads(study, study.with_role("model"))
     form, none, unclear = (verdicts.count(verdict) for verdict in VERDICTS)
     low, _ = share_interval(form, len(verdicts))
@@ -176,12 +180,12 @@ def _seeds(study: Study) -> Values:
 
 
 def _heads(study: Study, labels: tuple[str, ...]) -> list[str]:
-    """The verdicts on there being an induction head."""
+    """Each model's verdict on having an induction head."""
     return [result.finding("induction.heads").verdict for result in _results(study, labels)]
 
 
-def _instrument(study: Study) -> Values:
-    """Could the instrument have seen an induction head? Where it did, and whether it was tried at all."""
+def _validation(study: Study) -> Values:
+    """Validation: in which models of known answer induction heads were found, and whether any such model was measured."""
     controls = _heads(study, tuple(label for label in study.with_role("control") if label != study.main))
     planted = _heads(study, study.with_role("planted"))
     seen = [f"in {controls.count('supported')} of {len(controls)} positive controls"] if controls else []
@@ -190,8 +194,8 @@ def _instrument(study: Study) -> Values:
     return {"seen": seen, "tried": bool(controls or planted)}
 
 
-def _worth(result: Result) -> Values:
-    """How often what followed the last match is right on ordinary text, by the match's length, in percent."""
+def _accuracy_by_match(result: Result) -> Values:
+    """How often copying from the last match is right on ordinary text, by the match's length, in percent."""
     totals = result["match_length"]
     sums = totals.values.sum(-1)
     right, count = (sums[totals.labels("source").index(name)] for name in ("copy", "count"))
@@ -206,7 +210,7 @@ def _worth(result: Result) -> Values:
 
 
 def _abrupt(study: Study) -> list[str]:
-    """The models whose induction head was seen to form abruptly, and in how many trainings where there are several."""
+    """The models whose induction head forms abruptly, with the number of trainings if there are several."""
     results = [result for label in study.labels if (result := study.result(label, "emergence")) is not None]
     abrupt = [r for r in results if (sharp := r.finding_if_any("emergence.sharp")) and sharp.verdict == "supported"]
     count = Counter(result.subject.family or result.subject.label for result in abrupt)

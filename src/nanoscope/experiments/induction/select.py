@@ -1,4 +1,4 @@
-"""Experiment 01, which heads: chosen on one split, so that they can be reported on another without the winner's curse."""
+"""Experiment 01, the choice of heads: on one split, to be reported on the other without the winner's curse."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Selection:
-    """The heads that later analyses look at. `found` says whether any passed; without, the best one stands in."""
+    """The heads that later analyses use. If none passes, `found` is False and `induction` holds the best one."""
 
     induction: tuple[Head, ...]
     previous: Head
-    """The best previous-token head below the first induction head's layer, where it could feed it."""
+    """The best previous-token head below the first induction head's layer, where that head can read its output."""
     any_previous: Head
     """The best previous-token head of all layers."""
     found: bool
     fed: bool
-    """Is `previous` a previous-token head, in an earlier layer than every induction head?"""
+    """Whether `previous` passes as a previous-token head in an earlier layer than every induction head."""
 
 
 def lowest(scores: Sweep, score: str) -> np.ndarray:
@@ -36,7 +36,7 @@ def lowest(scores: Sweep, score: str) -> np.ndarray:
 
 
 def select(scores: Sweep, p_values: Sweep) -> Selection:
-    """Induction heads: at least 0.3 above uniform at every length, and significant over all heads; best first."""
+    """Induction heads: at least 0.3 above uniform at every block length, and significant over all heads; best first."""
     induction, previous = lowest(scores, "induction"), lowest(scores, "previous")
     passing = (induction >= STRONG_ENOUGH.threshold) & (p_values.values <= SIGNIFICANT)
     ranked = _ranked(np.where(passing, induction, -np.inf))

@@ -1,4 +1,4 @@
-"""Experiment 01, its material: how much is measured, the model, and the sequences that it is asked about."""
+"""Experiment 01, the inputs: how much is measured, the model, and the sequences that it is tested on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nanoscope.text.windows import room
 
 @dataclass(frozen=True)
 class Params:
-    """How much is measured. The defaults are for the published findings; `QUICK` is for the first five minutes."""
+    """How much is measured. The defaults are those of the published findings; `QUICK` is for a first look."""
 
     sequences: int = 64
     """Repeated sequences per block length, on each of the two splits (selection, report)."""
@@ -65,7 +65,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Setting:
-    """The model and everything that tasks for it are made of."""
+    """The model and everything that its tasks are made from."""
 
     model: GPT
     symbols: Tensor

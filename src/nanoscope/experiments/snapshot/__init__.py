@@ -1,4 +1,4 @@
-"""One checkpoint's scores, small enough to be taken at every checkpoint of a training; other experiments compare them."""
+"""One checkpoint's scores, few enough to measure at every checkpoint of a training; other experiments compare them."""
 
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.snapshot.measure import Params, measure

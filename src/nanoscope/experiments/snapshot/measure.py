@@ -1,4 +1,4 @@
-"""A snapshot, the numbers: heads' scores, copying, and what the loss on ordinary text says."""
+"""A snapshot, the numbers: heads' scores, copying, and losses on ordinary text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Params:
     sequences: int = 16
     """Repeated sequences per block length, on each of the two splits (selection, report)."""
     lengths: int = 3
-    """How many block lengths, shortest first."""
+    """Number of block lengths, shortest first."""
     windows: int = 128
     """Windows of validation text."""
     seed: int = 0
@@ -45,7 +45,7 @@ class Params:
 
 @dataclass(frozen=True)
 class Material:
-    """What every checkpoint of a training is measured on."""
+    """The texts that every checkpoint of a training is measured on."""
 
     splits: Mapping[str, tuple[synthetic.RepeatedSequences, ...]] = field(repr=False)
     task: Task
@@ -53,24 +53,24 @@ class Material:
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
-    """Heads `[length, score, layer, head, example]`, copying by weights, the copy's gain, and readings of text."""
+    """Heads' scores `[length, score, layer, head, example]`, copying by weights, behaviour on copies, and losses on text."""
     model = subject.checkpoint.model
-    stuff = material(subject.corpus, subject.tokenizer, model.config, params)
-    lengths = tuple(sequences.length for sequences in stuff.splits["report"])
+    shared = material(subject.corpus, subject.tokenizer, model.config, params)
+    lengths = tuple(sequences.length for sequences in shared.splits["report"])
     named = {"length": lengths, "score": SCORES}
     axes = ("length", "score", "layer", "head")
     return {
-        "heads": Sweep(_scores(model, stuff.splits["report"]), (*axes, "example"), "share above uniform", named),
-        "heads_select": Sweep(_scores(model, stuff.splits["select"]).mean(-1), axes, "share above uniform", named),
+        "heads": Sweep(_scores(model, shared.splits["report"]), (*axes, "example"), "share above uniform", named),
+        "heads_select": Sweep(_scores(model, shared.splits["select"]).mean(-1), axes, "share above uniform", named),
         "copying": _copying(model),
-        "behaviour": behaviour.on_task(model, stuff.task),
-        "text": text_loss.over_text(model, stuff.text),
+        "behaviour": behaviour.on_task(model, shared.task),
+        "text": text_loss.over_text(model, shared.text),
     }
 
 
 @lru_cache(maxsize=2)
 def material(corpus: Corpus, tokenizer: Tokenizer, config: GPTConfig, params: Params) -> Material:
-    """The same for every checkpoint, so it is made once in a process."""
+    """The texts and tables; they are the same for every checkpoint, so they are cached."""
     context, start, train = config.block_size, tokenizer.start, tokenizer.encode(corpus.train)
     symbols = synthetic.alphabet(train, config.vocab_size)
     lengths = synthetic.lengths_that_fit(room(context, start), len(symbols))[: params.lengths]
