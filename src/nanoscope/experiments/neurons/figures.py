@@ -1,4 +1,4 @@
-"""The figures of the hidden units: which concepts they tell, what single ones look like, and what they are worth."""
+"""The figures of the neurons: selectivity for concepts, cards of single neurons, statistics and ablation."""
 
 from __future__ import annotations
 
