@@ -124,7 +124,7 @@ CLAIMS = (
         evidence=gain_of_planted_circuit,
         null_is="the same gain with labels shuffled across positions",
         measured="In a hand-built model with heads {heads}, the copying head is made to attend to a wrong position half of the "
-        "time. The confidence does not show it (AUROC {confidence}). The heads' state adds **{value}** [{low}, {high}] (random "
+        "time. The confidence stays as it was (AUROC {confidence}). The heads' state adds **{value}** [{low}, {high}] (random "
         "heads instead: AUROC {random})",
         clauses={
             "supported": ": planted errors are found",

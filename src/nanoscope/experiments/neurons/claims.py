@@ -30,7 +30,7 @@ CLAIMS = (
         null_is="a neuron that is active at random",
         measured="A detector of `{character}`, planted in a copy of the model as {neuron}, has an AUROC of {auroc} on new "
         "text. Its p-value is {p} (the smallest possible with {shifts} shifts: {smallest}), and {share|percent} of its "
-        "strongest examples are that character. Ablating it changes the loss by {change}; it writes nothing",
+        "strongest examples are that character. It writes nothing, and ablating it changes the loss by {change}",
         clauses={
             "supported": ": the search finds it as the best neuron of its layer",
             "not supported": ": the search misses it, or one of the measures is wrong",
