@@ -15,7 +15,7 @@ from nanoscope.evidence.wording import Fact
 from nanoscope.statistics.intervals import seed_interval
 
 COPIES, HEAD = 0.5, 0.3
-"""A size has the capability from this gain of accuracy by a copy, or this head score, on."""
+"""A size has a capability if its accuracy gain from a copy, or its head score, is at least this."""
 NOT_RUN = Evidence.missing("the sizes that the claim compares were not run", 0, "trainings")
 
 
