@@ -44,7 +44,7 @@ def test_gains_are_differences_of_areas_with_the_interval_of_theirs() -> None:
     assert (alone.value, alone.null) == (pytest.approx(-0.1), pytest.approx(-0.2))
     assert alone.facts == {"circuit": 0.6, "confidence": 0.7, "text": 0.5}
     drawn[1, 3] = np.nan
-    assert gain_over_random_heads(sweeps).why == "some resample of the text has no errors, or nothing else"
+    assert gain_over_random_heads(sweeps).why == "some resample of the text has no errors or nothing but errors"
 
 
 def test_every_claim_is_said_under_every_verdict() -> None:

@@ -18,7 +18,7 @@ from nanoscope.experiments.neurons.cards import cards
 from nanoscope.experiments.neurons.judge import best_neurons, corrected_p, neuron_of
 from nanoscope.experiments.neurons.labels import CONTEXT, KIND
 from nanoscope.experiments.neurons.measure import QUICK, Setting, logit_weights, over_text, search_in, setting_of
-from nanoscope.experiments.neurons.search import described, report, told_by
+from nanoscope.experiments.neurons.search import concepts_by_auroc, described, report
 from nanoscope.interventions.run import run
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.windows import started
@@ -97,7 +97,7 @@ class NeuronsOverText:
 
     def concepts_of(self, neuron: Neuron) -> list[tuple[str, float]]:
         """The concepts that one neuron tells best, each with its AUROC."""
-        return told_by(self.setting.model, self.setting.report, neuron)[:3]
+        return concepts_by_auroc(self.setting.model, self.setting.report, neuron)[:3]
 
     def raised_by(self, neuron: Neuron, most: int = 4) -> list[str]:
         """The symbols whose logits it raises most."""

@@ -1,8 +1,8 @@
 """Experiment 04d: can circuit measurements predict where the model fails?
 
-Errors of the model's first choice are predicted, place by place, from its own confidence, from the state of its copying
-and previous-token heads, from random heads, and from the text alone: regressions fitted on one part of the held-out text
-and judged on another, with planted failures to show that the instrument can see.
+Logistic regressions predict, at each position, whether the model's first choice is wrong. The features are the model's own
+confidence, the state of its copying and previous-token heads, that of random heads, and the text alone. Regressions are
+fitted on one part of the held-out text and judged on another. Planted failures validate the method.
 """
 
 from nanoscope.experiments.chapters import FINDING_4

@@ -1,4 +1,4 @@
-"""The figures of experiment 04d: how well errors are predicted from what, and what the copying heads' state tells."""
+"""The figures of experiment 04d: how well each set of features predicts errors, and how errors depend on copying."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, 
 from nanoscope.statistics.intervals import TAILS, percentile_interval, resampled_means
 
 FEWEST = 30
-"""Fewer places than this are not drawn."""
+"""Bins with fewer positions are not drawn."""
 
 
 @styled
@@ -33,21 +33,21 @@ def areas(result: Result) -> Figure:
 
 
 def _dots(ax: Axes, values: Sweep, drawn: Sweep) -> None:
-    """One dot with its interval per set; the confidence's own value is the line."""
+    """One dot with its interval per set of features; the line marks the confidence alone."""
     low, high = np.percentile(drawn.values, TAILS, axis=1)
     ax.axvline(float(values.sel(set="confidence").values), color=SOFT, linewidth=0.8, zorder=0)
     _intervals(ax, values.values, low, high, [str(name) for name in values.labels("set")])
 
 
 def _losses(ax: Axes, result: Result) -> None:
-    """Log-loss beside that of the confidence, nats per prediction."""
-    places = result["states"].sel(measure="places").values.sum((0, 1))
+    """Log-loss minus that of the confidence alone, in nats per prediction."""
+    positions = result["states"].sel(measure="places").values.sum((0, 1))
     sums = result["log_loss"]
     gain = sums.values - sums.sel(set="confidence").values
-    drawn = resampled_means(np.vstack([gain, places]).T, "losses")
+    drawn = resampled_means(np.vstack([gain, positions]).T, "losses")
     low, high = np.percentile(drawn[:, :-1] / drawn[:, -1:], TAILS, axis=0)
     ax.axvline(0, color=SOFT, linewidth=0.8, zorder=0)
-    _intervals(ax, gain.sum(-1) / places.sum(), low, high, [str(name) for name in sums.labels("set")])
+    _intervals(ax, gain.sum(-1) / positions.sum(), low, high, [str(name) for name in sums.labels("set")])
     ax.set(title="Log-loss beside the confidence's", xlabel="nats per prediction (left is better)")
     ax.xaxis.set_major_locator(MaxNLocator(5))
 
@@ -90,10 +90,10 @@ def _error_rates(ax: Axes, sums: Sweep) -> None:
 
 
 def _rate(sums: np.ndarray, label: str) -> tuple[float, float, float, float]:
-    """Mean confidence and share of errors in one bin, with the latter's interval, of sums `[measure, window]`."""
-    places, errors, sure = sums.sum(-1)
+    """Mean confidence, share of errors and its interval in one bin, from sums `[measure, window]`."""
+    positions, errors, sure = sums.sum(-1)
     drawn = resampled_means(sums[:2].T, "error rate", label)
-    return sure / places, errors / places, *percentile_interval(drawn[:, 1] / drawn[:, 0].clip(1e-9))
+    return sure / positions, errors / positions, *percentile_interval(drawn[:, 1] / drawn[:, 0].clip(1e-9))
 
 
 def _coefficients(ax: Axes, coefficients: Sweep) -> None:

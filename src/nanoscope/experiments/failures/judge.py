@@ -1,6 +1,6 @@
-"""Experiment 04d, from numbers to evidence: each function gathers what one claim needs, from stored sweeps alone.
+"""Experiment 04d, from numbers to evidence: one function per claim, which reads stored sweeps only.
 
-The unit that is resampled is the window; all sets of features are judged on the same resamples.
+Intervals resample windows; all sets of features are judged on the same resamples. An "area" is that under the ROC curve.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CONFIDENT, RANDOM, TEXT = "confidence", "confidence + random heads", "confidence
 
 
 def confidence(sweeps: Sweeps) -> Evidence:
-    """Area of the model's own confidence."""
+    """Area of the model's own confidence, as a predictor of its errors."""
     predictions, errors = (int(sweeps["states"].sel(measure=name).values.sum()) for name in ("places", "errors"))
     drawn = sweeps["auroc_resampled"].sel(set=CONFIDENT).values
     facts: dict[str, Fact] = {"errors": errors, "predictions": predictions}
@@ -33,7 +33,7 @@ def confidence(sweeps: Sweeps) -> Evidence:
 
 
 def gain_of_circuit(sweeps: Sweeps) -> Evidence:
-    """What the circuit's state adds to the confidence."""
+    """The area that the circuit's state adds to the confidence."""
     predictions = sweeps["states"].sel(measure="places").values.sum()
     before, after = (
         float(sweeps["log_loss"].sel(set=name).values.sum() / predictions) for name in (CONFIDENT, CIRCUIT)
@@ -48,14 +48,14 @@ def gain_of_circuit(sweeps: Sweeps) -> Evidence:
 
 
 def gain_over_random_heads(sweeps: Sweeps) -> Evidence:
-    """What the circuit adds beyond what random heads of its layers add."""
+    """The area that the circuit adds to the confidence minus that which random heads of its layers add."""
     if math.isnan(_area(sweeps, RANDOM)):
         return Evidence.missing("its layers have no other heads", _windows(sweeps), "windows")
     return _gain(sweeps, CIRCUIT, RANDOM, _area(sweeps, RANDOM) - _area(sweeps, CONFIDENT))
 
 
-def gain_beside_text(sweeps: Sweeps) -> Evidence:
-    """What the circuit's state adds to confidence and text together."""
+def gain_over_text(sweeps: Sweeps) -> Evidence:
+    """The area that the circuit's state adds to confidence and text together."""
     return _gain(sweeps, f"{TEXT} + circuit", TEXT, _area(sweeps, TEXT) - _area(sweeps, CONFIDENT))
 
 
@@ -76,7 +76,7 @@ def overconfidence(sweeps: Sweeps) -> Evidence:
 
 
 def gain_of_planted_circuit(sweeps: Sweeps) -> Evidence:
-    """What the same measurements add where failures were planted."""
+    """The area that the circuit's state adds to the confidence where failures were planted."""
     areas = sweeps["planted_auroc"]
     value, drawn = (_difference(each, CIRCUIT, CONFIDENT) for each in (areas, sweeps["planted_resampled"]))
     facts: dict[str, Fact] = {
@@ -101,9 +101,9 @@ def _difference(areas: Sweep, name: str, over: str) -> np.ndarray:
 def _resampled(
     value: float, drawn: Float[np.ndarray, "resample"], n: tuple[int, str], null: float, facts: dict[str, Fact]
 ) -> Evidence:
-    """A value with the interval of its resamples. A resample without an error, or of errors only, has no area."""
+    """A value with the interval of its resamples. A resample without errors, or with nothing else, has no area."""
     interval = percentile_interval(drawn)
-    why = "some resample of the text has no errors, or nothing else" if math.isnan(interval[0]) else ""
+    why = "some resample of the text has no errors or nothing but errors" if math.isnan(interval[0]) else ""
     return Evidence(value, interval, *n, null, facts, why)
 
 
@@ -116,7 +116,7 @@ def _windows(sweeps: Sweeps) -> int:
 
 
 def _chosen(sweeps: Sweeps) -> dict[str, Fact]:
-    """The chosen heads, each with its attention beyond chance on the text it was chosen on."""
+    """The chosen heads with their scores: attention above chance, on the text on which they were chosen."""
     heads = sweeps["heads"].values[0].astype(int)
     scores = [float(of_role[*head]) for of_role, head in zip(sweeps["scores"].values, heads, strict=True)]
     previous, copying = _names(heads)
@@ -128,21 +128,20 @@ def _names(heads: np.ndarray) -> tuple[str, ...]:
 
 
 def _strongest(coefficients: Sweep) -> tuple[Fact, ...]:
-    """The features beside the confidence that count most, with the change of log-odds per standard deviation."""
+    """The features, other than confidence, with the largest coefficients (change of log-odds per standard deviation)."""
     names, values = coefficients.labels("feature"), coefficients.values
     first = sorted(range(len(CONFIDENCE), len(names)), key=lambda i: -abs(values[i]))[:STRONGEST]
     return tuple((str(names[i]), float(values[i])) for i in first)
 
 
 def _sure_and_right(sums: Float[np.ndarray, "*resample measure"]) -> tuple[np.ndarray, np.ndarray]:
-    """The mean probability of the first choice and the share that is right, of sums (or means) over windows."""
+    """The mean probability of the first choice and the accuracy, from sums (or means) over windows."""
     predictions, errors, sure = np.moveaxis(sums, -1, 0)
     return sure / predictions, 1 - errors / predictions
 
 
 def _by_group(sweeps: Sweeps) -> tuple[Fact, ...]:
-    """Of each group of predictions: its name, the share that is wrong, and the share that the confidence leads one to
-    expect."""
+    """For each group of predictions: its name, the share of errors, and the share expected from the confidence."""
     sums = {group: sweeps["states"].sel(group=group).values.sum((1, 2)) for group in GROUPS}
     return tuple(
         (group, float(errors / predictions), float(1 - sure / predictions))

@@ -1,4 +1,4 @@
-"""Experiment 04d, the numbers: heads chosen on one text, regressions of errors fitted on a second, judged on a third."""
+"""Experiment 04d, the numbers: heads chosen on one text, error regressions fitted on a second and judged on a third."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ ORDERS = 5
 CHUNK = 16
 FEWEST_WINDOWS = 4
 SHORTEST = 24
-"""Shorter contexts leave a copying head nothing to find."""
+"""Shorter contexts have too little to copy."""
 BINS = 8
 GROUPS = ("the copy is the first choice", "the copy is another character", "nothing to copy")
 COPYABLE = 3
-"""Shorter matches are hardly evidence for what follows (methods.md 1.4): they count as nothing to copy."""
+"""Shorter matches are weak evidence for the next character (methods.md 1.4): they count as nothing to copy."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,16 @@ class Params:
     """How much is measured. The defaults are for the published findings; `QUICK` is for the first five minutes."""
 
     select_windows: int = 48
-    """Windows of validation text on which the heads are chosen; the three sets of windows share none."""
+    """Windows of validation text on which the heads are chosen. The three sets of windows are disjoint."""
     fit_windows: int = 220
     """Windows on which the regressions are fitted."""
     test_windows: int = 320
-    """Windows on which they are judged."""
+    """Windows on which the regressions are judged."""
     random_sets: int = 4
-    """Draws of random heads of the same layers."""
+    """Draws of random heads of the same layers, as a control."""
     shuffles: int = 20
     control_examples: int = 64
-    """Repeated random blocks of the planted model, on each side of the control."""
+    """Repeated random blocks in each half of the positive control."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -61,14 +61,14 @@ QUICK = Params(select_windows=40, fit_windows=240, test_windows=320, random_sets
 
 @dataclass(frozen=True)
 class _Setting:
-    """The model, and its text in three parts."""
+    """The model and the text in three parts."""
 
     subject: Subject
     params: Params
     train: Tensor
     windows: Passages
     parts: tuple[Int[np.ndarray, "_"], ...]
-    """Which windows are for choosing, for fitting, for judging."""
+    """Indices of the windows for choosing heads, for fitting and for judging."""
 
     @property
     def model(self) -> GPT:
@@ -80,7 +80,7 @@ class _Setting:
 
     @cached_property
     def circuits(self) -> list[Circuit]:
-        """The chosen heads, then random ones."""
+        """The chosen heads, then the random draws."""
         return [
             self.scores.best,
             *random_circuits(self.model, self.scores.best, self.params.random_sets, self.params.seed),
@@ -100,7 +100,7 @@ class _Setting:
         return self.text(2)
 
     def text(self, part: int) -> SeenText:
-        """What is seen on one part of the text. A start symbol has a position, but is no place."""
+        """The observations on one part of the text. The position of a start symbol is left out."""
         rows, shift = self.parts[part], self.windows.lead
         tokens, current = self.windows.tokens[rows], self.windows.current[rows].numpy()
         following = self.windows.text[rows][
@@ -113,7 +113,7 @@ class _Setting:
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
-    """All numbers of experiment 04d, by name."""
+    """All sweeps of experiment 04d, by name."""
     s = _setting(subject, params)
     return timed(
         {
@@ -134,7 +134,7 @@ def _setting(subject: Subject, params: Params) -> _Setting:
     )
     if context < SHORTEST:
         raise NanoscopeError(
-            f"a context of {context} is too short to copy in; predicting errors takes at least {SHORTEST}"
+            f"a context of {context} is too short to copy in; predicting errors needs at least {SHORTEST}"
         )
     val = subject.read(corpus.val)
     text = passages(val, context, sum(sizes), circuit_state.SKIP)
@@ -147,7 +147,7 @@ def _setting(subject: Subject, params: Params) -> _Setting:
 
 
 def three_parts(count: int, sizes: tuple[int, int, int], seed: int) -> tuple[Int[np.ndarray, "window"], ...]:
-    """Windows dealt at random to three sets of these sizes, or in that proportion where there are fewer."""
+    """Windows assigned at random to three disjoint sets of these sizes, or in this proportion if there are fewer."""
     ends = np.cumsum(sizes)
     cuts = np.floor(ends * (min(count, ends[-1]) / ends[-1])).astype(int)
     order = np.random.default_rng(seed_for("three parts", seed)).permutation(count)
@@ -155,7 +155,7 @@ def three_parts(count: int, sizes: tuple[int, int, int], seed: int) -> tuple[Int
 
 
 def random_circuits(model: GPT, chosen: Circuit, count: int, seed: int) -> list[Circuit]:
-    """Other heads of the same layers in the same roles; none where a layer has too few."""
+    """Random heads of the same layers in the same roles; none if a layer has too few other heads."""
     drawn = head_ablation.layer_matched(model, chosen.heads, count, "failures", seed)
     found = []
     for heads in (heads for heads in drawn if len(heads) == len(chosen.heads)):
@@ -165,9 +165,10 @@ def random_circuits(model: GPT, chosen: Circuit, count: int, seed: int) -> list[
 
 
 def table_features(
-    tables: NGrams, current: Int[np.ndarray, "window pos"], top: Int[np.ndarray, "window place"]
-) -> Float[np.ndarray, "feature window place"]:
-    """What the longest table gives to the model's first choice and to its own, log-probabilities at the last places."""
+    tables: NGrams, current: Int[np.ndarray, "window pos"], top: Int[np.ndarray, "window position"]
+) -> Float[np.ndarray, "feature window position"]:
+    """Log-probabilities that the table of the largest n gives to the model's first choice and to its own first choice, at the
+    last positions of each window."""
     rows = []
     for some in batches(len(current), CHUNK):
         chances = np.log(tables.distribution(current[some])[-1, :, -top.shape[1] :])
@@ -177,7 +178,7 @@ def table_features(
 
 
 def _heads(s: _Setting) -> Sweeps:
-    """Both scores of every head, and which heads were chosen or drawn: `[circuit, role, part]`, layer and head."""
+    """Both scores of every head, and the layer and index of the chosen and drawn heads `[circuit, role, part]`."""
     values = np.stack([s.scores.previous, s.scores.copying])
     chosen = np.array([circuit.heads for circuit in s.circuits], dtype=float)
     coords = {"role": circuit_state.ROLES, "part": ("layer", "head")}
@@ -188,7 +189,7 @@ def _heads(s: _Setting) -> Sweeps:
 
 
 def _states(s: _Setting) -> Sweeps:
-    """Errors of the judged text by confidence and by what copying would say: `[measure, group, bin, window]`, summed."""
+    """Errors on the judged text by confidence and by what copying predicts: `[measure, group, bin, window]`, summed."""
     require_errors(s.fit, s.test)
     seen, edges = s.test.seen, np.quantile(s.fit.seen.chance, np.arange(1, BINS) / BINS)
     group, bins = groups(seen), np.searchsorted(edges, seen.chance)
@@ -198,14 +199,14 @@ def _states(s: _Setting) -> Sweeps:
     return {"states": Sweep(np.stack(sums), ("measure", "group", "bin", "window"), "summed", coords)}
 
 
-def groups(seen: circuit_state.Observed) -> Int[np.ndarray, "window place"]:
-    """Which of `GROUPS` each place is in."""
+def groups(seen: circuit_state.Observed) -> Int[np.ndarray, "window position"]:
+    """The index in `GROUPS` of each position."""
     copyable = seen.match[circuit_state.LENGTHS.index(COPYABLE)] > 0
     return np.where(copyable, np.where(seen.match[-1] > 0, 0, 1), 2)
 
 
 def _planted(s: _Setting) -> Sweeps:
-    """The same measurements of failures that were planted."""
+    """The same measurements on the planted failures."""
     circuit, fit, test = planted_failures(s.params.control_examples, s.params.seed)
     found = compare(fit, test)
     names = tuple(head_name(*head) for head in circuit.heads)

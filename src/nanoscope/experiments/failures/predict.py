@@ -1,4 +1,4 @@
-"""Experiment 04d, the comparison: regressions from several sets of features, fitted on one text and judged on another."""
+"""Experiment 04d, the comparison: regressions on several sets of features, fitted on one text and judged on another."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ NAMES = {"confidence": CONFIDENCE, "match": MATCH, "table": TABLE, "circuit": ST
 
 @dataclass(frozen=True)
 class SeenText:
-    """What was seen on a text, and what an n-gram table says of it: `table [feature, window, place]`."""
+    """Observations on a text, and features from an n-gram table: `table [feature, window, position]`."""
 
     seen: Observed
-    table: Float[np.ndarray, "feature window place"] = field(repr=False)
+    table: Float[np.ndarray, "feature window position"] = field(repr=False)
 
     @property
     def draws(self) -> int:
-        """How many circuits of random heads were watched."""
+        """How many draws of random heads were observed."""
         return len(self.seen.states) - 1
 
-    def features(self, groups: tuple[str, ...], draw: int) -> Float[np.ndarray, "window place feature"]:
-        """Some groups of features side by side; circuit 0 is the chosen one, the others are random."""
+    def features(self, groups: tuple[str, ...], draw: int) -> Float[np.ndarray, "window position feature"]:
+        """Groups of features, concatenated. Random heads are those of this draw; draw 0 is the chosen circuit."""
         of = {
             "confidence": self.seen.confidence,
             "match": self.seen.match,
@@ -58,7 +58,7 @@ def compare(fit: SeenText, test: SeenText) -> dict[str, Sweep]:
     """Every set of features, fitted on one text and judged on the other.
 
     `auroc [set]` and `auroc_resampled [set, resample]` (windows drawn with replacement, the same for every set),
-    `log_loss [set, window]` summed over places. Random heads: the mean over their draws, NaN where there are none.
+    `log_loss [set, window]` summed over positions. For random heads: the mean over their draws, NaN if there are none.
     """
     scored = {name: _scores(fit, test, name) for name in SETS}
     wrong = test.seen.wrong
@@ -77,41 +77,41 @@ def compare(fit: SeenText, test: SeenText) -> dict[str, Sweep]:
     }
 
 
-def _scores(fit: SeenText, test: SeenText, name: str) -> list[Float[np.ndarray, "window place"]]:
-    """The log-odds of an error by one set of features; one run, or one for each draw of random heads."""
+def _scores(fit: SeenText, test: SeenText, name: str) -> list[Float[np.ndarray, "window position"]]:
+    """The log-odds of an error from one set of features: one array, or one for each draw of random heads."""
     draws = range(1, fit.draws + 1) if "random heads" in SETS[name] else (0,)
     return [fitted(fit, name, draw).log_odds(test.features(SETS[name], draw)) for draw in draws]
 
 
 def fitted(fit: SeenText, name: str, draw: int = 0) -> Logistic:
-    """The regression of errors on a set of features."""
+    """The logistic regression of errors on a set of features."""
     features = fit.features(SETS[name], draw)
     return fit_logistic(features.reshape(-1, features.shape[-1]), fit.seen.wrong.ravel())
 
 
 def coefficients(fit: SeenText) -> Sweep:
-    """What each feature counts beside the confidence: log-odds of an error per standard deviation."""
+    """The coefficients of confidence, matches and circuit: log-odds of an error per standard deviation of a feature."""
     names = tuple(name for group in SETS[CIRCUIT] for name in NAMES[group])
     return Sweep(fitted(fit, CIRCUIT).weights, ("feature",), "log-odds", {"feature": names})
 
 
 def shuffled_gain(fit: SeenText, test: SeenText, shuffles: int, *labels: object) -> Sweep:
-    """What the circuit adds to the confidence when errors are shuffled across places, on both texts: `[shuffle]`."""
+    """The null: the area that the circuit adds to the confidence when errors are shuffled across positions `[shuffle]`."""
     rng = np.random.default_rng(seed_for("shuffled errors", *labels))
     gains = []
     for _ in range(shuffles):
-        here, there = (rng.permutation(text.seen.wrong.ravel()) for text in (fit, test))
+        fit_errors, test_errors = (rng.permutation(text.seen.wrong.ravel()) for text in (fit, test))
         areas = []
         for name in ("confidence", CIRCUIT):
             x, y = (text.features(SETS[name], 0) for text in (fit, test))
-            model = fit_logistic(x.reshape(-1, x.shape[-1]), here)
-            areas.append(auroc(model.log_odds(y).ravel(), there))
+            model = fit_logistic(x.reshape(-1, x.shape[-1]), fit_errors)
+            areas.append(auroc(model.log_odds(y).ravel(), test_errors))
         gains.append(areas[1] - areas[0])
     return Sweep(np.array(gains), ("shuffle",), "area")
 
 
 def require_errors(*texts: SeenText) -> None:
-    """NanoscopeError where there is nothing to predict."""
+    """NanoscopeError for a text on which all or none of the predictions are wrong."""
     for text in texts:
         if text.seen.wrong.all() or not text.seen.wrong.any():
             which = "all" if text.seen.wrong.any() else "none"

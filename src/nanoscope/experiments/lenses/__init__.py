@@ -1,7 +1,7 @@
 """Experiment 03: how do predictions form, through the layers and through training?
 
-Every layer's residual stream is read through the logit lens and a tuned lens, and compared with n-gram tables: how much
-context would a table need to know that much? The whole model is compared with the same tables at each checkpoint.
+Every layer's residual stream is read through the logit lens and a tuned lens. The predictions read there are compared with
+n-gram tables: how long a context does the nearest table use? Each checkpoint's output is compared with the same tables.
 """
 
 from nanoscope.experiments.experiment import Experiment

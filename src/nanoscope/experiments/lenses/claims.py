@@ -1,4 +1,4 @@
-"""Experiment 03, the claims: what would count, written down before any run, and the words in which it is answered."""
+"""Experiment 03, the claims: criteria fixed before any run, and the sentences that report the results."""
 
 from nanoscope.evidence.claim import Claim
 from nanoscope.evidence.finding import Criterion
@@ -7,14 +7,14 @@ from nanoscope.experiments.lenses import judge
 CLAIMS = (
     Claim(
         id="lenses.gradual",
-        sentence="The prediction forms gradually: no layer's step is most of the way to the output.",
+        sentence="The prediction forms gradually: no single layer makes more than half of the change from embedding to output.",
         relation="absent",
         source="observed",
         criterion=Criterion("<=", 0.5),
         evidence=judge.largest_step,
-        null_is="every layer the same share",
-        measured="Read through the tuned lens, the layers bring the prediction {steps} of the way from the embedding to the "
-        "output; the largest step, {layer}'s, is **{value}** [{low}, {high}]",
+        null_is="an equal share for every layer",
+        measured="Read through the tuned lens, the layers reduce the KL to the output by these shares of its value at the "
+        "embedding: {steps}. The largest is that of {layer}, **{value}** [{low}, {high}]",
         clauses={
             "supported": ": the prediction forms gradually",
             "not supported": ": the prediction does not form gradually",
@@ -41,9 +41,9 @@ CLAIMS = (
         source="observed",
         criterion=Criterion(">=", 1.0),
         evidence=judge.rise_of_nearest,
-        null_is="no layer differs",
-        measured="Of the tables up to n = {longest}, the nearest has n = {course} from the embedding to the output, so that n "
-        'grows by **{"%g"|format(value)}** [{"%g"|format(low)}, {"%g"|format(high)}] after the first layer',
+        null_is="no difference between layers",
+        measured="From the embedding to the output, the nearest table (up to n = {longest}) has n = {course}. After the first "
+        'layer n grows by **{"%g"|format(value)}** [{"%g"|format(low)}, {"%g"|format(high)}]',
         clauses={"supported": ": deeper layers are nearer to longer n-grams"},
     ),
     Claim(
@@ -54,8 +54,8 @@ CLAIMS = (
         criterion=Criterion(">=", 0.05),
         evidence=judge.gain_over_tables,
         null_is="the best table",
-        measured="The model's loss is {loss} nats per character and that of the best table, n = {best}, is {table}, so that "
-        "the model gains **{value} nats** [{low}, {high}]",
+        measured="The model's loss is {loss} nats per character and that of the best table (n = {best}) is {table}. The model "
+        "is better by **{value} nats** [{low}, {high}]",
     ),
     Claim(
         id="lenses.settles",
@@ -65,10 +65,10 @@ CLAIMS = (
         criterion=Criterion(">=", 0.5),
         evidence=judge.settling_depth,
         null_is="untrained model",
-        measured="By the usual criterion, a character's probability that stays above one half, {never_half|percent(0)} of "
-        "predictions never settle. By KL to the output that stays below 0.1 nats they settle after {readings} of {layers} "
-        "layers on average through the tuned lens, **{value}** of the depth [{low}, {high}] (untrained model: {null}; logit "
-        "lens: {logit})",
+        measured="By the usual criterion (some character's probability stays above one half) {never_half|percent(0)} of "
+        "predictions never settle. By the criterion used here (the KL between tuned lens and output stays below 0.1 nats) "
+        "they settle after {readings} of {layers} layers on average, at **{value}** of the depth [{low}, {high}] (untrained "
+        "model: {null}; logit lens: {logit})",
         clauses={
             "supported": ", which is in the second half of the layers",
             "not supported": ", which is in the first half of the layers",
@@ -77,14 +77,14 @@ CLAIMS = (
     ),
     Claim(
         id="lenses.kinds",
-        sentence="Characters of different kinds are settled at different depths.",
+        sentence="Predictions of different kinds of characters settle at different depths.",
         relation="predicts",
         source="observed",
         criterion=Criterion(">=", 0.1),
         evidence=judge.gap_between_kinds,
-        null_is="no kind differs",
-        measured="Of the kinds of characters (depth at which each is settled: {depths}), *{late}* settles **{value}** of the "
-        "depth later [{low}, {high}] than *{early}* on windows by which the two were not chosen",
+        null_is="no difference between kinds",
+        measured="Kinds of characters settle at these shares of the depth: {depths}. On windows that were not used to choose "
+        "the two, *{late}* settles later than *{early}* by **{value}** of the depth [{low}, {high}]",
         figure="lenses_settling",
     ),
     Claim(
@@ -95,9 +95,9 @@ CLAIMS = (
         criterion=Criterion(">=", 0.5),
         evidence=judge.mlp_share,
         null_is="the MLPs' share of all components",
-        measured="The largest direct contributions to the next character's logit above the mean are "
-        '{largest|each("{} ({:+.2f} logits)")}; MLPs write **{value}** [{low}, {high}] of all',
-        clauses={"supported": ": most of it"},
+        measured="The largest direct contributions to the next character's logit (relative to the mean logit) are "
+        '{largest|each("{} ({:+.2f} logits)")}. MLPs write **{value}** [{low}, {high}] of the total',
+        clauses={"supported": ", most of it"},
         figure="lenses_writers",
     ),
     Claim(
@@ -108,8 +108,8 @@ CLAIMS = (
         criterion=Criterion(">=", 0.0),
         evidence=judge.gain_over_bigrams,
         null_is="a bigram table",
-        measured="At the inner layers the logit lens is {lens} nats from the output and a bigram table {table}, a difference "
-        "of **{value} nats** [{low}, {high}]",
+        measured="At the inner layers the KL to the output is {lens} nats for the logit lens and {table} nats for a bigram "
+        "table, a difference of **{value} nats** [{low}, {high}]",
         clauses={
             "supported": ": the lens shows predictions forming",
             "not supported": ": the lens does not show predictions forming",
@@ -117,19 +117,19 @@ CLAIMS = (
     ),
     Claim(
         id="lenses.meaningful",
-        sentence="Exchanging a later layer's output moves settled predictions less than open ones.",
+        sentence="Resampling a later layer's output changes settled predictions less than unsettled ones.",
         relation="predicts",
         source="intervened",
         criterion=Criterion("<=", 0.5),
         evidence=judge.damage_to_settled,
-        null_is="settled or open makes no difference",
-        measured="Exchanging a layer's output for another window's moves predictions that had settled before it **{value}** "
-        "times as much [{low}, {high}] as those that had not (layer by layer: {layers})",
-        clauses={"supported": ": a settled prediction is less open to later layers"},
+        null_is="no difference between settled and unsettled predictions",
+        measured="Replacing a layer's output by that of another window changes predictions that had settled before this layer "
+        "**{value}** times as much [{low}, {high}] as those that had not (by layer: {layers})",
+        clauses={"supported": ": later layers change a settled prediction less"},
     ),
     Claim(
         id="lenses.cost",
-        sentence="It costs less than a second per layer to read the lens.",
+        sentence="Reading the logit lens takes less than a second per layer.",
         relation="present",
         source="observed",
         criterion=Criterion("<=", 1000),
@@ -140,13 +140,13 @@ CLAIMS = (
     ),
     Claim(
         id="lenses.overhead",
-        sentence="A forward pass with it takes no more than three times a plain one.",
+        sentence="A forward pass with the logit lens takes at most three times as long as a plain one.",
         relation="present",
         source="observed",
         criterion=Criterion("<=", 3.0),
         evidence=judge.cost_beside_a_forward,
         null_is="a plain forward pass",
-        measured="A forward pass with the lens at every layer takes {value} times a plain one (median of {n} pairs)",
+        measured="A forward pass with the lens at every layer takes {value} times as long as a plain one (median of {n} pairs)",
         kind="timing",
     ),
 )

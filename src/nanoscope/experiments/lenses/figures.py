@@ -28,7 +28,7 @@ from nanoscope.plots.style import (
 TABLE_NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
 STYLES = {"logit lens": ("--", "o"), "tuned lens": ("-", "s")}
 LINE = 30
-"""Characters of an example in one row of the picture."""
+"""Characters of an example in one row of the figure."""
 
 
 @styled
@@ -42,22 +42,22 @@ def formation(result: Result) -> Figure:
 
 
 def _losses(ax: Axes, result: Result) -> None:
-    places = result["places"].sel(kind="all").values.sum()
+    positions = result["places"].sel(kind="all").values.sum()
     losses = result["reading"].sel(measure="loss")
     readings = range(len(losses.labels("layer")))
-    tables = result["table_loss"].sel(kind="all").values.sum(-1) / places
+    tables = result["table_loss"].sel(kind="all").values.sum(-1) / positions
     best = tables.argmin()
-    top = max(1.15 * tables[0], losses.sel(lens="tuned lens").values.sum(-1).max() / places)
+    top = max(1.15 * tables[0], losses.sel(lens="tuned lens").values.sum(-1).max() / positions)
     for n in sorted({0, 1, 2, int(best)} & set(range(len(tables)))):
         ax.axhline(tables[n], color=SOFT, linewidth=0.8, zorder=0)
         ax.text(1.01, tables[n], f"{_table(n + 1)} table", transform=ax.get_yaxis_transform(), fontsize=8, va="center")
     for lens, colour in (("logit lens", SECOND), ("tuned lens", ACCENT)):
         line, marker = STYLES[lens]
-        values = losses.sel(lens=lens).values.sum(-1) / places
+        values = losses.sel(lens=lens).values.sum(-1) / positions
         ax.plot(readings, values, line, marker=marker, color=colour, markersize=4, label=lens)
         for at in np.flatnonzero(values > top):
             ax.annotate(f"{values[at]:.1f}", (at, top), fontsize=8, color=colour, ha="left", va="top")
-    ax.set(ylim=(0.9 * min(tables.min(), losses.values.sum(-1).min() / places), top))
+    ax.set(ylim=(0.9 * min(tables.min(), losses.values.sum(-1).min() / positions), top))
     ax.set(ylabel="loss, nats per character", title="Loss if the model stopped here")
     _name_readings(ax, len(readings))
     ax.legend(fontsize=8, loc="upper right")
@@ -97,7 +97,7 @@ def ngrams(result: Result) -> Figure:
 
 
 def _table_distances(ax: Axes, distances: np.ndarray, limit: float):
-    """`distances [reading, n]`, with the nearest table of each reading boxed."""
+    """Draw `distances [reading, n]` and box the nearest table of each reading."""
     image = heatmap(ax, distances, limit, diverging=False)
     for reading, n in np.ndindex(distances.shape):
         cell_text(ax, reading, n, f"{distances[reading, n]:.2f}", 7, bool(distances[reading, n] > 0.6 * limit))
@@ -169,7 +169,7 @@ def training(result: Result) -> Figure:
 
 
 def _table_curves(ax: Axes, steps: np.ndarray, means: np.ndarray) -> None:
-    """One curve per table, `means [step, n]`, and the lowest one marked at every step."""
+    """One curve per table from `means [step, n]`, with the nearest table marked at every step."""
     colours = ordered_colours(means.shape[1])
     for n, colour in enumerate(colours):
         ax.plot(np.log1p(steps), means[:, n], color=colour, linewidth=1.4, label=_table(n + 1))
@@ -223,21 +223,21 @@ def example(result: Result) -> Figure:
 
 @styled
 def sentence(read: Sweep, symbols: tuple[str, ...], lens: str, label: str) -> Figure:
-    """A lens on one text (`lens.on_sentence`, with the text's characters as the labels of its places)."""
+    """A lens on one text (`logit_lens.on_sentence`, with the text's characters as the labels of its positions)."""
     return _sentences([(lens, read)], dict(enumerate(symbols)), label)
 
 
 def _sentences(lenses: list[tuple[str, Sweep]], symbols: dict[int, str], label: str) -> Figure:
-    """One grid per lens and line of text: under each character, what the lens says comes next, reading by reading."""
-    places = len(lenses[0][1].labels("place"))
+    """One grid per lens and line of text: under each character, the lens's prediction of the next one at each reading."""
+    positions = len(lenses[0][1].labels("place"))
     readings = len(lenses[0][1].labels("layer"))
-    lines = [(lens, read, at) for lens, read in lenses for at in range(0, places, LINE)]
+    lines = [(lens, read, at) for lens, read in lenses for at in range(0, positions, LINE)]
     figure, axes = new_figure(
-        0.3 * min(LINE, places) + 2.2, len(lines) * (0.26 * (readings + 1) + 0.45) + 0.9, len(lines)
+        0.3 * min(LINE, positions) + 2.2, len(lines) * (0.26 * (readings + 1) + 0.45) + 0.9, len(lines)
     )
     images = []
     for ax, (lens, read, at) in zip(axes, lines, strict=True):
-        images.append(_line(ax, read, symbols, range(at, min(at + LINE, places))))
+        images.append(_line(ax, read, symbols, range(at, min(at + LINE, positions))))
         if at == 0:
             ax.set_title(f"{lens}: the most probable next character after each layer; boxed: it does follow", pad=18)
     figure.colorbar(images[0], ax=axes, label="its probability", shrink=min(1.0, 3 / len(lines)))
@@ -246,14 +246,14 @@ def _sentences(lenses: list[tuple[str, Sweep]], symbols: dict[int, str], label: 
 
 
 def _line(ax: Axes, read: Sweep, symbols: dict[int, str], where: range):
-    """A stretch of places: one row per reading, the last one on top, the text above."""
+    """Draw a range of positions: one row per reading, the last one on top, the text above."""
     text = [str(symbol) for symbol in read.labels("place")]
     top, chance = (read.sel(measure=measure).values[::-1, where.start : where.stop] for measure in ("top", "chance"))
     image = heatmap(ax, chance, 1.0, diverging=False)
     for row, column in np.ndindex(top.shape):
-        said = symbols[int(top[row, column])]
-        cell_text(ax, row, column, visible_character(said), 8, bool(chance[row, column] > 0.6))
-        follows = where[column] + 1 < len(text) and text[where[column] + 1] == said
+        predicted = symbols[int(top[row, column])]
+        cell_text(ax, row, column, visible_character(predicted), 8, bool(chance[row, column] > 0.6))
+        follows = where[column] + 1 < len(text) and text[where[column] + 1] == predicted
         if follows:
             ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=ACCENT, linewidth=1))
     ax.set_xticks(range(len(where)), [visible_character(text[i]) for i in where], fontsize=9, fontweight="bold")

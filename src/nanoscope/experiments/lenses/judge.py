@@ -1,6 +1,6 @@
-"""Experiment 03, the evidence: each function gathers what one claim takes, from stored sweeps alone.
+"""Experiment 03, from numbers to evidence: one function per claim, which reads stored sweeps only.
 
-The unit that is resampled is the window. Means over positions are ratios of sums, so each resample takes both anew.
+Intervals resample windows. A mean over positions is a ratio of two sums, and each resample computes both sums again.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from nanoscope.evidence.wording import Fact
 from nanoscope.statistics.intervals import percentile_interval, resampled_means
 
 FEWEST = 50
-"""Positions of a kind, or settled (and open) predictions of a layer, below which nothing is concluded from them."""
+"""Fewest positions of a kind, or settled and unsettled predictions of a layer, from which anything is concluded."""
 
 # ---- how the prediction forms ----------------------------------------------------------------------------------------
 
 
 def largest_step(sweeps: Sweeps) -> Evidence:
-    """The largest share of any layer in the fall of KL(model || tuned lens) from the embedding to the output."""
+    """The largest share that a single layer has in the fall of KL(model || tuned lens) from the embedding to the output."""
     kl = sweeps["reading"].sel(lens="tuned lens", measure="kl").values
     layers, windows = len(kl) - 1, kl.shape[1]
 
@@ -32,12 +32,12 @@ def largest_step(sweeps: Sweeps) -> Evidence:
     steps = shares(kl.mean(-1))
     facts = {"layer": f"L{steps.argmax()}", "steps": tuple(steps.tolist())}
     drawn = shares(resampled_means(kl.T, "gradual")).max(-1)
-    why = "it takes at least three layers" if layers < 3 else ""
+    why = "the claim needs at least three layers" if layers < 3 else ""
     return _evidence(float(steps.max()), drawn, windows, 1 / layers, facts, why)
 
 
 def nearest_after_first_layer(sweeps: Sweeps) -> Evidence:
-    """Which n-gram table the tuned lens is nearest to after the first layer."""
+    """The n of the n-gram table that the tuned lens is nearest to after the first layer."""
     first = _distances(sweeps)[:, 1]
     mean = sweeps["distance_by_kind"].sel(lens="tuned lens", direction="table to lens", kind="all").values[:, 1]
     untrained = sweeps["untrained_distance"].sel(direction="table to lens").values[:, 1]
@@ -47,17 +47,17 @@ def nearest_after_first_layer(sweeps: Sweeps) -> Evidence:
 
 
 def rise_of_nearest(sweeps: Sweeps) -> Evidence:
-    """Nearest n at the output minus nearest n after the first layer."""
+    """The n of the nearest table at the output minus that after the first layer."""
     tables = np.moveaxis(_distances(sweeps), -1, 0)
     n = nearest(tables.mean(0))
     each = nearest(np.moveaxis(resampled_means(tables, "deeper"), 0, -1))
     facts = {"course": tuple(n.tolist()), "longest": tables.shape[1]}
-    why = "it takes at least two layers" if len(n) < 3 else ""
+    why = "the claim needs at least two layers" if len(n) < 3 else ""
     return _evidence(int(n[-1] - n[1]), each[-1] - each[1], len(tables), 0.0, facts, why)
 
 
 def gain_over_tables(sweeps: Sweeps) -> Evidence:
-    """Cross-entropy of the best table minus the model's, nats per character, on the same positions."""
+    """Loss of the best table minus the model's loss on the same positions, in nats per character."""
     positions = sweeps["places"].sel(kind="all").values
     tables = sweeps["table_loss"].sel(kind="all").values
     model = sweeps["reading"].sel(lens="logit lens", measure="loss").values[-1]
@@ -71,7 +71,7 @@ def gain_over_tables(sweeps: Sweeps) -> Evidence:
 
 
 def nearest(distances: np.ndarray) -> np.ndarray:
-    """Which n is nearest, of KL(table || lens) `[n, *any]`: `[*any]`."""
+    """The n of the nearest table `[*any]`, from KL(table || lens) `[n, *any]`."""
     return np.asarray(distances.argmin(axis=0) + 1)
 
 
@@ -84,7 +84,7 @@ def _distances(sweeps: Sweeps) -> np.ndarray:
 
 
 def settling_depth(sweeps: Sweeps) -> Evidence:
-    """Mean reading from which on KL(model || tuned lens) stays below 0.1 nats, as a share of the layers."""
+    """Mean depth from which KL(model || tuned lens) stays below 0.1 nats, as a share of the layers."""
     depth, positions = sweeps["depth"].sel(criterion="near", kind="all"), sweeps["places"].sel(kind="all").values
     layers = _layers(sweeps)
     tuned = depth.sel(lens="tuned lens").values / layers
@@ -100,20 +100,21 @@ def settling_depth(sweeps: Sweeps) -> Evidence:
 
 
 def never_above_half(sweeps: Sweeps) -> float:
-    """The share of predictions for which no character's probability comes to stay above one half, by the logit lens."""
+    """The share of predictions that never settle by the criterion "half": no character's logit-lens probability stays above
+    one half up to the output."""
     return float(sweeps["settled"].sel(lens="logit lens", criterion="half", kind="all").values[-1])
 
 
 def gap_between_kinds(sweeps: Sweeps) -> Evidence:
-    """Depth of the latest kind minus that of the earliest, as a share of the layers: chosen on even windows, compared on
-    odd ones. Kinds with too few positions are left out."""
+    """Settling depth of the latest kind of characters minus that of the earliest, as a share of the layers. The two kinds are
+    chosen on even windows and compared on odd ones; kinds with too few positions are left out."""
     depth = sweeps["depth"].sel(lens="tuned lens", criterion="near")
     sums, positions = depth.values / _layers(sweeps), sweeps["places"].values
     names = [str(kind) for kind in depth.labels("kind")]
     enough = np.minimum(positions[:, ::2].sum(-1), positions[:, 1::2].sum(-1)) >= FEWEST
     chosen = np.flatnonzero(enough & (np.array(names) != "all"))
     if len(chosen) < 2:
-        why = f"fewer than two kinds of characters have {FEWEST} positions in each half of the windows"
+        why = f"fewer than two kinds of characters have {FEWEST} positions in both halves of the windows"
         return Evidence.missing(why, positions.shape[1], "windows", 0.0)
     first = sums[chosen, ::2].sum(-1) / positions[chosen, ::2].sum(-1)
     early, late = chosen[first.argmin()], chosen[first.argmax()]
@@ -127,11 +128,11 @@ def gap_between_kinds(sweeps: Sweeps) -> Evidence:
     return _evidence(float(gap(both.mean(0))), gap(resampled_means(both, "kinds")), len(both), 0.0, facts)
 
 
-# ---- who writes it, and whether the instrument is any good -----------------------------------------------------------
+# ---- which components write it, and validation of the lens -------------------------------------------------------------
 
 
 def mlp_share(sweeps: Sweeps) -> Evidence:
-    """Share of the direct contributions to the next character's logit that MLPs write."""
+    """The MLPs' share of the direct contributions to the next character's logit."""
     writers = sweeps["writers"]
     names = [str(name) for name in writers.labels("component")]
     mlps = np.array([name.startswith("MLP") for name in names])
@@ -145,7 +146,7 @@ def mlp_share(sweeps: Sweeps) -> Evidence:
 
 
 def gain_over_bigrams(sweeps: Sweeps) -> Evidence:
-    """KL(model || bigram table) minus KL(model || logit lens) averaged over the inner layers, nats."""
+    """KL(model || bigram table) minus KL(model || logit lens), averaged over the inner layers, in nats."""
     positions = sweeps["places"].sel(kind="all").values
     distances = sweeps["distance"].sel(lens="logit lens", direction="lens to table")
     lens = sweeps["reading"].sel(lens="logit lens", measure="kl").values[1:-1]
@@ -157,15 +158,15 @@ def gain_over_bigrams(sweeps: Sweeps) -> Evidence:
 
 
 def damage_to_settled(sweeps: Sweeps) -> Evidence:
-    """Damage to settled predictions over damage to open ones, averaged over the layers with enough of both."""
+    """Damage to settled predictions divided by damage to unsettled ones, averaged over the layers with enough of both."""
     damage = sweeps["damage"].values
     layers = [layer for layer in range(len(damage)) if damage[layer, :, 1].sum(-1).min() >= FEWEST]
     if not layers:
-        why = f"no layer has {FEWEST} settled and {FEWEST} open predictions"
+        why = f"no layer has {FEWEST} settled and {FEWEST} unsettled predictions"
         return Evidence.missing(why, damage.shape[-1], "windows", 1.0)
 
     def ratio(means: np.ndarray) -> np.ndarray:
-        """Of mean damages and positions `[*any, layer, state, quantity]`: `[*any, layer]`."""
+        """Ratio of damages `[*any, layer]`, from mean damages and positions `[*any, layer, state, quantity]`."""
         each = means[..., 0] / np.maximum(means[..., 1], 1e-9)
         return each[..., 0] / each[..., 1]
 
@@ -177,14 +178,14 @@ def damage_to_settled(sweeps: Sweeps) -> Evidence:
 
 
 def cost_of_a_layer(sweeps: Sweeps) -> Evidence:
-    """Milliseconds for each layer that is read."""
+    """Milliseconds to read one layer."""
     seconds = np.median(sweeps["cost"].sel(what="lens alone").values)
     value = 1000 * float(seconds) / _layers(sweeps)
     return Evidence(value, (value, value), int(sweeps["cost_tokens"].values), "tokens", 0.0)
 
 
 def cost_beside_a_forward(sweeps: Sweeps) -> Evidence:
-    """Time of a forward pass with the lens over a plain one, pair by pair."""
+    """Time of a forward pass with the lens divided by that of a plain one: the median over pairs of runs."""
     cost = sweeps["cost"]
     ratios = cost.sel(what="forward with the lens").values / cost.sel(what="plain forward").values
     value = float(np.median(ratios))
@@ -197,14 +198,14 @@ def cost_beside_a_forward(sweeps: Sweeps) -> Evidence:
 def _evidence(
     value: float, drawn: np.ndarray, windows: int, null: float, facts: Mapping[str, Fact], why: str = ""
 ) -> Evidence:
-    """Over windows, with the interval of a value's resamples: none where `why` says that they mean nothing."""
+    """Evidence over windows, with the interval of the resampled values; without one where `why` gives a reason."""
     interval = (math.nan, math.nan) if why else percentile_interval(drawn)
     return Evidence(value, interval, windows, "windows", null, facts, why)
 
 
 def _ratio_evidence(sums: np.ndarray, of: np.ndarray, label: str, null: float, facts: Mapping[str, Fact]) -> Evidence:
-    """One quantity over another, both summed in each window: a mean over positions, if these are the other one. `label`
-    names the resamples."""
+    """The ratio of two quantities, both summed within each window. Divided by the number of positions, a sum becomes a mean
+    over positions. `label` seeds the resamples."""
     drawn = resampled_means(np.stack([sums, of]).T, label)
     return _evidence(_ratio(sums, of), drawn[:, 0] / drawn[:, 1], len(sums), null, facts)
 

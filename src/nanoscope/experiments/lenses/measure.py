@@ -1,4 +1,4 @@
-"""Experiment 03, the numbers: what the lenses say at every depth, how near it is to n-gram tables, over training too."""
+"""Experiment 03, the numbers: what the lenses predict at every depth, how far that is from n-gram tables, and training."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class Params:
     """How much is measured. The defaults are for the published findings; `QUICK` is for the first five minutes."""
 
     windows: int = 400
-    """Windows of validation text that are read."""
+    """Windows of validation text."""
     tuned_tokens: int = 131_072
-    """Tokens of training text whose residual streams are kept to fit the tuned lens (at most 200,000)."""
+    """Tokens of training text on which the tuned lens is fitted (at most 200,000: their residual streams stay in memory)."""
     held_out_tokens: int = 16_384
-    """Tokens of other training text by which the fit is stopped."""
+    """Tokens of other training text, used to stop the fit early."""
     tuned_steps: int = 200
     tuned_batch: int = 2048
     damage_windows: int = 96
-    """Windows on which layers' outputs are exchanged, to see how far predictions that have settled move."""
+    """Windows on which layers' outputs are resampled, to measure how much settled predictions change."""
     checkpoints: int = 60
-    """At most so many checkpoints of the training, evenly chosen."""
+    """At most this many checkpoints of the training, evenly spaced."""
     checkpoint_windows: int = 48
     example_length: int = 60
     repeats: int = 5
@@ -49,7 +49,7 @@ class Params:
         require_least(self, windows=2, damage_windows=2, checkpoints=0)
         if self.tuned_tokens > 200_000:
             raise NanoscopeError(
-                f"--tuned-tokens must be at most 200000, not {self.tuned_tokens}: they are kept in memory"
+                f"--tuned-tokens must be at most 200000, not {self.tuned_tokens}: their residual streams are kept in memory"
             )
 
 
@@ -68,7 +68,7 @@ QUICK = Params(
 
 @dataclass(frozen=True)
 class _Setting:
-    """The model, the text it is read on, and the tables and the tuned lens that it is read with."""
+    """The model, the text, the n-gram tables and the tuned lens."""
 
     subject: Subject
     params: Params
@@ -81,7 +81,7 @@ class _Setting:
 
     @property
     def orders(self) -> int:
-        """Up to which n: 7, or as many as can be counted over so many symbols."""
+        """The largest n of the tables: 7, or less where the vocabulary is too large to count 7-grams."""
         return NGrams.largest_order(self.model.config.vocab_size, ORDERS)
 
     @cached_property
@@ -94,21 +94,21 @@ class _Setting:
 
     @cached_property
     def fitted(self) -> tuned_lens.Fit:
-        """The tuned lens."""
+        """The tuned lens and the course of its fit."""
         train, held_out = (tuned_lens.collect(self.model, tokens) for tokens in self.windows)
         settings = tuned_lens.Settings(steps=self.params.tuned_steps, batch=self.params.tuned_batch)
         return tuned_lens.fit(self.model, train, held_out, settings, self.params.seed)
 
     @property
     def windows(self) -> tuple[Tensor, Tensor]:
-        """Windows of training text to fit on, and others between them to stop by."""
+        """Windows of training text for the fit, and others between them for early stopping."""
         context = self.model.config.block_size
         fitted, held = (max(2, n // context) for n in (self.params.tuned_tokens, self.params.held_out_tokens))
         return windows_to_fit(self.train, context, fitted, held, self.subject.start)
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
-    """All numbers of experiment 03, by name."""
+    """All sweeps of experiment 03, by name."""
     s = _setting(subject, params)
     return timed(
         {
@@ -137,7 +137,7 @@ def _setting(subject: Subject, params: Params) -> _Setting:
 
 
 def _tables(s: _Setting) -> Sweeps:
-    """The tables' own cross-entropies on the text, and how far the tables of two halves of the corpus are apart."""
+    """Each table's loss on the text, and the distance between the tables of the two halves of the corpus."""
     losses = -np.log(s.tables.prob(s.text.text.numpy())[..., 1:])
     middle, symbols = len(s.train) // 2, s.model.config.vocab_size
     halves = [NGrams.fit(half.numpy(), symbols, s.orders) for half in (s.train[:middle], s.train[middle:])]
@@ -150,7 +150,7 @@ def _tables(s: _Setting) -> Sweeps:
 
 
 def _readings(s: _Setting) -> Sweeps:
-    """What both lenses say of the text: window by window over all places, and on average by kind."""
+    """Both lenses on the text: sums over all positions of each window, and means by kind of character."""
     lenses = (s.model.unembed, s.fitted.translation.lens(s.model))
     read = [logit_lens.over_text(s.model, s.text, one, s.tables) for one in lenses]
     measures, distances, settled, depth = (
@@ -170,18 +170,19 @@ def _readings(s: _Setting) -> Sweeps:
 
 
 def _over_all(sums: Sweep) -> Sweep:
-    """The sums over all places of each window."""
+    """The sums over all positions of each window."""
     return sums.sel(kind="all")
 
 
 def _by_kind(sums: Sweep, counts: Sweep) -> Sweep:
-    """The mean over the places of each kind."""
+    """The mean over the positions of each kind."""
     means = sums.values.sum(-1) / counts.values.sum(-1).clip(1)
     return Sweep(means, sums.dims[:-1], sums.unit.removesuffix(", summed"), sums.coords)
 
 
 def _depth(read: logit_lens.Reading) -> Sweep:
-    """The reading at which predictions settle, summed: `[criterion, kind, window]`; never counts as one past the last."""
+    """The reading at which predictions settle, summed over positions: `[criterion, kind, window]`. A prediction that never
+    settles counts as one past the last."""
     settled = read.settled
     sums = np.einsum("cdkw,d->ckw", settled.values, np.arange(settled.values.shape[1]))
     coords = {dim: labels for dim, labels in settled.coords.items() if dim != "depth"}
@@ -189,13 +190,13 @@ def _depth(read: logit_lens.Reading) -> Sweep:
 
 
 def _settling(s: _Setting) -> Sweeps:
-    """What a layer's exchange does to predictions that the tuned lens calls settled, and to the others."""
+    """How much resampling a layer's output changes predictions, split by whether they have settled in the tuned lens."""
     few = s.text[: s.params.damage_windows]
     return {"damage": logit_lens.damage_by_settling(s.model, few, s.fitted.translation.lens(s.model))}
 
 
 def _untrained(s: _Setting) -> Sweeps:
-    """Where an untrained model's predictions settle, and which tables its readings are near to."""
+    """The untrained control: where its predictions settle, and its readings' distances from the tables."""
     few = s.text[: s.params.damage_windows]
     read = logit_lens.over_text(s.untrained, few, s.untrained.unembed, s.tables)
     return {
@@ -206,7 +207,7 @@ def _untrained(s: _Setting) -> Sweeps:
 
 
 def _writers(s: _Setting) -> Sweeps:
-    """What each component writes, directly, into the next character's logit."""
+    """Each component's direct contribution to the next character's logit."""
     few = s.text[: s.params.damage_windows]
     direct = direct_attribution.on_text(s.model, few)
     sums = direct.contributions
@@ -219,7 +220,7 @@ def _writers(s: _Setting) -> Sweeps:
 
 
 def _training(s: _Setting) -> Sweeps:
-    """How far the whole model is from each table at every checkpoint of its training."""
+    """The distance between the model's output and each table, at every checkpoint of its training."""
     every = sorted(s.subject.history.items())
     picked = np.unique(np.linspace(0, len(every) - 1, min(len(every), s.params.checkpoints)).round().astype(int))
     chosen = [every[i] for i in picked]
@@ -235,7 +236,7 @@ def _training(s: _Setting) -> Sweeps:
 
 
 def _no_training(s: _Setting, text: Passages) -> Sweep:
-    """What is measured of a training that left no checkpoints."""
+    """The sweep of a training without checkpoints: no steps."""
     orders = tuple(range(1, s.orders + 1))
     coords = {"direction": logit_lens.DIRECTIONS, "n": orders, "kind": NAMES}
     nothing = np.empty((0, len(logit_lens.DIRECTIONS), len(orders), len(NAMES), len(text)))
@@ -243,7 +244,7 @@ def _no_training(s: _Setting, text: Passages) -> Sweep:
 
 
 def _cost(s: _Setting) -> Sweeps:
-    """Seconds of one batch, plain, with the lens at every layer, and of the lens alone, in turn: `[what, repeat]`."""
+    """Seconds for one batch: a plain forward pass, one with the lens at every layer, and the lens alone, measured in turn."""
     tokens = s.text.tokens[: logit_lens.WINDOWS]
     streams = residual_streams(s.model, tokens)
     runs = {
@@ -258,7 +259,7 @@ def _cost(s: _Setting) -> Sweeps:
 
 
 def _example(s: _Setting) -> Sweeps:
-    """Both lenses on one passage that begins a speech, and the symbols that their readings name."""
+    """Both lenses on one passage that begins a speech, and the vocabulary's symbols."""
     text = s.subject.corpus.val
     begins = first_speech(text)
     size = min(s.params.example_length, room(s.model.config.block_size, s.subject.start))

@@ -1,4 +1,4 @@
-"""Finding 3 of the report: how predictions form, through the layers and through training. Its words are in `page.md.j2`."""
+"""Finding 3 of the report: how predictions form, through the layers and in training. The text is in `page.md.j2`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VERDICTS = {"supported": "holds", "not supported": "does not hold", "undecided":
 
 
 def section(study: Study) -> str:
-    """The whole of finding 3."""
+    """The page section of finding 3."""
     result = study.result(study.main, "lenses")
     values: dict[str, object] = {
         "status": status(study, "lenses", "gradual"),
@@ -48,7 +48,7 @@ def section(study: Study) -> str:
 
 
 def lens_table(result: Result) -> str:
-    """KL(model || lens) after every layer, through both lenses, as a table."""
+    """A table of KL(model || lens) after every layer, for both lenses."""
     kl = result["reading_by_kind"].sel(measure="kl", kind="all")
     readings = ["embedding", *(f"after L{layer}" for layer in range(kl.values.shape[1] - 1))]
     rows = [
@@ -59,7 +59,7 @@ def lens_table(result: Result) -> str:
 
 
 def _model(study: Study, label: str) -> dict[str, object]:
-    """One model's results."""
+    """The values for one model's part of the section."""
     result = study.result(label, "lenses")
     if result is None:
         return {"result": None, "missing": not_measured(study, label, "lenses")}
@@ -75,7 +75,7 @@ def _model(study: Study, label: str) -> dict[str, object]:
 
 
 def _says(result: Result, *claims: str) -> str:
-    """The sentences of those of these claims that this result has: earlier versions claimed more."""
+    """The sentences of these claims, without those that the result lacks: earlier versions had more claims."""
     found = (result.finding_if_any(f"lenses.{claim}") for claim in claims)
     return " ".join(finding.text for finding in found if finding)
 

@@ -1,7 +1,7 @@
-"""What do the hidden units know? Which concepts they tell, what they say, and what is lost without them.
+"""What do the hidden units know? Which concepts they are selective for, which characters they predict, and their ablation.
 
-Neurons are chosen on training text and reported on validation text, beside shifted labels, random directions of the same
-space, an untrained model and a linear probe. A neuron planted in a copy of the model shows that the search finds one.
+Neurons are chosen on training text and reported on validation text. The controls are shifted labels, random directions of
+the same space, an untrained model and a linear probe. A neuron planted in a copy of the model validates the search.
 """
 
 from nanoscope.experiments.experiment import Experiment

@@ -1,7 +1,7 @@
-"""Neurons, the claims: what would count, written down before any run, and the words of the answer.
+"""Neurons, the claims: criteria fixed before any run, and the sentences that report the results.
 
-A context concept is one that the current character alone does not decide. A neuron is selective for a concept where its
-AUROC, on text it was not chosen on, is at least 0.8, and the search that found it beats shifted labels.
+A context concept is one that the current character alone does not decide. A neuron is selective for a concept if its
+AUROC is at least 0.8 on text it was not chosen on, and the search that found it beats shifted labels.
 """
 
 from nanoscope.evidence.claim import Claim
@@ -21,19 +21,19 @@ from nanoscope.experiments.neurons.judge import (
 CLAIMS = (
     Claim(
         id="neurons.planted",
-        sentence="A neuron planted in a copy of the model, active on one character only, is found, and every measure of it "
-        "is right.",
+        sentence="The search finds a neuron that was planted in a copy of the model and is active on one character only, and "
+        "measures it correctly.",
         relation="present",
         source="intervened",
         criterion=Criterion(">=", 0.999),
         evidence=planted_neuron,
-        null_is="a neuron that knows nothing",
+        null_is="a neuron that is active at random",
         measured="A detector of `{character}`, planted in a copy of the model as {neuron}, has an AUROC of {auroc} on new "
-        "text (p = {p}; {smallest} is the smallest that {shifts} shifts can give), and {share|percent} of its strongest "
-        "examples are that character. Ablating it, which writes nothing, changes the loss by {change}",
+        "text. Its p-value is {p} (the smallest possible with {shifts} shifts: {smallest}), and {share|percent} of its "
+        "strongest examples are that character. It writes nothing, and ablating it changes the loss by {change}",
         clauses={
-            "supported": ": the search finds it, as the best neuron of its layer",
-            "not supported": ": the search misses it, or one of its measures is wrong",
+            "supported": ": the search finds it as the best neuron of its layer",
+            "not supported": ": the search misses it, or one of the measures is wrong",
         },
     ),
     Claim(
@@ -50,9 +50,9 @@ CLAIMS = (
         "here **{count} of {n}** have a selective neuron (at least that AUROC on text it was not chosen on, and beyond "
         "{shifts} shifts of the labels)",
         clauses={
-            "not supported": ", which is not most of them",
-            "undecided": "; within the errors of the AUROCs {low|percent(0)} to {high|percent(0)} of them have one, which "
-            "leaves it undecided whether most do",
+            "not supported": ", fewer than half",
+            "undecided": ". Within the errors of the AUROCs {low|percent(0)} to {high|percent(0)} of them have one, so it is "
+            "undecided whether most do",
         },
     ),
     Claim(
@@ -63,8 +63,8 @@ CLAIMS = (
         criterion=Criterion(">=", 0.05),
         evidence=lead_over_untrained,
         null_is="no difference",
-        measured="On average over those concepts the best neuron's AUROC is {trained}, **{value}** [{low}, {high}] above that "
-        "of the best neuron of an untrained model ({untrained})",
+        measured="On average over those concepts the best neuron has an AUROC of {trained}, the best neuron of an untrained "
+        "model {untrained}: a difference of **{value}** [{low}, {high}]",
     ),
     Claim(
         id="neurons.basis",
@@ -74,10 +74,9 @@ CLAIMS = (
         criterion=Criterion(">=", 0.02),
         evidence=lead_over_directions,
         null_is="no difference",
-        measured="A linear probe of what a layer's neurons read reaches an AUROC of {probe}, and the best of as many "
-        "random directions of the same activations {directions}. The best neuron's lead over these directions is **{value}** "
-        "[{low}, {high}]",
-        clauses={"supported": ": neurons are not just any directions"},
+        measured="A linear probe of the input to a layer's neurons reaches an AUROC of {probe}. The best of as many random "
+        "directions of the same activations reaches {directions}; the best neuron exceeds it by **{value}** [{low}, {high}]",
+        clauses={"supported": ": neurons are special among directions"},
     ),
     Claim(
         id="neurons.depth",
@@ -87,37 +86,36 @@ CLAIMS = (
         criterion=Criterion(">=", 0.02),
         evidence=growth_with_depth,
         null_is="no difference",
-        measured="Layer by layer the best neuron's AUROC for those concepts is {layers} on average; the second half of the "
-        "layers minus the first is **{value}** [{low}, {high}]",
+        measured="Layer by layer the best neuron's AUROC, averaged over those concepts, is {layers}. The second half of the "
+        "layers exceeds the first by **{value}** [{low}, {high}]",
         clauses={"supported": ", so it grows with depth"},
     ),
     Claim(
         id="neurons.conditional",
-        sentence="What looks like a concept is not a nested one: the AUROC holds where the other concept is fixed.",
+        sentence="Selectivity for a concept is not explained by a nested one: the AUROC holds when the other one is fixed.",
         relation="present",
         source="observed",
         criterion=Criterion(">=", 0.8),
         evidence=nested_concepts,
-        null_is="a neuron that follows the nested concept only",
+        null_is="a neuron that is selective for the nested concept only",
         measured="Concepts are nested (a speaker's name begins a line with a capital). Among characters that agree in the "
         'other concept the same neurons have these AUROCs: {aurocs|each("{} {:.2f}")|join("; ")}. Their mean is **{value}** '
         "[{low}, {high}]",
-        clauses={"supported": ", so the neurons do not only follow the other concept"},
+        clauses={"supported": ", so the neurons are not only selective for the other concept"},
     ),
     Claim(
         id="neurons.ablation",
-        sentence="Without a selective neuron the characters on which it is active are predicted worse, by more than without "
+        sentence="Ablating a selective neuron raises the loss on the characters where it is active, by more than ablating "
         "random neurons of the same layers.",
         relation="necessary for",
         source="intervened",
         criterion=Criterion(">=", 0.002),
         evidence=cost_of_ablation,
-        null_is="random neurons of the same layers, where those are active",
+        null_is="random neurons of the same layers, where these are active",
         figure="neurons_ablation",
-        measured="Without {neurons} (mean ablation, one at a time) a character on which the neuron is active costs {alone} "
-        "nats more, and {elsewhere} elsewhere; the direct effect alone is {direct}, and with the neuron set to 0 it is "
-        "{zeroed}. Without random neurons of the same layers it is {null} where those are active: a difference of "
-        "**{value}** [{low}, {high}]",
+        measured="Mean ablation of {neurons}, one at a time, raises the loss by {alone} nats per character where the neuron is "
+        "active and by {elsewhere} elsewhere. Its direct effect is {direct}; zero ablation gives {zeroed}. For random neurons "
+        "of the same layers, where these are active, it is {null}: a difference of **{value}** [{low}, {high}]",
     ),
     Claim(
         id="neurons.dead",
@@ -126,22 +124,22 @@ CLAIMS = (
         source="observed",
         criterion=Criterion("<=", 0.01),
         evidence=dead_neurons,
-        null_is="none",
+        null_is="no dead neuron",
         figure="neurons_statistics",
-        measured="Of {characters} characters the median neuron is above 0 on {positive|percent}"
+        measured="The median neuron is above 0 on {positive|percent} of {characters} characters"
         "{% if count < n %}, and above a tenth of its maximum on {sparsity|percent}{% endif %}. {count} of {n} "
-        "neurons are dead (never above 0.001 of the median neuron's maximum, {median})",
+        "neurons are dead (never above 0.001 of {median}, the median of the neurons' maxima)",
         clauses={"not supported": ": more than one in a hundred"},
     ),
     Claim(
         id="neurons.cost",
-        sentence="All of it costs less than a minute per layer.",
+        sentence="The experiment takes less than a minute per layer.",
         relation="present",
         source="observed",
         criterion=Criterion("<=", 60_000),
         evidence=milliseconds_per_layer,
-        null_is="free",
+        null_is="nothing",
         kind="timing",
-        measured="{value} ms per layer ({seconds} s for {n} neurons: {stages})",
+        measured="The experiment takes {value} ms per layer ({seconds} s for {n} neurons: {stages})",
     ),
 )

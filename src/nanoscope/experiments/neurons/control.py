@@ -1,4 +1,4 @@
-"""Neurons, the positive control: a neuron whose answer is known, planted in a copy of the model, and searched for."""
+"""Neurons, the positive control: the search for a neuron with a known concept, planted in a copy of the model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STRONGEST = 20
 
 
 def control(checkpoint: Checkpoint, select: Split, report: Split, shifts: int, seed: int) -> Sweeps:
-    """What the search says of the planted neuron, `[concept, neuron, measure]`; NaN where none can be planted."""
+    """The measures of the planted neuron `[concept, neuron, measure]`; NaN if the model has no room for it."""
     model = checkpoint.model
     layer = model.config.n_layer // 2
     neuron = seed_for("planted neuron", seed) % model.config.d_mlp
@@ -37,15 +37,18 @@ def control(checkpoint: Checkpoint, select: Split, report: Split, shifts: int, s
     token = [concept_of("current", name) for name in names].index(concept)
     try:
         planted = plant_detector(model, token, layer, neuron)
-    except NanoscopeError:  # too narrow a model; attention-only ones never come here
+    except NanoscopeError:  # the model is too narrow; attention-only models were refused before
         values = np.full(len(MEASURES), np.nan)
     else:
-        values = _seen(planted, layer, neuron, concept, select, report, shifts)
+        values = _measured(planted, layer, neuron, concept, select, report, shifts)
     coords = {"concept": (concept,), "neuron": (neuron_name(layer, neuron),), "measure": MEASURES}
     return {"planted": Sweep(values[None, None], ("concept", "neuron", "measure"), "AUROC; share; p; nats", coords)}
 
 
-def _seen(planted: GPT, layer: int, neuron: int, concept: str, select: Split, report: Split, shifts: int) -> np.ndarray:
+def _measured(
+    planted: GPT, layer: int, neuron: int, concept: str, select: Split, report: Split, shifts: int
+) -> np.ndarray:
+    """`MEASURES` of the planted neuron, in their order."""
     here = select.labels.of(concept)[None]
     post = next(islice(by_layer(planted, select.windows), layer, None)).post
     allowed = selectivity.shifts(here, select.windows.size, shifts)
@@ -70,8 +73,8 @@ def _seen(planted: GPT, layer: int, neuron: int, concept: str, select: Split, re
 def _change(planted: GPT, layer: int, neuron: int, windows: Windows) -> float:
     """The largest change of a window's summed loss when the planted neuron, which writes nothing, is ablated.
 
-    In double precision: some processors round a row's product by how many rows it has, in single precision by up to
-    1e-5 nats per window.
+    Computed in double precision: in single precision some processors round a row's product differently depending on how
+    many rows there are, by up to 1e-5 nats per window.
     """
     tokens = windows.tokens[:4]
     ablated = ablation.without_neurons(
@@ -81,7 +84,7 @@ def _change(planted: GPT, layer: int, neuron: int, windows: Windows) -> float:
 
 
 def _median_token(split: Split) -> str:
-    """Of the concepts of the current token, that of middle frequency."""
+    """The concept of the current token with the median frequency."""
     at = [i for i, family in enumerate(split.labels.families) if family == CURRENT]
     order = sorted(at, key=lambda i: (int(split.labels.values[i].sum()), i))
     return split.labels.names[order[len(order) // 2]]

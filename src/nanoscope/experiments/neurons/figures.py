@@ -1,4 +1,4 @@
-"""The figures of the hidden units: which concepts they tell, what single ones look like, and what they are worth."""
+"""The figures of the neurons: selectivity for concepts, cards of single neurons, statistics and ablation."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from nanoscope.plots.style import (
 
 FAMILY_COLOURS = dict(zip(FAMILIES, (ACCENT, SECOND, THIRD, "#7c3aed", SOFT), strict=True))
 SHOWN = tuple(FAMILIES.index(family) for family in (CONTEXT, KIND))
-"""Families whose concepts are shown one by one."""
-BESIDE = {
+"""Families whose concepts are shown individually."""
+CONTROLS = {
     "untrained": "untrained model",
     "directions": "random direction",
     "chance": "shifted labels",
@@ -63,11 +63,11 @@ def concepts(result: Result) -> Figure:
     _numbers(axes[0], mine, [f"L{layer}" for layer in range(layers)])
     axes[0].set_yticks(range(len(names)), names, fontsize=8)
     axes[0].set_title("Best of each layer", fontsize=9)
-    _numbers(axes[1], _beside(result, report)[order], list(BESIDE.values()))
+    _numbers(axes[1], _controls(result, report)[order], list(CONTROLS.values()))
     axes[1].set_yticks([])
     axes[1].set_title("Beside it, over all layers", fontsize=9)
     axes[1].set_xticks(
-        range(len(BESIDE)), list(BESIDE.values()), fontsize=8, rotation=35, ha="right", rotation_mode="anchor"
+        range(len(CONTROLS)), list(CONTROLS.values()), fontsize=8, rotation=35, ha="right", rotation_mode="anchor"
     )
     _families(axes[2], result, report)
     figure.legend(loc="outside lower right", ncols=3, fontsize=7)
@@ -76,21 +76,21 @@ def concepts(result: Result) -> Figure:
 
 
 def _order(result: Result, report: Sweep) -> list[int]:
-    """Context concepts first, then kinds of character; in each the best told first."""
+    """Context concepts first, then kinds of character; within each by AUROC, highest first."""
     best = report.sel(source="neurons").values.max(axis=0)
     families = result["families"].values
     return [c for c in np.lexsort((-best, families)) if families[c] in SHOWN]
 
 
-def _beside(result: Result, report: Sweep) -> np.ndarray:
-    """`[concept, BESIDE]`: baselines, each the best over layers."""
+def _controls(result: Result, report: Sweep) -> np.ndarray:
+    """The controls `[concept, control]`, each the best over layers."""
     columns = {
         source: best_of_layers(result["selected"], result["report"], source).mean(1)
         for source in ("untrained", "directions")
     }
     columns["chance"] = result["chance"].sel(quantile=0.95).values
     columns["probe"] = report.sel(source="probe").values.max(axis=0)
-    return np.stack([columns[name] for name in BESIDE], axis=1)
+    return np.stack([columns[name] for name in CONTROLS], axis=1)
 
 
 def _numbers(ax: Axes, values: np.ndarray, columns: Sequence[str]) -> None:
@@ -102,7 +102,7 @@ def _numbers(ax: Axes, values: np.ndarray, columns: Sequence[str]) -> None:
 
 
 def _families(ax: Axes, result: Result, report: Sweep) -> None:
-    """The mean over a family's concepts of the layer's best neuron; dashed, in the untrained model."""
+    """The AUROC of each layer's best neuron, averaged over a family's concepts; dashed: untrained model."""
     families = result["families"].values
     layers = range(report.values.shape[1])
     for family, (name, colour) in enumerate(FAMILY_COLOURS.items()):
@@ -122,12 +122,12 @@ def _families(ax: Axes, result: Result, report: Sweep) -> None:
 
 def cards_of_result(result: Result) -> Figure:
     """The cards of the neurons that tell concepts best."""
-    told = {str(name): told_by(result, str(name)) for name in result["card_places"].labels("card")}
-    return cards(result.sweeps, f"{_label(result)}: the neurons that tell concepts best", told)
+    subtitles = {str(name): best_for(result, str(name)) for name in result["card_places"].labels("card")}
+    return cards(result.sweeps, f"{_label(result)}: the neurons that tell concepts best", subtitles)
 
 
-def told_by(result: Result, neuron: str) -> str:
-    """What a neuron is the best for, with its AUROC on new text."""
+def best_for(result: Result, neuron: str) -> str:
+    """The concepts for which a neuron is the best, with its AUROCs on new text; empty if there are none."""
     selected, chosen = result["selected"].sel(source="neurons").values, result["chosen"].sel(source="neurons").values
     layer = selected.argmax(axis=0)
     report = best_of_layers(result["selected"], result["report"], "neurons").mean(1)
@@ -141,7 +141,7 @@ def told_by(result: Result, neuron: str) -> str:
 
 
 @styled
-def cards(sweeps: Mapping[str, Sweep], title: str, told: Mapping[str, str]) -> Figure:
+def cards(sweeps: Mapping[str, Sweep], title: str, subtitles: Mapping[str, str]) -> Figure:
     """One card below another: examples with their activations, how these are spread, and which characters it raises."""
     names = sweeps["card_places"].labels("card")
     height = CARD_HEIGHT * len(names) + 0.7
@@ -154,9 +154,9 @@ def cards(sweeps: Mapping[str, Sweep], title: str, told: Mapping[str, str]) -> F
             figure.add_axes((TEXT_LEFT, top - size, TEXT_INCHES / CARD_WIDTH, size)),
             sweeps,
             card,
-            f"{name}  {told.get(str(name), '')}",
+            f"{name}  {subtitles.get(str(name), '')}",
         )
-        _spread(figure.add_axes((0.715, top - size, 0.12, size)), sweeps, card)
+        _histogram(figure.add_axes((0.715, top - size, 0.12, size)), sweeps, card)
         _raised(figure.add_axes((0.88, top - size, 0.11, size)), sweeps, card)
     return figure
 
@@ -185,7 +185,7 @@ def _examples(ax: Axes, sweeps: Mapping[str, Sweep], card: int, title: str) -> N
 
 
 def _line(ax: Axes, row: int, text: str, inside: np.ndarray) -> None:
-    """One row of text, a character per column; grey outside the model's window."""
+    """Draw one row of text, a character per column; grey outside the window."""
     cuts = np.flatnonzero(np.diff(inside)) + 1
     for first, last in zip((0, *cuts), (*cuts, len(text)), strict=True):
         part = "".join(visible_character(symbol) if symbol != " " else " " for symbol in text[first:last])
@@ -194,7 +194,7 @@ def _line(ax: Axes, row: int, text: str, inside: np.ndarray) -> None:
         ax.text(first - 0.5, row, part, ha="left", va="center", color=colour, **style)
 
 
-def _spread(ax: Axes, sweeps: Mapping[str, Sweep], card: int) -> None:
+def _histogram(ax: Axes, sweeps: Mapping[str, Sweep], card: int) -> None:
     sample = sweeps["card_sample"].values[card]
     largest = float(sweeps["card_statistics"].sel(statistic="max").values[card])
     top = max(largest, float(sample.max()))
@@ -224,7 +224,7 @@ def _raised(ax: Axes, sweeps: Mapping[str, Sweep], card: int) -> None:
 
 @styled
 def on_text(values: np.ndarray, text: str, names: Sequence[str], title: str) -> Figure:
-    """Some neurons on a text of one's own: `values [neuron, char]` as shares of each one's largest activation."""
+    """Neurons on the user's own text: `values [neuron, char]`, as shares of each neuron's largest activation."""
     figure, (ax,) = new_figure(max(6.0, 2.6 + 0.145 * len(text)), 1.2 + 0.26 * len(names))
     ax.imshow(np.clip(values, 0, 1), aspect="auto", cmap=GLOW, vmin=0, vmax=1)
     ax.set_xticks(
@@ -262,7 +262,7 @@ def statistics(result: Result) -> Figure:
 
 
 def _boxes(ax: Axes, values: np.ndarray, logarithmic: bool) -> None:
-    """One box per layer: quartiles, and whiskers at 1 and 99 %."""
+    """One box per layer: quartiles, with whiskers at 1 and 99 %."""
     finite = [row[np.isfinite(row) & ((row > 0) | (not logarithmic))] for row in values]
     some = [(layer, row) for layer, row in enumerate(finite) if len(row)]
     if some:
@@ -328,11 +328,11 @@ def ablation(result: Result) -> Figure:
 
 
 def _ratios(sums: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ratios of sums over windows `[neuron, window]`, and half their 95 % intervals (delta method)."""
+    """Ratios of sums over windows `[neuron, window]`, and half the widths of their 95 % intervals (delta method)."""
     totals = np.maximum(counts.sum(-1), 1)
     ratio = sums.sum(-1) / totals
-    spread = (sums - ratio[:, None] * counts).std(-1, ddof=1) * np.sqrt(sums.shape[-1])
-    return ratio, 1.96 * spread / totals
+    error = (sums - ratio[:, None] * counts).std(-1, ddof=1) * np.sqrt(sums.shape[-1])
+    return ratio, 1.96 * error / totals
 
 
 def _label(result: Result) -> str:

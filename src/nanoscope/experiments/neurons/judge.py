@@ -1,4 +1,4 @@
-"""Neurons, from numbers to evidence: what each claim is judged by, from stored sweeps alone."""
+"""Neurons, from numbers to evidence: one function per claim, which reads stored sweeps only."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SIGNIFICANT = 0.05
 NAMED = 3
 NO_CONTEXT = "in this text the current character decides every concept"
 NOTHING_SELECTIVE = "no neuron is selective for a concept that the current character does not decide"
-NEVER_ACTIVE = "the random neurons beside them are active nowhere"
-NO_DIRECTION = "the model is too narrow to have a direction for one character alone"
+NEVER_ACTIVE = "the random neurons for comparison are never active"
+NO_DIRECTION = "the model is too narrow for a direction that one character alone uses"
 
 
 def planted_neuron(sweeps: Sweeps) -> Evidence:
-    """The least of what the measures of a neuron that detects one character must be: AUROC 1, the best of its layer,
-    examples of its character only, the smallest p, and an ablation that changes nothing."""
+    """The smallest of five scores, each 1 if the planted detector is measured correctly: its AUROC, whether it is the best of
+    its layer, the share of examples that are its character, the smallest possible p, and an ablation without effect."""
     planted = sweeps["planted"]
     seen = dict(zip(planted.labels("measure"), planted.values[0, 0].tolist(), strict=True))
     symbols = [str(token) for token in sweeps["card_weights"].labels("token")]
@@ -49,8 +49,8 @@ def planted_neuron(sweeps: Sweeps) -> Evidence:
 
 
 def selective_concepts(sweeps: Sweeps) -> Evidence:
-    """The share of context concepts with a selective neuron; the ends of the interval count the neurons whose own
-    intervals lie above the floor, and reach it."""
+    """The share of context concepts with a selective neuron. The ends of the interval count the neurons whose own 95 %
+    intervals lie wholly, or partly, at or above the required AUROC."""
     context = in_context(sweeps)
     if not context.any():
         return Evidence.missing(NO_CONTEXT, 0, "concepts")
@@ -69,20 +69,20 @@ def selective_concepts(sweeps: Sweeps) -> Evidence:
 
 
 def _best_known(sweeps: Sweeps, value: np.ndarray) -> tuple[Fact, ...]:
-    """The context concepts of highest AUROC, whose values these are, each with its neuron."""
+    """The context concepts with the highest AUROCs `value [concept]`, each with its best neuron."""
     names, at = sweeps["families"].labels("concept"), np.flatnonzero(in_context(sweeps))
     order = np.argsort(-value, kind="stable")[:NAMED]
     return tuple((str(names[at[i]]), neuron_of(sweeps, int(at[i])), float(value[i])) for i in order)
 
 
 def lead_over_untrained(sweeps: Sweeps) -> Evidence:
-    """Of the best neuron's AUROC, averaged over context concepts, over that of an untrained model's best neuron."""
+    """The best neuron's AUROC minus that of an untrained model's best neuron, averaged over context concepts."""
     mine, theirs = _per_window(sweeps, "neurons"), _per_window(sweeps, "untrained")
     return _difference(mine, theirs, "learned", {"trained": _mean(mine), "untrained": _mean(theirs)})
 
 
 def lead_over_directions(sweeps: Sweeps) -> Evidence:
-    """Of the best neuron's AUROC, averaged over context concepts, over that of the best of as many random directions."""
+    """The best neuron's AUROC minus that of the best of as many random directions, averaged over context concepts."""
     mine, theirs = _per_window(sweeps, "neurons"), _per_window(sweeps, "directions")
     probe = sweeps["report"].sel(source="probe").values[:, in_context(sweeps)].mean(-1)
     facts = {"directions": _mean(theirs), "probe": _mean(probe.max(axis=0))}
@@ -90,7 +90,7 @@ def lead_over_directions(sweeps: Sweeps) -> Evidence:
 
 
 def growth_with_depth(sweeps: Sweeps) -> Evidence:
-    """Mean AUROC over context concepts of a layer's best neuron: second half of the layers minus the first."""
+    """The AUROC of a layer's best neuron, averaged over context concepts: second half of the layers minus the first."""
     layers = sweeps["report"].sel(source="neurons").values[:, in_context(sweeps)]
     depth = len(layers)
     if depth == 1:
@@ -103,12 +103,12 @@ def growth_with_depth(sweeps: Sweeps) -> Evidence:
 
 
 def nested_concepts(sweeps: Sweeps) -> Evidence:
-    """The mean over the conditions on context concepts of the AUROC where the nested concept is fixed."""
+    """The AUROC where the nested concept is fixed, averaged over the conditions on context concepts."""
     found, names = sweeps["conditional"], sweeps["families"].labels("concept")
     context = {name for name, mine in zip(names, in_context(sweeps), strict=True) if mine}
     kept = [i for i, (name, _, _) in enumerate(CONDITIONS) if name in context and not np.isnan(found.values[i]).any()]
     if not kept:
-        return Evidence.missing("the text has no nested ones", 0, "windows", 0.5)
+        return Evidence.missing("the text has no nested concepts", 0, "windows", 0.5)
     values = found.values[kept]
     each = tuple((str(found.labels("condition")[i]), float(found.values[i].mean())) for i in kept)
     per_window = values.mean(0)
@@ -117,7 +117,7 @@ def nested_concepts(sweeps: Sweeps) -> Evidence:
 
 
 def cost_of_ablation(sweeps: Sweeps) -> Evidence:
-    """Nats per active character: the mean over chosen neurons, less the mean over random ones."""
+    """Loss added per active character, in nats: the mean over chosen neurons minus the mean over random ones."""
     active = sweeps["ablation_count"].values[:, 0].sum(-1) > 0
     chosen = sweeps["ablation_passing"].values.astype(bool) & active
     random = (sweeps["ablation_group"].values == 1) & active
@@ -137,7 +137,7 @@ def cost_of_ablation(sweeps: Sweeps) -> Evidence:
 
 
 def _cost(sweeps: Sweeps, effect: str, which: np.ndarray, part: int = 0) -> float:
-    """Loss added per character on which the ablated neuron is active (part 0) or is not (1): the mean over neurons."""
+    """Loss added per character on which the ablated neuron is active (part 0) or not active (1): the mean over neurons."""
     if not which.any():
         return math.nan
     change = sweeps["ablation"].sel(effect=effect).values[which, part].sum(-1)
@@ -145,7 +145,7 @@ def _cost(sweeps: Sweeps, effect: str, which: np.ndarray, part: int = 0) -> floa
 
 
 def _beyond_random(sweeps: Sweeps, chosen: np.ndarray, random: np.ndarray) -> tuple[float, float]:
-    """The interval of the chosen neurons' mean cost less the random ones', over windows."""
+    """The interval, over windows, of the chosen neurons' mean cost minus that of the random ones."""
     change, count = sweeps["ablation"].sel(effect="mean").values[:, 0], sweeps["ablation_count"].values[:, 0]
     sums = np.stack([change, count])[:, chosen | random]
     mine = chosen[chosen | random]
@@ -158,7 +158,7 @@ def _beyond_random(sweeps: Sweeps, chosen: np.ndarray, random: np.ndarray) -> tu
 
 
 def dead_neurons(sweeps: Sweeps) -> Evidence:
-    """The share of neurons that are dead; what the median neuron does stands beside it."""
+    """The share of neurons that are dead, with facts about the median neuron."""
     statistics = sweeps["statistics"]
     gone = dead(statistics)
     largest, positive, sparsity = (statistics.sel(statistic=name).values for name in ("max", "positive", "sparsity"))
@@ -173,7 +173,7 @@ def dead_neurons(sweeps: Sweeps) -> Evidence:
 
 
 def milliseconds_per_layer(sweeps: Sweeps) -> Evidence:
-    """What the experiment took."""
+    """The experiment's total time per layer, in milliseconds."""
     seconds, (layers, per_layer) = sweeps["seconds"], sweeps["statistics"].values.shape[1:]
     total = float(seconds.values.sum())
     value = 1000 * total / layers
@@ -185,18 +185,19 @@ def milliseconds_per_layer(sweeps: Sweeps) -> Evidence:
 
 
 def in_context(sweeps: Sweeps) -> np.ndarray:
-    """Which concepts the current character does not decide."""
+    """The context concepts `[concept]`: those that the current character does not decide."""
     return sweeps["families"].values == FAMILIES.index(CONTEXT)
 
 
 def best_neurons(sweeps: Sweeps, source: str = "neurons") -> tuple[np.ndarray, np.ndarray]:
-    """For each concept the AUROC of its best neuron over all layers, on the reporting split, and its standard error."""
+    """For each concept the AUROC of its best neuron over all layers, on the reporting split, and the standard error."""
     best = best_of_layers(sweeps["selected"], sweeps["report"], source)
     return best.mean(1), best.std(1, ddof=1) / math.sqrt(best.shape[1])
 
 
 def corrected_p(sweeps: Sweeps) -> np.ndarray:
-    """p-values over all neurons (max-T) and all concepts of a family (Holm); NaN where shifts test nothing."""
+    """p-values corrected over all neurons (max-T) and all concepts of a family (Holm); NaN for positions, which shifts
+    cannot test."""
     p, families = sweeps["p"].values, sweeps["families"].values
     corrected = np.full(p.shape, np.nan)
     for family in np.unique(families[~np.isnan(p)]):
@@ -205,7 +206,7 @@ def corrected_p(sweeps: Sweeps) -> np.ndarray:
 
 
 def best_neuron(sweeps: Sweeps, concept: int) -> tuple[int, int]:
-    """The layer and the number of a concept's best neuron."""
+    """The layer and the index of a concept's best neuron."""
     layer = int(sweeps["selected"].sel(source="neurons").values[:, concept].argmax())
     return layer, int(sweeps["chosen"].sel(source="neurons").values[layer, concept])
 
@@ -216,13 +217,13 @@ def neuron_of(sweeps: Sweeps, concept: int) -> str:
 
 
 def _per_window(sweeps: Sweeps, source: str) -> np.ndarray:
-    """Pseudo-values of the best over all layers, averaged over context concepts: `[window]`, empty where there are none."""
+    """Pseudo-values `[window]` of the best over all layers, averaged over context concepts; empty if there are none."""
     best = best_of_layers(sweeps["selected"], sweeps["report"], source)[in_context(sweeps)]
     return best.mean(0) if len(best) else np.empty(0)
 
 
 def _difference(one: np.ndarray, other: np.ndarray, label: str, facts: Mapping[str, Fact]) -> Evidence:
-    """The mean over windows of one less the other."""
+    """The mean over windows of one minus the other. `label` seeds the interval."""
     if not one.size:
         return Evidence.missing(NO_CONTEXT, 0, "windows", 0.0)
     gap = (one - other).astype(np.float64)

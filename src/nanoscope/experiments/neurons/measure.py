@@ -34,22 +34,22 @@ class Params:
     """How much is measured. The defaults are for the published findings; `QUICK` is for the first five minutes."""
 
     characters: int = 131_072
-    """Of the whole text, in evenly spread windows, for statistics and examples."""
+    """Characters of the whole text, in evenly spaced windows, for statistics and examples."""
     select: int = 32_768
     """Characters of the training text on which neurons are chosen."""
     report: int = 32_768
-    """Characters of the validation text on which they are measured."""
+    """Characters of the validation text on which the chosen neurons are measured."""
     shifts: int = 2000
-    """Shifts of the labels, at least."""
+    """Fewest shifts of the labels in the permutation test."""
     least: int = 100
-    """A concept that fewer characters of a split have is left out."""
+    """Concepts with fewer characters in a split are left out."""
     examples: int = 20
     """Strongest and weakest examples of each neuron."""
     sample: int = 4096
     """Characters for quantiles."""
     ablated: int = 6
     random_neurons: int = 2
-    """Random neurons of the same layer beside each ablated one."""
+    """Random neurons of the same layer as controls for each ablated one."""
     ablation_windows: int = 24
     cards: int = 4
     seed: int = 0
@@ -72,7 +72,7 @@ QUICK = Params(
 
 @dataclass(frozen=True)
 class Setting:
-    """The model, and the parts of the text."""
+    """The model and the splits of the text."""
 
     subject: Subject
     params: Params
@@ -109,7 +109,7 @@ class Setting:
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
-    """All numbers, by name. Raises NanoscopeError for a model without neurons."""
+    """All sweeps of the experiment, by name. NanoscopeError for a model without neurons."""
     s = setting_of(subject, params)
     stages: dict[str, Callable[[], Sweeps]] = {
         "statistics": lambda: _over(s.over),
@@ -118,13 +118,13 @@ def measure(subject: Subject, params: Params) -> Sweeps:
         "report": lambda: report(s.model, s.untrained, s.report, s.found, params.seed),
         "control": lambda: control(s.checkpoint, s.select, s.report, params.shifts, params.seed),
         "ablation": lambda: _ablation(s, s.found, s.over.statistics),
-        "cards": lambda: cards(s.model, s.over, s.whole, s.text, s.weights, telling(s.found, s, params.cards)),
+        "cards": lambda: cards(s.model, s.over, s.whole, s.text, s.weights, most_selective(s.found, s, params.cards)),
     }
     return {**timed(stages), "counts": _counts(s)}
 
 
 def setting_of(subject: Subject, params: Params) -> Setting:
-    """The model and its texts; NanoscopeError where it has no neurons, or where the text is too short or foreign."""
+    """The model and its texts; NanoscopeError if it has no neurons, or the text is too short or has unknown characters."""
     checkpoint, corpus = subject.checkpoint, subject.corpus
     require_neurons(checkpoint.model)
     require_foldable(checkpoint.model)
@@ -143,7 +143,7 @@ def setting_of(subject: Subject, params: Params) -> Setting:
 
 
 def over_text(setting: Setting) -> neurons.OverText:
-    """Every neuron over the whole text."""
+    """Statistics and examples of every neuron over the whole text."""
     params = setting.params
     return neurons.over_text(setting.model, setting.whole, setting.text, params.examples, params.sample, params.seed)
 
@@ -154,14 +154,16 @@ def search_in(setting: Setting) -> Found:
 
 
 def logit_weights(setting: Setting) -> Sweep:
-    """What every neuron adds to each character's logit, `[layer, neuron, token]`, labelled by the characters."""
+    """What every neuron adds to each token's logit per unit of activation, `[layer, neuron, token]`."""
     weights = output_weights.logit_weights(fold(setting.model))
     names = setting.subject.tokenizer.names(setting.model.config.vocab_size)
     return Sweep(weights.values, weights.dims, weights.unit, {"token": names})
 
 
-def telling(found: Found, setting: Setting, most: int, *families: str) -> list[Neuron]:
-    """The best neurons for concepts of some families (context, then kinds of character), each once, best first."""
+def most_selective(found: Found, setting: Setting, most: int, *families: str) -> list[Neuron]:
+    """At most `most` neurons that are best for concepts of these families (default: context, then kinds of character).
+
+    Each once, context concepts first, then by AUROC."""
     wanted = families or (CONTEXT, KIND)
     best = found.best[0].max(axis=0)
     families = setting.select.labels.families
@@ -171,9 +173,9 @@ def telling(found: Found, setting: Setting, most: int, *families: str) -> list[N
 
 
 def _ablation(setting: Setting, found: Found, statistics: Sweep) -> Sweeps:
-    """The loss without the best neurons for context concepts, and without random ones of the same layers."""
+    """The change of the loss when the best neurons for context concepts, and random ones of their layers, are ablated."""
     params, split = setting.params, setting.report.windows
-    chosen = telling(found, setting, params.ablated, CONTEXT)
+    chosen = most_selective(found, setting, params.ablated, CONTEXT)
     groups = [chosen, _random_neurons(setting, chosen)]
     every = [neuron for group in groups for neuron in group]
     largest = statistics.sel(statistic="max").values
@@ -194,7 +196,7 @@ def _ablation(setting: Setting, found: Found, statistics: Sweep) -> Sweeps:
 
 
 def _random_neurons(setting: Setting, chosen: list[Neuron]) -> list[Neuron]:
-    """For each chosen neuron so many others of its layer, none twice."""
+    """`random_neurons` other neurons of the same layer for each chosen one, none twice."""
     rng = np.random.default_rng(seed_for("random neurons", setting.params.seed))
     width = setting.model.config.d_mlp
     picked: list[Neuron] = []
@@ -206,14 +208,14 @@ def _random_neurons(setting: Setting, chosen: list[Neuron]) -> list[Neuron]:
 
 
 def _weights(weights: Sweep) -> Sweeps:
-    """What every neuron raises, how its row is shaped, and what that makes of it."""
+    """Every neuron's output weights, the shape of their distribution, and the role that it implies."""
     shape = output_weights.shape_of_rows(weights)
     roles = output_weights.roles(shape, len(weights.labels("token")))
     return {"logit_weights": weights, "logit_shape": shape, "roles": roles}
 
 
 def _over(over: neurons.OverText) -> Sweeps:
-    """Statistics, quantiles and examples."""
+    """Statistics, quantiles and examples of every neuron."""
     kinds: Mapping[str, neurons.Examples] = {"top": over.top, "bottom": over.bottom, "deciles": over.deciles}
     dims = ("layer", "neuron", "example")
     return {
@@ -228,7 +230,7 @@ def _over(over: neurons.OverText) -> Sweeps:
 
 
 def _counts(setting: Setting) -> Sweep:
-    """Characters of every part, and concepts left out as too rare."""
+    """The number of characters in each part, and of concepts left out as too rare."""
     parts = {
         "characters": setting.whole,
         "select": setting.select.windows,

@@ -1,4 +1,4 @@
-"""A part of the report: what the hidden units know."""
+"""The report's section on neurons."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ IN_A_TABLE = {**WRITTEN, "|": "bar", "`": "backtick"}
 
 
 def section(study: Study) -> str:
-    """What was found on each model; nothing where the experiment was run on none."""
+    """The results on each model; an empty text if the experiment was run on none."""
     results = {label: study.result(label, "neurons") for label in study.shown}
     if not any(results.values()):
         return ""
@@ -38,7 +38,7 @@ def section(study: Study) -> str:
 
 
 def _measured(study: Study, result: Result) -> dict[str, object]:
-    """What the page says of one model."""
+    """The values for one model's part of the section."""
     label = result.subject.label
     return {
         "link": link(result),
@@ -58,7 +58,7 @@ def _measured(study: Study, result: Result) -> dict[str, object]:
 
 
 def _best(result: Result) -> str:
-    """The best neuron of every concept of the text."""
+    """A table of the best neuron for every context concept and kind of character."""
     value, error = best_neurons(result.sweeps)
     untrained, p = best_neurons(result.sweeps, "untrained")[0], corrected_p(result.sweeps)
     details, chance = result["details"].values, result["chance"].sel(quantile=0.95).values
@@ -67,9 +67,11 @@ def _best(result: Result) -> str:
     rows = []
     for c in (c for c in np.lexsort((-value, families)).tolist() if shown[c]):
         neuron = best_neuron(result.sweeps, c)
-        beside = (f"{x:.2f}" for x in (chance[c], untrained[c], *details[:3, c]))
+        controls = (f"{x:.2f}" for x in (chance[c], untrained[c], *details[:3, c]))
         auroc = f"{value[c]:.3f} ± {1.96 * error[c]:.3f}"
-        rows.append([str(names[c]), neuron_name(*neuron), auroc, number(float(p[c])), *beside, raised(result, neuron)])
+        rows.append(
+            [str(names[c]), neuron_name(*neuron), auroc, number(float(p[c])), *controls, raised(result, neuron)]
+        )
     head = ("concept", "best neuron", "AUROC", "p", "shifted, 95 %", "untrained", "bits", "r", "F1", "raises most")
     return table(head, rows)
 
@@ -82,7 +84,7 @@ def raised(result: Result, neuron: tuple[int, int]) -> str:
 
 
 def _families(result: Result) -> str:
-    """By family of concepts, for how many an AUROC of 0.8 is reached on validation text, and by what."""
+    """A table: for how many concepts of each family an AUROC of 0.8 is reached on validation text, by source."""
     families = result["families"].values
     sources = ("neurons", "untrained", "directions")
     best = [best_of_layers(result["selected"], result["report"], source).mean(1) for source in sources]

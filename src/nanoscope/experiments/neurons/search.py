@@ -1,7 +1,7 @@
 """Neurons, the search: for every concept and layer the best neuron, chosen on one split and measured on another.
 
-Beside it, in the same way: the best of as many random directions of the same activations, the best neuron of an
-untrained model, and a linear probe of what the layer's neurons read.
+Three controls are measured in the same way: the best of as many random directions of the same activations, the best
+neuron of an untrained model, and a linear probe of the input to the layer's neurons.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BLOCK, SOME = 256, 16
 
 @dataclass(frozen=True)
 class Split:
-    """A part of the text: its windows, and the concepts of their characters."""
+    """A part of the text: its windows, and the concepts of their tokens."""
 
     windows: Windows
     labels: Labels
@@ -39,14 +39,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Found:
-    """What the selecting split says. `auroc [layer, neuron, concept]` and `chosen [source, layer, concept]`."""
+    """The search on the selecting split: `auroc [layer, neuron, concept]` and `chosen [source, layer, concept]`."""
 
     auroc: np.ndarray
     best: np.ndarray
-    """`[source, layer, concept]`: AUROC of the chosen one (of the probe, on the split that it was fitted to: NaN)."""
+    """`[source, layer, concept]`: AUROC of the chosen one (NaN for the probe, which was fitted to this split)."""
     chosen: np.ndarray
     thresholds: np.ndarray
-    """`[layer, concept]`: where the chosen neuron's F1 is best."""
+    """`[layer, concept]`: the threshold at which the chosen neuron's F1 is highest."""
     chance: np.ndarray
     """`[concept, shift]`: the largest AUROC over all neurons, under each shift of the labels."""
     probes: Tensor
@@ -54,23 +54,23 @@ class Found:
 
     @property
     def layer(self) -> np.ndarray:
-        """The layer of each concept's best neuron."""
+        """The layer of each concept's best neuron `[concept]`."""
         return self.best[0].argmax(axis=0)
 
     @property
     def neuron(self) -> np.ndarray:
-        """Each concept's best neuron."""
+        """The index, within its layer, of each concept's best neuron `[concept]`."""
         return np.take_along_axis(self.chosen[0], self.layer[None], axis=0)[0]
 
     @property
     def p_values(self) -> np.ndarray:
-        """Of each concept's best neuron, over all neurons (max-T over neurons)."""
+        """The p-value of each concept's best neuron, corrected over all neurons (max-T)."""
         reached = (self.chance >= self.best[0].max(axis=0)[:, None]).sum(axis=1)
         return (1 + reached) / (1 + self.chance.shape[1])
 
 
 def search(model: GPT, untrained: GPT, split: Split, shifts: int, seed: int) -> Found:
-    """Look at every neuron of every layer, one layer at a time."""
+    """Search all neurons of all layers, one layer in memory at a time."""
     values = split.labels.values
     counted = values.astype(np.float64)
     allowed = selectivity.shifts(values, split.windows.size, shifts)
@@ -86,7 +86,7 @@ def search(model: GPT, untrained: GPT, split: Split, shifts: int, seed: int) -> 
         directions.append(np.concatenate([_aurocs(some @ hidden.post, counted) for some in drawn]))
         thresholds.append(selectivity.best_thresholds(hidden.post[found.argmax(0)].numpy(), values))
         probes.append(selectivity.probe(hidden.read, values))
-        del hidden  # before the next layer's is made: one at a time
+        del hidden  # before the next layer is computed: one at a time
     raw = [_aurocs(post, counted) for post in _posts(untrained, split.windows)]
     every = [np.stack(found) for found in (neurons, directions, raw)]
     best = np.stack([*(found.max(axis=1) for found in every), np.full(every[0].max(axis=1).shape, np.nan)])
@@ -95,7 +95,7 @@ def search(model: GPT, untrained: GPT, split: Split, shifts: int, seed: int) -> 
 
 
 def _posts(model: GPT, windows: Windows) -> Iterator[Tensor]:
-    """The neurons of layer after layer, `[neuron, char]`, without what they read."""
+    """Activations of each layer in turn, `[neuron, char]`, without the neurons' inputs."""
     return (hidden.post for hidden in by_layer(model, windows))
 
 
@@ -110,7 +110,7 @@ def _aurocs(activations: Tensor, counted: np.ndarray) -> np.ndarray:
 
 
 def report(model: GPT, untrained: GPT, split: Split, found: Found, seed: int) -> Sweeps:
-    """What was chosen, on the other split: AUROCs as pseudo-values per window, and the other measures."""
+    """Measure the chosen neurons on the reporting split: AUROCs as pseudo-values per window, and the other measures."""
     labels, window = split.labels, split.windows.size
     values = np.empty((len(SOURCES), *found.best.shape[1:], len(split.windows)), dtype=np.float32)
     details = np.full((len(DETAILS), len(labels.names)), np.nan)
@@ -124,7 +124,7 @@ def report(model: GPT, untrained: GPT, split: Split, found: Found, seed: int) ->
             details[:3, here] = _details(rows, labels.values[here], found.thresholds[layer, here])
             for which, of in _conditions(labels, here):
                 conditional[which] = _conditional(rows[np.flatnonzero(here == of)[0]], labels, which, window)
-        del hidden  # before the next layer's is made: one at a time
+        del hidden  # before the next layer is computed: one at a time
     for layer, post in enumerate(_posts(untrained, split.windows)):
         rows = post[found.chosen[SOURCES.index("untrained"), layer]].numpy()
         values[SOURCES.index("untrained"), layer] = _pseudo_values(rows, labels.values, window)
@@ -141,7 +141,7 @@ def report(model: GPT, untrained: GPT, split: Split, found: Found, seed: int) ->
 
 
 def _rows(hidden: Hidden, found: Found, layer: int, seed: int) -> Iterator[tuple[str, np.ndarray]]:
-    """For each source in the model, what was chosen for each concept in this layer: `[concept, char]`."""
+    """For each source in the model, its name and the activations chosen for each concept in this layer `[concept, char]`."""
     neurons, directions = found.chosen[:2, layer]
     yield "neurons", hidden.post[neurons].numpy()
     yield "directions", (random_directions(len(hidden.post), layer, seed)[directions] @ hidden.post).numpy()
@@ -149,7 +149,7 @@ def _rows(hidden: Hidden, found: Found, layer: int, seed: int) -> Iterator[tuple
 
 
 def _pseudo_values(rows: np.ndarray, values: np.ndarray, window: int) -> np.ndarray:
-    """`[concept, window]`, some concepts at a time."""
+    """Pseudo-values of the AUROC `[concept, window]`, `SOME` concepts at a time."""
     parts = ((rows[some], values[some]) for some in batches(len(rows), SOME))
     return np.concatenate(
         [selectivity.pseudo_values(selectivity.placements(row, value), value, window) for row, value in parts]
@@ -167,7 +167,7 @@ def _details(rows: np.ndarray, values: np.ndarray, thresholds: np.ndarray) -> np
 
 
 def _conditions(labels: Labels, here: np.ndarray) -> Iterable[tuple[int, int]]:
-    """The conditions that ask about concepts whose best neuron is here: which one, and which concept."""
+    """Indices (condition, concept) of the conditions on those concepts whose best neuron is in this layer."""
     for which, (name, other, _) in enumerate(CONDITIONS):
         if name in labels.names and other in labels.names and labels.names.index(name) in here:
             yield which, labels.names.index(name)
@@ -179,12 +179,12 @@ def _conditional(values: np.ndarray, labels: Labels, which: int, window: int) ->
 
 
 def conditions() -> tuple[str, ...]:
-    """The conditions in words: "line start, given uppercase"."""
+    """The names of the conditions, such as "line start, given uppercase"."""
     return tuple(f"{name}, given {'' if holds else 'not '}{other}" for name, other, holds in CONDITIONS)
 
 
-def told_by(model: GPT, split: Split, neuron: tuple[int, int]) -> list[tuple[str, float]]:
-    """Every concept with the AUROC that one neuron tells it with, best first."""
+def concepts_by_auroc(model: GPT, split: Split, neuron: tuple[int, int]) -> list[tuple[str, float]]:
+    """Every concept with one neuron's AUROC for it, highest first."""
     layer, unit = neuron
     post = next(islice(by_layer(model, split.windows), layer, None)).post[unit]
     values = selectivity.auroc(selectivity.ranks(post[None].numpy()), split.labels.values.astype(np.float64))[0]
@@ -192,7 +192,7 @@ def told_by(model: GPT, split: Split, neuron: tuple[int, int]) -> list[tuple[str
 
 
 def described(found: Found, labels: Labels) -> Sweeps:
-    """What the selecting split says, as sweeps: the best of each layer, p-values, chance, and how many are selective."""
+    """The search as sweeps: the best of each layer, p-values, quantiles under shifts, and the number of shifts."""
     coords = _coords(labels)
     p = np.where(np.array(labels.families) == POSITION, np.nan, found.p_values)
     families = np.array([FAMILIES.index(family) for family in labels.families])

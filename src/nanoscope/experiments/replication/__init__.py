@@ -1,6 +1,7 @@
 """Finding 4c: what replicates across trainings that differ in their seed only?
 
-The unit is a training. Verdicts are counted per claim, with exact intervals; heads are matched by function, against nulls.
+The unit is a training. Verdicts are counted per claim, with exact intervals. Heads are matched by function and compared
+with null assignments.
 """
 
 from nanoscope.experiments.chapters import FINDING_4

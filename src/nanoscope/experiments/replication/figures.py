@@ -12,7 +12,7 @@ from nanoscope.experiments.replication.table import trainings_of
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, styled
 
 LEAST_SHOWN = 0.1
-"""The share above chance from which on a training's best head of a class is shown."""
+"""A training's best head of a class is shown if its score (share of attention above chance) is at least this."""
 LETTERS = {1: "yes", 0: "?", -1: "no"}
 
 
@@ -40,10 +40,10 @@ def heads(result: Result) -> Figure:
     figure, axes = new_figure(9.5, 3.6, 1, 2)
     table = result["agreement"]
     names = [str(name) for name in table.labels("assignment")]
-    for place, (name, colour) in enumerate(zip(names, (ACCENT, SECOND, THIRD, SOFT), strict=True)):
+    for column, (name, colour) in enumerate(zip(names, (ACCENT, SECOND, THIRD, SOFT), strict=True)):
         each = np.nanmean(table.sel(assignment=name).values, axis=1)
-        axes[0].scatter(np.linspace(-0.15, 0.15, len(each)) + place, each, color=colour, s=22)
-        axes[0].hlines(each.mean(), place - 0.3, place + 0.3, color=colour)
+        axes[0].scatter(np.linspace(-0.15, 0.15, len(each)) + column, each, color=colour, s=22)
+        axes[0].hlines(each.mean(), column - 0.3, column + 0.3, color=colour)
     axes[0].set_xticks(range(len(names)), names)
     axes[0].axhline(0, color=INK, linewidth=0.6)
     axes[0].set(ylabel="cosine on the other half of the text", title="how alike assigned heads are (a dot a training)")
@@ -53,7 +53,7 @@ def heads(result: Result) -> Figure:
 
 
 def _depths(ax: Axes, result: Result) -> None:
-    """The layer of the best head of each class that any training has."""
+    """How many trainings have their best head of a class in each layer, for classes that any training has."""
     depth, best = result["depth"], result["best"]
     classes = [str(name) for name in depth.labels("cls")]
     has = best.values >= LEAST_SHOWN

@@ -1,4 +1,4 @@
-"""Finding 4c, from numbers to evidence: each function gathers what one claim needs. The unit is a training."""
+"""Finding 4c, from numbers to evidence: one function per claim. The unit is a training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nanoscope.statistics.intervals import pair_interval, share_interval
 
 
 def claims_with_one_verdict(sweeps: Sweeps) -> Evidence:
-    """In how many claims all trainings agree, and in how many they would if each drew its verdicts."""
+    """The share of claims with one verdict in all trainings. The null: verdicts drawn at random for each training."""
     verdicts = sweeps["verdicts"]
     table = verdicts.values
     agree = (table == table[:, :1]).all(axis=1)
@@ -38,7 +38,7 @@ def claims_with_one_verdict(sweeps: Sweeps) -> Evidence:
 
 
 def trainings_that_form(claim: str, sweeps: Sweeps) -> Evidence:
-    """In how many trainings a claim is supported, with the exact interval: undecided ones may be either."""
+    """The share of trainings in which a claim is supported. The exact interval counts undecided trainings as either."""
     verdicts, trainings = sweeps["verdicts"], _trainings(sweeps)
     if claim not in verdicts.labels("claim"):
         return Evidence.missing("not every training was judged", trainings, "trainings", 0.0)
@@ -51,7 +51,7 @@ def trainings_that_form(claim: str, sweeps: Sweeps) -> Evidence:
 
 
 def previous_token_heads_in_the_first_half(sweeps: Sweeps) -> Evidence:
-    """In how many trainings the best previous-token head lies there; the null is the share of layers that do."""
+    """The share of trainings whose best previous-token head lies there; the null is the share of layers that do."""
     trainings = _trainings(sweeps)
     if "depth" not in sweeps:
         return Evidence.missing("the heads of some training were not measured", trainings, "trainings", 0.0)
@@ -63,7 +63,7 @@ def previous_token_heads_in_the_first_half(sweeps: Sweeps) -> Evidence:
 
 
 def similarity_by_index(sweeps: Sweeps) -> Evidence:
-    """How much more similar heads of one index are than heads of one layer, over pairs of trainings."""
+    """Cosine of heads with the same index minus that of any heads of the same layer, over pairs of trainings."""
     trainings = _trainings(sweeps)
     if "agreement" not in sweeps:
         return Evidence.missing("the heads of some training were not measured", trainings, "trainings")

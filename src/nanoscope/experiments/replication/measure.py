@@ -1,4 +1,4 @@
-"""Finding 4c, the numbers: every claim's verdict in every training, and how alike matched heads are."""
+"""Finding 4c, the numbers: every claim's verdict in every training, and the similarity of matched heads."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ READS = ("induction", "emergence", "heads", "lenses", "neurons", "failures")
 VERDICT = {"supported": 1, "undecided": 0, "not supported": -1}
 ENDS = ("value", "low", "high")
 FEWEST = 2
-OF_THE_INSTRUMENT = ("heads.categoriser", "neurons.planted", "failures.sees")
-"""Claims about planted models, the same in every training: that they agree says nothing about trainings."""
+VALIDATION = ("heads.categoriser", "neurons.planted", "failures.sees")
+"""Claims about hand-built models. These are the same for every training, so their agreement says nothing about trainings."""
 
 
 @dataclass(frozen=True)
 class Params:
-    """Nothing to set: all that was measured is compared."""
+    """There are no settings: all measured claims are compared."""
 
 
 def measure(group: Group, params: Params) -> Sweeps:
-    """Verdicts `[claim, training]` of the claims judged in all trainings; agreement of heads `[training, other, way]`."""
+    """Verdicts `[claim, training]` of the claims judged in all trainings, and agreement of heads `[training, other,
+    assignment]`. NanoscopeError for fewer than two trainings."""
     names = tuple(dict.fromkeys(result.subject.label for result in group.results))
     if len(names) < FEWEST:
-        raise NanoscopeError(f"{group.label}: replication takes at least {FEWEST} trainings, not {len(names)}")
-    told = {name: _findings(group, name) for name in names}
-    claims = tuple(id for id in told[names[0]] if all(id in mine for mine in told.values()))
-    verdicts = np.array([[VERDICT[told[name][id].verdict] for name in names] for id in claims])
-    values = np.array([[_ends(told[name][id]) for name in names] for id in claims])
+        raise NanoscopeError(f"{group.label}: replication needs at least {FEWEST} trainings, not {len(names)}")
+    findings = {name: _findings(group, name) for name in names}
+    claims = tuple(id for id in findings[names[0]] if all(id in mine for mine in findings.values()))
+    verdicts = np.array([[VERDICT[findings[name][id].verdict] for name in names] for id in claims])
+    values = np.array([[_ends(findings[name][id]) for name in names] for id in claims])
     by_claim = {"claim": claims, "training": names}
     return {
         "verdicts": Sweep(verdicts, ("claim", "training"), "1: supported, 0: undecided, -1: not", by_claim),
@@ -44,14 +45,10 @@ def measure(group: Group, params: Params) -> Sweeps:
 
 
 def _findings(group: Group, label: str) -> dict[str, Finding]:
-    """What was measured (not timed) on one model."""
+    """One model's findings by id, without timings and validation."""
     mine = [result for result in group.results if result.subject.label == label]
     found = [finding for result in mine for finding in result.findings]
-    return {
-        finding.id: finding
-        for finding in found
-        if finding.kind == "measurement" and finding.id not in OF_THE_INSTRUMENT
-    }
+    return {finding.id: finding for finding in found if finding.kind == "measurement" and finding.id not in VALIDATION}
 
 
 def _ends(finding: Finding) -> tuple[float, float, float]:
@@ -59,7 +56,7 @@ def _ends(finding: Finding) -> tuple[float, float, float]:
 
 
 def _heads(results: tuple[Result, ...], names: tuple[str, ...]) -> Sweeps:
-    """Agreement of the heads of each pair of trainings, and in which layer the best head of each class lies."""
+    """Agreement of the heads of each pair of trainings, and the layer and score of the best head of each class."""
     if len(results) < len(names):
         return {}
     labels = results[0]["scores_report"].labels("cls")

@@ -1,4 +1,4 @@
-"""What the report says of replication: every training's verdicts, and how consistent each claim is."""
+"""The report's section on replication: every training's verdicts, and the agreement on each claim."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ TITLES = {"control": "Positive control", "model": "Model"}
 
 
 def section(study: Study) -> str:
-    """Over all groups of trainings, and the kinds of models of which there is only one."""
+    """All groups of compared trainings, then the kinds of models that were not compared."""
     compared = study.compared("replication")
     groups = [_group(result) for result in compared]
-    told = {model.label for result in compared for model in result.subject.models}
-    alone = [_alone(study, role) for role in ("control", "model") if not told & set(study.with_role(role))]
+    shown = {model.label for result in compared for model in result.subject.models}
+    alone = [_alone(study, role) for role in ("control", "model") if not shown & set(study.with_role(role))]
     return "\n\n".join(["### Replication results", *groups, *alone])
 
 
 def _group(result: Result) -> str:
-    """Verdict by claim and training, with the share that agrees and its exact interval."""
+    """One group: a table of verdicts by claim and training, with each claim's share of agreement and its exact interval."""
     verdicts = result["verdicts"]
     head = ("claim", *trainings_of(result), "agree")
     named = zip(verdicts.labels("claim"), verdicts.values, strict=True)
@@ -52,21 +52,21 @@ def _group(result: Result) -> str:
 
 
 def trainings_of(result: Result) -> list[str]:
-    """A short name for each training that was compared: its seed, where it has one."""
+    """A short name for each compared training: its seed if it has one, else its label."""
     names = {model.label: model for model in result.subject.models}
     labels = [str(label) for label in result["verdicts"].labels("training")]
     return [label if (of := names.get(label)) is None or of.seed is None else f"seed {of.seed}" for label in labels]
 
 
 def _agreement(row: np.ndarray) -> str:
-    """The share of trainings that have the commonest verdict, with Clopper and Pearson's interval."""
+    """The share of trainings with the most frequent verdict, in per cent, with the Clopper-Pearson interval."""
     count, total = max(int((row == verdict).sum()) for verdict in SHORT), len(row)
     low, high = share_interval(count, total)
     return f"{100 * count / total:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
 
 
 def _share(result: Result, name: str, experiments: tuple[str, ...]) -> str:
-    """Of one finding's claims, how many get one verdict in all trainings."""
+    """A list item: how many of one finding's claims get the same verdict in all trainings; empty if there are none."""
     verdicts = result["verdicts"]
     prefixes = tuple(f"{experiment}." for experiment in experiments)
     claims = zip(verdicts.labels("claim"), verdicts.values, strict=True)
@@ -82,7 +82,7 @@ def _share(result: Result, name: str, experiments: tuple[str, ...]) -> str:
 
 
 def _alone(study: Study, role: str) -> str:
-    """Per training, then the share with its exact interval. The unit of a claim about training is a training."""
+    """Whether induction heads form: each training's verdict, then the share of trainings with its exact interval."""
     results = [(label, study.result(label, "induction")) for label in study.with_role(role)]
     found = [(label, result.finding("induction.heads")) for label, result in results if result is not None]
     if not found:

@@ -1,8 +1,9 @@
 """Finding 4b: how small can a model be and still have a capability?
 
-Each cell is a depth, a width and a task, trained with several seeds and measured by a snapshot of its end. A size has a
-capability where all its trainings pass the threshold. FLOPs of a training are 6 N T for N non-embedding parameters and T
-tokens, plus 12 L D C T for attention over a context of C (Kaplan et al. 2020, arXiv 2001.08361; backward is twice forward).
+Each cell of the grid is a depth, a width and a task. It is trained with several seeds, and a snapshot measures the end of
+each training. A size has a capability if all its trainings pass the threshold. A training takes 6 N T FLOPs for N
+non-embedding parameters and T tokens, plus 12 L D C T for attention over a context of C, with L layers of width D (Kaplan
+et al. 2020, arXiv 2001.08361; the backward pass takes twice the forward pass).
 """
 
 from nanoscope.experiments.chapters import FINDING_4

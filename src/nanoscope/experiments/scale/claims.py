@@ -1,4 +1,4 @@
-"""Finding 4b, the claims, written down before any cell was trained. The unit is a training; thresholds are finding 1's."""
+"""Finding 4b, the claims, fixed before any cell was trained. The unit is a training; the thresholds are those of finding 1."""
 
 from nanoscope.evidence.claim import Claim
 from nanoscope.evidence.finding import Criterion
@@ -12,7 +12,7 @@ from nanoscope.experiments.scale.judge import (
     loss_saved_by_width,
 )
 
-SMALLEST = ". The smallest size all of whose trainings copy: {smallest}"
+SMALLEST = ". The smallest size at which all trainings copy: {smallest}"
 WITH_PREVIOUS = (
     ". All trainings form a previous-token head at these sizes (layers x width): {have_previous|each('{} x {}')}"
 )
@@ -27,7 +27,7 @@ CLAIMS = (
         evidence=copying_of_one_layer,
         null_is="no difference between copy and no copy",
         figure="scale_capabilities",
-        measured="On the control task{% if silent %} (without width {silent}, at which no training of any depth copies)"
+        measured="On the copying control{% if silent %} (without width {silent}, at which no training of any depth copies)"
         "{% endif %}, one layer gains {value} accuracy from a copy at the best width [{low}, {high}] ({n} trainings)",
         clauses={"supported": ": one layer does not copy"},
     ),
@@ -39,8 +39,8 @@ CLAIMS = (
         criterion=Criterion(">=", COPIES),
         evidence=copying_of_two_layers,
         null_is="one layer of the same width",
-        measured="Two layers of width {width}, their best, gain **{value}** accuracy from a copy [{low}, {high}] ({n} "
-        "trainings; one layer: {null})",
+        measured="At width {width}, where two layers copy best, they gain **{value}** accuracy from a copy [{low}, {high}] "
+        "({n} trainings; one layer of this width: {null})",
         clauses={
             "supported": SMALLEST,
             "not supported": f": less than the {{threshold}} that would count{SMALLEST}",
@@ -55,8 +55,8 @@ CLAIMS = (
         criterion=Criterion("<=", HEAD),
         evidence=best_induction_head_on_text,
         null_is="uniform attention",
-        measured="On the text the best size, {layers} layers of width {width}, has an induction score of {value} above uniform "
-        "attention [{low}, {high}]",
+        measured="On text the best size, {layers} layers of width {width}, has an induction score of {value} [{low}, {high}] "
+        "above uniform attention",
         clauses={
             "supported": f": no size forms an induction head{WITH_PREVIOUS}",
             "not supported": f": it forms an induction head{WITH_PREVIOUS}",
@@ -72,8 +72,8 @@ CLAIMS = (
         evidence=loss_saved_by_depth,
         null_is="no difference",
         figure="scale_loss",
-        measured="Between {small} and {large} layers of the same width the loss on the text falls by **{value} nats** [{low}, "
-        "{high}] ({n} pairs of trainings with the same width and seed)",
+        measured="With {large} layers instead of {small} at the same width, the loss on the text is lower by **{value} nats** "
+        "[{low}, {high}] ({n} pairs of trainings with the same width and seed)",
     ),
     Claim(
         id="scale.width",
@@ -83,7 +83,7 @@ CLAIMS = (
         criterion=Criterion(">=", 0.05),
         evidence=loss_saved_by_width,
         null_is="no difference",
-        measured="Between widths {small} and {large} of the same depth it falls by **{value} nats** [{low}, {high}] "
-        "({n} pairs)",
+        measured="With width {large} instead of {small} at the same depth, the loss on the text is lower by **{value} nats** "
+        "[{low}, {high}] ({n} pairs of trainings)",
     ),
 )

@@ -68,6 +68,6 @@ def loss(result: Result) -> Figure:
 
 
 def _over_seeds(values: np.ndarray) -> np.ndarray:
-    """The mean over the seeds that were run; NaN where none was."""
+    """The mean over the seeds that were run; NaN if none was."""
     run = ~np.isnan(values)
     return np.where(run.any(-1), np.where(run, values, 0.0).sum(-1) / np.maximum(run.sum(-1), 1), np.nan)

@@ -1,4 +1,4 @@
-"""Finding 4b, from numbers to evidence: each function gathers what one claim needs. The unit is a training."""
+"""Finding 4b, from numbers to evidence: one function per claim. The unit is a training."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from nanoscope.evidence.wording import Fact
 from nanoscope.statistics.intervals import seed_interval
 
 COPIES, HEAD = 0.5, 0.3
-"""From so much more accuracy with a copy than without, and from so high a head score on, a size has the capability."""
-NOT_RUN = Evidence.missing("the sizes that it compares were not run", 0, "trainings")
+"""A size has a capability if its accuracy gain from a copy, or its head score, is at least this."""
+NOT_RUN = Evidence.missing("the sizes that the claim compares were not run", 0, "trainings")
 
 
 def copying_of_one_layer(sweeps: Sweeps) -> Evidence:
-    """What one layer gains from a copy at its best width. A width at which no training copies, however deep, was not
-    learned at all: that one layer does not copy there says nothing, and it is left out and named (so since the first run
-    of all sizes)."""
+    """Accuracy that one layer gains from a copy, at its best width.
+
+    A width at which no training of any depth copies was not learned at all and says nothing about one layer: it is left
+    out, and named in the facts (since the first run of all sizes)."""
     copies = _copies(sweeps)
     layers, widths = _sizes(copies)
     rows = copies.sel(layers=min(layers)).values
@@ -35,7 +36,7 @@ def copying_of_one_layer(sweeps: Sweeps) -> Evidence:
 
 
 def copying_of_two_layers(sweeps: Sweeps) -> Evidence:
-    """What two layers gain at their best width, beside one layer of that width."""
+    """Accuracy that two layers gain from a copy, at their best width. The null is one layer of that width."""
     copies = _copies(sweeps)
     _, widths = _sizes(copies)
     rows = copies.sel(layers=2).values
@@ -47,7 +48,7 @@ def copying_of_two_layers(sweeps: Sweeps) -> Evidence:
 
 
 def best_induction_head_on_text(sweeps: Sweeps) -> Evidence:
-    """The size with the best induction head, and the sizes at which all trainings form a previous-token head."""
+    """The best induction score on text of any size. Facts: the sizes at which all trainings form a previous-token head."""
     scores = sweeps["scores"].sel(task="text")
     layers, widths = _sizes(scores)
     sizes = [(depth, width) for depth in layers for width in widths]
@@ -63,12 +64,12 @@ def best_induction_head_on_text(sweeps: Sweeps) -> Evidence:
 
 
 def loss_saved_by_depth(sweeps: Sweeps) -> Evidence:
-    """By the deepest models, beside the shallowest of the same width."""
+    """How much lower the loss of the deepest models is than that of the shallowest of the same width, in nats."""
     return _saved(sweeps["scores"], "layers")
 
 
 def loss_saved_by_width(sweeps: Sweeps) -> Evidence:
-    """By the widest models, beside the narrowest of the same depth."""
+    """How much lower the loss of the widest models is than that of the narrowest of the same depth, in nats."""
     return _saved(sweeps["scores"], "width")
 
 
@@ -77,13 +78,13 @@ def _copies(sweeps: Sweeps) -> Sweep:
 
 
 def _sizes(sweep: Sweep) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Which depths and widths belong to the range, run or not."""
+    """The depths and widths of the range, run or not."""
     layers, widths = (tuple(int(label) for label in sweep.labels(axis)) for axis in ("layers", "width"))
     return layers, widths
 
 
 def _smallest(copies: Sweep, sizes: Sweep) -> tuple[Fact, ...]:
-    """The smallest size all of whose trainings copy, if there is one."""
+    """The smallest size at which all trainings copy; empty if there is none."""
     parameters = sizes.sel(size="parameters", task="echo")
     layers, widths = _sizes(copies)
     passing = [
@@ -96,8 +97,8 @@ def _smallest(copies: Sweep, sizes: Sweep) -> tuple[Fact, ...]:
 
 
 def _saved(scores: Sweep, axis: str) -> Evidence:
-    """How much lower the loss is at the upper end of an axis than at the lower, over pairs of trainings that share all
-    else; a seed's pairs are averaged first."""
+    """How much lower the loss is at the upper end of an axis than at the lower, over pairs of trainings that are otherwise
+    equal. The pairs of one seed are averaged first."""
     loss = scores.sel(measure="loss", task="text")
     small, large = (end(int(label) for label in loss.labels(axis)) for end in (min, max))
     less = loss.sel(**{axis: small}).values - loss.sel(**{axis: large}).values

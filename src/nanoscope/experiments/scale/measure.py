@@ -1,4 +1,4 @@
-"""Finding 4b, the numbers: what each size can do at the end of its training, seed by seed."""
+"""Finding 4b, the numbers: the scores of each size at the end of its training, for every seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AXES = ("task", "layers", "width", "seed")
 
 @dataclass(frozen=True)
 class Params:
-    """Which cells belong to the range, run or not."""
+    """The cells of the range, run or not."""
 
     layers: tuple[int, ...] = (1, 2, 4)
     widths: tuple[int, ...] = (64, 128, 256)
@@ -39,7 +39,7 @@ def measure(group: Group, params: Params) -> Sweeps:
             continue
         cell = (training["data"], config["n_layer"], config["n_embd"], training["seed"])
         if any(label not in labels for label, labels in zip(cell, axes.values(), strict=True)):
-            raise NanoscopeError(f"{result.subject.label} is no cell of the range of sizes")
+            raise NanoscopeError(f"{result.subject.label} is not a cell of the range of sizes")
         where = tuple(labels.index(label) for label, labels in zip(cell, axes.values(), strict=True))
         scores[:, *where] = _scores(result)
         sizes[:, *where] = result.subject.parameters, flops(config, training, result.subject.parameters)
@@ -50,14 +50,14 @@ def measure(group: Group, params: Params) -> Sweeps:
 
 
 def flops(config: Mapping[str, Any], training: Mapping[str, Any], parameters: int) -> float:
-    """Floating-point operations of a whole training."""
+    """Floating-point operations of a whole training (see the formula in `scale`)."""
     tokens = training["iterations"] * training["batch_size"] * training["accumulation"] * config["block_size"]
-    working = parameters - config["block_size"] * config["n_embd"]  # a tied embedding works once, as the unembedding
-    return 6.0 * working * tokens + 12.0 * config["n_layer"] * config["n_embd"] * config["block_size"] * tokens
+    counted = parameters - config["block_size"] * config["n_embd"]  # a tied embedding counts once, as the unembedding
+    return 6.0 * counted * tokens + 12.0 * config["n_layer"] * config["n_embd"] * config["block_size"] * tokens
 
 
 def _scores(result: Result) -> list[float]:
-    """The best heads at the block length where they are lowest, what a copy gains, and the loss on text."""
+    """`MEASURES` of one training. A head's score is the lowest over the block lengths; the best head counts."""
     heads = result["heads"].values.mean(-1).min(axis=0)
     accuracy = result["behaviour"].sel(measure="accuracy").mean("example").values
     text = result["text"].mean("window")

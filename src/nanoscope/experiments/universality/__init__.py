@@ -2,8 +2,8 @@
 
     excess(n) = mean over the other trainings m of (max over j of corr(n, m_j) - max over j of corr(n, (R m)_j))
 
-with R a random rotation of each layer's neurons; a neuron is universal where the excess is above 0.5. Beside it an
-untrained model, and as the planted answer a model that shares half of its neurons with this one.
+with R a random rotation of each layer's neurons; a neuron is universal where the excess is above 0.5. The control is an
+untrained model; the method is validated on a hand-built model that shares half of its neurons with this one.
 """
 
 from nanoscope.experiments.experiment import Experiment

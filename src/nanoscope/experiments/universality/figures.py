@@ -1,4 +1,4 @@
-"""The figure of universality: how many neurons other trainings have grown too, beside what chance and sharing give."""
+"""The figure of universality: how many neurons other trainings grow too, with an untrained and a hand-built control."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nanoscope.evidence.result import Result
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, styled
 
 LEAST_SHOWN = 2.0
-"""Per cent, so that a layer without any is not drawn on a scale of noise."""
+"""Per cent: the least upper limit of the axis, so that noise is not magnified where no neuron is universal."""
 GRID = np.linspace(-0.2, 1.0, 241)
 
 

@@ -1,4 +1,4 @@
-"""Universality, from numbers to evidence: what each claim is judged by, from stored sweeps alone."""
+"""Universality, from numbers to evidence: one function per claim, which reads stored sweeps only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMED = 3
 
 
 def shared_half_found(sweeps: Sweeps) -> Evidence:
-    """The share of the shared half that is called universal, less that of the other half."""
+    """The share of the shared half that is called universal, minus that of the other half."""
     shared = sweeps["shared"].values.ravel()
     called = (sweeps["planted"].sel(measure="excess").values.ravel() > UNIVERSAL).astype(float)
     found, mistaken = (float(called[half].mean()) for half in (shared, ~shared))
@@ -32,7 +32,7 @@ def shared_half_found(sweeps: Sweeps) -> Evidence:
 
 
 def universal_neurons(sweeps: Sweeps) -> Evidence:
-    """Neurons whose excess correlation, averaged over the other trainings, is above 0.5."""
+    """The share of neurons whose excess correlation, averaged over the other trainings, is above 0.5."""
     excess = sweeps["excess"].sel(measure="excess").values
     mean = excess.mean(axis=0)
     universal = mean > UNIVERSAL
@@ -50,16 +50,16 @@ def universal_neurons(sweeps: Sweeps) -> Evidence:
 
 
 def mean_excess(sweeps: Sweeps) -> Evidence:
-    """The mean excess correlation over neurons, with an interval over the other trainings, where there are two or more."""
+    """The mean excess correlation over neurons, with an interval over the other trainings if there are at least two."""
     per_twin = sweeps["excess"].sel(measure="excess").values.mean(axis=(1, 2))
     null = float(sweeps["untrained"].sel(measure="excess").values.mean())
     facts = {"best": float(sweeps["excess"].sel(measure="best").values.mean())}
     alone = len(per_twin) == 1
     interval = (math.nan, math.nan) if alone else seed_interval(per_twin)
-    why = "one other training has no spread" if alone else ""
+    why = "one other training gives no interval" if alone else ""
     return Evidence(float(per_twin.mean()), interval, len(per_twin), "other trainings", null, facts, why)
 
 
 def _share(excess: Sweep) -> float:
-    """Of all neurons, those that would be universal by one other model."""
+    """The share of all neurons that are universal by comparison with one other model."""
     return float((excess.sel(measure="excess").values > UNIVERSAL).mean())

@@ -1,4 +1,4 @@
-"""Universality, the numbers: excess correlations with other trainings, an untrained model, and a planted one."""
+"""Universality, the numbers: excess correlations with other trainings, an untrained model and a hand-built one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Params:
     """How much is measured."""
 
     characters: int = 8192
-    """Of the validation text, in evenly spread windows."""
+    """Characters of the validation text, in evenly spaced windows."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -28,27 +28,27 @@ class Params:
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
-    """Excess correlations `[twin, measure, layer, neuron]` with other trainings, and beside them an untrained model's and
-    a planted model's. NanoscopeError without another training, or where one is of another kind."""
+    """Excess correlations `[twin, measure, layer, neuron]` with other trainings, and those of an untrained and a hand-built
+    model. NanoscopeError without another training, or if one has another shape or vocabulary."""
     model = subject.checkpoint.model
     require_neurons(model)
     _require_twins(subject)
-    laid = _windows(subject, params)
-    mine, strange = tuple(posts(model, laid)), untrained(model, "untrained model", params.seed)
-    found = [excess_correlation(mine, posts(twin.model, laid), params.seed) for twin in subject.twins]
+    text = _windows(subject, params)
+    mine, control = tuple(posts(model, text)), untrained(model, "untrained model", params.seed)
+    found = [excess_correlation(mine, posts(twin.model, text), params.seed) for twin in subject.twins]
     shared = shared_half(len(mine), len(mine[0]), params.seed)
     twins = tuple(f"seed {twin.training['seed']}" for twin in subject.twins)
     values = np.stack([one.values for one in found])
     return {
         "excess": Sweep(values, ("twin", *found[0].dims), "correlation", {"twin": twins, **found[0].coords}),
-        "untrained": excess_correlation(mine, posts(strange, laid), params.seed),
-        "planted": excess_correlation(mine, half_shared(mine, posts(strange, laid), shared), params.seed),
+        "untrained": excess_correlation(mine, posts(control, text), params.seed),
+        "planted": excess_correlation(mine, half_shared(mine, posts(control, text), shared), params.seed),
         "shared": Sweep(shared.numpy(), ("layer", "neuron"), "yes or no"),
     }
 
 
 def _require_twins(subject: Subject) -> None:
-    """Refuse what is no other training of the same recipe."""
+    """NanoscopeError unless every twin is another training of the same recipe."""
     if not subject.twins:
         raise NanoscopeError("universality compares a model with other trainings; name their checkpoints with --twins")
     for twin in subject.twins:
@@ -60,7 +60,7 @@ def _require_twins(subject: Subject) -> None:
     seeds = [of.training.get("seed") for of in (subject.checkpoint, *subject.twins)]
     if None in seeds or len(set(seeds)) < len(seeds):
         raise NanoscopeError(
-            f"these trainings do not all say different seeds ({', '.join(map(str, seeds))}); a twin is another training"
+            f"these trainings must have different seeds ({', '.join(map(str, seeds))}); a twin is another training"
         )
 
 

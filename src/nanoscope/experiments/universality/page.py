@@ -1,4 +1,4 @@
-"""A part of the neurons' section of the report: whether other trainings grow the same ones."""
+"""A part of the report's section on neurons: whether other trainings grow the same ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nanoscope.evidence.wording import fill_file
 
 
 def across_trainings(study: Study, label: str) -> str:
-    """What was found of one model; nothing where it was compared with no other training."""
+    """The results on one model; an empty text if it was compared with no other training."""
     result = study.result(label, "universality")
     if result is None:
         return ""
@@ -28,7 +28,7 @@ def across_trainings(study: Study, label: str) -> str:
 
 
 def _other_weights(study: Study, result: Result) -> list[dict[str, str]]:
-    """Where the other trainings are not the very weights that the rest of the study tells of: their losses here and there."""
+    """The twins whose weights differ from those in the rest of the study: their seeds, and their losses in both."""
     labels = {study.subject(label).training.get("seed"): label for label in study.with_role("model")}
     twins = zip(result.subject.twins, result.identity["twins"], strict=True)
     return [
@@ -39,7 +39,7 @@ def _other_weights(study: Study, result: Result) -> list[dict[str, str]]:
 
 
 def _weights(study: Study, label: str) -> set[str]:
-    """Checksums of what the study's results about one model were measured on."""
+    """Checksums of the checkpoints on which the study's results about one model were measured."""
     mine = (result for result in study.results if result.subject.label == label)
     return {str(result.identity["checkpoint"]) for result in mine if "checkpoint" in result.identity}
 
