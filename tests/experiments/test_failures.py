@@ -105,7 +105,7 @@ def test_perfectly_separable_labels_have_a_finite_regression() -> None:
 
 
 def test_labels_that_are_all_the_same_are_refused() -> None:
-    with pytest.raises(NanoscopeError, match="nothing to tell apart"):
+    with pytest.raises(NanoscopeError, match="no two classes to separate"):
         fit_logistic(np.zeros((3, 1)), np.ones(3, dtype=bool))
 
 
