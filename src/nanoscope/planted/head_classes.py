@@ -43,7 +43,7 @@ NEEDED = ("newline", "space", "punctuation")
 def planted_taxonomy(vocabulary: Vocabulary, context: int = 48, sharpness: float = 40.0) -> Checkpoint:
     """The model over the symbols of a vocabulary. Only the previous-token head writes anything.
 
-    Raises NanoscopeError for a context above 96, or a vocabulary without newline, space and punctuation.
+    Raises NanoscopeError for a context outside 8 to 96, or a vocabulary without newline, space or punctuation.
     """
     if not 8 <= context <= LONGEST or not all(set(CHARACTERS[name]) & set(vocabulary.symbols) for name in NEEDED):
         raise NanoscopeError(

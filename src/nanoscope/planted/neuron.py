@@ -21,8 +21,10 @@ GAIN = 20.0
 TOLERANCE = 1e-3
 
 
-def plant_detector(model: GPT, token: int, layer: int, neuron: int, says: int | None = None, write: float = 1.0) -> GPT:
-    """A copy of the model in which one neuron of a layer is active only on `token` and raises the logit of `says`.
+def plant_detector(
+    model: GPT, token: int, layer: int, neuron: int, promotes: int | None = None, write: float = 1.0
+) -> GPT:
+    """A copy of the model in which one neuron of a layer is active only on `token` and raises the logit of token `promotes`.
 
     Raises NanoscopeError for a model without MLPs, or if no direction singles out the token.
     """
@@ -36,7 +38,7 @@ def plant_detector(model: GPT, token: int, layer: int, neuron: int, says: int | 
         u = _alone(model.wte.weight, token, "embedding")
         _clear(changed, layer, u / u.norm())
         _read(block.mlp.c_fc, block.ln_2, neuron, u)
-        block.mlp.c_proj.weight[:, neuron] = 0.0 if says is None else write * _raising(changed, says)
+        block.mlp.c_proj.weight[:, neuron] = 0.0 if promotes is None else write * _raising(changed, promotes)
     return changed
 
 

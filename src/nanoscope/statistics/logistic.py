@@ -18,7 +18,7 @@ from nanoscope.errors import NanoscopeError
 PENALTY = 1.0
 MOST_STEPS = 100
 TOLERANCE = 1e-9
-SMALLEST_SPREAD = 1e-9
+SMALLEST_STD = 1e-9
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Logistic:
     """A fitted regression: the standardisation of the features, and their weights."""
 
     centre: Float[np.ndarray, "feature"] = field(repr=False)
-    spread: Float[np.ndarray, "feature"] = field(repr=False)
+    std: Float[np.ndarray, "feature"] = field(repr=False)
     weights: Float[np.ndarray, "feature"]
     """Log-odds per standard deviation of each feature."""
     intercept: float
 
     def log_odds(self, features: Float[np.ndarray, "*any feature"]) -> Float[np.ndarray, "*any"]:
         """Log-odds of true against false, in nats."""
-        return (features - self.centre) / self.spread @ self.weights + self.intercept
+        return (features - self.centre) / self.std @ self.weights + self.intercept
 
 
 def fit_logistic(
@@ -42,9 +42,9 @@ def fit_logistic(
     """Fit labels to features. A constant feature gets no weight. NanoscopeError if all labels are the same."""
     if labels.all() or not labels.any():
         raise NanoscopeError("all labels are the same, so there are no two classes to separate")
-    centre, spread = features.mean(0), features.std(0)
-    spread = np.where(spread > SMALLEST_SPREAD, spread, np.inf)
-    x = np.column_stack([(features - centre) / spread, np.ones(len(features))])
+    centre, std = features.mean(0), features.std(0)
+    std = np.where(std > SMALLEST_STD, std, np.inf)
+    x = np.column_stack([(features - centre) / std, np.ones(len(features))])
     signs, ridge = np.where(labels, 1.0, -1.0), np.append(np.full(features.shape[1], penalty), 0.0)
     w = np.zeros(x.shape[1])
     for _ in range(MOST_STEPS):
@@ -52,7 +52,7 @@ def fit_logistic(
         w, before = _shortened(x, signs, ridge, w, step), w
         if np.abs(w - before).max() < TOLERANCE:
             break
-    return Logistic(centre, spread, w[:-1], float(w[-1]))
+    return Logistic(centre, std, w[:-1], float(w[-1]))
 
 
 def log_losses(log_odds: Float[np.ndarray, "*any"], labels: Bool[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:

@@ -5,8 +5,7 @@
   0 is a single key.
 - `positional`: 1 - E[Var over windows of a score at fixed (query, key)] / Var of all scores, without each query's mean
   (which softmax ignores): 1 if scores do not depend on the text at all.
-- `first_value`: norm of the first token's value write over the mean of all tokens': small for an attention sink that is
-  attended to in order to do nothing.
+- `first_value`: norm of what the first token's value writes, over the mean of all tokens: small for an attention sink.
 - `by_character`: share of attention to each character minus its share under uniform attention.
 
 Source: Elhage et al. 2021 for value weighting; methods.md 2.1.

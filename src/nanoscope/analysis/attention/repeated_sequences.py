@@ -48,10 +48,10 @@ def targets(sequences: RepeatedSequences) -> Targets:
     same = inside & (back % length == 0) & (back > 0)
     last = inside & (back + 1 == length)
     before = ((back == 1) & (query > 0)).expand_as(later.expand(-1, -1, size))
-    asked = later[..., 0]
-    everywhere = (torch.arange(size) > 0).expand_as(asked)
+    queries = later[..., 0]
+    everywhere = (torch.arange(size) > 0).expand_as(queries)
     keys = torch.stack([part.expand(len(first), size, size) for part in (follows, last, same, before)])
-    return Targets(keys, torch.stack([asked, asked, asked, everywhere]))
+    return Targets(keys, torch.stack([queries, queries, queries, everywhere]))
 
 
 def attention_scores(model: GPT, sequences: RepeatedSequences) -> Sweep:
@@ -93,7 +93,7 @@ def permutation_test(
     """
     rng = np.random.default_rng(seed_for("permutation", *labels))
     layers, heads = model.config.n_layer, model.config.n_head
-    total, asked = torch.zeros(permutations + 1, layers, heads), torch.zeros(permutations + 1)
+    total, queries = torch.zeros(permutations + 1, layers, heads), torch.zeros(permutations + 1)
     size = sequences.tokens.shape[1]
     share = 1 / torch.arange(1, size + 1)[:, None]
     for chunk in sequences.tokens.split(CHUNK):
@@ -104,8 +104,8 @@ def permutation_test(
             for rows in torch.arange(permutations + 1).split(SHUFFLES):
                 keys = _following_earlier(torch.cat([tokens[None], shuffles])[rows])
                 total[rows] += torch.einsum("lhe,pe->plh", above, keys.flatten(1))
-                asked[rows] += (keys.sum(-1) > 0).sum(-1)
-    statistic = (total / asked[:, None, None]).double().numpy()
+                queries[rows] += (keys.sum(-1) > 0).sum(-1)
+    statistic = (total / queries[:, None, None]).double().numpy()
     return statistic[0], statistic[1:]
 
 

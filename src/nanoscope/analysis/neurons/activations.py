@@ -65,15 +65,15 @@ def _through_layer(model: GPT, layer: int, windows: Windows, stream: Tensor) -> 
     post = torch.empty(config.d_mlp, len(windows) * windows.size)
     read = torch.empty(len(windows) * windows.size, config.n_embd)
     for chunk in windows.chunks():
-        seen = _Seen()
-        stream[chunk] = model.block(stream[chunk], layer, block, seen)
+        tap = _NeuronTap()
+        stream[chunk] = model.block(stream[chunk], layer, block, tap)
         at = slice(chunk.start * windows.size, chunk.stop * windows.size)
-        post[:, at] = seen.kept["post"][:, lead:].flatten(0, 1).T
-        read[at] = arithmetic.norm(seen.kept["resid_mid"][:, lead:], block.ln_2).flatten(0, 1)
+        post[:, at] = tap.kept["post"][:, lead:].flatten(0, 1).T
+        read[at] = arithmetic.norm(tap.kept["resid_mid"][:, lead:], block.ln_2).flatten(0, 1)
     return Hidden(post, read)
 
 
-class _Seen:
+class _NeuronTap:
     """A tap that keeps the neurons' inputs and activations."""
 
     def __init__(self) -> None:

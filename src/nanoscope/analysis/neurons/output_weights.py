@@ -38,12 +38,12 @@ def shape_of_rows(weights: Sweep) -> Sweep:
 def roles(shape: Sweep, tokens: int) -> Sweep:
     """The role of each neuron, as an index into `ROLES`: `[layer, neuron]`."""
     skew, kurtosis = shape.values
-    long = kurtosis > kurtosis_of_chance(tokens)
+    long = kurtosis > gaussian_kurtosis_limit(tokens)
     values = np.where(long & (skew > 0), 1, np.where(long & (skew < 0), 2, 0))
     return Sweep(values, ("layer", "neuron"), "role")
 
 
-def kurtosis_of_chance(tokens: int) -> float:
+def gaussian_kurtosis_limit(tokens: int) -> float:
     """The 99 % quantile of the kurtosis of Gaussian rows of this length."""
     rng = np.random.default_rng(seed_for("rows of chance", tokens))
     return float(np.quantile(_skew_kurtosis(rng.standard_normal((DRAWS, tokens)))[1], TAIL))

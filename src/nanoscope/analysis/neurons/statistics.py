@@ -77,7 +77,7 @@ def over_text(model: GPT, windows: Windows, text: TokenizedText, count: int, sam
         at = slice(chunk.start * drawn.shape[1], chunk.stop * drawn.shape[1])
         kept[:, :, at] = post[:, rows, drawn[chunk]].flatten(1, 2).mT
     sampled = np.take_along_axis(characters, drawn.numpy(), axis=1).ravel()
-    top, bottom = high.apart(count), low.apart(count)
+    top, bottom = high.without_overlap(count), low.without_overlap(count)
     bottom = Examples(bottom.places, -bottom.activations)
     quantiles, deciles = _quantiles(kept, sampled)
     largest, smallest = high.extreme.numpy(), -low.extreme.numpy()
@@ -182,7 +182,7 @@ class _Pool:
         best, order = values.topk(self.values.shape[2], dim=2)
         return _Pool(best, torch.cat([self.positions, where.mT], dim=2).gather(2, order), extreme)
 
-    def apart(self, count: int) -> Examples:
+    def without_overlap(self, count: int) -> Examples:
         """The best examples whose displayed texts do not overlap, chosen greedily."""
         values, positions = self.values.numpy(), self.positions.numpy()
         out = values == -np.inf

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -116,8 +115,9 @@ def fit(model: GPT, train: Residuals, held_out: Residuals, settings: Settings, *
         best, lowest = _where(better, now, best), torch.where(better, course[-1], lowest)
         waited = 0 if bool(better.any()) else waited + 1
     values = torch.stack(course).double().cpu().numpy()
-    looks = tuple(settings.every * np.arange(len(course)))
-    return Fit(best, Sweep(values, ("look", "layer"), "nats", {"look": tuple(int(look) for look in looks)}))
+    return Fit(
+        best, Sweep(values, ("look", "layer"), "nats", {"look": tuple(settings.every * n for n in range(len(course)))})
+    )
 
 
 def kl(model: GPT, translation: Translation, text: Residuals) -> Float[Tensor, "layer token"]:
