@@ -85,7 +85,7 @@ def test_the_regression_is_the_minimum_that_another_solver_finds() -> None:
 def test_the_regression_finds_the_planted_weights() -> None:
     x, labels, true = _data(40_000)
     fitted = fit_logistic(x, labels)
-    np.testing.assert_allclose(fitted.weights / fitted.spread, true, rtol=0.12)
+    np.testing.assert_allclose(fitted.weights / fitted.std, true, rtol=0.12)
 
 
 def test_a_feature_that_never_varies_counts_nothing_and_units_do_not_matter() -> None:
@@ -105,7 +105,7 @@ def test_perfectly_separable_labels_have_a_finite_regression() -> None:
 
 
 def test_labels_that_are_all_the_same_are_refused() -> None:
-    with pytest.raises(NanoscopeError, match="nothing to tell apart"):
+    with pytest.raises(NanoscopeError, match="no two classes to separate"):
         fit_logistic(np.zeros((3, 1)), np.ones(3, dtype=bool))
 
 

@@ -48,7 +48,7 @@ def test_silent_it_changes_nothing_and_speaking_it_raises_one_token(layer: int) 
     silent = plant_detector(model, TOKEN, layer, NEURON)
     ablated = [zero(Site("post", layer, neuron=NEURON))]
     assert torch.equal(run(silent, tokens).logits, run(silent, tokens, ablated).logits)
-    speaking = plant_detector(model, TOKEN, layer, NEURON, says=SAYS, write=3.0)
+    speaking = plant_detector(model, TOKEN, layer, NEURON, promotes=SAYS, write=3.0)
     row = output_weights.logit_weights(fold(speaking)).values[layer, NEURON]
     np.testing.assert_allclose(row, 3 * (np.eye(13)[SAYS] - 1 / 13), atol=1e-3)
     gain = (metrics.log_probs(run(speaking, tokens).logits) - metrics.log_probs(run(speaking, tokens, ablated).logits))[

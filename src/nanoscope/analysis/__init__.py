@@ -1,6 +1,6 @@
-"""Analyses: functions (model, task, metric, settings) -> result, in rooms by what they look at.
+"""Analyses: functions (model, task, metric, settings) -> result, in one package per object of study.
 
-Rooms never import one another.
+These packages never import one another.
 """
 
 from nanoscope.rooms import opened

@@ -1,4 +1,4 @@
-"""Models whose answer is known, because they are built by hand: the instruments are tried on them first."""
+"""Hand-built models whose circuits are known, so that every method can be validated on them first."""
 
 from nanoscope.rooms import opened
 

@@ -1,7 +1,7 @@
-"""What heads of known classes look for, written as channels: columns of the query's stream times columns of the key's.
+"""What heads of known classes attend to, as channels: pairs of residual-stream columns of the query and of the key.
 
-The residual stream of a planted model has one-hot blocks: the token, the position and, where a head has written it, the
-previous token. A head's score is a sum over channels, each of which adds its weight where one of its columns is set in the
+The residual stream of a hand-built model has one-hot blocks: the token, the position and, where a head has written it, the
+previous token. A head's score is a sum over channels. Each channel adds its weight where one of its columns is set in the
 query and one in the key. Classes are named as in `nanoscope.analysis.attention.classes`.
 """
 
@@ -17,21 +17,21 @@ from nanoscope.model.gpt import GPT
 
 CHARACTERS = {"newline": "\n", "space": " ", "punctuation": ".,;:!?'\"-()[]&$", "colon": ":", "whitespace": " \n"}
 RECENCY, FEATURE = 0.25, 24.0
-"""What a step towards the query, and a feature of the key, add to a score, in units of the sharpness."""
+"""Added to a score by each step towards the query, and by a feature of the key, in units of the sharpness."""
 LONGEST = int(FEATURE / RECENCY)
-"""In a longer context, steps would outweigh features."""
+"""In a longer context, recency would outweigh features."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns of the residual stream hold what."""
+    """The columns of each block of the residual stream."""
 
     symbols: tuple[str, ...]
     context: int
 
     @property
     def half(self) -> int:
-        """Columns of all three blocks; a model with layer norm keeps their negatives behind them."""
+        """The number of columns of the three blocks; a model with layer norm stores their negatives after them."""
         return 2 * len(self.symbols) + self.context
 
     @property
@@ -47,18 +47,21 @@ class Layout:
         return len(self.symbols) + self.context + self.tok
 
     def among(self, characters: str) -> Tensor:
-        """The tokens of some characters."""
+        """The tokens of the given characters."""
         return torch.tensor([n for n, symbol in enumerate(self.symbols) if symbol in characters])
 
     @property
     def letters(self) -> Tensor:
-        """Which symbols go on with a word: letters and the apostrophe."""
+        """Mask of the symbols that continue a word: letters and the apostrophe."""
         return torch.tensor([symbol.isalpha() or symbol == "'" for symbol in self.symbols])
 
 
 @dataclass(frozen=True)
 class Channel:
-    """Adds `weight` (of one, or of each of its keys; in units of the sharpness) where a column of both is set."""
+    """Adds `weight` where one column of the query and one of the key is set.
+
+    `weight` is one number or one per key column, in units of the sharpness.
+    """
 
     query: Tensor
     key: Tensor
@@ -69,17 +72,17 @@ Rule = Callable[[Layout], list[Channel]]
 
 
 def _each(query: Tensor, key: Tensor, weight: float = 1.0) -> list[Channel]:
-    """A channel for each pair."""
+    """One channel for each (query, key) pair."""
     return [Channel(*pair, weight) for pair in zip(query[:, None], key[:, None], strict=True)]
 
 
 def _not_itself(at: Layout, weight: float = 1.0) -> list[Channel]:
-    """Takes `weight` away where query and key are the same position."""
+    """Subtract `weight` where query and key are the same position."""
     return _each(at.pos, at.pos, -weight)
 
 
 def _recent(at: Layout) -> Channel:
-    """Of keys that are otherwise alike, the nearest."""
+    """Prefer the nearest of otherwise equal keys."""
     return Channel(at.pos, at.pos, RECENCY * torch.arange(at.context))
 
 
@@ -96,9 +99,9 @@ def _last_space(at: Layout) -> list[Channel]:
 
 
 def _word_start(at: Layout) -> list[Channel]:
-    """A letter behind what is none; positions stand for "any query"."""
-    letter, behind = at.tok[at.letters], at.prv[~at.letters]
-    return [Channel(at.pos, letter, FEATURE), Channel(at.pos, behind, FEATURE), _recent(at)]
+    """A letter preceded by a non-letter. The query columns are all positions, so any query matches."""
+    letter, preceding = at.tok[at.letters], at.prv[~at.letters]
+    return [Channel(at.pos, letter, FEATURE), Channel(at.pos, preceding, FEATURE), _recent(at)]
 
 
 ONE_LAYER: Mapping[str, Rule] = {
@@ -113,17 +116,17 @@ ONE_LAYER: Mapping[str, Rule] = {
     "colon": _among("colon"),
     "last space": _last_space,
 }
-"""Classes that depend on tokens and positions alone."""
+"""Classes that depend only on tokens and positions."""
 CHANNELS: Mapping[str, Rule] = {
     **ONE_LAYER,
     "induction": lambda at: _each(at.tok, at.prv),
     "word start": _word_start,
 }
-"""And those that need the previous token, so a second layer."""
+"""All classes; the last two need the previous token, so a second layer."""
 
 
 def embed(model: GPT, at: Layout) -> None:
-    """Tokens and positions as one-hot blocks of a model whose other weights are 0: +1 at c, -1 at half + c.
+    """Write one-hot token and position embeddings into a model of zeros: +1 at column c, -1 at half + c.
 
     So every vector has mean 0, and layer norm is a known scaling.
     """
@@ -133,7 +136,7 @@ def embed(model: GPT, at: Layout) -> None:
 
 
 def copy_previous(model: GPT, at: Layout, unit: float) -> None:
-    """L0H0 copies the token that it attends to into the block of previous tokens; `unit` undoes the norm."""
+    """Make L0H0 copy the attended token into the block of previous tokens; `unit` undoes the norm."""
     attn = model.blocks[0].attn
     attn.W_V[0][at.tok, at.tok] = unit
     attn.W_O[0][at.tok, at.prv] = 1.0

@@ -1,9 +1,9 @@
-"""A model with one head of each of eleven classes, in nanoGPT's shape: the known answer for the whole of experiment 02.
+"""A hand-built model with one head of each of eleven classes, in nanoGPT's shape: the known answer for experiment 02.
 
-Two attention-only layers with layer norm and a tied head, built as `planted.induction` is: L0H0 writes the previous token into
-the residual stream. So heads of the second layer can be told by what stands before a key: an induction head, and one that
-looks for a word's first character. What each class looks for is in `planted.channels`; source: nanoscope's own, after
-methods.md 9.1.
+It has two attention-only layers with layer norm and a tied head, built like `planted.induction`: L0H0 writes the previous
+token into the residual stream. So heads of the second layer can use the token before a key: an induction head, and one
+that attends to a word's first character. What each class attends to is in `planted.channels`. Source: nanoscope's own,
+after methods.md 9.1.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PLACED: Mapping[tuple[int, int], str | None] = {
     (1, 4): "punctuation",
     (1, 5): None,
 }
-"""The class of every head; the last one attends evenly to all it sees, and is in none."""
+"""The class of every head. The last head attends uniformly and belongs to no class."""
 
 NEEDED = ("newline", "space", "punctuation")
 
@@ -43,12 +43,12 @@ NEEDED = ("newline", "space", "punctuation")
 def planted_taxonomy(vocabulary: Vocabulary, context: int = 48, sharpness: float = 40.0) -> Checkpoint:
     """The model over the symbols of a vocabulary. Only the previous-token head writes anything.
 
-    NanoscopeError for a context above 96, or a vocabulary without newline, space and punctuation.
+    Raises NanoscopeError for a context outside 8 to 96, or a vocabulary without newline, space or punctuation.
     """
     if not 8 <= context <= LONGEST or not all(set(CHARACTERS[name]) & set(vocabulary.symbols) for name in NEEDED):
         raise NanoscopeError(
-            f"heads of all classes are planted in contexts of 8 to {LONGEST} characters, over symbols with newline, space "
-            "and punctuation among them"
+            f"heads of all classes can be planted in contexts of 8 to {LONGEST} characters only, over symbols that include "
+            "newline, space and punctuation"
         )
     at = Layout(vocabulary.symbols, context)
     model = _blank(at)
@@ -61,7 +61,7 @@ def planted_taxonomy(vocabulary: Vocabulary, context: int = 48, sharpness: float
 
 
 def _blank(at: Layout) -> GPT:
-    """A model wide enough, whose norms are plain and whose other weights are 0."""
+    """A sufficiently wide model with norm gains of 1 and all other weights 0."""
     heads, symbols = 1 + max(head for _, head in PLACED), len(at.symbols)
     width = heads * max(math.ceil(2 * at.half / heads), symbols + at.context)
     config = GPTConfig(2, heads, width, at.context, symbols, attention_only=True)
@@ -72,9 +72,9 @@ def _blank(at: Layout) -> GPT:
 
 
 def _plant(model: GPT, layer: int, head: int, channels: list[Channel], sharpness: float) -> None:
-    """Write a head's queries and keys, each channel into a coordinate of its own.
+    """Write a head's queries and keys, each channel into its own coordinate.
 
-    The norm is undone: two blocks of the stream are set in the first layer, three in the second.
+    `unit` undoes the norm: two blocks of the stream are set in the first layer, three in the second.
     """
     attn = model.blocks[layer].attn
     unit = math.sqrt((4, 6)[layer] / model.config.n_embd)

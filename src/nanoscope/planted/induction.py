@@ -1,11 +1,11 @@
-"""A model whose circuit is known exactly: a hand-built two-layer induction transformer in nanoGPT's format.
+"""A hand-built two-layer induction transformer in nanoGPT's format, whose circuit is known exactly.
 
 The residual stream has three one-hot blocks: the token (`tok`), the position (`pos`) and the previous token (`prv`).
 Coordinate c is stored as +1 at c and -1 at half + c, so every vector has mean 0 and layer norm is a known scaling.
 L0H0 attends to the previous position and writes its token into `prv`; L1H0 attends to the position whose previous
 token is the current token and writes that position's token into `tok`. Every other head and both MLPs are zero.
 
-Queries of L1H0 that find no match rest on the start symbol at position 0.
+Queries of L1H0 without a match attend to the start symbol at position 0.
 
 Source: methods.md 9.1; the circuit is that of Elhage et al. 2021 and Olsson et al. 2022.
 """
@@ -29,7 +29,7 @@ START = "<start>"
 
 @dataclass(frozen=True)
 class Planted:
-    """Strengths of the planted circuit: how sharply each head attends, and how strongly L1H0 writes."""
+    """How sharply each head of the hand-built circuit attends, and how strongly L1H0 writes."""
 
     sharpness_previous: float = 60.0
     sharpness_induction: float = 60.0
@@ -54,7 +54,7 @@ def planted_induction(vocabulary: Vocabulary, settings: Planted = Planted()) -> 
 
 
 def _previous_token_head(model: GPT, at: Layout, settings: Planted) -> None:
-    """Scores `sharpness` where the key's position is one before the query's; copies the token into `prv`."""
+    """L0H0: scores `sharpness` where the key's position is one before the query's; copies the token into `prv`."""
     scale = 1 / math.sqrt(model.config.n_embd / 4)  # undoes the norm of a vector with two blocks set
     attn, positions = model.blocks[0].attn, torch.arange(at.context)
     attn.W_Q[0][at.pos, positions] = settings.sharpness_previous * math.sqrt(model.config.d_head) * scale
@@ -63,7 +63,7 @@ def _previous_token_head(model: GPT, at: Layout, settings: Planted) -> None:
 
 
 def _induction_head(model: GPT, at: Layout, settings: Planted) -> None:
-    """Scores `sharpness` where the key's previous token is the query's token; copies the key's token."""
+    """L1H0: scores `sharpness` where the key's previous token is the query's token; copies the key's token."""
     scale = 1 / math.sqrt(model.config.n_embd / 6)  # undoes the norm of a vector with three blocks set
     attn, tokens, start = model.blocks[1].attn, at.tok[:-1], at.tok[-1]
     attn.W_Q[0][tokens, tokens] = settings.sharpness_induction * math.sqrt(model.config.d_head) * scale

@@ -1,11 +1,10 @@
-"""Planting a neuron whose answer is known: a detector of one token, put into any model with MLPs.
+"""A neuron whose function is known: a detector of one token, written into any model with MLPs.
 
 The detector's direction u solves e_t . u = 1 for its token and 0 for all others, over the (centred) token embeddings.
-Everything else that is written to the residual stream before the neuron, positions, attention and earlier MLPs, is made
-to write nothing along u, so what the neuron reads there is its token and nothing more. Layer norm divides by a positive
-number, which cannot change a sign: the neuron is active exactly on its token, in any layer.
+Positions, attention and earlier MLPs are made to write nothing along u, so the neuron reads only the token. Layer norm
+divides by a positive number, which cannot change a sign: the neuron is active exactly on its token, in any layer.
 
-What it writes is the direction that raises one token's logit alone, or nothing: then ablating it changes nothing.
+It writes either the direction that raises only one token's logit, or nothing; then ablating it changes nothing.
 """
 
 from __future__ import annotations
@@ -22,10 +21,12 @@ GAIN = 20.0
 TOLERANCE = 1e-3
 
 
-def plant_detector(model: GPT, token: int, layer: int, neuron: int, says: int | None = None, write: float = 1.0) -> GPT:
-    """A copy of the model in which one neuron of a layer is active on `token` only, and raises the logit of `says`.
+def plant_detector(
+    model: GPT, token: int, layer: int, neuron: int, promotes: int | None = None, write: float = 1.0
+) -> GPT:
+    """A copy of the model in which one neuron of a layer is active only on `token` and raises the logit of token `promotes`.
 
-    Raises NanoscopeError for a model without MLPs, and where the embedding has no direction for one token alone.
+    Raises NanoscopeError for a model without MLPs, or if no direction singles out the token.
     """
     if model.config.attention_only:
         raise NanoscopeError("the model is attention-only, so no neuron can be planted in it; use a model with MLPs")
@@ -37,7 +38,7 @@ def plant_detector(model: GPT, token: int, layer: int, neuron: int, says: int | 
         u = _alone(model.wte.weight, token, "embedding")
         _clear(changed, layer, u / u.norm())
         _read(block.mlp.c_fc, block.ln_2, neuron, u)
-        block.mlp.c_proj.weight[:, neuron] = 0.0 if says is None else write * _raising(changed, says)
+        block.mlp.c_proj.weight[:, neuron] = 0.0 if promotes is None else write * _raising(changed, promotes)
     return changed
 
 
@@ -46,14 +47,14 @@ def _alone(table: Float[Tensor, "token d_model"], token: int, name: str) -> Floa
     rows = (table - table.mean(dim=1, keepdim=True)).double()
     wanted = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
     wanted[token] = 1
-    found = torch.linalg.pinv(rows, rtol=1e-6) @ wanted
-    if (rows @ found - wanted).abs().max() > TOLERANCE:
+    solution = torch.linalg.pinv(rows, rtol=1e-6) @ wanted
+    if (rows @ solution - wanted).abs().max() > TOLERANCE:
         raise NanoscopeError(f"the {name} has no direction for token {token} alone; use a wider model")
-    return found.to(table.dtype)
+    return solution.to(table.dtype)
 
 
 def _clear(model: GPT, layer: int, unit: Float[Tensor, "d_model"]) -> None:
-    """Nothing but the token embedding writes along this direction before the neurons of `layer` read."""
+    """Let only the token embedding write along this direction before the neurons of `layer`."""
     model.wpe.weight.sub_(torch.outer(model.wpe.weight @ unit, unit))
     writers = [block.attn.c_proj for block in model.blocks[: layer + 1]]
     writers += [block.mlp.c_proj for block in model.blocks[:layer] if block.mlp is not None]
@@ -64,7 +65,7 @@ def _clear(model: GPT, layer: int, unit: Float[Tensor, "d_model"]) -> None:
 
 
 def _read(c_fc: nn.Linear, norm: Norm, neuron: int, u: Float[Tensor, "d_model"]) -> None:
-    """Undo the norm's gain and bias, so that the neuron reads u; where there is a bias, be below 0 on other tokens."""
+    """Make the neuron read along u: its input weights undo the norm's gain, and its bias (if any) the norm's bias."""
     row = GAIN * (u if norm.weight is None else u / norm.weight)
     c_fc.weight[neuron] = row
     if c_fc.bias is not None:
@@ -72,6 +73,6 @@ def _read(c_fc: nn.Linear, norm: Norm, neuron: int, u: Float[Tensor, "d_model"])
 
 
 def _raising(model: GPT, token: int) -> Float[Tensor, "d_model"]:
-    """What raises the logit of one token, and all others' not, whatever the final norm's gain."""
+    """The direction that raises the logit of one token only, given the final norm's gain."""
     gain = 1.0 if model.ln_f is None or model.ln_f.weight is None else model.ln_f.weight
     return _alone(model.lm_head.weight * gain, token, "unembedding")

@@ -1,9 +1,9 @@
-"""Models of a single head whose class is known: what it attends to was written into its weights.
+"""Hand-built models with a single head whose class is known.
 
-The residual stream holds a one-hot token and a one-hot position, there is no norm, and q_i . k_j = x_i M x_j for any matrix M
-(W_Q = M, W_K = 1). So every class that depends on the query's and the key's tokens and positions can be planted exactly;
-`sharpness` is the score of a target, in nats above everything else, and the share of attention that goes there follows
-from it: e^s / (e^s + rest).
+The residual stream holds a one-hot token and a one-hot position. There is no norm, and q_i . k_j = x_i M x_j for any matrix
+M (W_Q = M, W_K = 1). So every class that depends only on the tokens and positions of query and key can be built exactly.
+`sharpness` is how far the score of a target lies above all others, in nats; the target's share of attention is then
+e^s / (e^s + rest).
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ PLANTABLE = tuple(ONE_LAYER)
 
 
 def planted_head(name: str, symbols: tuple[str, ...], context: int, sharpness: float = 30.0) -> GPT:
-    """A one-layer, one-head model over some symbols whose only head is of a class of `PLANTABLE`."""
+    """A one-layer, one-head model over some symbols, whose head is of class `name`, one of `PLANTABLE`."""
     if name not in PLANTABLE:
-        raise NanoscopeError(f"no head of class {name!r} can be planted by weights; there are {', '.join(PLANTABLE)}")
+        raise NanoscopeError(
+            f"no head of class {name!r} can be built in one layer; choose one of {', '.join(PLANTABLE)}"
+        )
     width = len(symbols) + context
     shape = {"n_layer": 1, "n_head": 1, "n_embd": width, "block_size": context, "vocab_size": len(symbols)}
     bare = {"tied_head": False, "attention_scale": "none", "norm": "none", "final_norm": False, "attention_only": True}

@@ -1,4 +1,4 @@
-"""Numbers in, numbers out: intervals, corrections, ranks, ROC curves, fits. Nothing here knows of texts or models."""
+"""Statistics of plain arrays: intervals, corrections, ranks, ROC curves and fits. Nothing here depends on texts or models."""
 
 from nanoscope.rooms import opened
 

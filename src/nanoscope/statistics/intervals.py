@@ -1,6 +1,6 @@
-"""Uncertainty: intervals over examples, over seeds and over counts, and family-wise corrections.
+"""Uncertainty: intervals over examples, seeds and counts, and family-wise corrections.
 
-Every interval is two-sided at 95 %. The unit that is resampled is the example (a sequence), never the position.
+Every interval is two-sided at 95 %. Resampling draws examples (sequences), never single positions.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def statistic_interval(
 
 
 def seed_interval(values: Float[np.ndarray, "seed"]) -> tuple[float, float]:
-    """Student's t interval of a mean over trainings (a bootstrap of a handful under-covers)."""
+    """Student's t interval of a mean over trainings (a bootstrap of so few values under-covers)."""
     values = np.asarray(values, dtype=np.float64)
     if len(values) < 2:
         return -math.inf, math.inf
@@ -53,7 +53,7 @@ def seed_interval(values: Float[np.ndarray, "seed"]) -> tuple[float, float]:
 
 
 def deviation_interval(values: Float[np.ndarray, "seed"]) -> tuple[float, float]:
-    """Interval of a standard deviation over trainings, by the chi-squared distribution of a normal sample's variance."""
+    """Interval of a standard deviation over trainings, from the chi-squared distribution of a normal sample's variance."""
     values = np.asarray(values, dtype=np.float64)
     squares = ((values - values.mean()) ** 2).sum()
     low, high = (math.sqrt(squares / scipy_stats.chi2.ppf(p, len(values) - 1)) for p in (0.975, 0.025))
@@ -63,7 +63,7 @@ def deviation_interval(values: Float[np.ndarray, "seed"]) -> tuple[float, float]
 def pair_interval(pairs: Float[np.ndarray, "training other"]) -> tuple[float, float]:
     """Student's t interval of a mean over pairs of trainings, by the jackknife over trainings (Tukey 1958).
 
-    Each training is in many pairs, so pairs are no independent examples; the diagonal is not looked at.
+    Each training belongs to many pairs, so the pairs are not independent. The diagonal is ignored.
     """
     n = len(pairs)
     if n < 3:
@@ -80,7 +80,7 @@ def share_interval(successes: int, trials: int) -> tuple[float, float]:
 
 
 def max_t(observed: Float[np.ndarray, "test"], null: Float[np.ndarray, "permutation test"]) -> np.ndarray:
-    """Family-wise p-values by the permutation distribution of the largest statistic (Westfall & Young 1993)."""
+    """Family-wise p-values from the permutation distribution of the largest statistic (Westfall & Young 1993)."""
     largest = null.max(axis=1)
     return (1 + (largest[:, None] >= observed[None, :]).sum(axis=0)) / (1 + len(largest))
 

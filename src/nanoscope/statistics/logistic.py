@@ -18,33 +18,33 @@ from nanoscope.errors import NanoscopeError
 PENALTY = 1.0
 MOST_STEPS = 100
 TOLERANCE = 1e-9
-SMALLEST_SPREAD = 1e-9
+SMALLEST_STD = 1e-9
 
 
 @dataclass(frozen=True)
 class Logistic:
-    """A fitted regression: how features are standardised, and what each of them counts."""
+    """A fitted regression: the standardisation of the features, and their weights."""
 
     centre: Float[np.ndarray, "feature"] = field(repr=False)
-    spread: Float[np.ndarray, "feature"] = field(repr=False)
+    std: Float[np.ndarray, "feature"] = field(repr=False)
     weights: Float[np.ndarray, "feature"]
     """Log-odds per standard deviation of each feature."""
     intercept: float
 
     def log_odds(self, features: Float[np.ndarray, "*any feature"]) -> Float[np.ndarray, "*any"]:
-        """How much more probable true is than false."""
-        return (features - self.centre) / self.spread @ self.weights + self.intercept
+        """Log-odds of true against false, in nats."""
+        return (features - self.centre) / self.std @ self.weights + self.intercept
 
 
 def fit_logistic(
     features: Float[np.ndarray, "example feature"], labels: Bool[np.ndarray, "example"], penalty: float = PENALTY
 ) -> Logistic:
-    """The regression of some labels on some features. A feature that never varies counts nothing."""
+    """Fit labels to features. A constant feature gets no weight. NanoscopeError if all labels are the same."""
     if labels.all() or not labels.any():
-        raise NanoscopeError("all labels are the same: there is nothing to tell apart")
-    centre, spread = features.mean(0), features.std(0)
-    spread = np.where(spread > SMALLEST_SPREAD, spread, np.inf)
-    x = np.column_stack([(features - centre) / spread, np.ones(len(features))])
+        raise NanoscopeError("all labels are the same, so there are no two classes to separate")
+    centre, std = features.mean(0), features.std(0)
+    std = np.where(std > SMALLEST_STD, std, np.inf)
+    x = np.column_stack([(features - centre) / std, np.ones(len(features))])
     signs, ridge = np.where(labels, 1.0, -1.0), np.append(np.full(features.shape[1], penalty), 0.0)
     w = np.zeros(x.shape[1])
     for _ in range(MOST_STEPS):
@@ -52,11 +52,11 @@ def fit_logistic(
         w, before = _shortened(x, signs, ridge, w, step), w
         if np.abs(w - before).max() < TOLERANCE:
             break
-    return Logistic(centre, spread, w[:-1], float(w[-1]))
+    return Logistic(centre, std, w[:-1], float(w[-1]))
 
 
 def log_losses(log_odds: Float[np.ndarray, "*any"], labels: Bool[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
-    """-log of the probability that was given to what is the case, in nats."""
+    """-log of the probability given to the true label, in nats."""
     return np.logaddexp(0, np.where(labels, -log_odds, log_odds))
 
 
@@ -65,7 +65,7 @@ def _loss(x: np.ndarray, signs: np.ndarray, ridge: np.ndarray, w: np.ndarray) ->
 
 
 def _newton(x: np.ndarray, signs: np.ndarray, ridge: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """The step to the minimum of the loss's second-order expansion."""
+    """The step to the minimum of the loss's second-order expansion at `w`."""
     wrong = np.exp(-np.logaddexp(0, signs * (x @ w)))  # the probability given to the other label
     slope = x.T @ (signs * wrong) - ridge * w
     curvature = (x * (wrong * (1 - wrong))[:, None]).T @ x + np.diag(ridge)
@@ -73,7 +73,7 @@ def _newton(x: np.ndarray, signs: np.ndarray, ridge: np.ndarray, w: np.ndarray) 
 
 
 def _shortened(x: np.ndarray, signs: np.ndarray, ridge: np.ndarray, w: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """`w + step`, or with the step halved until the loss does not rise."""
+    """`w + step`, with the step halved until the loss does not rise."""
     now = _loss(x, signs, ridge, w)
     while np.abs(step).max() >= TOLERANCE and _loss(x, signs, ridge, w + step) > now:
         step = step / 2

@@ -1,4 +1,4 @@
-"""Rank correlation: scipy's, with NaN where there is no order to compare."""
+"""Rank correlation: scipy's, but NaN where there is no order to compare."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from scipy import stats
 def spearman(one: Float[np.ndarray, "item"], other: Float[np.ndarray, "item"]) -> float:
     """Spearman's rank correlation; NaN for fewer than two values, or where all are equal."""
     if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
-        return float("nan")  # scipy warns of these, or refuses them
+        return float("nan")  # scipy warns about these or refuses them
     return float(stats.spearmanr(one, other).statistic)  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,4 +1,4 @@
-"""Random rotations: every one equally likely."""
+"""Random rotations, uniformly distributed."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_scores_by_loops() -> None:
     share = [patterns[3, 1, q, q - 2].item() for q in range(2, SIZE)]
     base = np.mean([1 / (q + 1) for q in range(2, SIZE)])
     two_back = classes.PLACES.index("2 back")
-    assert found.places[two_back, 0, 1, 3] == pytest.approx((np.mean(share) - base) / (1 - base), rel=1e-5)
+    assert found.positions[two_back, 0, 1, 3] == pytest.approx((np.mean(share) - base) / (1 - base), rel=1e-5)
     for text in (3, 5):
         asked = [q for q in range(SIZE) if keys[text, q].any()]
         there = np.mean([patterns[3, 1, q][keys[text, q]].sum().item() for q in asked])

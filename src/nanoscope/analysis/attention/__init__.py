@@ -1,4 +1,4 @@
-"""What attention heads look at, what they pass on, and how they work together."""
+"""Attention heads: what they attend to, what they write, and how they compose."""
 
 from nanoscope.rooms import opened
 

@@ -1,9 +1,9 @@
-"""What a head's weights do, character by character: after attending to "q" it raises "u"; from a space it looks for vowels.
+"""OV and QK circuits of a head, character by character: attending to "q" raises "u"; a space attends to vowels.
 
 OV: x_s W_V W_O W_U for every source character s, in logits of every target at the average scale of the final norm. QK:
-x_a W_Q W_K^T x_b for every query character a and key character b, in pre-softmax scores. x_s is what the layer reads at a
-character on average, past its norm, minus its mean over the text: raw embeddings say little of what later layers read
-(methods.md 1.2). Positions are averaged over, so a head that looks by position has a flat QK table.
+x_a W_Q W_K^T x_b for every query character a and key character b, in pre-softmax scores. x_s is the mean normalised input
+of the layer at a character, minus its mean over the text: raw embeddings differ from what later layers read (methods.md
+1.2). Positions are averaged over, so a head that attends by position has a flat QK table.
 
 For folded weights. Source: Elhage et al. 2021, "Interpreting attention heads by their OV and QK circuits".
 """
@@ -28,18 +28,18 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class Tables:
-    """Both circuits of every head. Characters that never occur have rows and columns of zeros."""
+    """Both circuits of every head. Characters that never occur have zero rows and columns."""
 
     ov: Sweep
     """`[layer, head, source, target]`, logits."""
     qk: Sweep
     """`[layer, head, query, key]`, score."""
     count: Sweep
-    """`[character]`, how often each was seen."""
+    """`[character]`, how often each occurs."""
 
 
 def tables(folded: GPT, tokens: Int[Tensor, "window pos"]) -> Tables:
-    """The tables of a folded model, with what its layers read on some windows."""
+    """The tables of a folded model; the layers' inputs are averaged over some windows."""
     read, scale, count = _reads(folded, tokens)
     w = head_weights(folded)
     ov = torch.einsum("lsd,lhdk,lhke,et->lhst", read, w.W_V, w.W_O, w.W_U) / scale
@@ -60,8 +60,7 @@ def strongest(table: Float[np.ndarray, "row column"], rows: np.ndarray, columns:
 
 
 def _reads(folded: GPT, tokens: Tensor) -> tuple[Tensor, float, Tensor]:
-    """What each layer reads at each character on average `[layer, character, d_model]`, the final norm's mean scale, and
-    how often each character occurs."""
+    """Mean layer inputs `[layer, character, d_model]`, mean scale of the final norm, and counts `[character]`."""
     config = folded.config
     total = torch.zeros(config.n_layer, config.vocab_size, config.n_embd)
     scales, ln_f = [], folded.ln_f
@@ -69,8 +68,8 @@ def _reads(folded: GPT, tokens: Tensor) -> tuple[Tensor, float, Tensor]:
     for chunk in tokens.split(CHUNK):
         cache = run(folded, chunk, keep=["resid_pre", ("resid_post", config.n_layer - 1)]).cache
         for layer, block in enumerate(folded.blocks):
-            found = norm(cache["resid_pre", layer], block.ln_1).flatten(0, 1).cpu()
-            total[layer].index_add_(0, chunk.flatten().cpu(), found)
+            inputs = norm(cache["resid_pre", layer], block.ln_1).flatten(0, 1).cpu()
+            total[layer].index_add_(0, chunk.flatten().cpu(), inputs)
         scales.append(norm_scale(cache["resid_post", config.n_layer - 1], ln_f).mean())
     count = torch.bincount(tokens.flatten().cpu(), minlength=config.vocab_size).float()
     mean = total / count.clamp_min(1)[:, None]

@@ -1,12 +1,12 @@
-"""What chosen heads do at each place of a text, and how sure the model is there: what its errors may be predicted from.
+"""Features for predicting a model's errors: its confidence, and what chosen heads do, at each position of a text.
 
-Two heads make a circuit: one that looks at the previous token, one that looks at what followed the longest earlier match
-of the text so far. For each, place by place: its attention to where it should look, the entropy of its attention, the
-norm of what it writes, and what that adds, directly, to the logits of the model's first choice and of the character that
-copying would give (both above the mean logit, the final norm's scale held; methods.md 4.3).
+A circuit has two heads: one attends to the previous token, one to what followed the longest earlier match of the text so
+far. For each head and position the features are: its attention to its target, the entropy of its attention, the norm of
+its write, and the direct contribution of that write to two logits, the model's first choice and the character that
+copying would predict (both relative to the mean logit, with the final norm's scale fixed; methods.md 4.3).
 
-Heads are chosen by attention beyond chance on natural text; for the copying head chance is its own attention to the
-places that another window's text names, which takes away all that distance and position explain (methods.md 2.2).
+Heads are chosen by attention above chance on natural text. For the copying head, chance is its own attention to the
+targets of another window's text, which removes all that distance and position explain (methods.md 2.2).
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from nanoscope.text.windows import batches
 Head = tuple[int, int]
 CHUNK = 16
 SKIP = 8
-"""Places at the beginning of a window that are left out: hardly anything can have been copied yet."""
+"""Positions left out at the beginning of a window, where hardly anything can be copied yet."""
 LEAST_MATCH = 3
 FARTHER_THAN = 8
-"""A copying head is chosen where the match is at least so long and its continuation farther back than this."""
+"""Copying heads are chosen on matches of at least `LEAST_MATCH` characters that continue farther back than this."""
 LENGTHS = (1, 3, 5)
 CONFIDENCE = ("log-probability of the first choice", "entropy", "margin over the second choice")
 MATCH = (*(f"a match of {length}" for length in LENGTHS), "the copy is the first choice")
@@ -50,7 +50,7 @@ STATE = (
 
 @dataclass(frozen=True)
 class Circuit:
-    """A head in each role."""
+    """One head for each role."""
 
     previous: Head
     copying: Head
@@ -63,18 +63,18 @@ class Circuit:
 
 @dataclass(frozen=True)
 class Observed:
-    """What was seen at each place; features come first, in the order of their tables of names."""
+    """Features at each position; the feature axis comes first, in the order of its table of names."""
 
-    wrong: Bool[np.ndarray, "window place"]
-    """The model's first choice is not what follows."""
-    top: Int[np.ndarray, "window place"]
-    confidence: Float[np.ndarray, "confidence window place"] = field(repr=False)
-    match: Float[np.ndarray, "match window place"] = field(repr=False)
-    states: Float[np.ndarray, "circuit state window place"] = field(repr=False)
+    wrong: Bool[np.ndarray, "window position"]
+    """Whether the model's first choice differs from the next token."""
+    top: Int[np.ndarray, "window position"]
+    confidence: Float[np.ndarray, "confidence window position"] = field(repr=False)
+    match: Float[np.ndarray, "match window position"] = field(repr=False)
+    states: Float[np.ndarray, "circuit state window position"] = field(repr=False)
     """For each circuit, `STATE` of its previous-token head, then of its copying head."""
 
     @property
-    def chance(self) -> Float[np.ndarray, "window place"]:
+    def chance(self) -> Float[np.ndarray, "window position"]:
         """The probability of the first choice."""
         return np.exp(self.confidence[0])
 
@@ -86,19 +86,19 @@ class Observed:
         )
 
 
-# ---- which heads -----------------------------------------------------------------------------------------------------
+# ---- choosing heads --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Scores:
-    """How much of its attention each head sends, beyond chance, to the previous token and to what a copy needs."""
+    """Each head's share of attention, above chance, to the previous token and to the token to copy."""
 
     previous: Float[np.ndarray, "layer head"]
     copying: Float[np.ndarray, "layer head"]
 
     @property
     def best(self) -> Circuit:
-        """The best head for either role; they are two."""
+        """The best head for each role; never the same head twice."""
         previous = _largest(self.previous)
         rest = self.copying.copy()
         rest[previous] = -np.inf
@@ -106,11 +106,14 @@ class Scores:
 
 
 def scores(model: GPT, tokens: Int[Tensor, "window pos"]) -> Scores:
-    """Both scores of every head on some windows. NanoscopeError where the model or the text has too little for that."""
+    """Both scores of every head on some windows.
+
+    Raises NanoscopeError for a model with one head, or a text with too few repeats.
+    """
     if model.config.n_layer * model.config.n_head < 2:
         raise NanoscopeError("the model has one head only; a copying circuit needs two")
     size = tokens.shape[1]
-    own, other = (_keys(matched, size) for matched in _asked(tokens))
+    own, other = (_keys(source, size) for source in _copy_sources(tokens))
     totals = torch.zeros(3, model.config.n_layer, model.config.n_head)
     for rows in batches(len(tokens), CHUNK):
         patterns = run(model, tokens[rows], keep=["pattern"]).cache.layers("pattern").cpu()
@@ -122,21 +125,21 @@ def scores(model: GPT, tokens: Int[Tensor, "window pos"]) -> Scores:
     return Scores(previous.double().numpy(), copying.double().numpy())
 
 
-def _asked(tokens: Tensor) -> tuple[Int[np.ndarray, "window pos"], Int[np.ndarray, "window pos"]]:
-    """Where a copying head should look, -1 where that is not asked; and the same of the window before."""
+def _copy_sources(tokens: Tensor) -> tuple[Int[np.ndarray, "window pos"], Int[np.ndarray, "window pos"]]:
+    """The positions a copying head should attend to, -1 where there is none; and those of the window before."""
     found = matches(tokens.numpy())
     far = np.arange(tokens.shape[1]) - found.source > FARTHER_THAN
     source = np.where((found.length >= LEAST_MATCH) & far, found.source, -1)
     if (source < 0).all() or len(tokens) < 2:
         raise NanoscopeError(
-            f"nothing in {len(tokens)} windows repeats {LEAST_MATCH} characters from more than {FARTHER_THAN} back; "
-            "no copying head can be chosen: use more windows"
+            f"no text in {len(tokens)} windows repeats {LEAST_MATCH} characters from more than {FARTHER_THAN} back, "
+            "so no copying head can be chosen; use more windows"
         )
     return source, np.roll(source, 1, axis=0)
 
 
 def _keys(source: np.ndarray, size: int) -> Float[Tensor, "window query key"]:
-    """One-hot keys; a row of zeros where there is none."""
+    """One-hot keys; a row of zeros where the source is -1."""
     return F.one_hot(torch.from_numpy(source + 1), size + 1)[..., 1:].float()
 
 
@@ -145,7 +148,7 @@ def _largest(values: np.ndarray) -> Head:
     return int(layer), int(head)
 
 
-# ---- what they do ----------------------------------------------------------------------------------------------------
+# ---- features --------------------------------------------------------------------------------------------------------
 
 
 def observe(
@@ -153,71 +156,73 @@ def observe(
     tokens: Int[Tensor, "window pos"],
     following: Int[Tensor, "window pos"],
     circuits: Sequence[Circuit],
-    places: slice = slice(SKIP, None),
+    positions: slice = slice(SKIP, None),
     edits: Sequence[Edit] = (),
 ) -> Observed:
-    """Read some windows under some edits; `following[:, i]` is the token after position i, `places` the positions that
-    are asked. Edits are for one batch: with any, all windows are run at once."""
+    """Features of some windows under some edits, at the given `positions`; `following[:, i]` is the token after position i.
+
+    Edits apply to one batch: if there are any, all windows are run at once.
+    """
     chunks = batches(len(tokens), len(tokens) if edits else CHUNK)
-    parts = [_observed(model, tokens[rows], following[rows], circuits, places, edits) for rows in chunks]
+    parts = [_observed(model, tokens[rows], following[rows], circuits, positions, edits) for rows in chunks]
     joined = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Observed)}
     return Observed(**{name: np.concatenate(values, axis=-2) for name, values in joined.items()})
 
 
 @torch.no_grad()
 def _observed(
-    model: GPT, tokens: Tensor, following: Tensor, circuits: Sequence[Circuit], places: slice, edits: Sequence[Edit]
+    model: GPT, tokens: Tensor, following: Tensor, circuits: Sequence[Circuit], positions: slice, edits: Sequence[Edit]
 ) -> Observed:
     layers = {layer for circuit in circuits for layer, _ in circuit.heads}
     last = ("resid_post", model.config.n_layer - 1)
     kept = [(name, layer) for layer in sorted(layers) for name in ("pattern", "z")]
     logits, cache = run(model, tokens, edits, keep=[*kept, last])
-    chances = logits[:, places].float().log_softmax(-1)
+    chances = logits[:, positions].float().log_softmax(-1)
     best = chances.topk(2, dim=-1)
     top = best.indices[..., 0]
     entropy = -(chances.exp() * chances).sum(-1)
     confidence = torch.stack([best.values[..., 0], entropy, best.values[..., 0] - best.values[..., 1]])
     found = matches(tokens.numpy())
-    copy = _copied(tokens, found)[:, places]
-    states = [_states(model, cache, circuit, found, top, copy, places) for circuit in circuits]
-    lengths = found.length[:, places]
+    copy = _copied(tokens, found)[:, positions]
+    states = [_states(model, cache, circuit, found, top, copy, positions) for circuit in circuits]
+    lengths = found.length[:, positions]
     match = [*(lengths >= length for length in LENGTHS), copy.numpy() == top.cpu().numpy()]
-    wrong = top.cpu() != following[:, places]
+    wrong = top.cpu() != following[:, positions]
     return Observed(
         wrong.numpy(), top.cpu().numpy(), _array(confidence), np.stack(match).astype(float), np.stack(states)
     )
 
 
 def _copied(tokens: Tensor, found: Matches) -> Int[Tensor, "window pos"]:
-    """The character that copying would give, -1 where there is no match."""
+    """The character that copying would predict, -1 where there is no match."""
     source = torch.from_numpy(found.source)
     return torch.where(source >= 0, tokens.gather(1, source.clamp_min(0)), -1)
 
 
 def _states(
-    model: GPT, cache: Cache, circuit: Circuit, found: Matches, top: Tensor, copy: Tensor, places: slice
-) -> Float[np.ndarray, "feature window place"]:
-    """`STATE` of both heads of a circuit."""
+    model: GPT, cache: Cache, circuit: Circuit, found: Matches, top: Tensor, copy: Tensor, positions: slice
+) -> Float[np.ndarray, "feature window position"]:
+    """The features `STATE` of both heads of a circuit."""
     size = found.source.shape[1]
     before = np.broadcast_to(np.arange(size) - 1, found.source.shape)
-    final = cache["resid_post", model.config.n_layer - 1][:, places]
+    final = cache["resid_post", model.config.n_layer - 1][:, positions]
     rows = []
     for (layer, head), key in zip(circuit.heads, (before, found.source), strict=True):
-        pattern = cache["pattern", layer][:, head, places]
-        write = _write(model, cache, layer, head)[:, places]
-        attended = (pattern.cpu() * _keys(key[:, places], size)).sum(-1)
+        pattern = cache["pattern", layer][:, head, positions]
+        write = _write(model, cache, layer, head)[:, positions]
+        attended = (pattern.cpu() * _keys(key[:, positions], size)).sum(-1)
         rows += [attended.to(pattern), torch.special.entr(pattern).sum(-1), write.norm(dim=-1)]
         rows += [_to_logit(model, write, final, token) for token in (top, copy.to(top))]
     return _array(torch.stack(rows))
 
 
 def _write(model: GPT, cache: Cache, layer: int, head: int) -> Float[Tensor, "window pos d_model"]:
-    """What one head writes to the residual stream, biases left out."""
+    """What one head writes to the residual stream, without biases."""
     return cache["z", layer][:, :, head] @ model.blocks[layer].attn.W_O[head]
 
 
-def _to_logit(model: GPT, write: Tensor, final: Tensor, token: Tensor) -> Float[Tensor, "window place"]:
-    """What a write adds, directly, to one logit above the mean logit; 0 where the token is -1."""
+def _to_logit(model: GPT, write: Tensor, final: Tensor, token: Tensor) -> Float[Tensor, "window position"]:
+    """Direct contribution of a write to one logit minus the mean logit; 0 where the token is -1."""
     direct = direct_effect(model, write, final, logit_direction(model, token.clamp_min(0))[0])
     return torch.where(token >= 0, direct, 0.0)
 

@@ -1,16 +1,19 @@
-"""What each head attends to on text: how much of its attention goes where a class says, beyond what chance would send there.
+"""What each head attends to on text: its share of attention to the keys of each class, above chance.
 
-A class is a set of keys for every query. *Places* are told by position alone (the token k back, the current token, the
-first one). *Tokens* are told by what stands there (an earlier newline, space, punctuation or colon, the last space, the
-start of the current word, the speaker's name, an earlier same character), always before the query: attention to the query
-itself is the class "current token". A score is the mean over the queries that have
-such a key of the attention that goes there, minus what a chance head would send, over one minus that: 1 is all of it, 0 is
-chance. For places, chance is uniform attention. For tokens it is uniform attention or the head's own attention laid over
-the other windows' texts, whichever sends more: that takes away all that distance and position explain.
+A class is a set of keys for every query. Position classes (`PLACES`) depend on position alone: the token k back, the
+current token, the first one. Token classes (`TOKENS`) depend on the key's token: an earlier newline, space, punctuation or
+colon, the last space, the start of the current word, the speaker's name, an earlier same character. Their keys always
+precede the query: attention to the query itself is the class "current token".
 
-Two permutation nulls, both of which can reach any p. Places: the same statistics at offsets (or keys) drawn anew for every
-class and window, since permuting tokens changes nothing there. Tokens: every window's attention with the text of another.
-`cross[n, m]`, window n's attention scored by window m's text, holds all of that: a permutation is a choice of entries.
+A score is the mean attention to such keys over the queries that have one, minus a chance head's, divided by one minus
+that: 1 is all attention, 0 is chance. For position classes, chance is uniform attention. For token classes it is uniform
+attention or the head's own attention applied to the other windows' texts, whichever is larger: this removes all that
+distance and position explain.
+
+There are two permutation nulls; both can reach any p. Position classes: the same statistics at offsets (or keys) redrawn
+for every class and window, since permuting tokens changes nothing there. Token classes: every window's attention with the
+text of another. `cross[n, m]`, window n's attention scored by window m's text, holds them all: a permutation selects
+entries.
 
 Source: Olsson et al. 2022 and Wang et al. 2022 for the classes; Westfall & Young 1993; methods.md 2.1, 2.2.
 """
@@ -47,38 +50,39 @@ TOKENS = (
 )
 CLASSES = (*PLACES, *TOKENS)
 CHUNK = 16
-SMALLEST_SPREAD = 1e-6
+SMALLEST_STD = 1e-6
 
 
 @dataclass(frozen=True)
 class Targets:
-    """For each token class, which keys count: `keys [class, window, query, key]`; a query with none is not asked."""
+    """Keys of each token class: `keys [class, window, query, key]`; a query without any is left out of the mean."""
 
     keys: Bool[Tensor, "cls window query key"]
 
     @property
-    def asked(self) -> Float[Tensor, "cls window query"]:
+    def has_key(self) -> Float[Tensor, "cls window query"]:
+        """1 for the queries that have a key, 0 for the others."""
         return self.keys.any(-1).float()
 
 
 @dataclass(frozen=True)
 class Attention:
-    """Everything that classes are judged by, of one set of windows."""
+    """Attention statistics of one set of windows, from which scores and p-values follow."""
 
-    places: Float[np.ndarray, "place layer head window"]
-    """Attention above uniform at each of `PLACES`."""
+    positions: Float[np.ndarray, "position layer head window"]
+    """Attention above uniform to the keys of each of `PLACES`."""
     offsets: Float[np.ndarray, "offset layer head window"]
-    """The same for every offset back, as far as half the window."""
+    """The same for every offset back, up to half the window."""
     keys: Float[np.ndarray, "key layer head window"]
     """The same for every key position in the first half of the window."""
     cross: Float[np.ndarray, "token layer head window text"]
-    """Each window's attention, above uniform, to the keys that each window's text names; NaN where it names none."""
+    """Each window's attention, above uniform, to the keys of each window's text; NaN where that text has none."""
 
 
 def token_targets(text: TokenizedText, windows: Windows) -> Targets:
-    """The keys of every class in `TOKENS` in windows of a text; with a start symbol, position 0 is none of them.
+    """The keys of every class in `TOKENS` in windows of a text. A start symbol at position 0 is never a key.
 
-    A token is what its last character is; "same character" asks for the same token.
+    A token is classified by its last character; "same character" requires the same token.
     """
     size, where = windows.size, text.last[windows.places]
     of = {name: here[where] for name, here in concepts(text.text).items()}
@@ -101,12 +105,12 @@ def token_targets(text: TokenizedText, windows: Windows) -> Targets:
 
 
 def _latest(where: Bool[np.ndarray, "window pos"]) -> Int[np.ndarray, "window pos"]:
-    """The last such position up to each one, -1 where there is none."""
+    """The last position up to each one at which `where` holds, -1 where there is none."""
     return np.maximum.accumulate(np.where(where, np.arange(where.shape[1]), -1), axis=1)
 
 
 def _in_word(starts: Bool[np.ndarray, "window pos"], of: dict[str, np.ndarray]) -> Bool[np.ndarray, "window pos"]:
-    """Letters after a word's first: their word begins at an earlier position."""
+    """Letters after the first of a word: their word begins at an earlier position."""
     return ~starts & (of["vowel"] | of["consonant"])
 
 
@@ -115,46 +119,46 @@ def _shifted(where: Bool[np.ndarray, "window pos"]) -> Bool[np.ndarray, "window 
 
 
 def attention(model: GPT, tokens: Int[Tensor, "window pos"], targets: Targets) -> Attention:
-    """Run the model on windows and reduce its patterns, layer by layer."""
+    """Run the model on windows and compute the statistics of its patterns, layer by layer."""
     patterns = [run(model, chunk, keep=["pattern"]).cache.layers("pattern").cpu() for chunk in tokens.split(CHUNK)]
     layers = [judged(torch.cat([part[layer] for part in patterns]), targets) for layer in range(model.config.n_layer)]
-    names = ("places", "offsets", "keys", "cross")
+    names = ("positions", "offsets", "keys", "cross")
     return Attention(*(np.stack([getattr(one, name)[:, 0] for one in layers], axis=1) for name in names))
 
 
 def judged(patterns: Float[Tensor, "window head query key"], targets: Targets) -> Attention:
-    """The same of patterns that are at hand: one layer of heads."""
+    """The same statistics from given patterns: one layer of heads."""
     size = patterns.shape[-1]
     share = 1 / torch.arange(1, size + 1)
     offsets = torch.stack([_above(_stripe(patterns, back), share[back:]) for back in range(size // 2)])
     keys = torch.stack([_above(_column(patterns, key), share[key + 1 :]) for key in range(size // 2)])
-    places = torch.cat([offsets[1 : FARTHEST + 1], offsets[:1], keys[:1]])
-    return Attention(*(_by_layer(part) for part in (places, offsets, keys, _cross(patterns, targets))))
+    positions = torch.cat([offsets[1 : FARTHEST + 1], offsets[:1], keys[:1]])
+    return Attention(*(_by_layer(part) for part in (positions, offsets, keys, _cross(patterns, targets))))
 
 
 def _stripe(patterns: Tensor, back: int) -> Float[Tensor, "window head query"]:
-    """Attention to the position `back` before the query."""
+    """Attention to the key `back` positions before the query."""
     return patterns.diagonal(-back, dim1=-2, dim2=-1)
 
 
 def _column(patterns: Tensor, key: int) -> Float[Tensor, "window head query"]:
-    """Attention to one position, of all queries after it."""
+    """Attention of all later queries to one key position."""
     return patterns[..., key + 1 :, key]
 
 
 def _above(share: Tensor, uniform: Tensor) -> Float[Tensor, "head window"]:
-    """Mean share above uniform attention: 1 is everything."""
+    """Mean share above uniform attention: 1 is all attention."""
     base = uniform.mean()
     return ((share.mean(-1) - base) / (1 - base)).T
 
 
 def _cross(patterns: Tensor, targets: Targets) -> Float[Tensor, "cls head window text"]:
-    """Every window's attention by every window's text. Attention above uniform over what uniform leaves."""
+    """Every window's attention to the keys of every window's text: (share - uniform) / (1 - uniform)."""
     windows, heads, size, _ = patterns.shape
     share = 1 / torch.arange(1, size + 1)
-    asked = targets.asked.sum(-1)
+    queries = targets.has_key.sum(-1)
     rows = []
-    for keys, count in zip(targets.keys.float(), asked, strict=True):
+    for keys, count in zip(targets.keys.float(), queries, strict=True):
         sums = patterns.transpose(0, 1).reshape(heads * windows, -1) @ keys.reshape(windows, -1).T
         base = (keys.sum(-1) * share).sum(-1) / count
         rows.append(((sums.view(heads, windows, windows) / count) - base) / (1 - base))
@@ -162,7 +166,7 @@ def _cross(patterns: Tensor, targets: Targets) -> Float[Tensor, "cls head window
 
 
 def _by_layer(values: Tensor) -> np.ndarray:
-    """A layer axis of one after the first."""
+    """Insert a layer axis of length one after the first axis."""
     return values[:, None].double().numpy()
 
 
@@ -170,43 +174,44 @@ def _by_layer(values: Tensor) -> np.ndarray:
 
 
 def scores(found: Attention) -> Sweep:
-    """Every class's score in every window, `[cls, layer, head, window]`: above chance, 1 is all attention; NaN where a
-    window's text has no such key."""
+    """Every class's score in every window, `[cls, layer, head, window]`: 0 is chance, 1 is all attention, NaN is no key."""
     own = np.diagonal(found.cross, axis1=-2, axis2=-1)
     chance = _own_position(found)[..., None]
-    values = np.concatenate([found.places, (own - chance) / (1 - chance)])
+    values = np.concatenate([found.positions, (own - chance) / (1 - chance)])
     return Sweep(values, ("cls", "layer", "head", "window"), "share above chance", {"cls": CLASSES})
 
 
 def mean_of_present(values: np.ndarray, axis: int | tuple[int, ...] = -1) -> np.ndarray:
-    """Mean of what is not NaN; 0 where nothing is."""
-    there = ~np.isnan(values)
-    return np.where(there, values, 0).sum(axis) / there.sum(axis).clip(1)
+    """Mean of the values that are not NaN; 0 if all are."""
+    present = ~np.isnan(values)
+    return np.where(present, values, 0).sum(axis) / present.sum(axis).clip(1)
 
 
 def t_statistic(values: np.ndarray) -> np.ndarray:
-    """Mean over standard error along the last axis, of what is not NaN; 0 where there are fewer than two values."""
+    """Mean over standard error along the last axis, ignoring NaN; 0 for fewer than two values."""
     count = (~np.isnan(values)).sum(-1)
     mean = mean_of_present(values)
-    spread = np.sqrt(mean_of_present((values - mean[..., None]) ** 2) * count / (count - 1).clip(1))
-    return np.where(count > 1, mean / (spread.clip(SMALLEST_SPREAD) / np.sqrt(count.clip(1))), 0.0)
+    std = np.sqrt(mean_of_present((values - mean[..., None]) ** 2) * count / (count - 1).clip(1))
+    return np.where(count > 1, mean / (std.clip(SMALLEST_STD) / np.sqrt(count.clip(1))), 0.0)
 
 
 def p_values(found: Attention, permutations: int, *labels: object) -> Sweep:
-    """Family-wise p-value of every head and class, `[cls, layer, head]`: max-T over all heads and classes of a family
-    (places, tokens), times two for the two families. T is the mean over windows by its standard error: scores of near
-    places vary more than those of far ones."""
+    """Family-wise p-value of every head and class: `[cls, layer, head]`.
+
+    By max-T over all heads and classes of a family (position or token classes), times two for the two families. T is the
+    mean over windows divided by its standard error, because scores at near positions vary more than at far ones.
+    """
     rng = np.random.default_rng(seed_for("taxonomy", *labels))
-    windows = found.places.shape[-1]
+    windows = found.positions.shape[-1]
     chance, every = _own_position(found)[..., None], np.arange(windows)
     drawn = np.empty((permutations, 2))
     for i in range(permutations):
         offset = rng.integers(len(found.offsets), size=(len(PLACES) - 1, windows))
         key = rng.integers(len(found.keys), size=windows)
-        places = (found.offsets[offset, ..., every], found.keys[key, ..., every][None])
+        positions = (found.offsets[offset, ..., every], found.keys[key, ..., every][None])
         swapped = found.cross[..., every, rng.permutation(windows)]
         drawn[i] = (
-            max(t_statistic(np.moveaxis(one, 1, -1)).max() for one in places),
+            max(t_statistic(np.moveaxis(one, 1, -1)).max() for one in positions),
             t_statistic((swapped - chance) / (1 - chance)).max(),
         )
     observed = t_statistic(scores(found).values)
@@ -220,5 +225,5 @@ def p_values(found: Attention, permutations: int, *labels: object) -> Sweep:
 
 
 def _own_position(found: Attention) -> Float[np.ndarray, "token layer head"]:
-    """What a head sends to a class whatever the text says, above uniform; at least nothing."""
+    """Attention above uniform that a head sends to a class whatever the text; at least 0."""
     return np.maximum(mean_of_present(found.cross, axis=(-2, -1)), 0)

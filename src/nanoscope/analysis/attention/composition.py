@@ -1,14 +1,14 @@
-"""What a head's weights say: does its OV circuit copy, and does it read another head's output?
+"""Weights of heads: does an OV circuit copy, and does a head read another head's output?
 
 Copying: s = sum(eigenvalues) / sum(|eigenvalues|) of W_E W_V W_O W_U, in [-1, 1]; 1 means that every direction of the
-vocabulary is copied onto itself. A head in a later layer reads embeddings that earlier layers have changed, so copying
-is measured a second time with *effective* embeddings: each token's mean residual stream where the head reads it.
+vocabulary is copied onto itself. Heads in later layers read embeddings that earlier layers have changed. So copying is
+also measured with *effective* embeddings: each token's mean residual stream at the head's input.
 
 Composition of h1 with a later h2 through its queries, keys or values: |OV1 M|_F / (|OV1|_F |M|_F) with M = QK2, QK2^T, OV2.
 For randomly oriented heads its root mean square is exactly 1/sqrt(d_model), whatever the heads' spectra. Pairs that cannot
-compose, h1 not below h2, are a second null.
+compose, because h1 is not below h2, are a second null.
 
-Both are meant for folded weights. Source: Elhage et al. 2021, "Copying / primitive eigenvalue analysis" and
+Both expect folded weights. Source: Elhage et al. 2021, "Copying / primitive eigenvalue analysis" and
 "Composition"; methods.md 1.2, 2.3.
 """
 
@@ -34,8 +34,10 @@ def copying_scores(weights: HeadWeights) -> Sweep:
 
 
 def as_read(folded: GPT, layer: int, tokens: Tensor) -> HeadWeights:
-    """A folded model's weights with each token's embedding replaced by what a layer reads at it: its mean residual stream
-    over its occurrences in `tokens [batch, pos]`, centred over tokens. Tokens that never occur are left out."""
+    """A folded model's weights with effective embeddings: each token's mean residual stream at the input of a layer.
+
+    The mean is over the token's occurrences in `tokens [batch, pos]`, centred over tokens. Absent tokens are dropped.
+    """
     stream = run(folded, tokens, keep=[("resid_pre", layer)]).cache["resid_pre", layer].cpu().flatten(0, 1)
     present, where = tokens.flatten().unique(return_inverse=True)
     mean = torch.zeros(len(present), stream.shape[1]).index_add(0, where, stream) / torch.bincount(where)[:, None]
@@ -53,18 +55,19 @@ def copying_null(weights: HeadWeights, draws: int, *labels: object) -> Sweep:
 
 
 def composition(w: HeadWeights) -> Sweep:
-    """Composition of every head with every other through queries, keys and values, also where the first is not below the
-    second and cannot feed it: `[way, layer, head, later_layer, later_head]`.
+    """Composition of every head with every other by queries, keys and values: `[way, layer, head, later_layer, later_head]`.
 
-    |A B|_F^2 is the sum over entries of (A^T A) * (B B^T), so it takes one d_model x d_model product per head, not per pair.
+    Includes the pairs in which the first head is not below the second and cannot feed it.
+
+    |A B|_F^2 is the sum over entries of (A^T A) * (B B^T), so it needs one d_model x d_model product per head, not per pair.
     """
     read = {"Q": (w.W_Q, w.W_K), "K": (w.W_K, w.W_Q), "V": (w.W_V, w.W_O.transpose(-1, -2))}
-    wrote = _outer(w.W_V, w.W_O)
+    writes = _outer(w.W_V, w.W_O)
     rows = []
     for near, far in read.values():
-        taken = _inner(near, far)
-        sizes = _trace(wrote)[:, None] * _trace(taken)[None, :]
-        products = torch.einsum("ade,bde->ab", wrote, taken).clamp_min(0)
+        reads = _inner(near, far)
+        sizes = _trace(writes)[:, None] * _trace(reads)[None, :]
+        products = torch.einsum("ade,bde->ab", writes, reads).clamp_min(0)
         rows.append(torch.where(sizes > 0, (products / sizes.clamp_min(1e-30)).sqrt(), 0.0))
     layers, heads = w.W_V.shape[:2]
     values = torch.stack(rows).view(3, layers, heads, layers, heads).numpy()
@@ -72,9 +75,9 @@ def composition(w: HeadWeights) -> Sweep:
 
 
 def _copying(weights: HeadWeights, w_v: Tensor, w_o: Tensor) -> np.ndarray:
-    """The spectrum of W_E W_V W_O W_U, taken of the small matrix W_O W_U W_E W_V, whose non-zero part is the same."""
+    """Copying scores from the small matrix W_O W_U W_E W_V, whose non-zero eigenvalues are those of W_E W_V W_O W_U."""
     small = (w_o @ weights.W_U) @ (weights.W_E @ w_v)
-    if not torch.isfinite(small).all():  # LAPACK may crash on it
+    if not torch.isfinite(small).all():  # LAPACK may crash on such values
         raise NanoscopeError("the model's weights are too large to multiply in 32 bits; it cannot be analysed")
     try:
         values = torch.linalg.eigvals(small.double())

@@ -1,11 +1,12 @@
-"""Heads as they are, without classes: how far back they look, how broadly, at which characters, and by position or content.
+"""Class-free properties of heads: how far back and how broadly they attend, to which characters, by position or content.
 
 - `by_offset`: mean attention to the token k back.
-- `breadth`: entropy of the attention over ln(keys in sight), averaged over queries: 1 is uniform, 0 is a single key.
-- `positional`: 1 - E[Var over windows of a score at fixed (query, key)] / Var of all scores, each query's mean taken out
-  (softmax does not see it): 1 if scores do not depend on the text at all.
-- `first_value`: |what the first token's value writes| over the mean of all: a sink that is looked at to do nothing is small.
-- `by_character`: share of attention that goes to each character minus its share under uniform attention.
+- `breadth`: normalised entropy of the attention, entropy / ln(visible keys), averaged over queries: 1 is uniform attention,
+  0 is a single key.
+- `positional`: 1 - E[Var over windows of a score at fixed (query, key)] / Var of all scores, without each query's mean
+  (which softmax ignores): 1 if scores do not depend on the text at all.
+- `first_value`: norm of what the first token's value writes, over the mean of all tokens: small for an attention sink.
+- `by_character`: share of attention to each character minus its share under uniform attention.
 
 Source: Elhage et al. 2021 for value weighting; methods.md 2.1.
 """
@@ -29,16 +30,16 @@ CHUNK = 16
 
 @dataclass(frozen=True)
 class Profile:
-    """Properties of every head; see the module for what each is."""
+    """Properties of every head, defined in the module's docstring."""
 
     by_offset: Sweep
     """`[layer, head, offset]`, mean attention."""
     breadth: Sweep
-    """`[layer, head]`."""
+    """`[layer, head]`, normalised entropy."""
     positional: Sweep
-    """`[layer, head]`."""
+    """`[layer, head]`, share of variance."""
     first_value: Sweep
-    """`[layer, head]`."""
+    """`[layer, head]`, times the mean."""
     by_character: Sweep
     """`[layer, head, character]`, share of attention above uniform."""
 
@@ -51,10 +52,10 @@ def profile(model: GPT, tokens: Int[Tensor, "window pos"]) -> Profile:
         for name, value in _sums(model, chunk, cache).items():
             totals[name] = totals[name] + value if name in totals else value
     windows, size = tokens.shape
-    seen = (torch.arange(size) + 1.0).flip(0)
+    queries = (torch.arange(size) + 1.0).flip(0)
     head, unit = ("layer", "head"), "share of attention"
     return Profile(
-        Sweep((totals["offset"] / (windows * seen)).double().numpy(), (*head, "offset"), unit),
+        Sweep((totals["offset"] / (windows * queries)).double().numpy(), (*head, "offset"), unit),
         Sweep((totals["breadth"] / (windows * (size - 1))).double().numpy(), head, "share of uniform's entropy"),
         Sweep(_explained(totals, windows), head, "share of variance"),
         Sweep((totals["first"] / (totals["values"] / size)).double().numpy(), head, "times the mean"),
@@ -63,11 +64,11 @@ def profile(model: GPT, tokens: Int[Tensor, "window pos"]) -> Profile:
 
 
 def _sums(model: GPT, tokens: Tensor, cache: Cache) -> dict[str, Tensor]:
-    """What is added up over windows; each `[layer, head, ...]`."""
+    """Sums over windows, each `[layer, head, ...]`."""
     patterns = cache.layers("pattern").float().cpu()
     size = tokens.shape[1]
-    sight = torch.log(torch.arange(2, size + 1).float())
-    entropy = -(patterns * patterns.clamp_min(1e-30).log()).sum(-1)[..., 1:] / sight
+    uniform = torch.log(torch.arange(2, size + 1).float())
+    entropy = -(patterns * patterns.clamp_min(1e-30).log()).sum(-1)[..., 1:] / uniform
     offset = torch.stack([patterns.diagonal(-k, dim1=-2, dim2=-1).sum((1, -1)) for k in range(size)], dim=-1)
     scores = _centred(cache.layers("scores").float().cpu())
     written = torch.stack([_written(model, cache["v", layer], layer) for layer in range(model.config.n_layer)]).cpu()
@@ -83,21 +84,21 @@ def _sums(model: GPT, tokens: Tensor, cache: Cache) -> dict[str, Tensor]:
 
 
 def _centred(scores: Tensor) -> Tensor:
-    """Scores minus their mean over the keys in sight, 0 beyond: `[layer, window, head, query, key]`."""
-    seen = visible_causally(scores.shape[-2], scores.shape[-1]).to(scores)
-    mean = (scores * seen).sum(-1, keepdim=True) / seen.sum(-1, keepdim=True)
-    return (scores - mean) * seen
+    """Scores minus their mean over the visible keys, 0 at other keys: `[layer, window, head, query, key]`."""
+    visible = visible_causally(scores.shape[-2], scores.shape[-1]).to(scores)
+    mean = (scores * visible).sum(-1, keepdim=True) / visible.sum(-1, keepdim=True)
+    return (scores - mean) * visible
 
 
 def _explained(totals: dict[str, Tensor], windows: int) -> np.ndarray:
     """Share of the scores' variance that their mean at each (query, key) explains."""
     squares, mean = totals["squares"].double() / windows, totals["scores"].double() / windows
-    within, whole = (squares - mean.square()).sum((-2, -1)), squares.sum((-2, -1))
-    return torch.where(whole > 1e-12, 1 - within / whole.clamp_min(1e-12), 0.0).numpy()
+    within, total = (squares - mean.square()).sum((-2, -1)), squares.sum((-2, -1))
+    return torch.where(total > 1e-12, 1 - within / total.clamp_min(1e-12), 0.0).numpy()
 
 
 def _written(model: GPT, values: Tensor, layer: int) -> Tensor:
-    """Norm of what each head writes for each token alone: `[window, head, pos]`."""
+    """Norm of each head's write if it attends to one token only: `[window, head, pos]`."""
     w_o = model.blocks[layer].attn.W_O
     gram = torch.einsum("hkd,hld->hkl", w_o, w_o)
     return torch.einsum("wphk,hkl,wphl->whp", values, gram, values).clamp_min(0).sqrt()

@@ -1,10 +1,10 @@
-"""What heads attend to: scores on repeated sequences, beside uniform attention and a permutation null.
+"""Attention scores of heads on repeated sequences, with two baselines: uniform attention and a permutation null.
 
 For a query i in a copy after the first, with blocks of length L (Olsson et al. 2022; methods.md 1.1):
 `induction` sums A[i, i - kL + 1] over all earlier copies (the token that followed the current one), `induction_last`
-takes k = 1, `duplicate` sums A[i, i - kL]; `previous` is A[i, i - 1] at every i > 0.
+uses k = 1 only, `duplicate` sums A[i, i - kL]; `previous` is A[i, i - 1] at every i > 0.
 
-Blocks are drawn without replacement, behind random prefixes, at several L: a head that looks back a fixed distance
+Blocks are drawn without replacement, after random prefixes, at several L: a head that attends a fixed distance back
 scores high at one L only.
 """
 
@@ -30,14 +30,14 @@ SHUFFLES = 64
 
 
 class Targets(NamedTuple):
-    """For each score, which keys count, `[score, example, query, key]`, and which queries are asked, `[.., query]`."""
+    """For each score, the keys that count, `[score, example, query, key]`, and the queries averaged over, `[.., query]`."""
 
     keys: Bool[Tensor, "score example query key"]
     queries: Bool[Tensor, "score example query"]
 
 
 def targets(sequences: RepeatedSequences) -> Targets:
-    """Which attention entries each score averages over."""
+    """The attention entries that each score averages over."""
     length, size = sequences.length, sequences.tokens.shape[1]
     query, key = torch.arange(size)[:, None], torch.arange(size)[None, :]
     first = sequences.first[:, None, None]
@@ -48,10 +48,10 @@ def targets(sequences: RepeatedSequences) -> Targets:
     same = inside & (back % length == 0) & (back > 0)
     last = inside & (back + 1 == length)
     before = ((back == 1) & (query > 0)).expand_as(later.expand(-1, -1, size))
-    asked = later[..., 0]
-    everywhere = (torch.arange(size) > 0).expand_as(asked)
+    queries = later[..., 0]
+    everywhere = (torch.arange(size) > 0).expand_as(queries)
     keys = torch.stack([part.expand(len(first), size, size) for part in (follows, last, same, before)])
-    return Targets(keys, torch.stack([asked, asked, asked, everywhere]))
+    return Targets(keys, torch.stack([queries, queries, queries, everywhere]))
 
 
 def attention_scores(model: GPT, sequences: RepeatedSequences) -> Sweep:
@@ -68,7 +68,7 @@ def attention_scores(model: GPT, sequences: RepeatedSequences) -> Sweep:
 
 
 def uniform_scores(sequences: RepeatedSequences) -> Sweep:
-    """The same scores of a head that attends equally to everything it sees: `[score, example]`."""
+    """The same scores of a head with uniform attention: `[score, example]`."""
     where = targets(sequences)
     share = 1 / torch.arange(1, sequences.tokens.shape[1] + 1)
     summed = (where.keys.sum(-1) * share).sum(-1) / where.queries.sum(-1)
@@ -76,7 +76,7 @@ def uniform_scores(sequences: RepeatedSequences) -> Sweep:
 
 
 def above_uniform(scores: Sweep, uniform: Sweep) -> Sweep:
-    """(score - uniform) / (1 - uniform), per example: 1 is all attention on the targets, 0 is no better than uniform."""
+    """(score - uniform) / (1 - uniform), per example: 1 is all attention on the targets, 0 is uniform attention."""
     base = uniform.values[:, None, None, :]
     return Sweep((scores.values - base) / (1 - base), scores.dims, "share above uniform", scores.coords)
 
@@ -84,16 +84,16 @@ def above_uniform(scores: Sweep, uniform: Sweep) -> Sweep:
 def permutation_test(
     model: GPT, sequences: RepeatedSequences, permutations: int, *labels: object
 ) -> tuple[Float[np.ndarray, "layer head"], Float[np.ndarray, "permutation layer head"]]:
-    """Induction attention when tokens are what they are, and when they are shuffled over each sequence's positions.
+    """Induction attention for the true tokens, and for tokens shuffled over each sequence's positions.
 
-    The patterns stay; only which keys "follow an earlier copy of the query's token" is asked again. It shows that a
-    head attends to those keys more than to others; a fixed distance would do at one block length, so it takes several
-    lengths to tell tokens from positions. Both statistics are mean attention to those keys above uniform attention,
-    per query that has such a key.
+    The patterns are kept; only the keys that "follow an earlier copy of the query's token" are computed anew. The test
+    shows that a head attends to those keys more than to others. At one block length a fixed distance would do the same,
+    so separating tokens from positions takes several lengths. Both statistics are the mean attention to those keys above
+    uniform attention, per query that has such a key.
     """
     rng = np.random.default_rng(seed_for("permutation", *labels))
     layers, heads = model.config.n_layer, model.config.n_head
-    total, asked = torch.zeros(permutations + 1, layers, heads), torch.zeros(permutations + 1)
+    total, queries = torch.zeros(permutations + 1, layers, heads), torch.zeros(permutations + 1)
     size = sequences.tokens.shape[1]
     share = 1 / torch.arange(1, size + 1)[:, None]
     for chunk in sequences.tokens.split(CHUNK):
@@ -104,8 +104,8 @@ def permutation_test(
             for rows in torch.arange(permutations + 1).split(SHUFFLES):
                 keys = _following_earlier(torch.cat([tokens[None], shuffles])[rows])
                 total[rows] += torch.einsum("lhe,pe->plh", above, keys.flatten(1))
-                asked[rows] += (keys.sum(-1) > 0).sum(-1)
-    statistic = (total / asked[:, None, None]).double().numpy()
+                queries[rows] += (keys.sum(-1) > 0).sum(-1)
+    statistic = (total / queries[:, None, None]).double().numpy()
     return statistic[0], statistic[1:]
 
 

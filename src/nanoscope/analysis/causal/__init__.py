@@ -1,4 +1,4 @@
-"""What a prediction needs: activations patched or ablated, every effect exact."""
+"""Causal analyses: patching and ablation of activations, with exact effects."""
 
 from nanoscope.rooms import opened
 

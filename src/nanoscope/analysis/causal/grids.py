@@ -1,4 +1,4 @@
-"""Which cells a patching sweep has: labelled axes, and the sites that are edited at each point of them."""
+"""Grids of patching sweeps: labelled axes, and the sites edited in each cell."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from nanoscope.tasks.task import Task
 
 @dataclass(frozen=True)
 class Grid:
-    """The cells of a sweep: labelled axes, and the sites that are edited at each place, row by row."""
+    """The cells of a sweep: labelled axes, and the sites edited in each cell, in row-major order."""
 
     axes: Mapping[str, tuple[Label, ...]]
     cells: tuple[tuple[Site, ...], ...]
 
     @property
     def names(self) -> set[str]:
-        """Which activations are edited."""
+        """Names of the edited activations."""
         return {site.name for cell in self.cells for site in cell}
 
 
 def grid(model: GPT, task: Task, name: str, *axes: str, positions: Sequence[int] | None = None, **at: int) -> Grid:
     """One activation, slice by slice along some of its axes: `grid(model, task, "q", "layer", "head", "pos")`.
 
-    `at` fixes others: `layer=2`. Positions (queries, keys) go from the first difference to the last read unless they
-    are given; the keys from 0.
+    `at` fixes other axes: `layer=2`. Positions and queries go from the first difference to the last read unless they are
+    given; keys start from 0. Raises NanoscopeError for an axis that the activation does not have.
     """
     config, last = model.config, int(task.positions.max()) + 1
-    places = tuple(range(task.first_difference, last)) if positions is None else tuple(positions)
+    swept = tuple(range(task.first_difference, last)) if positions is None else tuple(positions)
     labels = {"layer": range(config.n_layer), "head": range(config.n_head), "neuron": range(config.d_mlp)}
-    known = labels | {"pos": places, "query": places, "key": range(last)}
+    known = labels | {"pos": swept, "query": swept, "key": range(last)}
     unknown = [axis for axis in axes if axis not in known or axis not in ("layer", *AXES.get(name, ()))]
     if unknown:
         raise NanoscopeError(
@@ -48,7 +48,7 @@ def grid(model: GPT, task: Task, name: str, *axes: str, positions: Sequence[int]
 
 
 def residual_stream(model: GPT, task: Task) -> Grid:
-    """Each layer's input, one position at a time, and (as layer n_layer) the last one's output: `[layer, pos]`."""
+    """Each layer's input, one position at a time, and (as layer n_layer) the last layer's output: `[layer, pos]`."""
     each = grid(model, task, "resid_pre", "layer", "pos")
     last = grid(model, task, "resid_post", "pos", layer=model.config.n_layer - 1)
     return Grid({"layer": (*each.axes["layer"], model.config.n_layer), **last.axes}, each.cells + last.cells)
@@ -100,5 +100,5 @@ def neurons(model: GPT, task: Task, layer: int) -> Grid:
 
 
 def sets(groups: Sequence[Sequence[Site]]) -> Grid:
-    """Several sites at once: `[set]`. Patching parts together shows what they do together (AND, OR)."""
+    """Several sites at once: `[set]`. Patching components together shows their joint effect (AND, OR)."""
     return Grid({"set": tuple(range(len(groups)))}, tuple(tuple(group) for group in groups))

@@ -1,7 +1,7 @@
-"""Ablation of heads: what is lost without them, beside what is lost without as many others in the same layers.
+"""Ablation of heads, with a control: ablation of equally many other heads in the same layers.
 
-Mean ablation puts a head's average output over reference texts in its place, position by position; zero ablation puts
-nothing there and leaves the distribution the model knows (methods.md 1.6).
+Mean ablation replaces a head's output by its average over reference texts, position by position. Zero ablation sets it to
+zero, which is out of the model's distribution (methods.md 1.6).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def without_heads(
 ) -> Sweep:
     """The metric on the clean and the corrupt texts without each set of heads: `[run, set, example]`.
 
-    `reference` are the tokens whose mean activations stand in, of the same length as the task's.
+    `reference` holds the texts for the mean activations, of the same length as the task's.
     """
     cells = _cells(model, sets, reference, kind)
     both = [_replayed(model, tokens, cells, task, metric) for tokens in (task.clean, task.corrupt)]
@@ -48,9 +48,8 @@ def on_text(
     model: GPT, text: Passages, sets: Sequence[Sequence[Head]], reference: Tensor, kind: Kind = "mean"
 ) -> Sweep:
     """Mean loss of each window without each set of heads, nats per character: `[set, window]`."""
-    places = text.targets.shape[1]
-    first = text.tokens.shape[1] - places
-    positions = torch.arange(first, first + places).expand(len(text), -1)
+    size = text.tokens.shape[1]
+    positions = torch.arange(size - text.targets.shape[1], size).expand(len(text), -1)
     task = Task(text.tokens, text.tokens, text.targets, text.targets, positions)
     values = _replayed(model, task.clean, _cells(model, sets, reference, kind), task, loss)
     return Sweep(values, ("set", "window"), "nats", {"set": _names(sets)})
@@ -74,7 +73,7 @@ def _names(sets: Sequence[Sequence[Head]]) -> tuple[str, ...]:
 
 
 def layer_matched(model: GPT, heads: Sequence[Head], count: int, *labels: object) -> list[tuple[Head, ...]]:
-    """Up to `count` different random sets of other heads, in each layer as many as `heads` has there (or as there are)."""
+    """Up to `count` distinct random sets of other heads, with as many in each layer as `heads` has (or as there are)."""
     rng = np.random.default_rng(seed_for("layer-matched", *labels))
     per_layer = {layer: sum(1 for at, _ in heads if at == layer) for layer, _ in heads}
     choices = [_others(model, layer, wanted, heads) for layer, wanted in sorted(per_layer.items())]

@@ -1,11 +1,11 @@
 """Activation patching: which activations carry the difference between a clean and a corrupt text?
 
-*Denoising* puts a clean activation into the corrupt run: is it enough to restore the behaviour? *Noising* puts a
-corrupt one into the clean run: is it needed? They are not symmetric: an AND of two parts shows in noising, an OR in
-denoising. An effect is the share of the clean-corrupt difference that is restored, or destroyed (ratio of means).
+*Denoising* puts a clean activation into the corrupt run: does it suffice to restore the behaviour? *Noising* puts a
+corrupt activation into the clean run: is it necessary? They are not symmetric: an AND of two components shows in noising,
+an OR in denoising. An effect is the share of the clean-corrupt difference restored or destroyed (ratio of means).
 
-A `Grid` says which cells there are; `exact` replays each, `attributed` estimates each to first order, and `screened`
-replays the share with the largest estimates:
+A `Grid` lists the cells; `exact` replays each, `attributed` estimates each to first order, and `screened` replays those
+with the largest estimates:
 
     exact(model, task, logit_diff, heads(model, task)).effect
 
@@ -78,42 +78,42 @@ __all__ = [
 Direction = Literal["denoise", "noise"]
 DIRECTIONS: tuple[Direction, ...] = ("denoise", "noise")
 NOTHING_TO_LOCALISE = 10.0
-"""The clean-corrupt difference must be at least this many of its standard errors, or no effect is a share of it."""
+"""Minimum clean-corrupt difference, in standard errors; below it there is nothing to localise."""
 MakeEdit = Callable[[Site, Cache], Edit]
-"""Makes the edit of a site from the activations of the other run: `patch`, or an ablation."""
+"""Makes the edit at a site from the other run's activations: `patch`, or an ablation."""
 
 
 def no_progress(done: int, total: int) -> None:
-    """Says nothing."""
+    """Ignore progress."""
 
 
-# ---- what is found -------------------------------------------------------------------------------------------------
+# ---- results -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class PatchingResult:
-    """The metric in the two plain runs, `[example]`, and in every patched one, `[direction, *cell, example]`."""
+    """The metric in the two unpatched runs, `[example]`, and in every patched run, `[direction, *cell, example]`."""
 
     clean: np.ndarray
     corrupt: np.ndarray
     metric: Sweep
     estimate: Sweep | None = None
-    """The first-order estimates, like `metric`, where they were made."""
+    """The first-order estimates, shaped like `metric`; None if none were made."""
     is_exact: np.ndarray | None = None
-    """`[direction, *cell]`: which values of `metric` are exact and which estimates. None: all are exact."""
+    """`[direction, *cell]`: whether each value of `metric` is exact or an estimate; None if all are exact."""
     plans: tuple[ReplayPlan, ...] = ()
-    """What was replayed, one for each direction."""
+    """The replay plan of each direction."""
     arithmetic: str = "cpu float32"
     """Device and precision of the numbers."""
 
     @property
     def difference(self) -> float:
-        """Mean clean metric minus mean corrupt metric: what there is to localise."""
+        """Mean clean metric minus mean corrupt metric: the quantity to localise."""
         return float((self.clean - self.corrupt).mean())
 
     @property
     def informative(self) -> bool:
-        """Is the difference large beside its standard error, and (of several cells) does any differ from any other?"""
+        """Whether the difference is large relative to its standard error, and the cells (if several) are not all equal."""
         gap = self.clean - self.corrupt
         error = gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.inf
         cells = self.metric.values.mean(-1).reshape(len(self.metric.values), -1)
@@ -127,7 +127,7 @@ class PatchingResult:
 
     @property
     def rank_correlation(self) -> Sweep | None:
-        """Spearman's, of estimated and exact effects over the cells that have both: `[direction]`. None without both."""
+        """Spearman correlation of estimated and exact effects over cells with both: `[direction]`; None if no cell has both."""
         if self.estimate is None or self.is_exact is None or not self.is_exact.any():
             return None
         estimated = self._effect_of(self.estimate).values
@@ -144,18 +144,18 @@ class PatchingResult:
         return Sweep(np.stack(parts) / self.difference, sweep.dims[:-1], "share of the difference", coords)
 
 
-# ---- how they are found --------------------------------------------------------------------------------------------
+# ---- methods -------------------------------------------------------------------------------------------------------
 
 
 class ReplayOptions(TypedDict, total=False):
-    """What `exact` and `screened` pass on to the replay engine."""
+    """Options that `exact` and `screened` pass on to the replay engine."""
 
     budget: int | None
-    """Bytes of activations at once."""
+    """Maximum bytes of activations at once."""
     progress: Progress
-    """`progress(done, total)`: cells so far."""
+    """Called as `progress(done, total)`, in cells."""
     verify: int
-    """How many cells of each direction are run in full as well."""
+    """Number of cells per direction that are checked against a full forward."""
 
 
 def exact(
@@ -169,18 +169,18 @@ def exact(
     only: Bool[np.ndarray, "direction *cell"] | None = None,
     **options: Unpack[ReplayOptions],
 ) -> PatchingResult:
-    """Every cell exactly (or `only` some, the others NaN), by the replay engine; the plans are in the result.
+    """Patch every cell exactly by the replay engine (or `only` some; the others are NaN).
 
     `by` makes each edit from the other run's activations: `patch`, `mean`, `lambda site, _: zero(site)`, ...
-    Raises NanoscopeError for sites that the model does not have, a budget in which no cell fits, and a verified cell that
-    differs from a full forward.
+    Raises NanoscopeError for sites that the model does not have, a budget too small for one cell, and a verified cell
+    that differs from a full forward.
     """
     sweep = _Patching.prepared(model, task, metric, cells, by, directions)
     chosen = [np.arange(len(cells.cells))] * len(directions) if only is None else [np.flatnonzero(one) for one in only]
     values = np.full((len(directions), len(cells.cells), len(task)), np.nan)
-    say, total, done, plans = options.get("progress", no_progress), sum(map(len, chosen)), 0, []
+    report, total, done, plans = options.get("progress", no_progress), sum(map(len, chosen)), 0, []
     for n, (direction, some) in enumerate(zip(directions, chosen, strict=True)):
-        here: ReplayOptions = {**options, "progress": partial(_after, say, done, total)}
+        here: ReplayOptions = {**options, "progress": partial(_after, report, done, total)}
         found = sweep.replayed(direction, some, **here)
         values[n, some], done = found.values.numpy(), done + len(some)
         plans.append(found.plan)
@@ -197,7 +197,7 @@ def attributed(
     directions: Sequence[Direction] = DIRECTIONS,
     qk_fix: bool = True,
 ) -> PatchingResult:
-    """Every cell to first order: attribution patching, queries and keys through the pattern (AtP with the QK fix)."""
+    """Estimate every cell to first order: attribution patching, with queries and keys through the pattern (QK fix)."""
     sweep = _Patching.prepared(model, task, metric, cells, by, directions)
     found = sweep.result(np.stack([sweep.estimated(direction, qk_fix) for direction in directions]))
     return replace(found, estimate=found.metric, is_exact=np.zeros(found.metric.values.shape[:-1], dtype=bool))
@@ -214,14 +214,14 @@ def screened(
     directions: Sequence[Direction] = DIRECTIONS,
     **options: Unpack[ReplayOptions],
 ) -> PatchingResult:
-    """The share of cells with the largest estimated effects exactly, the others as estimated; `is_exact` says which."""
+    """Patch the share of cells with the largest estimated effects exactly and estimate the others; see `is_exact`."""
     if not 0 < share <= 1:
         raise NanoscopeError(f"the share of cells to replay must lie in (0, 1], not {share}")
-    guessed = attributed(model, task, metric, cells, by=by, directions=directions)
-    chosen = _largest(guessed, int(np.ceil(share * len(cells.cells))))
+    estimated = attributed(model, task, metric, cells, by=by, directions=directions)
+    chosen = _largest(estimated, int(np.ceil(share * len(cells.cells))))
     found = exact(model, task, metric, cells, by=by, directions=directions, only=chosen, **options)
-    values = np.where(chosen[..., None], found.metric.values, guessed.metric.values)
-    return replace(guessed, metric=replace(guessed.metric, values=values), is_exact=chosen, plans=found.plans)
+    values = np.where(chosen[..., None], found.metric.values, estimated.metric.values)
+    return replace(estimated, metric=replace(estimated.metric, values=values), is_exact=chosen, plans=found.plans)
 
 
 def plan(
@@ -233,7 +233,7 @@ def plan(
     direction: Direction = "denoise",
     budget: int | None = None,
 ) -> ReplayPlan:
-    """What `exact` would do in one direction: `print(plan(...))`."""
+    """The plan of `exact` in one direction, to be printed: `print(plan(...))`."""
     sweep = _Patching.prepared(model, task, metrics.loss, cells, by, [direction])
     tokens, base = sweep.tokens(direction), sweep.base(direction)
     return plan_of(model, tokens, sweep.edits(direction), task.positions, budget=budget, base=base)
@@ -241,7 +241,7 @@ def plan(
 
 @dataclass(frozen=True)
 class _Patching:
-    """A sweep and its two plain runs."""
+    """A sweep and its two unpatched runs."""
 
     model: GPT
     task: Task
@@ -272,7 +272,7 @@ class _Patching:
         return self.corrupt if direction == "denoise" else self.clean
 
     def edits(self, direction: Direction) -> list[Edits]:
-        """Of every cell, from the other run's activations."""
+        """The edits of every cell, from the other run's activations."""
         source = self.clean if direction == "denoise" else self.corrupt
         return [[self.by(site, source.cache) for site in cell] for cell in self.cells.cells]
 
@@ -289,7 +289,7 @@ class _Patching:
         return estimate(self.model, tokens, edits, self.task.positions, self.measure, qk_fix=qk_fix).numpy()
 
     def result(self, values: np.ndarray) -> PatchingResult:
-        """The metric `[direction, cell, example]`, along the grid's axes."""
+        """Reshape the metric `[direction, cell, example]` along the grid's axes."""
         axes = {"direction": tuple(self.directions), **self.cells.axes}
         shape = (*map(len, axes.values()), len(self.task))
         sweep = Sweep(values.reshape(shape), (*axes, "example"), "metric", axes)
@@ -300,15 +300,15 @@ class _Patching:
         return PatchingResult(clean, corrupt, sweep, arithmetic=arithmetic_of(self.model))
 
 
-def _largest(guessed: PatchingResult, count: int) -> Bool[np.ndarray, "direction *cell"]:
-    """In each direction the cells with the largest estimated changes."""
-    values, chosen = guessed.metric.values, np.zeros(guessed.metric.values.shape[:-1], dtype=bool)
-    for direction, found, mask in zip(guessed.metric.labels("direction"), values, chosen, strict=True):
-        plain = guessed.corrupt if direction == "denoise" else guessed.clean
+def _largest(estimated: PatchingResult, count: int) -> Bool[np.ndarray, "direction *cell"]:
+    """Mask of the cells with the largest estimated changes in each direction."""
+    values, chosen = estimated.metric.values, np.zeros(estimated.metric.values.shape[:-1], dtype=bool)
+    for direction, found, mask in zip(estimated.metric.labels("direction"), values, chosen, strict=True):
+        plain = estimated.corrupt if direction == "denoise" else estimated.clean
         mask.flat[np.argsort(-np.abs((found - plain).mean(-1)).ravel(), kind="stable")[:count]] = True
     return chosen
 
 
-def _after(say: Progress, before: int, total: int, done: int, _: int) -> None:
-    """Progress in one direction as progress in all."""
-    say(before + done, total)
+def _after(report: Progress, before: int, total: int, done: int, _: int) -> None:
+    """Report progress in one direction as progress in all."""
+    report(before + done, total)

@@ -1,4 +1,4 @@
-"""What hidden units do: over a text, for a concept, by their weights, without them, in other trainings."""
+"""Neurons: statistics over text, selectivity for concepts, output weights, ablation, and universality across trainings."""
 
 from nanoscope.rooms import opened
 

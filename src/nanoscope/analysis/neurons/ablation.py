@@ -1,8 +1,8 @@
-"""What a neuron is worth: the loss without it, on the characters where it is active and on all others.
+"""Ablation of single neurons: the change of the loss, on the characters where the neuron is active and on all others.
 
-Every ablation is exact (the replay engine): the neuron's activation becomes 0, or its mean over the windows at each
-position. The *direct* effect leaves all later layers as they were: only the neuron's own write is missing from what
-the unembedding reads. What the total effect has beyond it goes through later layers (methods.md 5, 1.6).
+Every ablation is exact (by the replay engine): the activation is set to 0, or to its mean over the windows at each
+position. The *direct* effect keeps all later layers unchanged: only the neuron's own write is missing at the
+unembedding. The rest of the total effect goes through later layers (methods.md 5, 1.6).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Neuron = tuple[int, int]
 
 @dataclass(frozen=True)
 class Ablated:
-    """Changes of the loss, summed over characters, `[effect, neuron, part, window]`, nats; and how many characters
-    each part has, `[neuron, part, window]`."""
+    """Changes of the loss, summed over characters, `[effect, neuron, part, window]`, nats; and the number of characters of
+    each part, `[neuron, part, window]`."""
 
     change: Sweep
     count: Sweep
@@ -46,7 +46,7 @@ def without_neurons(
     neurons: Sequence[Neuron],
     thresholds: Sequence[float],
 ) -> Ablated:
-    """The loss of `targets`, which follow the last positions of each window, without each neuron.
+    """Change of the loss on `targets`, which follow the last positions of each window, when a neuron is ablated.
 
     A character is active where the neuron's activation is above its threshold.
     """
@@ -69,7 +69,7 @@ def without_neurons(
 
 @dataclass(frozen=True)
 class _Reading:
-    """The plain run, and where its loss is read."""
+    """The unablated run, and the positions at which its loss is read."""
 
     model: GPT
     tokens: Tensor
@@ -81,8 +81,7 @@ class _Reading:
         """Summed changes `[effect, part, window]` and counts `[part, window]`."""
         site = Site("post", neuron[0], neuron=neuron[1])
         cells = [[zero(site)], [mean(site, self.base.cache)]]
-        there = self.base.cache[site].gather(1, self.positions)
-        active = there > threshold
+        active = self.base.cache[site].gather(1, self.positions) > threshold
         parts = torch.stack([active, ~active])
         totals = [self._replayed(cells, part) for part in parts]
         direct = self._direct(neuron, cells[1][0])
@@ -93,7 +92,7 @@ class _Reading:
         return np.stack(changes, axis=1), parts.sum(2).cpu().numpy()
 
     def _replayed(self, cells: list[list[Edit]], part: Bool[Tensor, "window read"]) -> np.ndarray:
-        """Change of the loss summed over a part of the characters, `[cell, window]`."""
+        """Change of the loss summed over one part of the characters: `[cell, window]`."""
 
         def summed(logits: Float[Tensor, "row read vocab"]) -> Float[Tensor, "row"]:
             times = len(logits) // len(part)
@@ -103,7 +102,7 @@ class _Reading:
         return (found.values - found.base).numpy()
 
     def _direct(self, neuron: Neuron, edit: Edit) -> Float[Tensor, "window read"]:
-        """Change of each character's loss where only the unembedding sees the ablation."""
+        """Change of each character's loss if the ablation affects only the unembedding."""
         layer, index = neuron
         mlp = self.model.blocks[layer].mlp
         assert mlp is not None

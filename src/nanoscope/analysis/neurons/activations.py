@@ -1,9 +1,9 @@
-"""The hidden units (neurons) of a model over the windows of a text.
+"""Activations of a model's neurons over the windows of a text.
 
     for hidden in by_layer(model, windows): hidden.post     # [neuron, char], one layer after another
 
-The residual stream is carried from layer to layer, so all layers cost one forward pass, and one layer's neurons at a
-time are in memory.
+The residual stream is passed from layer to layer, so all layers cost one forward pass, and only one layer's neurons are
+in memory at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nanoscope.text.windows import Windows
 
 
 class Hidden(NamedTuple):
-    """One layer on every character: its neurons, and the normalised residual stream that they read."""
+    """One layer at every character: its neurons' activations, and the normalised residual stream that they read."""
 
     post: Tensor
     """`[neuron, char]`."""
@@ -38,7 +38,7 @@ def require_neurons(model: GPT) -> None:
 
 
 def by_layer(model: GPT, windows: Windows) -> Iterator[Hidden]:
-    """Layer after layer, what its neurons do on every character, windows end to end, on the CPU."""
+    """Each layer's activations in turn, at every character, windows concatenated, on the CPU."""
     require_neurons(model)
     stream = _embedded(model, windows)
     for layer in range(model.config.n_layer):
@@ -46,7 +46,7 @@ def by_layer(model: GPT, windows: Windows) -> Iterator[Hidden]:
 
 
 def every_layer(model: GPT, windows: Windows, chunk: slice) -> Float[Tensor, "layer window char neuron"]:
-    """All neurons on some of the windows, on the CPU."""
+    """All neurons' activations on some of the windows, on the CPU."""
     require_neurons(model)
     cache = run(model, windows.tokens[chunk], keep=["post"]).cache
     return cache.layers("post")[:, :, windows.lead :].cpu()
@@ -59,22 +59,22 @@ def _embedded(model: GPT, windows: Windows) -> Tensor:
 
 @torch.no_grad()
 def _through_layer(model: GPT, layer: int, windows: Windows, stream: Tensor) -> Hidden:
-    """Run one layer, moving `stream [window, pos, d_model]` on to its output."""
+    """Run one layer, replacing `stream [window, pos, d_model]` with its output in place."""
     block, config, lead = model.blocks[layer], model.config, windows.lead
     assert block.ln_2 is not None
     post = torch.empty(config.d_mlp, len(windows) * windows.size)
     read = torch.empty(len(windows) * windows.size, config.n_embd)
     for chunk in windows.chunks():
-        seen = _Seen()
-        stream[chunk] = model.block(stream[chunk], layer, block, seen)
+        tap = _NeuronTap()
+        stream[chunk] = model.block(stream[chunk], layer, block, tap)
         at = slice(chunk.start * windows.size, chunk.stop * windows.size)
-        post[:, at] = seen.kept["post"][:, lead:].flatten(0, 1).T
-        read[at] = arithmetic.norm(seen.kept["resid_mid"][:, lead:], block.ln_2).flatten(0, 1)
+        post[:, at] = tap.kept["post"][:, lead:].flatten(0, 1).T
+        read[at] = arithmetic.norm(tap.kept["resid_mid"][:, lead:], block.ln_2).flatten(0, 1)
     return Hidden(post, read)
 
 
-class _Seen:
-    """A tap that keeps what the neurons read and what they give."""
+class _NeuronTap:
+    """A tap that keeps the neurons' inputs and activations."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Tensor] = {}

@@ -1,16 +1,16 @@
-"""Which neurons tell a concept: from activations and labels, character by character, to AUROC and what chance gives.
+"""Concept selectivity: the AUROC of every neuron for every concept, with a circular-shift null.
 
-AUROC is the chance that a character with the concept activates the neuron more than one without, ties counting half
+AUROC is the probability that a character with the concept activates the neuron more than one without; ties count half
 (Mann & Whitney 1947): `(sum of the positives' ranks - n1 (n1 - 1) / 2) / (n1 n0)`, with ranks from 0.
 
-*Chance*: both text and activations are autocorrelated, so labels are not shuffled but shifted along the sequence, round
-its end. The rank sums under all shifts are the circular cross-correlation of ranks and labels, one product of Fourier
-transforms per neuron and concept. Shifts are taken in steps of some characters: with j = step * m + phase the sum over
-phases is a product of small matrices at every frequency, so one short transform back serves (the polyphase form). Shifts
-by less than a window either way are left out. A label of position in the window is periodic, so no shift tests it.
+*Chance*: text and activations are autocorrelated, so labels are not shuffled but shifted circularly along the sequence.
+The rank sums under all shifts are the circular cross-correlation of ranks and labels: one product of Fourier transforms
+per neuron and concept. Shifts are multiples of a step: with j = step * m + phase, the sum over phases is a product of
+small matrices at every frequency, so one short inverse transform suffices (the polyphase form). Shifts by less than a
+window either way are left out. A label of position in the window is periodic, so shifts cannot test it.
 
-*Uncertainty*: an AUROC is a mean of placements (each positive's share of negatives below it, and the reverse), so
-resampling windows moves it, to first order, as the mean of one pseudo-value per window (Obuchowski 1997).
+*Uncertainty*: an AUROC is a mean of placements (each positive's share of negatives below it, and the reverse). So to
+first order, resampling windows changes it like the mean of one pseudo-value per window (Obuchowski 1997).
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def ranks(values: Float[np.ndarray, "row char"]) -> Float[np.ndarray, "row char"
 
 
 def ranked(activations: Float[Tensor, "neuron char"]) -> Iterator[tuple[slice, Float[np.ndarray, "row char"]]]:
-    """Ranks of a few neurons at a time, with which ones: all at once would fill the memory."""
+    """Ranks of a few neurons at a time, with their slice, to save memory."""
     for rows in batches(len(activations), BATCH):
         yield rows, ranks(activations[rows].numpy())
 
 
 def auroc(ranks: Float[np.ndarray, "row char"], labels: Float[np.ndarray, "concept char"]) -> np.ndarray:
-    """`[row, concept]`, of labels 0 and 1 in double precision; NaN for a concept that all characters have, or none."""
+    """AUROC `[row, concept]` from labels 0 and 1 in double precision; NaN for a concept of all characters or of none."""
     ones = labels.sum(1)
     zeros = labels.shape[1] - ones
     with np.errstate(invalid="ignore"):
@@ -63,7 +63,7 @@ def auroc(ranks: Float[np.ndarray, "row char"], labels: Float[np.ndarray, "conce
 
 
 def _sorted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The order of each row from the smallest up, and the rows in that order."""
+    """The ascending order of each row, and the rows in that order."""
     order = np.argsort(values, axis=1)
     return order, _taken(values, order)
 
@@ -73,14 +73,16 @@ def _taken(values: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def _unsorted(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Values given in a row's sorted order, back in its own."""
+    """Values in each row's sorted order, restored to its original order."""
     back = torch.empty(values.shape, dtype=torch.float64)
     return back.scatter_(1, torch.from_numpy(order), torch.from_numpy(values)).numpy()
 
 
 def _ties(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Runs of equal values in sorted rows: the first and last index of each, in the rows laid end to end, then all
-    indices that lie in any run, and which run."""
+    """Runs of equal values in sorted rows, as indices into the concatenated rows.
+
+    Returns the first and last index of each run, all indices inside runs, and the run of each of them.
+    """
     same = np.zeros((len(ordered), ordered.shape[1] + 1), dtype=bool)
     np.equal(ordered[:, 1:], ordered[:, :-1], out=same[:, 1:-1])
     first = np.flatnonzero(same[:, 1:] & ~same[:, :-1])
@@ -106,7 +108,7 @@ class Shifts:
 
 
 def shifts(labels: Bool[np.ndarray, "concept char"], window: int, wanted: int) -> Shifts:
-    """At least `wanted` shifts by a window or more either way, in the longest steps that give so many; all, if fewer.
+    """At least `wanted` shifts by a window or more either way, with the longest step that allows them; all, if fewer.
 
     Raises NanoscopeError for a text of fewer than three windows.
     """
@@ -121,7 +123,7 @@ def shifts(labels: Bool[np.ndarray, "concept char"], window: int, wanted: int) -
 
 
 def largest_by_chance(ranks: Float[np.ndarray, "row char"], shifts: Shifts) -> Float[np.ndarray, "concept shift"]:
-    """The largest AUROC of these neurons under each shift of the labels."""
+    """The largest AUROC of these neurons under each shift of the labels: the null of a maximum over neurons."""
     size = ranks.shape[1]
     centred = torch.from_numpy((ranks - (size - 1) / 2).astype(np.float32))
     spectra = torch.fft.rfft(_phases(centred, shifts.step)).permute(2, 0, 1)
@@ -136,8 +138,8 @@ def _multiples(size: int, window: int, step: int) -> Int[np.ndarray, "shift"]:
     return np.arange(short, count - short + 1)
 
 
-def _phases(rows: Float[Tensor, "row char"], step: int) -> Float[Tensor, "row phase place"]:
-    """Character `step * place + phase` of each row."""
+def _phases(rows: Float[Tensor, "row char"], step: int) -> Float[Tensor, "row phase position"]:
+    """Character `step * position + phase` of each row."""
     return rows.unflatten(1, (-1, step)).mT
 
 
@@ -166,7 +168,7 @@ def placements(
 def pseudo_values(
     placed: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"], window: int
 ) -> Float[np.ndarray, "row window"]:
-    """AUROC as one value per window: their mean is the AUROC, their spread its uncertainty over windows."""
+    """AUROC as one value per window: their mean is the AUROC, their scatter its uncertainty over windows."""
     ones = labels.sum(1, keepdims=True)
     weights = np.where(labels, 1 / ones, 1 / (labels.shape[1] - ones))
     value = np.where(labels, placed, 0).sum(1, keepdims=True) / ones
@@ -177,24 +179,26 @@ def pseudo_values(
 def pseudo_values_within(
     values: Float[np.ndarray, "char"], labels: Bool[np.ndarray, "char"], within: Bool[np.ndarray, "char"], window: int
 ) -> Float[np.ndarray, "window"]:
-    """The same for one neuron among some of the characters; NaN where these all have the concept, or none."""
+    """The same for one neuron on a subset of the characters; NaN if all of these have the concept, or none."""
     count = len(values) // window
     ones, total = int(labels[within].sum()), int(within.sum())
     if ones in (0, total):
         return np.full(count, np.nan)
-    there = labels[within]
-    placed = placements(values[None, within], there[None])[0]
-    value = placed[there].mean()
-    weighted = (placed - value) * np.where(there, 1 / ones, 1 / (total - ones))
+    positive = labels[within]
+    placed = placements(values[None, within], positive[None])[0]
+    value = placed[positive].mean()
+    weighted = (placed - value) * np.where(positive, 1 / ones, 1 / (total - ones))
     return value + count * np.bincount(np.flatnonzero(within) // window, weights=weighted, minlength=count)
 
 
 def mutual_information(values: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"]) -> np.ndarray:
-    """Bits between the tenth of the values that a character is in and its label, `[row]`, with Miller & Madow's
-    correction: (filled rows + filled columns - filled cells - 1) / 2n nats."""
+    """Mutual information of a character's decile of activation and its label, in bits: `[row]`.
+
+    With Miller & Madow's correction: (filled rows + filled columns - filled cells - 1) / 2n nats.
+    """
     size = values.shape[1]
-    tenth = np.minimum(ranks(values) * BINS // size, BINS - 1).astype(np.int64)
-    cells = np.stack([np.bincount(row, minlength=2 * BINS) for row in tenth + BINS * labels]).reshape(-1, 2, BINS)
+    decile = np.minimum(ranks(values) * BINS // size, BINS - 1).astype(np.int64)
+    cells = np.stack([np.bincount(row, minlength=2 * BINS) for row in decile + BINS * labels]).reshape(-1, 2, BINS)
     filled = [(cells.sum(axis) > 0).sum(-1) for axis in (2, 1)]
     correction = (sum(filled) - (cells > 0).sum((1, 2)) - 1) / (2 * size)
     entropies = [_entropy(cells.sum(axis) / size) for axis in (2, 1)]
@@ -206,14 +210,14 @@ def _entropy(shares: Float[np.ndarray, "row part"]) -> np.ndarray:
 
 
 def point_biserial(values: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"]) -> np.ndarray:
-    """Pearson's correlation of values and labels, `[row]`; NaN where either never changes."""
+    """Pearson's correlation of values and labels: `[row]`; NaN where either is constant."""
     one, other = (x - x.mean(1, keepdims=True) for x in (values.astype(np.float64), labels.astype(np.float64)))
     with np.errstate(invalid="ignore"):
         return (one * other).sum(1) / np.sqrt((one**2).sum(1) * (other**2).sum(1))
 
 
 def best_thresholds(values: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"]) -> np.ndarray:
-    """For each row the value from which on "has the concept" gives the best F1, `[row]`."""
+    """The threshold of each row that predicts the concept with the best F1: `[row]`."""
     order = np.argsort(-values, axis=1)
     ordered = np.take_along_axis(values, order, axis=1)
     hits = np.cumsum(np.take_along_axis(labels, order, axis=1), axis=1)
@@ -226,13 +230,13 @@ def best_thresholds(values: Float[np.ndarray, "row char"], labels: Bool[np.ndarr
 def f1(
     values: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"], thresholds: Float[np.ndarray, "row"]
 ) -> np.ndarray:
-    """Harmonic mean of precision and recall of `values >= threshold`, `[row]`."""
-    said = values >= thresholds[:, None]
-    return 2 * (said & labels).sum(1) / np.maximum(said.sum(1) + labels.sum(1), 1)
+    """Harmonic mean of precision and recall of `values >= threshold`: `[row]`."""
+    predicted = values >= thresholds[:, None]
+    return 2 * (predicted & labels).sum(1) / np.maximum(predicted.sum(1) + labels.sum(1), 1)
 
 
 def best_of_layers(selected: Sweep, report: Sweep, source: str) -> Float[np.ndarray, "concept window"]:
-    """Pseudo-values of each concept's best neuron over all layers, whose layer the selecting split says.
+    """Pseudo-values of each concept's best neuron over all layers, whose layer is chosen on the selecting split.
 
     `selected [source, layer, concept]` are AUROCs on that split, `report [source, layer, concept, window]` on the other.
     """
@@ -241,11 +245,11 @@ def best_of_layers(selected: Sweep, report: Sweep, source: str) -> Float[np.ndar
     return values[layer, np.arange(len(layer))]
 
 
-# ---- what could be read off ----------------------------------------------------------------------------------------
+# ---- linear probes -------------------------------------------------------------------------------------------------
 
 
 def probe(read: Float[Tensor, "char d_model"], labels: Bool[np.ndarray, "concept char"]) -> Tensor:
-    """Directions `[concept, d_model]` that tell each concept best in the least squares, with a ridge of 0.001."""
+    """Least-squares directions for each concept, with a relative ridge of 0.001: `[concept, d_model]`."""
     x, y = read.double(), torch.from_numpy(labels).double().T
     x = x - x.mean(0)
     gram = x.T @ x

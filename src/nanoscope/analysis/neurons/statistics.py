@@ -1,13 +1,13 @@
-"""What neurons do over a text: statistics of their activations, and the places where they are strongest and weakest.
+"""Statistics of neurons' activations over a text, and the positions where they are largest and smallest.
 
-One pass over the text. Moments are central moments of chunks, merged in double precision (Pebay 2008). Hoyer's sparsity
-is (sqrt(N) - l1 / l2) / (sqrt(N) - 1), 1 for a neuron that is active once, 0 for a constant one. Quantiles and the share
-of characters with more than a tenth of the maximum are those of a random sample of characters, the same for all neurons.
-Skew and kurtosis (in excess of the normal's 3) are NaN where a neuron never changes.
+One pass over the text. Central moments of chunks are merged in double precision (Pebay 2008). Hoyer's sparsity is
+(sqrt(N) - l1 / l2) / (sqrt(N) - 1): 1 for a neuron that is active once, 0 for a constant one. Quantiles, and the share of
+characters above a tenth of the maximum, come from one random sample of characters for all neurons. Skew and excess
+kurtosis are NaN for a constant neuron.
 
-Strongest examples alone mislead (Bolukbasi et al. 2021), so there are some of every upper decile, and random ones.
-Of one window only the strongest character counts; examples whose shown texts (40 characters either side) overlap, or
-were seen before, are left out. "Dead": the maximum is at most 0.001 of the median neuron's. Source: methods.md 5.
+The strongest examples alone mislead (Bolukbasi et al. 2021), so there are also examples at every upper decile, and random
+ones. Each window contributes only its strongest character. Examples are left out if their displayed texts (40 characters
+either side) overlap or repeat. "Dead": the maximum is at most 0.001 of the median neuron's. Source: methods.md 5.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ HASH_BASE = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class Examples:
-    """Places in the text and the activations there, both `[layer, neuron, example]`; place -1 is no example."""
+    """Positions in the text and their activations, both `[layer, neuron, example]`; position -1 is no example."""
 
     places: Int[np.ndarray, "layer neuron example"]
     activations: Float[np.ndarray, "layer neuron example"]
@@ -46,7 +46,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class OverText:
-    """All neurons over one text. `sample [layer, neuron, char]` are their activations at `sampled [char]` places."""
+    """All neurons over one text. `sample [layer, neuron, char]` holds activations at the positions `sampled [char]`."""
 
     statistics: Sweep
     quantiles: Sweep
@@ -58,26 +58,26 @@ class OverText:
 
 
 def over_text(model: GPT, windows: Windows, text: TokenizedText, count: int, sample: int, *labels: object) -> OverText:
-    """Statistics `[statistic, layer, neuron]`, quantiles, `count` examples from either end, one of each upper decile.
+    """Statistics `[statistic, layer, neuron]`, quantiles, `count` examples from either end, one at each upper decile.
 
-    `sample`: how many tokens, about, the quantiles are taken from. Places are the last characters of tokens.
+    The quantiles use about `sample` tokens. Positions are those of tokens' last characters.
     """
     shape, characters = (model.config.n_layer, model.config.d_mlp), text.last[windows.places]
-    novel = torch.from_numpy(first_of_its_text(text.text, characters.ravel())).view(characters.shape)
+    first = torch.from_numpy(first_of_its_text(text.text, characters.ravel())).view(characters.shape)
     drawn = _drawn(windows, sample, *labels)
     shortest = int((characters[:, -1] - characters[:, 0]).min()) + 1
-    pool = count * (1 + 2 * math.ceil(2 * RADIUS / shortest))  # each example rules out so many others at most
+    pool = count * (1 + 2 * math.ceil(2 * RADIUS / shortest))  # each example excludes at most so many others
     moments, high, low = _Moments.none(shape), _Pool.none(shape, pool), _Pool.none(shape, pool)
     kept = torch.empty(*shape, drawn.numel())
     for chunk in windows.chunks():
-        post, places = every_layer(model, windows, chunk), torch.from_numpy(characters[chunk])
+        post, positions = every_layer(model, windows, chunk), torch.from_numpy(characters[chunk])
         moments = moments.merged(_Moments.of(post))
-        high, low = high.with_more(post, places, novel[chunk]), low.with_more(-post, places, novel[chunk])
-        rows = torch.arange(len(places))[:, None]
+        high, low = high.with_more(post, positions, first[chunk]), low.with_more(-post, positions, first[chunk])
+        rows = torch.arange(len(positions))[:, None]
         at = slice(chunk.start * drawn.shape[1], chunk.stop * drawn.shape[1])
         kept[:, :, at] = post[:, rows, drawn[chunk]].flatten(1, 2).mT
     sampled = np.take_along_axis(characters, drawn.numpy(), axis=1).ravel()
-    top, bottom = high.apart(count), low.apart(count)
+    top, bottom = high.without_overlap(count), low.without_overlap(count)
     bottom = Examples(bottom.places, -bottom.activations)
     quantiles, deciles = _quantiles(kept, sampled)
     largest, smallest = high.extreme.numpy(), -low.extreme.numpy()
@@ -86,20 +86,20 @@ def over_text(model: GPT, windows: Windows, text: TokenizedText, count: int, sam
 
 
 def dead(statistics: Sweep) -> Bool[np.ndarray, "layer neuron"]:
-    """Neurons that never do anything worth naming, of `statistics [statistic, layer, neuron]`."""
+    """Neurons whose activation is never noticeable, from `statistics [statistic, layer, neuron]`."""
     largest = statistics.sel(statistic="max").values
     return largest <= DEAD * np.median(largest)
 
 
-def first_of_its_text(text: str, places: Int[np.ndarray, "place"]) -> Bool[np.ndarray, "place"]:
-    """For each place, is it the first whose shown text (40 characters either side) reads so? By hash of 64 bits."""
+def first_of_its_text(text: str, positions: Int[np.ndarray, "position"]) -> Bool[np.ndarray, "position"]:
+    """Whether each position is the first with its displayed text (40 characters either side), by a 64-bit hash."""
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64) + np.uint64(1)
     padded = np.pad(codes, RADIUS)
     value = np.zeros(len(codes), dtype=np.uint64)
     for offset in range(2 * RADIUS + 1):
         value = value * HASH_BASE + padded[offset : offset + len(codes)]
-    first = np.zeros(len(places), dtype=bool)
-    first[np.unique(value[places], return_index=True)[1]] = True
+    first = np.zeros(len(positions), dtype=bool)
+    first[np.unique(value[positions], return_index=True)[1]] = True
     return first
 
 
@@ -108,7 +108,7 @@ def first_of_its_text(text: str, places: Int[np.ndarray, "place"]) -> Bool[np.nd
 
 @dataclass(frozen=True)
 class _Moments:
-    """Count, mean, sums of powers of the distance from the mean, of absolute values, and how often above 0."""
+    """Count, mean, sums of powers of deviations from the mean, sum of absolute values, count of positive values."""
 
     count: int
     mean: np.ndarray
@@ -129,7 +129,7 @@ class _Moments:
         return _Moments(post.shape[1] * post.shape[2], *stacked)
 
     def merged(self, other: _Moments) -> _Moments:
-        """The moments of both lots of values together."""
+        """The moments of both samples together."""
         a, b, n = self.count, other.count, self.count + other.count
         gap = other.mean - self.mean
         mean = self.mean + gap * b / n
@@ -152,17 +152,17 @@ class _Moments:
 
 def _powers(x: Float[Tensor, "char neuron"]) -> tuple[Tensor, ...]:
     mean = x.mean(0)
-    off = x - mean
-    square = off * off
-    return mean, square.sum(0), (square * off).sum(0), (square * square).sum(0), x.abs().sum(0), (x > 0).sum(0)
+    deviation = x - mean
+    square = deviation * deviation
+    return mean, square.sum(0), (square * deviation).sum(0), (square * square).sum(0), x.abs().sum(0), (x > 0).sum(0)
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """The largest values so far, at most one of each window and of each text, best first; `extreme` is of all values."""
+    """The largest values so far, at most one per window and per text, best first; `extreme` is the maximum of all values."""
 
     values: Tensor
-    places: Tensor
+    positions: Tensor
     extreme: Tensor
 
     @staticmethod
@@ -172,28 +172,28 @@ class _Pool:
         )
 
     def with_more(
-        self, post: Float[Tensor, "layer window char neuron"], places: Tensor, novel: Bool[Tensor, "window char"]
+        self, post: Float[Tensor, "layer window char neuron"], positions: Tensor, first: Bool[Tensor, "window char"]
     ) -> _Pool:
         extreme = torch.maximum(self.extreme, post.amax(dim=(1, 2)))
-        eligible = post if bool(novel.all()) else post.masked_fill(~novel[:, :, None], -math.inf)
+        eligible = post if bool(first.all()) else post.masked_fill(~first[:, :, None], -math.inf)
         largest, at = eligible.max(dim=2)
-        where = places[torch.arange(len(places))[:, None], at]
+        where = positions[torch.arange(len(positions))[:, None], at]
         values = torch.cat([self.values, largest.mT], dim=2)
         best, order = values.topk(self.values.shape[2], dim=2)
-        return _Pool(best, torch.cat([self.places, where.mT], dim=2).gather(2, order), extreme)
+        return _Pool(best, torch.cat([self.positions, where.mT], dim=2).gather(2, order), extreme)
 
-    def apart(self, count: int) -> Examples:
-        """The best whose shown texts do not overlap, one after another."""
-        values, places = self.values.numpy(), self.places.numpy()
+    def without_overlap(self, count: int) -> Examples:
+        """The best examples whose displayed texts do not overlap, chosen greedily."""
+        values, positions = self.values.numpy(), self.positions.numpy()
         out = values == -np.inf
         chosen, found = [], []
         for _ in range(count):
             best = np.where(out, -np.inf, values).argmax(axis=2)[..., None]
             none = out.all(axis=2, keepdims=True)
-            here = np.where(none, -1, np.take_along_axis(places, best, axis=2))
+            here = np.where(none, -1, np.take_along_axis(positions, best, axis=2))
             chosen.append(here)
             found.append(np.where(none, np.nan, np.take_along_axis(values, best, axis=2)))
-            out = out | (np.abs(places - here) <= 2 * RADIUS)
+            out = out | (np.abs(positions - here) <= 2 * RADIUS)
         return Examples(np.concatenate(chosen, axis=2).astype(np.int32), np.concatenate(found, axis=2))
 
 
@@ -201,25 +201,25 @@ class _Pool:
 
 
 def _drawn(windows: Windows, sample: int, *labels: object) -> Int[Tensor, "window draw"]:
-    """Which characters of each window are in the sample: of every window equally many, none twice."""
+    """The sampled characters of each window: equally many from each, none twice."""
     each = min(windows.size, max(1, round(sample / len(windows))))
     rng = np.random.default_rng(seed_for("neuron sample", *labels))
-    places = rng.permuted(np.tile(np.arange(windows.size), (len(windows), 1)), axis=1)
-    return torch.from_numpy(np.sort(places[:, :each], axis=1))
+    positions = rng.permuted(np.tile(np.arange(windows.size), (len(windows), 1)), axis=1)
+    return torch.from_numpy(np.sort(positions[:, :each], axis=1))
 
 
 def _quantiles(kept: Float[Tensor, "layer neuron char"], sampled: Int[np.ndarray, "char"]) -> tuple[Sweep, Examples]:
-    """Quantiles `[quantile, layer, neuron]`, and the character that is each upper decile."""
+    """Quantiles `[quantile, layer, neuron]`, and the characters at each upper decile."""
     ranks = np.rint(np.array(QUANTILES) * (kept.shape[2] - 1)).astype(np.int64)
     upper = np.rint(np.array(DECILES) * (kept.shape[2] - 1)).astype(np.int64)
-    values, places, found = [], [], []
+    values, positions, found = [], [], []
     for layer in kept.numpy():
         order = np.argsort(layer, axis=1)
         values.append(np.take_along_axis(layer, order[:, ranks], axis=1).T)
         found.append(np.take_along_axis(layer, order[:, upper], axis=1))
-        places.append(sampled[order[:, upper]])
+        positions.append(sampled[order[:, upper]])
     sweep = Sweep(np.stack(values, axis=1), ("quantile", "layer", "neuron"), "activation", {"quantile": QUANTILES})
-    return sweep, Examples(np.stack(places).astype(np.int32), np.stack(found))
+    return sweep, Examples(np.stack(positions).astype(np.int32), np.stack(found))
 
 
 def _more_than_a_tenth(kept: Float[Tensor, "layer neuron char"], largest: np.ndarray) -> np.ndarray:

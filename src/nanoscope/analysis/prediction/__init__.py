@@ -1,4 +1,4 @@
-"""How a prediction forms: lenses, direct contributions, and what a model can do in the end."""
+"""How a prediction forms: lenses, direct contributions, and the behaviour that results."""
 
 from nanoscope.rooms import opened
 

@@ -1,6 +1,6 @@
-"""What a model does, from the outside: accuracy and loss on a task, and on text by how much of it could be copied.
+"""A model's behaviour: accuracy and loss on a task, and loss on text by the length of the match that could be copied.
 
-Chance is never 1/V alone: each number stands beside the corrupt run's, and beside what n-gram tables achieve at the same
+The baseline is never 1/V alone: each number is compared with the corrupt run's, and with n-gram tables at the same
 positions (methods.md 1.3, 1.4).
 """
 
@@ -26,7 +26,7 @@ SOURCES = ("model", "bigram", "5-gram", "copy", "count")
 
 
 def on_task(model: GPT, task: Task) -> Sweep:
-    """Accuracy and answer log-probability of the clean and the corrupt run: `[measure, run, example]`."""
+    """Accuracy and log-probability of the answer in the clean and the corrupt run: `[measure, run, example]`."""
     values = np.empty((2, 2, len(task)))
     for r, tokens in enumerate((task.clean, task.corrupt)):
         logits = read_logits(model, tokens, task)
@@ -50,28 +50,28 @@ def tables_on_task(tables: NGrams, task: Task, symbols: int) -> Sweep:
 
 
 def read_logits(model: GPT, tokens: Int[Tensor, "example pos"], task: Task) -> Tensor:
-    """Logits where the task is read, `[example, read, vocab]`, in chunks that fit anywhere."""
+    """Logits at the positions where the task is read, `[example, read, vocab]`, computed in small chunks."""
     return torch.cat([metrics.read(run(model, tokens[some]).logits, task[some]) for some in batches(len(task), CHUNK)])
 
 
 def by_match_length(model: GPT, windows: Int[Tensor, "example pos"], tables: NGrams, start: int | None) -> Sweep:
-    """Next-token loss on text, by the longest earlier match of what has just been read.
+    """Next-token loss on text, by the length of the longest earlier match of the text just read.
 
-    Gives `[source, match, window]` sums and counts: source "model", "bigram", "5-gram", "copy" (positions
-    where what followed the match is right), "count". The tables need order 5. Positions in the first quarter
-    of a window are left out: too little text stands before them.
+    Returns sums and counts `[source, match, window]`: source "model", "bigram", "5-gram", "copy" (positions where the
+    token after the match is correct), "count". The tables need order 5. The first quarter of each window is left out,
+    where too little text precedes a position.
     """
     before = started(windows, start)[:, : model.config.block_size]
     losses = -_next_log_probs(model, before, windows, lead(start))
     inputs = windows[:, : losses.shape[1]].numpy()
     targets = windows[:, 1 : losses.shape[1] + 1].numpy()
-    tabled = -np.log(_table_probs(tables, windows[:, : losses.shape[1] + 1].numpy()))
+    table_losses = -np.log(_table_probs(tables, windows[:, : losses.shape[1] + 1].numpy()))
     totals = np.zeros((len(SOURCES), MATCH_LIMIT + 1, len(windows)))
     quarter = losses.shape[1] // 4
     match = matches(inputs, MATCH_LIMIT)
     right = (match.length > 0) & (np.take_along_axis(inputs, match.source.clip(0), axis=1) == targets)
     for w, length in enumerate(match.length):
-        per_position = (losses[w], *(tabled[order - 1][w] for order in (2, 5)), right[w], np.ones_like(losses[w]))
+        per_position = (losses[w], *(table_losses[order - 1][w] for order in (2, 5)), right[w], np.ones_like(losses[w]))
         for s, values in enumerate(per_position):
             totals[s, :, w] = np.bincount(length[quarter:], values[quarter:], minlength=MATCH_LIMIT + 1)
     coords = {"source": SOURCES, "match": tuple(range(MATCH_LIMIT + 1))}
@@ -90,5 +90,5 @@ def _next_log_probs(model: GPT, tokens: Tensor, windows: Tensor, lead: int) -> n
 
 
 def _table_probs(tables: NGrams, windows: np.ndarray) -> np.ndarray:
-    """P_n of each next token from the window alone, `[order, window, pos]`."""
+    """P_n of each next token given its window only, `[order, window, pos]`."""
     return tables.prob(windows)[:, :, 1:]

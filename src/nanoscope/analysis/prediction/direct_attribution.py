@@ -1,10 +1,9 @@
-"""Direct logit attribution: how much each component writes, directly, into the difference of two logits, or into one
-logit's distance from the mean of all.
+"""Direct logit attribution: each component's direct contribution to a logit difference, or to a logit minus the mean.
 
 The residual stream before the unembedding is a sum: embeddings, every head's write, attention biases, every MLP. With
-the final norm's scale held at its value, the logits are linear in these parts, and they sum to the logit difference
-exactly (the completeness that is returned and tested). Direct effects only: what a part does through later parts is
-the business of patching.
+the final norm's scale held fixed, the logits are linear in these parts, and the contributions sum to the logit difference
+exactly (this completeness is returned and tested). Effects through later components are not included; patching measures
+those.
 
 Source: Elhage et al. 2021; methods.md 4.3.
 """
@@ -35,18 +34,18 @@ KEPT = ["embed", "pos_embed", "z", "mlp_out", "resid_post"]
 
 @dataclass(frozen=True)
 class Attribution:
-    """Contributions, and what is left unexplained."""
+    """Direct contributions, and the error of their sum."""
 
     contributions: Sweep
-    """To answer logit minus wrong logit `[component, example]`, or, on text, to the next token's logit minus the mean
-    logit, summed over places, `[component, kind, window]`."""
+    """To the answer's logit minus the wrong one's, `[component, example]`; or, on text, to the next token's logit minus
+    the mean logit, summed over positions, `[component, kind, window]`."""
     unexplained: float
-    """Largest |sum of contributions - what they are contributions to|, relative to the largest logit."""
+    """Largest |sum of contributions - explained quantity|, relative to the largest logit."""
 
 
 @torch.no_grad()
 def logit_difference(model: GPT, task: Task) -> Attribution:
-    """Direct contributions on the clean texts, averaged over each example's reads."""
+    """Direct contributions to the logit difference on the clean texts, averaged over each example's reads."""
     values, errors = [], []
     for part in (task[some] for some in batches(len(task), CHUNK)):
         logits, cache = run(model, part.clean, keep=KEPT)
@@ -58,7 +57,7 @@ def logit_difference(model: GPT, task: Task) -> Attribution:
             logit_direction(model, part.answer, part.wrong),
         )
         summed = direct.mean(-1)
-        errors.append(_left(summed.sum(0), metrics.logit_diff(read, part), read))
+        errors.append(_relative_error(summed.sum(0), metrics.logit_diff(read, part), read))
         values.append(summed.double().cpu().numpy())
     sweep = Sweep(np.concatenate(values, axis=1), ("component", "example"), "logits", {"component": _names(model)})
     return Attribution(sweep, max(errors))
@@ -66,13 +65,13 @@ def logit_difference(model: GPT, task: Task) -> Attribution:
 
 @torch.no_grad()
 def on_text(model: GPT, text: Passages) -> Attribution:
-    """Direct contributions to the next token's logit above the mean logit, by kind of place."""
+    """Direct contributions to the next token's logit minus the mean logit, by kind of position."""
     values, errors = [], []
     for part in (text[some] for some in batches(len(text), WINDOWS)):
         logits, cache = run(model, part.tokens, keep=KEPT)
         read = part.read(logits).float()
         direct = _direct(model, cache, part.read, logit_direction(model, part.targets))
-        errors.append(_left(direct.sum(0), metrics.chosen(read, part.targets) - read.mean(-1), read))
+        errors.append(_relative_error(direct.sum(0), metrics.chosen(read, part.targets) - read.mean(-1), read))
         values.append(part.sums(direct.double().cpu().numpy()))
     coords = {"component": _names(model), "kind": NAMES}
     sweep = Sweep(np.concatenate(values, axis=-1), ("component", "kind", "window"), "logits, summed", coords)
@@ -80,7 +79,7 @@ def on_text(model: GPT, text: Passages) -> Attribution:
 
 
 def _direct(model: GPT, cache: Cache, pick: Callable[[Tensor], Tensor], row: tuple[Tensor, Tensor]) -> Tensor:
-    """Every component's contribution at the places that `pick` takes, in the order of `_names`: `[component, *place]`."""
+    """Contributions at the positions that `pick` selects, in the order of `_names`: `[component, *position]`."""
     direction, constant = row
     batch = cache["embed"].shape[0]
     whole = pick(cache["resid_post", model.config.n_layer - 1])
@@ -90,7 +89,7 @@ def _direct(model: GPT, cache: Cache, pick: Callable[[Tensor], Tensor], row: tup
     return torch.stack([*rows, constant.expand_as(rows[0])])
 
 
-def _left(summed: Tensor, whole: Tensor, logits: Tensor) -> float:
+def _relative_error(summed: Tensor, whole: Tensor, logits: Tensor) -> float:
     return float((summed - whole).abs().max() / logits.abs().max().clamp_min(1e-9))
 
 
@@ -117,5 +116,5 @@ def _names(model: GPT) -> tuple[str, ...]:
 
 
 def _at_reads(value: Tensor, task: Task) -> Tensor:
-    """`[example, read, d_model]` of a `[example, pos, d_model]` activation."""
+    """An activation `[example, pos, d_model]` at the task's reads: `[example, read, d_model]`."""
     return value.gather(1, task.positions.to(value.device)[..., None].expand(-1, -1, value.shape[-1]))

@@ -1,12 +1,12 @@
-"""Lenses: what the model would say if it stopped after each layer, and how near that is to an n-gram table.
+"""Lenses: the prediction that can be decoded after each layer, and its distance from n-gram tables.
 
-A lens maps the residual stream before the first and after every layer to logits. The logit lens is the model's own final
-norm and unembedding; at the last layer it is the model's output (an identity that is tested). With tied embeddings its
-first reading is mostly the current token. A tuned lens (`tuned_lens.py`) translates each layer first.
+A lens maps the residual stream before the first and after every layer to logits. The logit lens applies the model's own
+final norm and unembedding; at the last layer it equals the model's output (this identity is tested). With tied embeddings
+its first reading is mostly the current token. A tuned lens (`tuned_lens.py`) translates each layer first.
 
-A prediction has *settled* at the first reading from which on a criterion holds: "top", the lens's top token is the
-model's; "near", KL(model || lens) < 0.1 nats; "half", the lens gives its top token more than one half. For characters,
-whose entropy is high by nature, the last says little (methods.md 4.5).
+A prediction has *settled* at the first reading from which on a criterion always holds: "top", the lens's top token is the
+model's; "near", KL(model || lens) < 0.1 nats; "half", the lens gives its top token a probability above one half. "half" is
+uninformative for characters, whose entropy is naturally high (methods.md 4.5).
 
 Source: nostalgebraist 2020; Hoogland et al. 2024 for distances to n-grams; methods.md 4.1, 4.4, 4.5.
 """
@@ -44,7 +44,7 @@ WINDOWS = 16
 
 
 def lens_logits(model: GPT, tokens: Tensor) -> Tensor:
-    """Logits read from the residual stream before the first and after every layer: `[layer + 1, batch, pos, vocab]`."""
+    """Logit lens of the residual stream before the first and after every layer: `[layer + 1, batch, pos, vocab]`."""
     with torch.no_grad():
         return model.unembed(residual_streams(model, tokens))
 
@@ -53,10 +53,10 @@ def lens_logits(model: GPT, tokens: Tensor) -> Tensor:
 
 
 def on_task(model: GPT, task: Task) -> Sweep:
-    """What the lens says where the task is read: `[measure, layer, example, read]`.
+    """The lens's predictions at the task's reads: `[measure, layer, example, read]`.
 
     answer, wrong, current: probability of the right answer, the wrong one and the token just read; kl: KL(model ||
-    lens), nats; agrees: is its top token the model's; answer_is_top: is its top token the answer.
+    lens), nats; agrees: whether its top token is the model's; answer_is_top: whether its top token is the answer.
     """
     values = in_batches(task, CHUNK, lambda some: _on_chunk(model, some), axis=2)
     return Sweep(values, ("measure", "layer", "example", "read"), "probability; nats", {"measure": MEASURES})
@@ -68,11 +68,11 @@ def _on_chunk(model: GPT, task: Task) -> np.ndarray:
     read = logits.gather(2, positions[None, ..., None].expand(len(logits), -1, -1, logits.shape[-1]))
     log_probs = metrics.log_probs(read)
     current = task.clean.gather(1, task.positions)
-    said = [_prob(log_probs, tokens) for tokens in (task.answer, task.wrong, current)]
+    probabilities = [_prob(log_probs, tokens) for tokens in (task.answer, task.wrong, current)]
     kl = (log_probs[-1].exp() * (log_probs[-1] - log_probs)).sum(-1)
     top = log_probs.argmax(-1)
     agrees, right = (top == top[-1]).float(), (top == task.answer.to(top.device)).float()
-    return torch.stack([*said, kl, agrees, right]).double().cpu().numpy()
+    return torch.stack([*probabilities, kl, agrees, right]).double().cpu().numpy()
 
 
 def _prob(log_probs: Tensor, tokens: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def _prob(log_probs: Tensor, tokens: Tensor) -> Tensor:
 
 
 def settled(holds: np.ndarray) -> np.ndarray:
-    """First reading from which on something holds, of `holds [layer + 1, *any]`: `[*any]`; layer + 1 for never."""
+    """First reading from which on `holds [layer + 1, *any]` is always true: `[*any]`; layer + 1 if never."""
     onwards = np.cumprod(np.flip(holds, axis=0), axis=0, dtype=np.int64)
     return len(holds) - onwards.sum(axis=0)
 
@@ -91,21 +91,21 @@ def settled(holds: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a lens says of a text, summed over the places of each kind in each window; divide by `counts`."""
+    """A lens's predictions on text, summed over the positions of each kind in each window; divide by `counts`."""
 
     measures: Sweep
-    """`[measure, layer, kind, window]`: loss of what follows, KL(model || lens), entropy (nats); is the top token what
-    follows; probability of the next, the current and the previous token."""
+    """`[measure, layer, kind, window]`: loss of the next token, KL(model || lens), entropy (nats); whether the top token is
+    the next one; probability of the next, the current and the previous token."""
     settled: Sweep
-    """`[criterion, depth, kind, window]`: how many predictions settle at each reading; the last depth is never."""
+    """`[criterion, depth, kind, window]`: how many predictions settle at each reading; the last depth means never."""
     distances: Sweep
     """`[direction, n, layer, kind, window]`: KL between the n-gram table and the lens, nats."""
     counts: Sweep
-    """`[kind, window]`: how many places there are."""
+    """`[kind, window]`: number of positions."""
 
 
 def over_text(model: GPT, text: Passages, lens: Lens, tables: NGrams) -> Reading:
-    """Read a text through a lens at every layer. Early places belong to no kind (`passages`, `skip`)."""
+    """Apply a lens to a text at every layer. Early positions belong to no kind (`passages`, `skip`)."""
     parts = [_read(model, text[some], lens, tables) for some in batches(len(text), WINDOWS)]
     measures, depths, distances = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     kinds, orders = {"kind": NAMES}, tuple(range(1, distances.shape[1] + 1))
@@ -123,69 +123,73 @@ def over_text(model: GPT, text: Passages, lens: Lens, tables: NGrams) -> Reading
 
 
 def _read(model: GPT, text: Passages, lens: Lens, tables: NGrams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    said = _at_places(model, text, lens)
-    depth = np.stack([settled(holds) for holds in _holds(said)])
-    at = depth[:, None] == np.arange(len(said) + 1)[None, :, None, None]
-    known = torch.from_numpy(tables.distribution(text.current.numpy())).to(said)
-    return text.sums(_measures(said, text)), text.sums(at), text.sums(_distances(known, said))
+    log_probs = _at_positions(model, text, lens)
+    depth = np.stack([settled(holds) for holds in _holds(log_probs)])
+    at = depth[:, None] == np.arange(len(log_probs) + 1)[None, :, None, None]
+    known = torch.from_numpy(tables.distribution(text.current.numpy())).to(log_probs)
+    return text.sums(_measures(log_probs, text)), text.sums(at), text.sums(_distances(known, log_probs))
 
 
-def _at_places(model: GPT, text: Passages, lens: Lens) -> Tensor:
-    """The lens's log-probabilities at each place: `[layer + 1, window, place, vocab]`, in single precision at least."""
+def _at_positions(model: GPT, text: Passages, lens: Lens) -> Tensor:
+    """The lens's log-probabilities at each position: `[layer + 1, window, position, vocab]`, in at least single precision."""
     streams = residual_streams(model, text.tokens)
     with torch.no_grad():
-        said = metrics.log_probs(lens(streams[:, :, -text.targets.shape[1] :]).float())
-    return said.cpu()
+        log_probs = metrics.log_probs(lens(streams[:, :, -text.targets.shape[1] :]).float())
+    return log_probs.cpu()
 
 
-def _measures(said: Tensor, text: Passages) -> np.ndarray:
-    """Every one of `READINGS` at each place: `[measure, layer + 1, window, place]`."""
-    probs = said.exp()
+def _measures(log_probs: Tensor, text: Passages) -> np.ndarray:
+    """All of `READINGS` at each position: `[measure, layer + 1, window, position]`."""
+    probs = log_probs.exp()
     previous = torch.cat([text.current[:, :1], text.current[:, :-1]], dim=1)
     chances = [
-        metrics.chosen(said, tokens.expand(said.shape[:-1])) for tokens in (text.targets, text.current, previous)
+        metrics.chosen(log_probs, tokens.expand(log_probs.shape[:-1]))
+        for tokens in (text.targets, text.current, previous)
     ]
-    kl = (probs[-1] * (said[-1] - said)).sum(-1)
-    right = (said.argmax(-1) == text.targets).float()
-    values = [-chances[0], kl, -(probs * said).sum(-1), right, *(chance.exp() for chance in chances)]
+    kl = (probs[-1] * (log_probs[-1] - log_probs)).sum(-1)
+    right = (log_probs.argmax(-1) == text.targets).float()
+    values = [-chances[0], kl, -(probs * log_probs).sum(-1), right, *(chance.exp() for chance in chances)]
     return torch.stack(values).double().numpy()
 
 
-def _holds(said: Tensor) -> list[np.ndarray]:
-    """Whether each of `CRITERIA` holds at each reading and place."""
-    top = said.argmax(-1)
-    kl = (said[-1].exp() * (said[-1] - said)).sum(-1)
-    return [(top == top[-1]).numpy(), (kl < NEAR).numpy(), (said.amax(-1).exp() > HALF).numpy()]
+def _holds(log_probs: Tensor) -> list[np.ndarray]:
+    """Whether each of `CRITERIA` holds at each reading and position."""
+    top = log_probs.argmax(-1)
+    kl = (log_probs[-1].exp() * (log_probs[-1] - log_probs)).sum(-1)
+    return [(top == top[-1]).numpy(), (kl < NEAR).numpy(), (log_probs.amax(-1).exp() > HALF).numpy()]
 
 
-def _distances(known: Tensor, said: Tensor) -> np.ndarray:
-    """KL(table || lens) and KL(lens || table) at each place: `[direction, n, layer + 1, window, place]`."""
-    table, log_table, lens = known, known.log(), said.exp()
-    own, others = (table * log_table).sum(-1), (lens * said).sum(-1)
-    forward = own[:, None] - torch.einsum("nwpv,lwpv->nlwp", table, said)
+def _distances(known: Tensor, log_probs: Tensor) -> np.ndarray:
+    """KL(table || lens) and KL(lens || table) at each position: `[direction, n, layer + 1, window, position]`."""
+    table, log_table, lens = known, known.log(), log_probs.exp()
+    own, others = (table * log_table).sum(-1), (lens * log_probs).sum(-1)
+    forward = own[:, None] - torch.einsum("nwpv,lwpv->nlwp", table, log_probs)
     backward = others[None] - torch.einsum("nwpv,lwpv->nlwp", log_table, lens)
     return torch.stack([forward, backward]).double().numpy()
 
 
 def on_sentence(model: GPT, tokens: Tensor, lens: Lens, start: int | None = None) -> Sweep:
-    """What a lens says after each token of one text `[pos]`, `[measure, layer, place]`: its top token, that one's
-    probability, KL(model || lens) in nats, and the probability of the token that does follow (NaN after the last)."""
+    """A lens's predictions after each token of one text `[pos]`: `[measure, layer, place]`.
+
+    The measures are its top token, that token's probability, KL(model || lens) in nats, and the probability of the actual
+    next token (NaN after the last).
+    """
     with torch.no_grad():
         streams = residual_streams(model, started(tokens, start)[None])
-        said = metrics.log_probs(lens(streams).float()).cpu()[:, 0, -len(tokens) :]
-    chance, top = said.exp().max(-1)
-    kl = (said[-1].exp() * (said[-1] - said)).sum(-1)
+        log_probs = metrics.log_probs(lens(streams).float()).cpu()[:, 0, -len(tokens) :]
+    chance, top = log_probs.exp().max(-1)
+    kl = (log_probs[-1].exp() * (log_probs[-1] - log_probs)).sum(-1)
     following = torch.full_like(chance, torch.nan)
-    following[:, :-1] = metrics.chosen(said[:, :-1], tokens[1:].expand(len(said), -1)).exp()
+    following[:, :-1] = metrics.chosen(log_probs[:, :-1], tokens[1:].expand(len(log_probs), -1)).exp()
     values = torch.stack([top.float(), chance, kl, following]).double().numpy()
     return Sweep(values, ("measure", "layer", "place"), "token; probability; nats", {"measure": SENTENCE})
 
 
-# ---- n-grams against n-grams, and against a whole training -----------------------------------------------------------
+# ---- distances between n-gram tables, and from a model to them -------------------------------------------------------
 
 
 def noise_floor(text: Passages, first: NGrams, second: NGrams) -> Sweep:
-    """KL between the tables of two halves of a corpus, nats per place: `[n]`. No model can be told nearer than that."""
+    """KL between the tables of two halves of a corpus, nats per position: `[n]`. Smaller distances cannot be resolved."""
     orders = range(1, len(first.orders) + 1)
     total = np.zeros(len(orders))
     for part in (text[some] for some in batches(len(text), WINDOWS)):
@@ -198,24 +202,24 @@ def model_distances(model: GPT, text: Passages, tables: NGrams) -> Sweep:
     """KL between each n-gram table and the model's own output, summed: `[direction, n, kind, window]`."""
 
     def distances(part: Passages) -> np.ndarray:
-        said = metrics.log_probs(part.read(run(model, part.tokens).logits).float()).cpu()[None]
-        known = torch.from_numpy(tables.distribution(part.current.numpy())).to(said)
-        return part.sums(_distances(known, said)[:, :, 0])
+        log_probs = metrics.log_probs(part.read(run(model, part.tokens).logits).float()).cpu()[None]
+        known = torch.from_numpy(tables.distribution(part.current.numpy())).to(log_probs)
+        return part.sums(_distances(known, log_probs)[:, :, 0])
 
     coords = {"direction": DIRECTIONS, "n": tuple(range(1, len(tables.orders) + 1)), "kind": NAMES}
     values = in_batches(text, WINDOWS, distances, axis=-1)
     return Sweep(values, ("direction", "n", "kind", "window"), "nats, summed", coords)
 
 
-# ---- does settling mean anything? ------------------------------------------------------------------------------------
+# ---- validation of settling ------------------------------------------------------------------------------------------
 
 
 def damage_by_settling(model: GPT, text: Passages, lens: Lens) -> Sweep:
-    """What exchanging a layer's output with another window's does to predictions that had or had not settled before it.
+    """Effect of replacing a layer's output with another window's on predictions settled, or not, before that layer.
 
-    `[layer, state, quantity, window]`: KL(model || changed model) summed over the places that were "near" the output
-    before the layer ("settled") or not ("open"), and how many those are. If settling means that a prediction is made,
-    later layers matter less to it.
+    `[layer, state, quantity, window]`: KL(model || changed model) summed over the positions that were "near" the output
+    before the layer ("settled") or not ("open"), and the number of these positions. If a settled prediction is final,
+    later layers affect it less.
     """
     values = in_batches(text, WINDOWS, lambda some: _damage(model, some, lens), axis=-1)
     coords = {"state": ("settled", "open"), "quantity": ("damage", "places")}
@@ -223,16 +227,16 @@ def damage_by_settling(model: GPT, text: Passages, lens: Lens) -> Sweep:
 
 
 def _damage(model: GPT, text: Passages, lens: Lens) -> np.ndarray:
-    """`[layer, state, quantity, window]` on a few windows; each gets the layer's writes of the next."""
-    said = _at_places(model, text, lens)
-    depth = settled(_holds(said)[CRITERIA.index("near")])
+    """The same on a few windows; each receives the layer's writes from another of them."""
+    log_probs = _at_positions(model, text, lens)
+    depth = settled(_holds(log_probs)[CRITERIA.index("near")])
     writes = ("attn_out",) if model.config.attention_only else ("attn_out", "mlp_out")
     cache = run(model, text.tokens, keep=writes).cache
     rows = []
     for layer in range(model.config.n_layer):
         edits = [Edit(Site(name, layer), cache[name, layer].roll(1, dims=0)) for name in writes]
         after = metrics.log_probs(text.read(run(model, text.tokens, edits).logits).float()).cpu()
-        kl = (said[-1].exp() * (said[-1] - after)).sum(-1).double().numpy()
+        kl = (log_probs[-1].exp() * (log_probs[-1] - after)).sum(-1).double().numpy()
         states = (depth <= layer, depth > layer)
         rows.append([[text.sums(kl * where)[0], text.sums(where)[0]] for where in states])
     return np.array(rows)

@@ -1,10 +1,10 @@
-"""What a model makes of ordinary text, window by window: its loss, and what that loss says of how it predicts.
+"""A model's loss on ordinary text, window by window, and quantities that show how it predicts.
 
 loss         mean next-token loss, nats
 in-context   mean loss late in the window minus mean loss early in it (Olsson et al. 2022's in-context-learning score,
              fitted to short contexts: methods.md 1.5); negative where a longer context helps
 repeated     mean loss where the last five or more characters occurred before in the window
-new          mean loss where at most the last one did
+new          mean loss where at most the last character did
 n-gram k     KL(table || model), the Witten-Bell table of order k, nats (Hoogland et al. 2024)
 """
 
@@ -30,23 +30,23 @@ CHUNK = 32
 LONG = 5
 WAYS = ("loss", "in-context", "repeated", "new")
 EARLIEST = 16
-"""Before that an n-gram's context is not complete, and its growth would pass for in-context learning."""
+"""Earlier an n-gram's context is incomplete, and its growth would look like in-context learning."""
 
 
 @dataclass(frozen=True)
 class TextMaterial:
-    """Windows with what their readings need, computed once for all models: places of each kind, and the tables."""
+    """Windows with the positions of each kind and the tables' predictions, computed once for all models."""
 
     passages: Passages
     early: slice
     late: slice
-    repeated: Bool[np.ndarray, "window place"] = field(repr=False)
-    new: Bool[np.ndarray, "window place"] = field(repr=False)
-    known: Float[Tensor, "order window place vocab"] = field(repr=False)
+    repeated: Bool[np.ndarray, "window position"] = field(repr=False)
+    new: Bool[np.ndarray, "window position"] = field(repr=False)
+    known: Float[Tensor, "order window position vocab"] = field(repr=False)
 
     @staticmethod
     def of(passages: Passages, tables: NGrams) -> TextMaterial:
-        """Places are the targets; the early eighth begins at 3/16 of the window, the late one ends it."""
+        """Positions are those of the targets. The early eighth begins at 3/16 of the window, the late eighth ends it."""
         size = passages.targets.shape[1]
         first = max(EARLIEST, 3 * size // 16)
         match = matches(passages.current.numpy(), LONG).length
@@ -57,30 +57,30 @@ class TextMaterial:
 
 
 def over_text(model: GPT, text: TextMaterial) -> Sweep:
-    """`[quantity, window]`, nats. The mean over windows is the mean over places, also where windows have few of a kind."""
+    """`[quantity, window]`, nats. The mean over windows equals the mean over all positions of a kind."""
     parts = [_on_chunk(model, text, some) for some in batches(len(text.passages), CHUNK)]
     losses, distance = (np.concatenate(values) for values in zip(*parts, strict=True))
     rows = [
         losses[:, EARLIEST:].mean(1),
         losses[:, text.late].mean(1) - losses[:, text.early].mean(1),
-        _over_places(losses, text.repeated),
-        _over_places(losses, text.new),
+        _over_positions(losses, text.repeated),
+        _over_positions(losses, text.new),
     ]
     names = (*WAYS, *(f"{n}-gram" for n in range(1, len(text.known) + 1)))
     return Sweep(np.stack([*rows, *distance.T]), ("quantity", "window"), "nats", {"quantity": names})
 
 
 def _on_chunk(model: GPT, text: TextMaterial, part: slice) -> tuple[np.ndarray, np.ndarray]:
-    """The loss `[window, place]`, and the distances `[window, order]` over the places with a whole context."""
+    """The loss `[window, position]`, and the mean distances `[window, order]` over positions with a complete context."""
     some = text.passages[part]
-    said = metrics.log_probs(some.read(run(model, some.tokens).logits).float()).cpu()
+    log_probs = metrics.log_probs(some.read(run(model, some.tokens).logits).float()).cpu()
     known = text.known[:, part, EARLIEST:]
-    distance = torch.special.xlogy(known, known).sum(-1) - torch.einsum("nwpv,wpv->nwp", known, said[:, EARLIEST:])
-    return -metrics.chosen(said, some.targets).double().numpy(), distance.double().mean(-1).numpy().T
+    distance = torch.special.xlogy(known, known).sum(-1) - torch.einsum("nwpv,wpv->nwp", known, log_probs[:, EARLIEST:])
+    return -metrics.chosen(log_probs, some.targets).double().numpy(), distance.double().mean(-1).numpy().T
 
 
-def _over_places(losses: Float[np.ndarray, "window place"], where: np.ndarray) -> Float[np.ndarray, "window"]:
-    """The mean over some places, and what each window adds to it (the delta method for a ratio); NaN without a place."""
+def _over_positions(losses: Float[np.ndarray, "window position"], where: np.ndarray) -> Float[np.ndarray, "window"]:
+    """Values per window whose mean is the mean loss over some positions (delta method for a ratio); NaN without any."""
     if not where.any():
         return np.full(len(losses), np.nan)
     mean = losses[where].mean()

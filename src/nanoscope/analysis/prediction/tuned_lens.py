@@ -1,8 +1,8 @@
 """The tuned lens: a learned affine translation of each layer's residual stream into the last layer's basis.
 
-h' = h + h A_l + b_l, then the model's own norm and unembedding; A and b start at zero, which is the logit lens exactly, and
-minimise KL(model || lens) per layer by Adam with a rate that falls to zero. The best translation on text that was not
-trained on is kept, layer by layer, so a tuned lens is never worse there than the logit lens. The last layer has none.
+h' = h + h A_l + b_l, then the model's own norm and unembedding; A and b start at zero, which is the logit lens exactly.
+Adam, with a rate that decays to zero, minimises KL(model || lens) per layer. The best translation on held-out text is
+kept, layer by layer, so there a tuned lens is never worse than the logit lens. The last layer has no translation.
 
 Source: Belrose et al. 2023; methods.md 4.2.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -38,8 +37,8 @@ class Translation:
     def __call__(self, streams: Float[Tensor, "reading *any d_model"]) -> Float[Tensor, "reading *any d_model"]:
         """The streams in the last layer's basis."""
         inner = streams[:-1].flatten(1, -2)
-        moved = torch.baddbmm(inner + self.biases[:, None], inner, self.weights)
-        return torch.cat([moved.view_as(streams[:-1]), streams[-1:]])
+        translated = torch.baddbmm(inner + self.biases[:, None], inner, self.weights)
+        return torch.cat([translated.view_as(streams[:-1]), streams[-1:]])
 
     def lens(self, model: GPT) -> Callable[[Tensor], Tensor]:
         """The lens: residual streams to logits."""
@@ -48,8 +47,7 @@ class Translation:
 
 @dataclass(frozen=True)
 class Residuals:
-    """Residual streams of some tokens before the first and after every layer but the last, and what they are to predict:
-    log-probabilities `[token, vocab]`."""
+    """Residual streams of some tokens before each layer, and the log-probabilities that a lens should predict from them."""
 
     streams: Float[Tensor, "layer token d_model"]
     target: Float[Tensor, "token vocab"]
@@ -63,14 +61,14 @@ class Settings:
     batch: int = 4096
     rate: float = 1e-3
     every: int = 25
-    """Steps between looks at the held-out text."""
+    """Steps between evaluations on the held-out text."""
     patience: int = 3
-    """Looks without an improvement in any layer after which it is over."""
+    """Stop after this many evaluations without an improvement in any layer."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A translation with the held-out KL that it was chosen by, `[look, layer]`, nats, at the steps that are its labels."""
+    """A translation, and the course of the held-out KL that selected it: `[look, layer]`, nats, labelled by step."""
 
     translation: Translation
     course: Sweep
@@ -84,12 +82,12 @@ def identity(model: GPT) -> Translation:
 
 
 def collect(model: GPT, tokens: Int[Tensor, "window pos"]) -> Residuals:
-    """A model's residual streams and outputs on some windows, kept once: layers x tokens x d_model numbers."""
+    """A model's residual streams and outputs on some windows; takes layers x tokens x d_model numbers of memory."""
     layers, width, count = model.config.n_layer, model.config.n_embd, tokens.numel()
     streams = torch.empty(layers, count, width, dtype=model.wte.weight.dtype, device=model.device)
     for some in batches(len(tokens), CHUNK):
-        found = residual_streams(model, tokens[some])[:-1].flatten(1, 2)
-        streams[:, some.start * tokens.shape[1] :][:, : found.shape[1]] = found
+        part = residual_streams(model, tokens[some])[:-1].flatten(1, 2)
+        streams[:, some.start * tokens.shape[1] :][:, : part.shape[1]] = part
     return Residuals(streams, outputs(model, tokens))
 
 
@@ -99,7 +97,7 @@ def outputs(model: GPT, tokens: Int[Tensor, "window pos"]) -> Float[Tensor, "tok
 
 
 def fit(model: GPT, train: Residuals, held_out: Residuals, settings: Settings, *labels: object) -> Fit:
-    """Fit a translation for a model's unembedding; `labels` name the random order of tokens."""
+    """Fit a translation for a model's unembedding; `labels` seed the random choice of tokens."""
     generator = torch.Generator().manual_seed(seed_for("tuned lens", *labels))
     now = identity(model)
     parameters = [now.weights.requires_grad_(), now.biases.requires_grad_()]
@@ -117,8 +115,9 @@ def fit(model: GPT, train: Residuals, held_out: Residuals, settings: Settings, *
         best, lowest = _where(better, now, best), torch.where(better, course[-1], lowest)
         waited = 0 if bool(better.any()) else waited + 1
     values = torch.stack(course).double().cpu().numpy()
-    looks = tuple(settings.every * np.arange(len(course)))
-    return Fit(best, Sweep(values, ("look", "layer"), "nats", {"look": tuple(int(look) for look in looks)}))
+    return Fit(
+        best, Sweep(values, ("look", "layer"), "nats", {"look": tuple(settings.every * n for n in range(len(course)))})
+    )
 
 
 def kl(model: GPT, translation: Translation, text: Residuals) -> Float[Tensor, "layer token"]:
@@ -131,17 +130,17 @@ def kl(model: GPT, translation: Translation, text: Residuals) -> Float[Tensor, "
 def _step(model: GPT, now: Translation, train: Residuals, rows: Tensor, optimizer: torch.optim.Optimizer) -> None:
     with torch.enable_grad():
         loss = _kl(model, now, train, rows).mean(-1).sum()
-        slopes = torch.autograd.grad(loss, [now.weights, now.biases])
-    now.weights.grad, now.biases.grad = slopes
+        gradients = torch.autograd.grad(loss, [now.weights, now.biases])
+    now.weights.grad, now.biases.grad = gradients
     optimizer.step()
 
 
 def _kl(model: GPT, translation: Translation, text: Residuals, rows: Tensor) -> Float[Tensor, "layer row"]:
     target = text.target[rows]
     inner = text.streams[:, rows]
-    moved = torch.baddbmm(inner + translation.biases[:, None], inner, translation.weights)
-    said = metrics.log_probs(model.unembed(moved).float())
-    return (target.exp() * (target - said)).sum(-1)
+    translated = torch.baddbmm(inner + translation.biases[:, None], inner, translation.weights)
+    log_probs = metrics.log_probs(model.unembed(translated).float())
+    return (target.exp() * (target - log_probs)).sum(-1)
 
 
 def _copy(now: Translation) -> Translation:
@@ -149,6 +148,6 @@ def _copy(now: Translation) -> Translation:
 
 
 def _where(better: Tensor, now: Translation, best: Translation) -> Translation:
-    """Layer by layer, the one or the other."""
+    """Layer by layer: `now` where it is better, `best` elsewhere."""
     weights = torch.where(better[:, None, None], now.weights.detach(), best.weights)
     return Translation(weights, torch.where(better[:, None], now.biases.detach(), best.biases))
