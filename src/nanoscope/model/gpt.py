@@ -1,6 +1,6 @@
-"""The subject: a GPT with nanoGPT's parameter names, and its forward pass, the first schedule of `arithmetic`.
+"""A GPT with nanoGPT's parameter names, and its forward pass.
 
-Activations are read and changed by a `Tap`, an object passed to `forward`; nothing is ever attached to a module.
+Activations are read and changed by a `Tap`, an object passed to `forward`. No hook is attached to any module.
 
 Source: Radford et al. 2019 (GPT-2); karpathy/nanoGPT for names, initialisation and dropout.
 """
@@ -38,7 +38,7 @@ from nanoscope.model.positions import FixedTable, position_table
 
 @runtime_checkable
 class Tap(Protocol):
-    """What `GPT.forward` shows its activations to. The value it returns is the one that the model goes on with."""
+    """Receives the activations of `GPT.forward`. The model continues with the value that it returns."""
 
     def wants(self, name: str, layer: int | None) -> bool: ...
     def __call__(self, name: str, layer: int | None, value: Tensor) -> Tensor: ...
@@ -65,7 +65,7 @@ class GPT(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """GPT-2's: normal with sd 0.02, residual projections smaller by the square root of their number."""
+        """GPT-2's: normal with std 0.02; residual projections divide it by the square root of their number."""
         for name, parameter in self.named_parameters():
             if name.endswith("c_proj.weight"):
                 nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * self.config.n_layer))
@@ -100,7 +100,7 @@ class GPT(nn.Module):
         return self.wte.weight.device
 
     def forward(self, tokens: Int[Tensor, "batch pos"], tap: Tap | None = None) -> Float[Tensor, "batch pos vocab"]:
-        """Logits at all positions. A context that is too long is an error, never a silent cut."""
+        """Logits at all positions. Raises NanoscopeError for more tokens than the context holds."""
         if tokens.shape[1] > self.config.block_size:
             raise NanoscopeError(
                 f"{tokens.shape[1]} tokens do not fit the model's context of {self.config.block_size}; shorten the text"
@@ -151,7 +151,7 @@ class GPT(nn.Module):
 
 
 def with_learned_positions(model: GPT) -> GPT:
-    """A copy whose table of positions is a parameter with the same values, so that it may differ from what is fixed."""
+    """A copy whose position table is a parameter with the same values, so that it can be changed."""
     copied = copy.deepcopy(model)
     copied.config = replace(model.config, positions="learned")
     copied.transformer["wpe"] = nn.Embedding.from_pretrained(
@@ -161,5 +161,5 @@ def with_learned_positions(model: GPT) -> GPT:
 
 
 def shown(name: str, layer: int | None, value: Tensor, tap: Tap | None) -> Tensor:
-    """The value, or what the tap puts in its place."""
+    """The value, or its replacement by the tap."""
     return value if tap is None or not tap.wants(name, layer) else tap(name, layer, value)
