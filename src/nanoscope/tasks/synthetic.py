@@ -126,7 +126,7 @@ def copy_task(
         corrupt=long_tensor(np.concatenate([before, other, block], axis=1)),
         answer=long_tensor(block[:, inside + 1]),
         wrong=long_tensor(
-            np.stack([_strangers(rng, pool, *rows) for rows in zip(block, other, before, strict=True)])[:, inside]
+            np.stack([_absent_symbols(rng, pool, *rows) for rows in zip(block, other, before, strict=True)])[:, inside]
         ),
         positions=long_tensor(positions),
     )
@@ -188,7 +188,7 @@ def _lookup_row(
 
 
 def _other_block(rng: np.random.Generator, pool: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """A draw without replacement that shares no symbol with `block`, or, where too few are left, no place."""
+    """Draw symbols without replacement, none of them from `block`; if too few are left, only none at its position."""
     outside = np.setdiff1d(pool, block)
     if len(outside) >= len(block):
         return rng.choice(outside, len(block), replace=False)
@@ -198,7 +198,7 @@ def _other_block(rng: np.random.Generator, pool: np.ndarray, block: np.ndarray) 
             return other
 
 
-def _strangers(
+def _absent_symbols(
     rng: np.random.Generator, pool: np.ndarray, block: np.ndarray, other: np.ndarray, before: np.ndarray
 ) -> np.ndarray:
     """For each position of a block but the last, a symbol absent from the texts, or the next token in `other`."""
