@@ -85,7 +85,7 @@ def from_json(value: dict[str, Any]) -> Tokenizer:
 def require_tokenizer(vocabulary: Tokenizer | None) -> Tokenizer:
     """A checkpoint's tokenizer. Raises NanoscopeError if it has none."""
     if vocabulary is None:
-        raise NanoscopeError("this checkpoint has no vocabulary; put nanoGPT's meta.pkl beside it")
+        raise NanoscopeError("this checkpoint has no vocabulary; put nanoGPT's meta.pkl next to it")
     return vocabulary
 
 

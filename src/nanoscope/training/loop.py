@@ -143,12 +143,12 @@ def _loop(
     recipe: Recipe, material: _Material, folder: Path, machine: Machine, progress: Callable[[TrainingProgress], None]
 ) -> None:
     model, optimizer, first = _start(recipe, folder, machine)
-    ran = _begin_stretch(recipe, folder, machine, first)
+    history = _begin_stretch(recipe, folder, machine, first)
     runnable = torch.compile(model) if machine.compile else model
     metrics, pace, saved_at = _Metrics(folder, first), _Pace(recipe.iterations - first), time.monotonic()
     for iteration in range(first, recipe.iterations):
         if scheduled(recipe, iteration):
-            _save_step(model, material, recipe, machine, ran, folder, iteration)
+            _save_step(model, material, recipe, machine, history, folder, iteration)
         val_loss = evaluate(model, material.val_windows) if iteration % recipe.eval_every == 0 else None
         loss = float(update(runnable, optimizer, material.batches, recipe, iteration))  # pyright: ignore[reportArgumentType]
         if not math.isfinite(loss):
@@ -163,8 +163,8 @@ def _loop(
     whole = consecutive_windows(material.val_tokens, recipe.model.block_size)
     losses = {"val_loss": evaluate(model, whole), "val_loss_own_data": evaluate(model, material.val_windows)}
     metrics.add(recipe.iterations, None, losses["val_loss_own_data"], 0.0)
-    _save_step(model, material, recipe, machine, ran, folder, recipe.iterations)
-    metadata = _metadata(recipe, machine, ran, recipe.iterations) | losses
+    _save_step(model, material, recipe, machine, history, folder, recipe.iterations)
+    metadata = _metadata(recipe, machine, history, recipe.iterations) | losses
     save(Checkpoint(model, material.vocabulary, material.corpus.name, metadata), folder / "final")
     for path in folder.glob("resume_*"):
         _remove(path)
@@ -245,20 +245,20 @@ def _save_step(
     material: _Material,
     recipe: Recipe,
     machine: Machine,
-    ran: list[stretches.Stretch],
+    history: list[stretches.Stretch],
     folder: Path,
     step: int,
 ) -> None:
     path = folder / "checkpoints" / f"step_{step:08d}"
     if not path.exists():
-        metadata = _metadata(recipe, machine, ran, step)
+        metadata = _metadata(recipe, machine, history, step)
         save(Checkpoint(model, material.vocabulary, material.corpus.name, metadata), path)
 
 
-def _metadata(recipe: Recipe, machine: Machine, ran: list[stretches.Stretch], step: int) -> dict[str, Any]:
+def _metadata(recipe: Recipe, machine: Machine, history: list[stretches.Stretch], step: int) -> dict[str, Any]:
     """The training record stored in checkpoints: plain values, equal for all runs on one kind of machine."""
     plain = {key: value for key, value in asdict(recipe).items() if key != "model"}
-    where = {"device": machine.device, "threads": machine.threads, "stretches": stretches.plain(ran)}
+    where = {"device": machine.device, "threads": machine.threads, "stretches": stretches.plain(history)}
     return {**plain, "betas": list(recipe.betas), "step": step, **where}
 
 

@@ -79,9 +79,9 @@ class ReplayPlan:
         runs = sum(len(pack.rows) for pack in self.packs)
         return "\n".join(
             [
-                f"{self.cells:,} cells of {self.examples} examples, {self.trivial:,} of them exactly without effect",
-                f"{runs:,} replays instead of {self.cells:,} forwards; work of {self.forwards_saved:,.1f} forwards saved",
-                f"{self.needed_flops / 1e9:,.2f} GFLOP needed, {self.plain_flops / 1e9:,.2f} in a plain loop ({share:.1%})",
+                f"{self.cells:,} cells of {self.examples} examples, {self.trivial:,} of them with exactly no effect",
+                f"{runs:,} replays instead of {self.cells:,} forwards, saving the work of {self.forwards_saved:,.1f} forwards",
+                f"{self.needed_flops / 1e9:,.2f} GFLOP needed, {self.plain_flops / 1e9:,.2f} by full forwards ({share:.1%})",
                 f"at most {self.peak_bytes / 2**20:,.1f} MiB of activations at once (budget {self.budget / 2**20:,.0f} MiB)",
             ]
         )
