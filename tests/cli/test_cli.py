@@ -364,7 +364,7 @@ def test_patching_is_verified_by_full_forwards(
     options = ("--method", method, "--share", 0.5, "--verify", 2)
     assert patched(call, trained, tmp_path, *options)[0] == 0
     monkeypatch.setattr("nanoscope.interventions.replay.replay_rows", lambda *_: None)
-    assert "is not what a full forward gives" in assert_one_line(patched(call, trained, tmp_path, *options))
+    assert "differs from a full forward" in assert_one_line(patched(call, trained, tmp_path, *options))
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_a_meta_file_written_for_nanogpt_is_what_nanogpt_would_have_written():
 def test_a_malicious_meta_file_is_refused_and_does_not_run(tmp_path: Path, protocol: int):
     folder = tmp_path / "made by the payload"
     content = pickle.dumps(nanogpt_meta("ab") | {"extra": Payload(folder)}, protocol=protocol)
-    assert f"asks for '{os.mkdir.__module__}.mkdir'" in refusal(meta_file(tmp_path, content))
+    assert f"requests '{os.mkdir.__module__}.mkdir'" in refusal(meta_file(tmp_path, content))
     assert not folder.exists()
     pickle.loads(content)
     assert folder.exists(), "the payload would not have run anyway"

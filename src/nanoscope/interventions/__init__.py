@@ -1,6 +1,6 @@
-"""A model run with activations kept or edited: one forward, its first-order estimate, and whole sweeps (`replay`).
+"""Running a model while keeping or editing activations: one forward, first-order estimates, and sweeps (`replay`).
 
-Knows models and tasks; what a number means is for `analysis` to say.
+Knows models and tasks. Interpreting the numbers is left to `analysis`.
 """
 
 from nanoscope.rooms import opened

@@ -1,7 +1,7 @@
-"""Interventions as values: an `Edit` says which activation becomes what, and a run is given a list of them.
+"""Interventions as values: an `Edit` names an activation and its new value; `run` takes a list of edits.
 
-Makers take the values that they need from a `Cache` (or any mapping that answers `cache[site]`), so an edit is complete
-in itself: it can be stored, reused and combined, and it changes nothing until it is passed to `run`.
+Functions such as `patch` copy the values that they need from a `Cache` (or any mapping with `cache[site]`), so an edit is
+self-contained. It can be stored, reused and combined, and has no effect until it is passed to `run`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nanoscope.model.sites import Site
 
 @runtime_checkable
 class HasActivations(Protocol):
-    """What the makers read: `cache[site]` is the activation, or the slice of it, at that site."""
+    """A source of activations: `cache[site]` is the activation, or slice of one, at that site."""
 
     def __getitem__(self, site: Site, /) -> Tensor: ...
 
@@ -34,15 +34,15 @@ class Edit:
     added: bool = False
 
     def apply(self, value: Tensor) -> Tensor:
-        """The whole activation after the edit; the one passed in is left as it was."""
+        """The whole activation after the edit; `value` itself is unchanged."""
         index = self.site.index
-        to = self.spread_over(value[index])
+        to = self.broadcast_to(value[index])
         changed = value.clone()
         changed[index] = value[index] + to if self.added else to
         return changed
 
-    def spread_over(self, slot: Tensor) -> Tensor:
-        """`to`, broadcast to the slice of an activation that it is for."""
+    def broadcast_to(self, slot: Tensor) -> Tensor:
+        """`to`, broadcast to the shape of an activation's slice. Raises NanoscopeError if the shapes do not fit."""
         try:
             return self.to.to(slot).expand_as(slot)
         except RuntimeError:
@@ -51,7 +51,7 @@ class Edit:
 
 
 def patch(site: Site, source: HasActivations) -> Edit:
-    """Put in the value that another run had there (activation patching)."""
+    """Activation patching: replace the activation by its value in another run."""
     return Edit(site, source[site])
 
 
@@ -61,12 +61,12 @@ def zero(site: Site) -> Edit:
 
 
 def mean(site: Site, reference: HasActivations) -> Edit:
-    """Mean ablation: the average over the examples of a reference run, position by position."""
+    """Mean ablation: replace by the mean over the examples of a reference run, per position."""
     return Edit(site, reference[site].mean(dim=0, keepdim=True))
 
 
 def resample(site: Site, source: HasActivations, order: Int[Tensor, "batch"]) -> Edit:
-    """Resample ablation: each example gets the value of another one, `order[i]` for example i."""
+    """Resample ablation: example i gets the value of example `order[i]`."""
     return Edit(site, source[site][order])
 
 
@@ -76,5 +76,5 @@ def add(site: Site, vector: Tensor) -> Edit:
 
 
 def freeze(sites: Iterable[Site], source: HasActivations) -> tuple[Edit, ...]:
-    """Hold several activations at the values of an earlier run, for instance every attention pattern."""
+    """Fix several activations, such as all attention patterns, at their values in another run."""
     return tuple(patch(site, source) for site in sites)

@@ -1,11 +1,11 @@
-"""First-order estimates of what `replay` computes exactly: attribution patching.
+"""Attribution patching: first-order estimates of what `replay` computes exactly.
 
-    estimate(cell) = metric + sum over the cell's edits of (value put - value there) . d metric / d activation
+    estimate(cell) = metric + sum over the cell's edits of (new value - old value) . d metric / d activation
 
-with all slopes from one forward and one backward pass of the base run (Nanda 2023). A slope through a saturated
-softmax is nearly nothing, however much the pattern would change; so the effect of queries and keys is taken through
-the pattern that they would really give, (new pattern - pattern) . d metric / d pattern: the QK fix of AtP* (Kramar et
-al. 2024). Exact where the metric is linear in what is edited; elsewhere an estimate, to be checked against `replay`.
+All gradients come from one forward and one backward pass of the base run (Nanda 2023). The gradient through a saturated
+softmax nearly vanishes even if the pattern would change a lot. The effect of queries and keys is therefore computed
+through their exact new pattern, (new pattern - pattern) . d metric / d pattern: the QK fix of AtP* (Kramar et al. 2024).
+The estimate is exact if the metric is linear in the edited activations; otherwise check it against `replay`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def estimate(
     *,
     qk_fix: bool = True,
 ) -> Float[Tensor, "cell example"]:
-    """The metric of every cell, per example, to first order; arguments as those of `replay`, double precision.
+    """The metric of every cell and example to first order, in double precision. The arguments are those of `replay`.
 
     Raises NanoscopeError for a site that the model does not have.
     """
@@ -51,12 +51,12 @@ def estimate(
         [*named, *(("q", "k", "scores", "pattern") if fixed else ())],
     )
     with torch.inference_mode():
-        moved = [_first_order(model, found, cell, fixed) for cell in cells]
-    return found.metric.double().cpu() + torch.stack([*moved, torch.zeros(len(tokens))])[:-1].double()
+        changes = [_first_order(model, found, cell, fixed) for cell in cells]
+    return found.metric.double().cpu() + torch.stack([*changes, torch.zeros(len(tokens))])[:-1].double()
 
 
 def _first_order(model: GPT, found: Gradients, cell: Sequence[Edit], fixed: set[str]) -> Float[Tensor, "example"]:
-    """The sum over the activations that a cell edits."""
+    """The first-order change of the metric, summed over the activations that a cell edits."""
     total = torch.zeros_like(found.metric)
     for site, to in _after(cell, found).items():
         if site.name in fixed:
@@ -68,7 +68,7 @@ def _first_order(model: GPT, found: Gradients, cell: Sequence[Edit], fixed: set[
 
 
 def _after(cell: Sequence[Edit], found: Gradients) -> dict[Site, Tensor]:
-    """The edited slices, after the edits. Where several edits meet in one activation, all of it."""
+    """The edited slices after the edits; the whole activation if several edits change it."""
     at: dict[Key, list[Edit]] = {}
     for edit in cell:
         at.setdefault((edit.site.name, edit.site.layer), []).append(edit)
@@ -77,7 +77,7 @@ def _after(cell: Sequence[Edit], found: Gradients) -> dict[Site, Tensor]:
         site = edits[0].site if len(edits) == 1 else Site(name, layer)
         value = found.cache[site]
         if len(edits) == 1:
-            value = edits[0].spread_over(value) + (value if edits[0].added else 0)
+            value = edits[0].broadcast_to(value) + (value if edits[0].added else 0)
         else:
             for edit in edits:
                 value = edit.apply(value)
@@ -89,16 +89,16 @@ def _through_pattern(model: GPT, found: Gradients, site: Site, to: Tensor) -> Fl
     """(pattern with the new queries or keys - pattern) . d metric / d pattern."""
     layer = site.layer if site.layer is not None else 0
     attn = model.blocks[layer].attn
-    for place, axis in enumerate(AXES[site.name]):
-        to = to.unsqueeze(place) if getattr(site, axis, None) is not None else to
+    for dim, axis in enumerate(AXES[site.name]):
+        to = to.unsqueeze(dim) if getattr(site, axis, None) is not None else to
     heads = slice(None) if site.head is None else slice(site.head, site.head + 1)
-    places = slice(None) if site.pos is None else slice(site.pos, site.pos + 1)
+    positions = slice(None) if site.pos is None else slice(site.pos, site.pos + 1)
     cache = found.cache
     raw = cache["scores", layer][:, heads].clone()
     if site.name == "q":
-        raw[:, :, places] = arithmetic.scores(to, cache["k", layer][:, :, heads], attn)
+        raw[:, :, positions] = arithmetic.scores(to, cache["k", layer][:, :, heads], attn)
     else:
-        raw[..., places] = arithmetic.scores(cache["q", layer][:, :, heads], to, attn)
+        raw[..., positions] = arithmetic.scores(cache["q", layer][:, :, heads], to, attn)
     visible = arithmetic.visible_causally(raw.shape[-2], raw.shape[-1], raw.device)
     change = arithmetic.pattern(raw, visible) - cache["pattern", layer][:, heads]
     return (change * found.gradients["pattern", layer][:, heads]).flatten(1).sum(dim=1)

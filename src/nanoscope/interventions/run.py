@@ -1,9 +1,9 @@
-"""Reading and changing activations: `run` and `gradients`, pure functions of a model, tokens and edits.
+"""Read and edit activations: `run` and `gradients`, pure functions of a model, tokens and edits.
 
     logits, cache = run(model, tokens, keep=["z", "pattern"])
     logits, _ = run(model, tokens, edits=[zero(Site("z", 1, head=0))])
 
-Both drive the model's one forward pass through a `Tap` that lives for that call only.
+Both pass a `Tap` to the model's forward pass; it exists only during the call.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Cache(Mapping[Key, Tensor]):
         whole = (key, None) if isinstance(key, str) else key
         if whole not in self._values:
             kept = ", ".join(sorted({name for name, _ in self._values})) or "nothing"
-            raise NanoscopeError(f"{whole[0]} of layer {whole[1]} was not kept in this run; kept: {kept}")
+            raise NanoscopeError(f"{whole[0]} of layer {whole[1]} was not kept in this run, which kept {kept}")
         return self._values[whole]
 
     def __iter__(self) -> Iterator[Key]:
@@ -45,21 +45,21 @@ class Cache(Mapping[Key, Tensor]):
         return len(self._values)
 
     def layers(self, name: str) -> Tensor:
-        """One activation of every layer, stacked: `[layer, *its axes]`."""
+        """One activation of all layers, stacked: `[layer, *its axes]`."""
         return torch.stack(
             [self[name, layer] for layer in sorted(at for n, at in self if n == name and at is not None)]
         )
 
 
 class Run(NamedTuple):
-    """What a run gives: logits at every position, and the activations that were asked for."""
+    """The result of a run: logits at every position, and the requested activations."""
 
     logits: Tensor
     cache: Cache
 
 
 class Gradients(NamedTuple):
-    """A metric per example, the activations that were asked for, and d(sum of the metric)/d(each of them)."""
+    """A metric per example, the requested activations, and the gradient of the summed metric with respect to each."""
 
     metric: Tensor
     cache: Cache
@@ -72,7 +72,7 @@ def run(
     edits: Sequence[Edit] = (),
     keep: Iterable[str | Key | Site] = (),
 ) -> Run:
-    """Run the model under some edits and keep some activations (as they are after the edits).
+    """Run the model with some edits and keep some activations (with their values after the edits).
 
     `keep` names activations: `"z"` in every layer, `("z", 3)` in one. Raises NanoscopeError for tokens or sites that
     the model does not have.
@@ -85,7 +85,7 @@ def run(
 
 
 def residual_streams(model: GPT, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "reading batch pos d_model"]:
-    """The residual stream before the first and after every layer: layer + 1 readings."""
+    """The residual stream before the first layer and after each layer."""
     cache = run(model, tokens, keep=[("resid_pre", 0), "resid_post"]).cache
     return torch.cat([cache["resid_pre", 0][None], cache.layers("resid_post")])
 
@@ -97,18 +97,18 @@ def gradients(
     keep: Iterable[str | Key | Site],
     edits: Sequence[Edit] = (),
 ) -> Gradients:
-    """Differentiate a metric of the logits by activations. The model's parameters get no gradient."""
+    """Gradient of a metric of the logits with respect to activations. The model's parameters get no gradient."""
     _check(model, tokens, edits)
     tap = _Tap(edits, _wanted(keep), differentiable=True)
     with torch.enable_grad():
         value = metric(model(tokens.to(model.device), tap))
-        slopes = torch.autograd.grad(value.sum(), list(tap.kept.values()), materialize_grads=True)
+        found = torch.autograd.grad(value.sum(), list(tap.kept.values()), materialize_grads=True)
     kept = {key: tensor.detach() for key, tensor in tap.kept.items()}
-    return Gradients(value.detach(), Cache(kept), Cache(dict(zip(kept, slopes, strict=True))))
+    return Gradients(value.detach(), Cache(kept), Cache(dict(zip(kept, found, strict=True))))
 
 
 class _Tap:
-    """Applies edits, then records: what is kept is what the model went on with."""
+    """Applies the edits, then keeps the values with which the model continues."""
 
     def __init__(self, edits: Sequence[Edit], wanted: Callable[[str, int | None], bool], differentiable: bool = False):
         self.edits = {(e.site.name, e.site.layer): [] for e in edits}
@@ -142,7 +142,7 @@ def _wanted(keep: Iterable[str | Key | Site]) -> Callable[[str, int | None], boo
             keys.add(item)
     unknown = sorted({*names, *(name for name, _ in keys)} - set(AXES))
     if unknown:
-        raise NanoscopeError(f"no activation is called {unknown[0]!r}; there are {', '.join(AXES)}")
+        raise NanoscopeError(f"no activation is called {unknown[0]!r}; choose one of {', '.join(AXES)}")
     return lambda name, layer: name in names or (name, layer) in keys
 
 
@@ -157,7 +157,7 @@ def _check(model: GPT, tokens: Tensor, edits: Sequence[Edit]) -> None:
 
 
 def check_site(site: Site, model: GPT, length: int) -> None:
-    """Raise NanoscopeError where the model, on texts of `length` tokens, has no such site."""
+    """Raise NanoscopeError if the model, on texts of `length` tokens, has no such site."""
     config = model.config
     sizes = {"pos": length, "query": length, "key": length, "head": config.n_head, "neuron": config.d_mlp}
     limits = {"layer": config.n_layer} | sizes

@@ -1,4 +1,4 @@
-"""The subject: its shape, weights, arithmetic and forward pass, and the names of its parts. Knows no text and no task."""
+"""The model: its shape, weights, arithmetic and forward pass, and the names of its parts. Knows no text and no task."""
 
 from nanoscope.rooms import opened
 

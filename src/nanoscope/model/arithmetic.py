@@ -1,7 +1,7 @@
-"""The only arithmetic of a transformer block in the package: pure functions of values and that block's weights.
+"""The arithmetic of a transformer block: pure functions of values and the block's weights, defined only here.
 
-The token-wise ones accept any leading axes. `GPT.forward` is one schedule of them; later ones (the replay engine, the
-factored forward) call the same functions.
+Token-wise functions accept any leading axes. `GPT.forward`, the replay engine and the factored forward all call these
+functions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ACTIVATIONS = {
     "gelu_tanh": (partial(F.gelu, approximate="tanh"), partial(torch.ops.aten.gelu_, approximate="tanh")),
     "relu": (F.relu, torch.relu_),
 }
-"""Each activation function, and the same in place."""
+"""Each activation function, and its in-place version."""
 
 
 def norm(x: Float[Tensor, "*any d_model"], weights: Norm) -> Float[Tensor, "*any d_model"]:
@@ -34,7 +34,7 @@ def norm(x: Float[Tensor, "*any d_model"], weights: Norm) -> Float[Tensor, "*any
 def norm_frozen(
     part: Float[Tensor, "*any d_model"], whole: Float[Tensor, "*any d_model"], weights: Norm
 ) -> Float[Tensor, "*any d_model"]:
-    """What `part` contributes to `norm(whole)` when whole = part + ..., its scale held fixed and its bias left out."""
+    """Contribution of `part` to `norm(whole)`, where whole = part + ...; the scale is held fixed, the bias left out."""
     if weights.kind == "none":
         return part
     gain = 1.0 if weights.weight is None else weights.weight
@@ -44,7 +44,7 @@ def norm_frozen(
 
 
 def norm_scale(x: Float[Tensor, "*any d_model"], weights: Norm) -> Float[Tensor, "*any 1"]:
-    """What a layer or RMS norm divides each vector by."""
+    """The divisor that a layer or RMS norm applies to each vector."""
     if weights.kind == "rms":
         return (x.square().mean(-1, keepdim=True) + (weights.eps or 0.0)).sqrt()
     return (x.var(-1, keepdim=True, correction=0) + weights.eps).sqrt()
@@ -53,36 +53,36 @@ def norm_scale(x: Float[Tensor, "*any d_model"], weights: Norm) -> Float[Tensor,
 def qkv(x: Float[Tensor, "*any d_model"], attn: Attention, first: int = 0, end: int = 3) -> tuple[Tensor, ...]:
     """Queries, keys and values of every head, each `[*any, head, d_head]`, from the normalised residual stream.
 
-    Of the three only those from `first` up to `end`.
+    Computes only those with index `first` up to, not including, `end`.
     """
-    some = slice(first * x.shape[-1], end * x.shape[-1])
-    bias = None if attn.c_attn.bias is None else attn.c_attn.bias[some]
-    return F.linear(x, attn.c_attn.weight[some], bias).unflatten(-1, (end - first, attn.n_head, -1)).unbind(-3)
+    columns = slice(first * x.shape[-1], end * x.shape[-1])
+    bias = None if attn.c_attn.bias is None else attn.c_attn.bias[columns]
+    return F.linear(x, attn.c_attn.weight[columns], bias).unflatten(-1, (end - first, attn.n_head, -1)).unbind(-3)
 
 
 def visible_causally(queries: int, keys: int, device: torch.device | None = None) -> Bool[Tensor, "query key"]:
-    """Which key each query may see, when the queries are the last `queries` of `keys` positions."""
+    """Which keys each query may attend to, when the queries are the last `queries` of `keys` positions."""
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
 def scores(
     q: Float[Tensor, "batch query head d_head"], k: Float[Tensor, "batch key head d_head"], attn: Attention
 ) -> Float[Tensor, "batch head query key"]:
-    """Scaled dot products, before the causal mask: finite everywhere, so they can be averaged and patched."""
+    """Scaled dot products before the causal mask. They are finite everywhere, so they can be averaged and patched."""
     return (q * attn.scale).transpose(1, 2) @ k.permute(0, 2, 3, 1)
 
 
 def pattern(
     scores: Float[Tensor, "batch head query key"], visible: Bool[Tensor, "query key"]
 ) -> Float[Tensor, "batch head query key"]:
-    """Attention probabilities: softmax of the scores over the keys that each query may see."""
+    """Attention probabilities: softmax of the scores over the visible keys of each query."""
     return (scores + torch.where(visible, 0.0, -math.inf).to(scores)).softmax(dim=-1)
 
 
 def mix(
     pattern: Float[Tensor, "batch head query key"], v: Float[Tensor, "batch key head d_head"]
 ) -> Float[Tensor, "batch query head d_head"]:
-    """The values, averaged by the attention pattern: each head's `z`."""
+    """Each head's `z`: the average of the values, weighted by the attention pattern."""
     return (pattern @ v.transpose(1, 2)).transpose(1, 2)
 
 
@@ -94,7 +94,7 @@ def attend(
     visible: Bool[Tensor, "query key"] | None = None,
     dropout: float = 0.0,
 ) -> Float[Tensor, "batch query head d_head"]:
-    """`mix(pattern(scores(q, k), visible), v)` in one fused kernel; `visible=None` means plainly causal."""
+    """`mix(pattern(scores(q, k), visible), v)` in one fused kernel; `visible=None` means causal attention."""
     heads_first = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
     z = F.scaled_dot_product_attention(
         *heads_first, attn_mask=visible, dropout_p=dropout, is_causal=visible is None, scale=attn.scale
@@ -110,11 +110,12 @@ def attend_part(
     visible: Bool[Tensor, "query key"] | None = None,
     causal: bool = False,
 ) -> tuple[Float[Tensor, "batch query head d_head"], Float[Tensor, "batch query head"]]:
-    """Attention over some of the keys only: `z`, and the log-sum-exp of the scores, the part's weight in the whole.
+    """Attention over a subset of the keys: `z`, and the log-sum-exp of the scores, which weights this subset in the whole.
 
-    Every query sees every key unless `visible` says otherwise (one at least); `causal` is the lower triangle, and quicker.
+    Without `visible` every query sees every key; each query must see at least one. `causal` is the faster way to ask for
+    the lower triangle.
     """
-    if q.device.type == "cpu":  # the kernel behind scaled_dot_product_attention, which has both at hand
+    if q.device.type == "cpu":  # the kernel behind scaled_dot_product_attention; it returns both
         fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
         heads_first = (q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
         added = None if visible is None else torch.where(visible, 0.0, -math.inf).to(q)
@@ -132,15 +133,15 @@ def attend_through(
     attn: Attention,
     visible: Bool[Tensor, "query key"] | None = None,
 ) -> tuple[Float[Tensor, "batch query head d_head"], Float[Tensor, "batch query head"]]:
-    """`attend_part` over the keys and values of `x`, the normalised residual stream, without ever making them.
+    """`attend_part` over the keys and values of `x`, the normalised residual stream, without computing them.
 
-    A key meets a query as (x W_k) . q = x . (W_k q), and values are mixed as sum(a x) W_v: for few queries and many keys
+    The score is (x W_k) . q = x . (W_k q), and the mixed values are sum(a x) W_v. For few queries and many keys this is
     far less work (the weight absorption of DeepSeek-AI 2024).
     """
     width, heads = x.shape[-1], attn.n_head
     b_k, b_v = (None, None) if attn.c_attn.bias is None else attn.c_attn.bias[width:].unflatten(0, (2, heads, -1))
-    wide = torch.einsum("bqhk,hdk->bhqd", q, attn.W_K)
-    raw = (wide.flatten(1, 2) @ x.mT).unflatten(1, (heads, -1))
+    absorbed = torch.einsum("bqhk,hdk->bhqd", q, attn.W_K)
+    raw = (absorbed.flatten(1, 2) @ x.mT).unflatten(1, (heads, -1))
     raw = raw if b_k is None else raw + torch.einsum("bqhk,hk->bhq", q, b_k)[..., None]
     raw = raw * attn.scale
     raw = raw if visible is None else raw.masked_fill(~visible, -math.inf)
@@ -150,27 +151,27 @@ def attend_through(
 
 
 def share_of_second(first: Float[Tensor, "*any"], second: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """Of attention over two parts of the keys, the second's share of the weight, from the log-sum-exps of both."""
+    """The second part's share of the attention weight, from the log-sum-exps of two disjoint sets of keys."""
     return torch.sigmoid(second - first)
 
 
 def out(z: Float[Tensor, "*any head d_head"], attn: Attention) -> Float[Tensor, "*any d_model"]:
-    """What the heads together write to the residual stream (with the layer's output bias, if it has one)."""
+    """The output of all heads, added to the residual stream (with the layer's output bias, if it has one)."""
     return attn.c_proj(z.flatten(-2))
 
 
 def mlp_pre(x: Float[Tensor, "*any d_model"], mlp: MLP) -> Float[Tensor, "*any neuron"]:
-    """The neurons before their activation function, from the normalised residual stream."""
+    """Neurons before the activation function, from the normalised residual stream."""
     return mlp.c_fc(x)
 
 
 def mlp_post(pre: Float[Tensor, "*any neuron"], mlp: MLP) -> Float[Tensor, "*any neuron"]:
-    """The neurons after their activation function."""
+    """Neurons after the activation function."""
     return ACTIVATIONS[mlp.activation][0](pre)
 
 
 def mlp_out(post: Float[Tensor, "*any neuron"], mlp: MLP) -> Float[Tensor, "*any d_model"]:
-    """What the MLP writes to the residual stream."""
+    """The output of the MLP, added to the residual stream."""
     return mlp.c_proj(post)
 
 
@@ -180,9 +181,9 @@ def mlp_within(
     scratch: Float[Tensor, "some neuron"],
     out: Float[Tensor, "token d_model"],
 ) -> None:
-    """`mlp_out(mlp_post(mlp_pre(x, mlp), mlp), mlp)` into `out`, as many tokens at a time as `scratch` has rows.
+    """Write `mlp_out(mlp_post(mlp_pre(x, mlp), mlp), mlp)` into `out`, one batch of `len(scratch)` tokens at a time.
 
-    The neurons never leave `scratch`: it stays in the processor's cache, and nothing is allocated. Without gradients.
+    All neurons are computed in `scratch`, which stays in the processor's cache; nothing is allocated. Has no gradients.
     """
     for part, written in zip(x.split(len(scratch)), out.split(len(scratch)), strict=True):
         neurons = scratch[: len(part)]

@@ -1,4 +1,4 @@
-"""The shape of a GPT, with nanoGPT's field names and a field for each way in which people's GPTs differ."""
+"""The shape of a GPT, in nanoGPT's field names, with a field for each common difference between GPTs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NormPosition = Literal["pre", "post"]
 Positions = Literal["learned", "none", "sinusoid", "rotary"]
 
 LATER_FIELDS = ("n_inner", "positions", "norm_position", "n_kv_head")
-"""Fields that came after the first release, and so are stored only where they differ from their default."""
+"""Fields added after the first release. They are stored only where they differ from their default."""
 
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """Shape of a GPT, with nanoGPT's field names, and a field for each way in which people's GPTs differ."""
+    """The shape of a GPT, in nanoGPT's field names."""
 
     n_layer: int = 6
     n_head: int = 6
@@ -35,7 +35,7 @@ class GPTConfig:
     bias: bool = False
     """Biases in linear layers and norms, as in GPT-2."""
     tied_head: bool = True
-    """The unembedding is the token embedding."""
+    """The unembedding and the token embedding share their weights."""
     head_bias: bool = False
     activation: Activation = "gelu"
     """nanoGPT uses the exact (erf) GELU, OpenAI's GPT-2 the tanh approximation."""
@@ -47,13 +47,13 @@ class GPTConfig:
     """Blocks without an MLP (and without its norm)."""
     norm_eps: float = 1e-5
     n_inner: int | None = None
-    """Neurons of an MLP, by its name in GPT-2's configurations; None means 4 * n_embd. `d_mlp` is the number itself."""
+    """Neurons of each MLP (GPT-2's name for it); None means 4 * n_embd. `d_mlp` is the resolved number."""
     positions: Positions = "learned"
-    """What tells positions apart: a learned table, nothing but the causal mask, or fixed sinusoids."""
+    """How positions are encoded: a learned table, not at all (only the causal mask), or fixed sinusoids."""
     norm_position: NormPosition = "pre"
-    """Norms before each part of a block (GPT-2) or after it (the first transformers)."""
+    """Norms before each part of a block (GPT-2) or after it (the original transformer)."""
     n_kv_head: int | None = None
-    """Heads of keys and values; None means n_head, each query head having its own."""
+    """Number of key-value heads; None means n_head, one for each query head."""
 
     def __post_init__(self) -> None:
         for name in ("n_layer", "n_head", "n_embd", "block_size", "vocab_size", "d_mlp"):
@@ -63,21 +63,21 @@ class GPTConfig:
             raise NanoscopeError(f"n_embd ({self.n_embd}) must be a multiple of n_head ({self.n_head})")
         if not 0 <= self.dropout < 1:
             raise NanoscopeError(f"dropout must lie in [0, 1), not {self.dropout}")
-        self._refuse_what_is_to_come()
+        self._reject_unsupported()
 
-    def _refuse_what_is_to_come(self) -> None:
-        """The only place that refuses a shape which the fields can say but the arithmetic does not have."""
-        missing = {
+    def _reject_unsupported(self) -> None:
+        """Raise NanoscopeError for a shape that the fields can express but the arithmetic does not implement."""
+        unsupported = {
             "rotary positions": self.positions == "rotary",
             "norms after each part of a block (norm_position='post')": self.norm_position != "pre",
             "key-value heads shared by several heads (n_kv_head)": self.n_kv_head not in (None, self.n_head),
         }
-        for what in (what for what, asked in missing.items() if asked):
+        for what in (what for what, requested in unsupported.items() if requested):
             raise NanoscopeError(f"models with {what} are not supported yet; use one without")
 
     def stored(self) -> dict[str, Any]:
-        """The fields as every file and key holds them: later ones only where they differ from their default, so that
-        what was stored before they existed keeps its checksum and its key."""
+        """The fields as they are written to files and keys. `LATER_FIELDS` are left out where they have their default, so
+        that older files keep their checksums and keys."""
         defaults = {f.name: f.default for f in fields(self)}
         return {k: v for k, v in asdict(self).items() if k not in LATER_FIELDS or v != defaults[k]}
 

@@ -1,6 +1,6 @@
-"""Weight-space views of a model: norms folded away, and each head's matrices.
+"""Weight-space views of a model: norms folded into the weights, and the matrices of each head.
 
-Folding a norm's gain and bias into the matrices that read it, and centring what is written to the residual stream,
+Folding the gain and bias of a norm into the matrices that read it, and centring all writes to the residual stream,
 changes no log-probability and makes weights comparable across components (TransformerLens's `fold_ln`,
 `center_writing_weights`, `center_unembed`; methods.md 0.4).
 """
@@ -20,7 +20,7 @@ from nanoscope.model.modules import Norm, per_head_reads, per_head_writes
 
 @dataclass(frozen=True)
 class HeadWeights:
-    """Per-head matrices in the row convention (`q = x W_Q`), embeddings and unembedding, of a folded model."""
+    """Per-head matrices in the row convention (`q = x W_Q`), embedding and unembedding of a folded model."""
 
     W_Q: Float[Tensor, "layer head d_model d_head"]
     W_K: Float[Tensor, "layer head d_model d_head"]
@@ -34,18 +34,18 @@ def require_foldable(model: GPT) -> None:
     """Raise NanoscopeError where norms cannot be folded into weights."""
     if model.config.norm != "layer" or model.ln_f is None:
         raise NanoscopeError(
-            "only models with layer norm everywhere can be analysed by their weights, and this is none"
+            "weight analysis needs layer norm in every block and before the unembedding, which this model does not have"
         )
 
 
 def fold(model: GPT) -> GPT:
     """A new model with the same log-probabilities whose layer norms only centre and scale.
 
-    Needs layer norm with a final norm. The result is untied and has biases; the model passed in is left as it was.
+    Requires layer norms, including a final one. The result is untied and has biases; the given model is unchanged.
     """
     require_foldable(model)
     config = model.config
-    folded = GPT(  # positions are centred, and centred sinusoids are none
+    folded = GPT(  # the position table is centred, after which sinusoids are no longer sinusoids
         replace(config, bias=True, tied_head=False, head_bias=True, positions="learned")
     ).to(model.device)
     folded.eval().requires_grad_(False)
@@ -68,7 +68,7 @@ def fold(model: GPT) -> GPT:
 
 
 def head_weights(model: GPT) -> HeadWeights:
-    """Each head's matrices, stacked over layers and heads, on the CPU (of a folded model, for comparisons)."""
+    """The matrices of all heads, stacked over layers and heads, on the CPU. For comparisons pass a folded model."""
     heads = model.config.n_head
     reads = torch.stack([block.attn.c_attn.weight for block in model.blocks]).detach().cpu()
     writes = torch.stack([block.attn.c_proj.weight for block in model.blocks]).detach().cpu()
@@ -82,7 +82,7 @@ def _centred(weight: Tensor) -> Tensor:
 
 
 def _fold_reader(new: nn.Linear, old: nn.Linear, norm: Norm) -> None:
-    """`norm` then `old` equals a plain norm then `new`: gain into columns, bias through the matrix, rows centred."""
+    """Fold `norm` into `new`: the gain scales the columns, the bias passes through the matrix, the rows are centred."""
     assert norm.weight is not None
     gained = old.weight * norm.weight
     new.weight.copy_(_centred(gained))
@@ -91,7 +91,7 @@ def _fold_reader(new: nn.Linear, old: nn.Linear, norm: Norm) -> None:
 
 
 def _centre_writer(new: nn.Linear, old: nn.Linear) -> None:
-    """What is written has mean zero over the residual axis, which every norm would subtract anyway."""
+    """Subtract from each write its mean over the residual axis, which every norm would subtract anyway."""
     new.weight.copy_(old.weight - old.weight.mean(dim=0))
     if old.bias is not None:
         new.bias.copy_(_centred(old.bias))

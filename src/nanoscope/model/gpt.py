@@ -1,6 +1,6 @@
-"""The subject: a GPT with nanoGPT's parameter names, and its forward pass, the first schedule of `arithmetic`.
+"""A GPT with nanoGPT's parameter names, and its forward pass.
 
-Activations are read and changed by a `Tap`, an object passed to `forward`; nothing is ever attached to a module.
+Activations are read and changed by a `Tap`, an object passed to `forward`. No hook is attached to any module.
 
 Source: Radford et al. 2019 (GPT-2); karpathy/nanoGPT for names, initialisation and dropout.
 """
@@ -38,7 +38,7 @@ from nanoscope.model.positions import FixedTable, position_table
 
 @runtime_checkable
 class Tap(Protocol):
-    """What `GPT.forward` shows its activations to. The value it returns is the one that the model goes on with."""
+    """Receives the activations of `GPT.forward`. The model continues with the value that it returns."""
 
     def wants(self, name: str, layer: int | None) -> bool: ...
     def __call__(self, name: str, layer: int | None, value: Tensor) -> Tensor: ...
@@ -65,7 +65,7 @@ class GPT(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """GPT-2's: normal with sd 0.02, residual projections smaller by the square root of their number."""
+        """GPT-2's: normal with std 0.02; residual projections divide it by the square root of their number."""
         for name, parameter in self.named_parameters():
             if name.endswith("c_proj.weight"):
                 nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * self.config.n_layer))
@@ -100,7 +100,7 @@ class GPT(nn.Module):
         return self.wte.weight.device
 
     def forward(self, tokens: Int[Tensor, "batch pos"], tap: Tap | None = None) -> Float[Tensor, "batch pos vocab"]:
-        """Logits at all positions. A context that is too long is an error, never a silent cut."""
+        """Logits at all positions. Raises NanoscopeError for more tokens than the context holds."""
         if tokens.shape[1] > self.config.block_size:
             raise NanoscopeError(
                 f"{tokens.shape[1]} tokens do not fit the model's context of {self.config.block_size}; shorten the text"
@@ -112,46 +112,46 @@ class GPT(nn.Module):
 
     def embed(self, tokens: Int[Tensor, "batch pos"], tap: Tap | None = None) -> Float[Tensor, "batch pos d_model"]:
         """Token plus position embeddings."""
-        embed = shown("embed", None, self.wte(tokens), tap)
+        embed = tapped("embed", None, self.wte(tokens), tap)
         positions = self.wpe.weight[: tokens.shape[1]].expand_as(embed)
-        return self._drop(embed + shown("pos_embed", None, positions, tap))
+        return self._drop(embed + tapped("pos_embed", None, positions, tap))
 
     def block(self, x: Tensor, layer: int, block: Block, tap: Tap | None) -> Float[Tensor, "batch pos d_model"]:
         """One layer: attention, then the MLP, each added to the residual stream."""
-        x = shown("resid_pre", layer, x, tap)
-        z = shown("z", layer, self._heads(x, layer, block, tap), tap)
-        x = x + shown("attn_out", layer, self._drop(out(z, block.attn)), tap)
+        x = tapped("resid_pre", layer, x, tap)
+        z = tapped("z", layer, self._heads(x, layer, block, tap), tap)
+        x = x + tapped("attn_out", layer, self._drop(out(z, block.attn)), tap)
         if block.mlp is not None and block.ln_2 is not None:
-            x = shown("resid_mid", layer, x, tap)
-            pre = shown("pre", layer, mlp_pre(norm(x, block.ln_2), block.mlp), tap)
-            post = shown("post", layer, mlp_post(pre, block.mlp), tap)
-            x = x + shown("mlp_out", layer, self._drop(mlp_out(post, block.mlp)), tap)
-        return shown("resid_post", layer, x, tap)
+            x = tapped("resid_mid", layer, x, tap)
+            pre = tapped("pre", layer, mlp_pre(norm(x, block.ln_2), block.mlp), tap)
+            post = tapped("post", layer, mlp_post(pre, block.mlp), tap)
+            x = x + tapped("mlp_out", layer, self._drop(mlp_out(post, block.mlp)), tap)
+        return tapped("resid_post", layer, x, tap)
 
     def _heads(self, x: Tensor, layer: int, block: Block, tap: Tap | None) -> Float[Tensor, "batch pos head d_head"]:
         q, k, v = (
-            shown(name, layer, value, tap)
+            tapped(name, layer, value, tap)
             for name, value in zip("qkv", qkv(norm(x, block.ln_1), block.attn), strict=True)
         )
         dropout = self.config.dropout if self.training else 0.0
         fused = not dropout or x.device.type != "cpu"  # a CPU has no fused kernel with dropout
         if fused and (tap is None or not (tap.wants("scores", layer) or tap.wants("pattern", layer))):
             return attend(q, k, v, block.attn, dropout=dropout)
-        raw = shown("scores", layer, scores(q, k, block.attn), tap)
+        raw = tapped("scores", layer, scores(q, k, block.attn), tap)
         probabilities = pattern(raw, visible_causally(raw.shape[-2], raw.shape[-1], raw.device))
-        return mix(self._drop(shown("pattern", layer, probabilities, tap)), v)
+        return mix(self._drop(tapped("pattern", layer, probabilities, tap)), v)
 
     def unembed(self, x: Float[Tensor, "*any d_model"], tap: Tap | None = None) -> Float[Tensor, "*any vocab"]:
         """Final norm and unembedding of a residual stream."""
         final = x if self.ln_f is None else norm(x, self.ln_f)
-        return self.lm_head(shown("ln_final", None, final, tap))
+        return self.lm_head(tapped("ln_final", None, final, tap))
 
     def _drop(self, x: Tensor) -> Tensor:
         return drop(x, self.config.dropout) if self.training else x
 
 
 def with_learned_positions(model: GPT) -> GPT:
-    """A copy whose table of positions is a parameter with the same values, so that it may differ from what is fixed."""
+    """A copy whose position table is a parameter with the same values, so that it can be changed."""
     copied = copy.deepcopy(model)
     copied.config = replace(model.config, positions="learned")
     copied.transformer["wpe"] = nn.Embedding.from_pretrained(
@@ -160,6 +160,6 @@ def with_learned_positions(model: GPT) -> GPT:
     return copied
 
 
-def shown(name: str, layer: int | None, value: Tensor, tap: Tap | None) -> Tensor:
-    """The value, or what the tap puts in its place."""
+def tapped(name: str, layer: int | None, value: Tensor, tap: Tap | None) -> Tensor:
+    """The value, or its replacement by the tap."""
     return value if tap is None or not tap.wants(name, layer) else tap(name, layer, value)

@@ -1,4 +1,4 @@
-"""The weights of a block, with nanoGPT's parameter names. They compute nothing: `arithmetic` takes them as arguments."""
+"""The weights of a block, with nanoGPT's parameter names. They compute nothing; `arithmetic` takes them as arguments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Norm(nn.Module):
 
 
 class Attention(nn.Module):
-    """The weights of an attention layer: `c_attn` makes queries, keys and values, `c_proj` writes to the residual."""
+    """The weights of an attention layer: `c_attn` maps to queries, keys and values, `c_proj` to the residual stream."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Attention(nn.Module):
 
     @property
     def W_Q(self) -> Float[Tensor, "head d_model d_head"]:
-        """Each head's part of `c_attn`, in the row convention (`q = x W_Q`): a view, to be read or written."""
+        """Each head's query weights, in the row convention (`q = x W_Q`): a view of `c_attn` that can be read or written."""
         return per_head_reads(self.c_attn.weight, self.n_head)[0]
 
     @property
@@ -48,26 +48,26 @@ class Attention(nn.Module):
 
     @property
     def W_O(self) -> Float[Tensor, "head d_head d_model"]:
-        """Each head's part of `c_proj`: what it writes is `z W_O`. A view."""
+        """Each head's output weights (it writes `z W_O`): a view of `c_proj`."""
         return per_head_writes(self.c_proj.weight, self.n_head)
 
 
 def per_head_reads(
     c_attn: Float[Tensor, "*any qkv d_model"], heads: int
 ) -> tuple[Float[Tensor, "*any head d_model d_head"], ...]:
-    """W_Q, W_K and W_V of every head, as views of the weights of one layer, or of several stacked."""
+    """W_Q, W_K and W_V of every head, as views of the weights of one layer or of several stacked layers."""
     return c_attn.unflatten(-2, (3, heads, -1)).mT.unbind(-4)
 
 
 def per_head_writes(
     c_proj: Float[Tensor, "*any d_model both"], heads: int
 ) -> Float[Tensor, "*any head d_head d_model"]:
-    """W_O of every head, likewise."""
+    """W_O of every head, as a view likewise."""
     return c_proj.unflatten(-1, (heads, -1)).movedim(-3, -1)
 
 
 class MLP(nn.Module):
-    """The weights of an MLP: `c_fc` reads the residual stream into the neurons, `c_proj` writes them back."""
+    """The weights of an MLP: `c_fc` maps the residual stream to the neurons, `c_proj` maps them back."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How a head and a neuron are written, everywhere."""
+"""Names of heads and neurons in all output."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Iterable
 
 
 def head_name(layer: int, head: int) -> str:
-    """`L1H0`: how a head is written everywhere."""
+    """Name of a head, such as `L1H0`."""
     return f"L{layer}H{head}"
 
 
 def named(heads: Iterable[tuple[int, int]]) -> tuple[str, ...]:
     """The names of several heads."""
-    return tuple(head_name(*one) for one in heads)
+    return tuple(head_name(*head) for head in heads)
 
 
 def neuron_name(layer: int, neuron: int) -> str:
-    """`L1N20`: how a neuron is written everywhere."""
+    """Name of a neuron, such as `L1N20`."""
     return f"L{layer}N{neuron}"
 
 
 def head_names(heads: Iterable[tuple[int, int]]) -> str:
-    """Several heads, for a sentence."""
+    """The names of several heads, joined by commas."""
     return ", ".join(named(heads))

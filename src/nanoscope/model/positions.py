@@ -1,4 +1,4 @@
-"""How a model tells positions apart: a table that is added to the token embeddings, learned or fixed."""
+"""Position encodings: a learned or fixed table that is added to the token embeddings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nanoscope.model.config import GPTConfig
 
 
 class FixedTable(nn.Module):
-    """A table of positions that is no parameter: it is not trained, counted or stored, since the config says all of it."""
+    """A position table that is not a parameter. It is not trained, counted or stored, since the config determines it."""
 
     weight: Tensor
 
@@ -20,7 +20,7 @@ class FixedTable(nn.Module):
 
 
 def position_table(config: GPTConfig) -> nn.Embedding | FixedTable:
-    """What is added at each position, its `weight` being `[pos, d_model]`; zeros in a model without positions."""
+    """The table, with `weight [pos, d_model]`, that is added at each position; zeros in a model without positions."""
     if config.positions == "learned":
         return nn.Embedding(config.block_size, config.n_embd)
     if config.positions == "sinusoid":

@@ -1,7 +1,7 @@
-"""The vocabulary of activations: which there are, which axes each has, and how a slice of one is named.
+"""Names and axes of all activations, and `Site`, the name of a slice of one.
 
-Names are TransformerLens's stems. `AXES` is the only table of axes in the package: indexing, patching sweeps, plots
-and shape annotations all read it.
+Names follow TransformerLens. `AXES` is the only table of axes in the package; indexing, patching sweeps, plots and
+shape annotations all use it.
 """
 
 from dataclasses import dataclass, fields
@@ -39,7 +39,7 @@ MLP_SITES = ("resid_mid", "pre", "post", "mlp_out")
 class Site:
     """An activation or a slice of it: `Site("z", layer=3, head=5, pos=7)` prints as `L3H5.z[7]`.
 
-    Every field but `name` may be None (all of that axis); `layer` is None for embed, pos_embed and ln_final only.
+    Every field but `name` may be None, meaning the whole axis; `layer` is None only for embed, pos_embed and ln_final.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Site:
 
     def __post_init__(self) -> None:
         if self.name not in AXES:
-            raise NanoscopeError(f"no activation is called {self.name!r}; there are {', '.join(AXES)}")
+            raise NanoscopeError(f"no activation is called {self.name!r}; choose one of {', '.join(AXES)}")
         if (self.layer is None) != (self.name in WHOLE_MODEL):
             need = "takes no layer" if self.name in WHOLE_MODEL else "needs a layer"
             raise NanoscopeError(f"{self.name} {need}")
@@ -60,13 +60,13 @@ class Site:
             f.name for f in fields(self)[2:] if getattr(self, f.name) is not None and f.name not in AXES[self.name]
         ]
         if wrong:
-            raise NanoscopeError(f"{self.name} has axes {' '.join(AXES[self.name])}, so no {wrong[0]} can be chosen")
+            raise NanoscopeError(f"{self.name} has axes {' '.join(AXES[self.name])}, so it has no {wrong[0]} to select")
 
     @property
     def index(self) -> tuple[int | slice, ...]:
         """The index of the slice in the activation's tensor, one entry per axis; batch is never indexed."""
         chosen = (getattr(self, axis, None) for axis in AXES[self.name])
-        return tuple(slice(None) if one is None else one for one in chosen)
+        return tuple(slice(None) if index is None else index for index in chosen)
 
     def __str__(self) -> str:
         layer = "" if self.layer is None else f"L{self.layer}"

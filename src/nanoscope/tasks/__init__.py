@@ -1,4 +1,4 @@
-"""Pairs of token sequences that differ only in what makes the answer knowable, and the metrics read from them."""
+"""Pairs of token sequences that differ only in the information that determines the answer, and metrics on them."""
 
 from nanoscope.rooms import opened
 from nanoscope.tasks.natural import natural_copies, natural_lookups

@@ -1,8 +1,8 @@
-"""Metrics: from the logits where a task reads its answers to one number per example.
+"""Metrics: one number per example from the logits at the read positions of a task.
 
-Each takes `logits [example, read, vocab]` and the task, and averages over the reads of an example. All are in nats or
-shares; `logit_diff` is in logits. A sweep measures many cells at once: it passes the examples several times over, one
-after another, and a task repeated as often.
+Each takes `logits [example, read, vocab]` and the task, and averages over the reads of an example. Units are nats or
+shares; `logit_diff` is in logits. A sweep measures many cells at once: it passes the logits of all cells, one cell
+after another, with a task tiled equally often.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ Metric = Callable[[Tensor, Task], Tensor]
 
 
 def read(logits: Float[Tensor, "example pos vocab"], task: Task) -> Float[Tensor, "example read vocab"]:
-    """The logits at the positions where the task reads its answers, in single precision at least."""
+    """The logits at the read positions of the task, in at least single precision."""
     return read_at(logits, task.positions)
 
 
 def read_at(
     logits: Float[Tensor, "example pos vocab"], positions: Int[Tensor, "example read"]
 ) -> Float[Tensor, "example read vocab"]:
-    """The logits at some positions of each example, in single precision at least."""
+    """The logits at some positions of each example, in at least single precision."""
     found = logits.take_along_dim(positions.to(logits.device)[..., None], dim=1)
     return found.to(torch.promote_types(found.dtype, torch.float32))
 
 
 def chosen(values: Float[Tensor, "*any vocab"], tokens: Int[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """The entry of each row that belongs to a token."""
+    """The entry of each row at the index of its token."""
     return values.gather(-1, tokens.to(values.device)[..., None]).squeeze(-1)
 
 
@@ -62,7 +62,7 @@ def accuracy(logits: Float[Tensor, "example read vocab"], task: Task) -> Float[T
 
 
 def kl(reference: Float[Tensor, "example read vocab"]) -> Metric:
-    """A metric: KL(reference || run), summed over the vocabulary, nats. `reference` are another run's read logits."""
+    """The metric KL(reference || run) in nats. `reference` holds the logits of another run at the same reads."""
 
     def divergence(logits: Tensor, task: Task) -> Tensor:
         p = log_probs(reference).repeat(len(logits) // len(reference), 1, 1)
@@ -72,5 +72,5 @@ def kl(reference: Float[Tensor, "example read vocab"]) -> Metric:
 
 
 def normalised(patched: float | Tensor, clean: float | Tensor, corrupt: float | Tensor) -> float | Tensor:
-    """(patched - corrupt) / (clean - corrupt): 1 where the clean behaviour is restored, 0 where nothing is."""
+    """(patched - corrupt) / (clean - corrupt): 1 if the clean behaviour is fully restored, 0 if not at all."""
     return (patched - corrupt) / (clean - corrupt)

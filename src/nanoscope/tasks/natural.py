@@ -1,4 +1,4 @@
-"""Tasks of real text: copies of it, and places whose context has occurred before in the window (methods.md 1.4)."""
+"""Tasks from real text: copied chunks, and positions whose context occurred earlier in the window (methods.md 1.4)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from nanoscope.text.windows import start_symbol
 def natural_copies(
     text: Int[Tensor, "pos"], length: int, examples: int, *labels: object, start: int | None = None
 ) -> Task:
-    """Control (iv): clean `[n][n]`, corrupt `[n'][n]`, with n and n' chunks of real text."""
+    """Control (iv): clean `[n][n]`, corrupt `[n'][n]`, where n and n' are chunks of real text."""
     rng = np.random.default_rng(seed_for("natural", length, *labels))
-    places = rng.integers(0, len(text) - length, (2, examples))
-    block, other = (np.stack([text[p : p + length].numpy() for p in row]) for row in places)
+    starts = rng.integers(0, len(text) - length, (2, examples))
+    block, other = (np.stack([text[p : p + length].numpy() for p in row]) for row in starts)
     before = np.tile(start_symbol(start), (examples, 1))
     positions = np.tile(before.shape[1] + length + np.arange(length - 1), (examples, 1))
     return Task(
@@ -32,11 +32,11 @@ def natural_copies(
 def natural_lookups(
     windows: Int[Tensor, "window size"], text: Int[Tensor, "pos"], match: int, *labels: object, start: int | None = None
 ) -> Task | None:
-    """Control (v): real text where the last `match` tokens occurred before in the window; in the corrupt text that
-    earlier occurrence, with what followed it, is overwritten by text from elsewhere. One read per window, the last there
-    is beyond the first quarter; the answer is the text's own next token. None where no window has such a place."""
+    """Control (v): real text in which the last `match` tokens occurred earlier in the window. In the corrupt text, that
+    occurrence and the token after it are overwritten by text from elsewhere. Each window has one read, the last possible
+    one beyond its first quarter; the answer is the true next token. Returns None if no window has such a position."""
     rng = np.random.default_rng(seed_for("lookups", match, *labels))
-    found = [(row, place) for row in windows.numpy() if (place := _last_lookup(row, match)) is not None]
+    found = [(row, lookup) for row in windows.numpy() if (lookup := _last_lookup(row, match)) is not None]
     if not found:
         return None
     clean = np.stack([row for row, _ in found])
@@ -52,7 +52,7 @@ def natural_lookups(
 
 
 def _last_lookup(row: np.ndarray, match: int) -> tuple[int, int] | None:
-    """The last position of a window whose last `match` tokens ended at an earlier position, apart from themselves."""
+    """The last position whose last `match` tokens also end at an earlier position, without overlap: `(earlier, last)`."""
     for at in range(len(row) - 2, max(match, len(row) // 4), -1):
         for before in range(at - match - 1, match - 2, -1):
             if (row[before - match + 1 : before + 1] == row[at - match + 1 : at + 1]).all():

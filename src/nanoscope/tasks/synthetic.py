@@ -1,6 +1,6 @@
-"""Tasks of random symbols: repeated sequences and their controls, and lookups by suffixes.
+"""Tasks of random symbols: repeated sequences (Olsson et al. 2022) and their controls, and suffix lookups.
 
-Control numbers are those of methods.md 1.4; Olsson et al. 2022 for the sequences.
+Controls are numbered as in methods.md 1.4.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FEWEST_SYMBOLS = 8
 class RepeatedSequences:
     """Sequences `[example, pos]` of one random block, copied `copies` times after a random prefix.
 
-    `first[i]` is where the first copy of example i begins; every copy has `length` tokens, none twice.
+    The first copy in example i begins at `first[i]`. Every copy has `length` different tokens.
     """
 
     tokens: Tensor
@@ -43,23 +43,23 @@ class RepeatedSequences:
 
 
 def alphabet(tokens: Int[Tensor, "pos"], symbols: int, minimum: int = MIN_COUNT) -> Int[Tensor, "symbol"]:
-    """The tokens that occur at least `minimum` times in a text: the symbols a model has had a chance to learn.
+    """The tokens that occur at least `minimum` times in a text: the symbols that a model could learn.
 
-    In a short text the minimum is one in 2,000, and at least one occurrence. NanoscopeError below eight such tokens.
+    In a short text the minimum is one in 2,000 tokens, at least 1. Raises NanoscopeError for fewer than eight such tokens.
     """
     enough = max(1, min(minimum, len(tokens) // 2000))
     found = torch.nonzero(torch.bincount(tokens, minlength=symbols)[:symbols] >= enough).flatten()
     if len(found) < FEWEST_SYMBOLS:
         raise NanoscopeError(
-            f"only {len(found)} symbols occur often enough in the text; at least {FEWEST_SYMBOLS} are needed"
+            f"only {len(found)} symbols occur often enough in the text; use one with at least {FEWEST_SYMBOLS}"
         )
     return found
 
 
 def lengths_that_fit(context: int, symbols: int) -> tuple[int, ...]:
-    """Block lengths of which two copies and a random prefix fit the context, drawn without replacement.
+    """Block lengths for which two copies and a random prefix fit the context, with symbols drawn without replacement.
 
-    At least two, wherever possible: a head that looks back a fixed distance is perfect at one length.
+    At least two if possible, since a head that attends a fixed distance back would be perfect at one length.
     """
     fitting = [length for length in LENGTHS if 2 * length + PREFIX_ROOM <= context and length < symbols]
     short = [length for length in SHORT_LENGTHS if 2 * length + 2 <= context and length < symbols]
@@ -72,7 +72,7 @@ def lengths_that_fit(context: int, symbols: int) -> tuple[int, ...]:
 def repeated_sequences(
     symbols: Int[Tensor, "symbol"], length: int, context: int, examples: int, start: int | None, *labels: object
 ) -> RepeatedSequences:
-    """`[start?][random prefix][c][c]...`, as many whole copies as fit behind the longest prefix."""
+    """`[start?][random prefix][c][c]...`, with as many full copies as fit after the longest prefix."""
     rng = np.random.default_rng(seed_for("repeats", length, *labels))
     size = room(context, start)
     longest = min(length, size - 2 * length)
@@ -92,7 +92,7 @@ def _sequence(
     longest: int,
     start: int | None,
 ) -> np.ndarray:
-    """One sequence; the tail that makes all equally long goes on copying, which changes nothing before it."""
+    """One sequence. It is padded to the common length by further copying, which affects no earlier position."""
     block = rng.choice(symbols, length, replace=False)
     before = rng.choice(np.setdiff1d(symbols, block), prefix) if prefix else block[:0]
     after = np.resize(block, longest - prefix)
@@ -108,11 +108,11 @@ def copy_task(
     start: int | None = None,
     reads: Sequence[int] | None = None,
 ) -> Task:
-    """The paired design: clean `[prefix][c][c]`, corrupt `[prefix][c'][c]`, with c' of other symbols than c.
+    """The paired design: clean `[prefix][c][c]`, corrupt `[prefix][c'][c]`, where c' differs from c at every position.
 
-    Reads are the tokens of the second copy but the last (or those in `reads`, counted within the copy); the answer is
-    the token that followed in the first copy, the wrong answer a symbol that stands nowhere in either text (where too
-    few are left, what followed at that place in c').
+    Reads are all tokens of the second copy but the last (or those in `reads`, counted within the copy). The answer is the
+    token that followed in the first copy. The wrong answer is a symbol that occurs in neither text or, if none is left,
+    the token that followed at that position in c'.
     """
     rng = np.random.default_rng(seed_for("repeated", length, *labels))
     pool = symbols.numpy()
@@ -126,14 +126,14 @@ def copy_task(
         corrupt=long_tensor(np.concatenate([before, other, block], axis=1)),
         answer=long_tensor(block[:, inside + 1]),
         wrong=long_tensor(
-            np.stack([_strangers(rng, pool, *rows) for rows in zip(block, other, before, strict=True)])[:, inside]
+            np.stack([_absent_symbols(rng, pool, *rows) for rows in zip(block, other, before, strict=True)])[:, inside]
         ),
         positions=long_tensor(positions),
     )
 
 
 def shuffled(task: Task, length: int, *labels: object) -> Task:
-    """Control (iii): the corrupt first copy holds the clean one's own symbols in another order."""
+    """Control (iii): the first copy in the corrupt text has the same symbols in another order."""
     rng = np.random.default_rng(seed_for("shuffled", *labels))
     first = task.clean.shape[1] - 2 * length
     corrupt = task.clean.numpy().copy()
@@ -151,10 +151,10 @@ def suffix_lookup(
     *labels: object,
     start: int | None = None,
 ) -> Task:
-    """Control (vi): only the last `suffix` tokens together identify what follows; fewer are ambiguous by design.
+    """Control (vi): only the last `suffix` tokens together determine the next token; fewer are ambiguous by design.
 
-    Two places in a random text end in the same `suffix - 1` tokens and go on differently; the query repeats one of
-    them. In the corrupt text the two continuations are exchanged, so answer and wrong answer change places.
+    Two keys of `suffix` tokens in a random text end in the same `suffix - 1` tokens but continue differently; the query
+    repeats one of them. In the corrupt text the two continuations are swapped, and so are answer and wrong answer.
     """
     rng = np.random.default_rng(seed_for("suffix", suffix, *labels))
     pool = symbols.numpy()
@@ -188,7 +188,7 @@ def _lookup_row(
 
 
 def _other_block(rng: np.random.Generator, pool: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """A draw without replacement that shares no symbol with `block`, or, where too few are left, no place."""
+    """Draw symbols without replacement, none of them from `block`; if too few are left, only none at its position."""
     outside = np.setdiff1d(pool, block)
     if len(outside) >= len(block):
         return rng.choice(outside, len(block), replace=False)
@@ -198,10 +198,10 @@ def _other_block(rng: np.random.Generator, pool: np.ndarray, block: np.ndarray) 
             return other
 
 
-def _strangers(
+def _absent_symbols(
     rng: np.random.Generator, pool: np.ndarray, block: np.ndarray, other: np.ndarray, before: np.ndarray
 ) -> np.ndarray:
-    """For each place of a block but the last, a symbol absent from the texts, or what follows it in `other`."""
+    """For each position of a block but the last, a symbol absent from the texts, or the next token in `other`."""
     absent = np.setdiff1d(pool, np.concatenate([block, other, before]))
     return rng.choice(absent, len(block) - 1) if len(absent) else other[1:]
 

@@ -1,7 +1,7 @@
-"""A task: aligned pairs of token sequences, with the places where an answer is read.
+"""A task: aligned pairs of token sequences, with the positions at which the answer is read.
 
-The paired design: `clean` and `corrupt` have the same length, the same read positions and the same answers; only what
-makes the answer knowable differs.
+The paired design: `clean` and `corrupt` have the same length, read positions and answers; only the information that
+determines the answer differs.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from nanoscope.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Task:
-    """Token pairs `[example, pos]`, and per read its position, right answer and wrong answer `[example, read]`.
+    """Token pairs `[example, pos]`, and the position, answer and wrong answer of each read `[example, read]`.
 
-    The logits *at* `positions` are the prediction of the answer, the token that follows.
+    The logits *at* `positions` predict the answer, which is the next token.
     """
 
     clean: Tensor
@@ -46,24 +46,24 @@ class Task:
         return Task(*(getattr(self, f.name)[examples] for f in fields(self)))
 
     def tiled(self, times: int) -> Task:
-        """All examples several times over, one after another."""
+        """The examples repeated `times` times, as a whole."""
         return Task(*(getattr(self, f.name).repeat(times, 1) for f in fields(self)))
 
     @property
     def first_difference(self) -> int:
-        """The first position at which any pair differs: before it, no patch can have an effect."""
+        """The first position at which any pair differs. Patches before it have no effect."""
         differs = (self.clean != self.corrupt).any(dim=0)
         return int(differs.float().argmax()) if bool(differs.any()) else self.clean.shape[1]
 
 
 def pair(tokenizer: Tokenizer, clean: str, corrupt: str, answer: str | None = None, wrong: str | None = None) -> Task:
-    """A user's own pair of texts, read at the last position. Without answers, each text's own last token is meant."""
+    """A task from a user's pair of prompts, read at the last position. The answers default to the prompts' last tokens."""
     ids = [tokenizer.encode(text)[None] for text in (clean, corrupt, answer or "", wrong or "")]
     if answer is None or wrong is None:
         ids = [part for cut in (slice(-1), slice(-1, None)) for part in (ids[0][:, cut], ids[1][:, cut])]
         answer, wrong = (tokenizer.decode(part[0]) for part in ids[2:])
     if any(tokens.shape[1] == 0 for tokens in ids) or ids[2].shape[1] != 1 or ids[3].shape[1] != 1:
-        raise NanoscopeError("both texts must have at least two symbols, and an answer is one symbol")
+        raise NanoscopeError("both prompts must have at least two symbols, and each answer must be one symbol")
     if answer == wrong:
         raise NanoscopeError(
             f"the answer and the wrong answer are both {answer!r}; give two, or texts that end differently"
@@ -72,5 +72,5 @@ def pair(tokenizer: Tokenizer, clean: str, corrupt: str, answer: str | None = No
 
 
 def long_tensor(values: np.ndarray) -> Tensor:
-    """Whole numbers as a tensor."""
+    """Integers as a tensor."""
     return torch.from_numpy(np.ascontiguousarray(values)).long()

@@ -1,4 +1,4 @@
-"""What is read: vocabularies, windows, kinds of characters, earlier matches, n-gram tables. Knows no model."""
+"""Texts: tokenizers, windows, kinds of characters, earlier matches, n-gram tables, corpora. Knows no model."""
 
 from nanoscope.rooms import opened
 

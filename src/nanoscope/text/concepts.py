@@ -1,10 +1,10 @@
-"""What each character of a text is: a vowel, the start of a word, part of a speaker's name.
+"""Labels for each character of a text: a vowel, the start of a word, part of a speaker's name.
 
-`concepts` gives labels that may overlap (one capital may start a line, a word and a speaker's name); `kinds` gives each
-character exactly one, for results that are split by kind of input. Everything is read off the text alone.
+`concepts` returns labels that may overlap (one capital may start a line, a word and a speaker's name). `kinds` gives each
+character exactly one label, for results that are split by kind of input. Both depend on the text alone.
 
-A word is a run of letters and apostrophes. A speaker's name is what stands before the colon that ends a line which
-follows an empty one, as plays are printed; a text without such lines simply has none (methods.md 2.1, 5).
+A word is a run of letters and apostrophes. A speaker's name is a line that follows an empty line and ends in a colon, as
+in printed plays; other texts have none (methods.md 2.1, 5).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ VOWELS, PUNCTUATION = "aeiouAEIOU", ".,;:!?'\"-()[]&$"
 SPEAKER = re.compile(r"(?:\A|(?<=\n\n))[^\n:]+(?=:\n)")
 WORD = re.compile(r"[^\W\d_](?:['’]?[^\W\d_])*")
 LETTERS_APART = 5
-"""Positions in a word are told apart up to this one; it stands for all later ones too."""
+"""The last position in a word with a label of its own, which all later positions share."""
 KINDS = ("speaker name", "line start", "word start", "within word", "other")
 
 
 def concepts(text: str) -> dict[str, Bool[np.ndarray, "char"]]:
-    """Every concept's characters. "line start" is the first character after a newline, whatever it is."""
+    """For each concept, which characters it applies to. "line start" is any character after a newline."""
     each = np.array(list(text), dtype="<U1")
-    place = _place_in_word(text)
-    letter = place > 0
+    position = _position_in_word(text)
+    letter = position > 0
     return {
         "vowel": np.isin(each, list(VOWELS)),
         "consonant": _is(text, str.isalpha) & ~np.isin(each, list(VOWELS)),
@@ -39,27 +39,27 @@ def concepts(text: str) -> dict[str, Bool[np.ndarray, "char"]]:
         "line start": _after(each == "\n", at_start=True),
         "empty line": (each == "\n") & _after(each == "\n", at_start=True),
         "speaker name": _covered(text, SPEAKER),
-        "word start": place == 1,
-        **{f"letter {n} of a word": place == n for n in range(2, LETTERS_APART)},
-        f"letter {LETTERS_APART} or later of a word": place >= LETTERS_APART,
-        "word end": letter & ~np.append(place[1:] > 1, False),
+        "word start": position == 1,
+        **{f"letter {n} of a word": position == n for n in range(2, LETTERS_APART)},
+        f"letter {LETTERS_APART} or later of a word": position >= LETTERS_APART,
+        "word end": letter & ~np.append(position[1:] > 1, False),
     }
 
 
 def kinds(text: str) -> Int[np.ndarray, "char"]:
-    """The one kind of each character, as an index into `KINDS`; the first of them that fits."""
+    """The kind of each character, as an index into `KINDS`: the first kind that applies."""
     of = concepts(text)
-    place = _place_in_word(text)
-    fits = [of["speaker name"], of["line start"] & ~of["newline"], place == 1, place > 1]
-    return np.select(fits, range(len(fits)), default=len(fits))
+    position = _position_in_word(text)
+    applies = [of["speaker name"], of["line start"] & ~of["newline"], position == 1, position > 1]
+    return np.select(applies, range(len(applies)), default=len(applies))
 
 
-def _place_in_word(text: str) -> Int[np.ndarray, "char"]:
+def _position_in_word(text: str) -> Int[np.ndarray, "char"]:
     """1 for a word's first character, 2 for its second, ...; 0 outside words."""
-    place = np.zeros(len(text), dtype=np.int64)
+    position = np.zeros(len(text), dtype=np.int64)
     for word in WORD.finditer(text):
-        place[word.start() : word.end()] = np.arange(1, word.end() - word.start() + 1)
-    return place
+        position[word.start() : word.end()] = np.arange(1, word.end() - word.start() + 1)
+    return position
 
 
 def _covered(text: str, pattern: re.Pattern[str]) -> Bool[np.ndarray, "char"]:
@@ -74,5 +74,5 @@ def _is(text: str, test) -> Bool[np.ndarray, "char"]:
 
 
 def _after(where: Bool[np.ndarray, "char"], at_start: bool) -> Bool[np.ndarray, "char"]:
-    """The characters after these."""
+    """Which characters follow the marked ones; `at_start` is the value for the first character."""
     return np.concatenate([[at_start], where[:-1]])[: len(where)]

@@ -1,7 +1,7 @@
-"""Where the text at each place has stood before in the same window, and what followed it there.
+"""Earlier occurrences of the text before each position in the same window, and the position of what followed.
 
-The longest suffix that occurred earlier decides, the most recent occurrence among equals: the place that an induction
-head of any reach should look at (methods.md 1.4).
+The longest suffix that occurred earlier counts; of several occurrences, the most recent. An induction head of any reach
+should attend to the token after it (methods.md 1.4).
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ LONGEST = 8
 
 @dataclass(frozen=True)
 class Matches:
-    """For each position, how long the match is (0: none) and the position of what followed it (-1: none)."""
+    """For each position, the length of the match (0: none) and the position of the token after it (-1: none)."""
 
     length: Int[np.ndarray, "window pos"]
     source: Int[np.ndarray, "window pos"]
 
 
 def matches(tokens: Int[np.ndarray, "window pos"], longest: int = LONGEST) -> Matches:
-    """The longest earlier match, up to `longest` tokens, at every position of every window."""
-    common = np.zeros_like(tokens)  # at query i: the length of the suffix that the texts up to i and up to j share
+    """The longest earlier match, of at most `longest` tokens, at every position of every window."""
+    common = np.zeros_like(tokens)  # at query i: length of the common suffix of the texts up to i and up to j
     length, source = np.zeros_like(tokens), np.full_like(tokens, -1)
     for i in range(tokens.shape[1]):
         before = np.pad(common[:, :-1], ((0, 0), (1, 0)))

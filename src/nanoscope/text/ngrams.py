@@ -1,7 +1,7 @@
-"""Interpolated n-gram models of a corpus: what a prediction from the last n-1 tokens alone can know.
+"""Interpolated n-gram models of a corpus: the predictions that are possible from the last n-1 tokens alone.
 
 Witten-Bell smoothing (Witten & Bell 1991): P_n(x|h) = (c(h, x) + T(h) P_{n-1}(x|h')) / (c(h) + T(h)), with T(h) the
-number of different tokens seen after h, h' the shorter context, and P_0 uniform. An unseen context falls back entirely.
+number of different tokens seen after h, h' the shorter context, and P_0 uniform. For an unseen context, P_n = P_{n-1}.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ LARGEST_CODE = 2**63
 
 @dataclass(frozen=True)
 class _Order:
-    """The counts of one order, in sorted arrays: contexts with their totals and kinds, and (context, token) pairs."""
+    """Counts of one order, in sorted arrays: contexts with totals and numbers of distinct next tokens; (context, token)
+    pairs."""
 
     contexts: np.ndarray
     totals: np.ndarray
@@ -36,19 +37,19 @@ class NGrams:
 
     @staticmethod
     def largest_order(symbols: int, most: int) -> int:
-        """The largest order up to `most` whose codes fit in 63 bits."""
+        """The largest order, at most `most`, whose codes fit in 63 bits."""
         return max(n for n in range(1, most + 1) if symbols**n < LARGEST_CODE)
 
     @staticmethod
     def fit(tokens: Int[np.ndarray, "pos"], symbols: int, n: int) -> NGrams:
-        """Count a text. `symbols ** n` must fit in 63 bits (65 symbols: up to order 10)."""
+        """Count the n-grams of a text. Raises NanoscopeError unless `symbols ** n` fits in 63 bits (65 symbols: n <= 10)."""
         if symbols**n >= LARGEST_CODE:
             raise NanoscopeError(f"n-grams of order {n} over {symbols} symbols are too many; use a smaller n")
         tokens = np.asarray(tokens, dtype=np.int64)
         return NGrams(symbols, tuple(_count(tokens, symbols, order) for order in range(1, n + 1)))
 
     def prob(self, tokens: Int[np.ndarray, "*any pos"]) -> Float[np.ndarray, "order *any pos"]:
-        """P_n(token | the tokens before it) for every order and position; early positions use what context they have."""
+        """P_n(token | earlier tokens) for every order and position; early positions use the context that exists."""
         tokens = np.asarray(tokens, dtype=np.int64)
         estimate = np.full(tokens.shape, 1 / self.symbols)
         rows = []
@@ -61,13 +62,15 @@ class NGrams:
         return np.stack(rows)
 
     def distribution(self, tokens: Int[np.ndarray, "*any pos"]) -> Float[np.ndarray, "order *any pos vocab"]:
-        """P_n(. | these tokens up to and including each position) for the token that follows, for every order."""
+        """P_n(next token | tokens up to and including each position), for every order and every next token."""
         tokens = np.asarray(tokens, dtype=np.int64)
         estimate = np.full((*tokens.shape, self.symbols), 1 / self.symbols)
         rows = []
         for n, order in enumerate(self.orders, start=1):
             contexts = _contexts_after(tokens, self.symbols, n - 1)
-            estimate = np.where(contexts[..., None] >= 0, _spread(order, contexts, estimate, self.symbols), estimate)
+            estimate = np.where(
+                contexts[..., None] >= 0, _interpolate_all(order, contexts, estimate, self.symbols), estimate
+            )
             rows.append(estimate)
         return np.stack(rows)
 
@@ -81,7 +84,7 @@ def _count(tokens: np.ndarray, symbols: int, n: int) -> _Order:
 
 
 def _contexts(tokens: np.ndarray, symbols: int, length: int) -> np.ndarray:
-    """The `length` tokens before each position as one number, -1 where there are fewer."""
+    """The `length` tokens before each position, coded as one number; -1 where there are fewer."""
     shifted = np.full(tokens.shape, -1, dtype=np.int64)
     after = _contexts_after(tokens, symbols, length)
     shifted[..., 1:] = after[..., :-1]
@@ -91,7 +94,7 @@ def _contexts(tokens: np.ndarray, symbols: int, length: int) -> np.ndarray:
 
 
 def _contexts_after(tokens: np.ndarray, symbols: int, length: int) -> np.ndarray:
-    """The last `length` tokens up to and including each position as one number, -1 where there are fewer."""
+    """The `length` tokens up to and including each position, coded as one number; -1 where there are fewer."""
     code = np.zeros(tokens.shape, dtype=np.int64)
     for back in range(length - 1, -1, -1):
         code[..., back:] = code[..., back:] * symbols + tokens[..., : tokens.shape[-1] - back]
@@ -104,13 +107,13 @@ def _interpolate(
 ) -> np.ndarray:
     where, seen = _find(order.contexts, contexts)
     totals, kinds = (np.where(seen, table[where], 0) for table in (order.totals, order.kinds))
-    place, counted = _find(order.pairs, contexts * symbols + tokens)
-    counts = np.where(counted, order.counts[place], 0)
+    pair, counted = _find(order.pairs, contexts * symbols + tokens)
+    counts = np.where(counted, order.counts[pair], 0)
     return (counts + np.where(seen, kinds, 1) * shorter) / np.where(seen, totals + kinds, 1)
 
 
-def _spread(order: _Order, contexts: np.ndarray, shorter: np.ndarray, symbols: int) -> np.ndarray:
-    """The same for every token at once: a context's pairs lie next to one another, so each context is looked up once."""
+def _interpolate_all(order: _Order, contexts: np.ndarray, shorter: np.ndarray, symbols: int) -> np.ndarray:
+    """`_interpolate` for every token. The pairs of a context are adjacent, so each context is looked up once."""
     where, seen = _find(order.contexts, contexts.ravel())
     totals, kinds = (np.where(seen, table[where], 0) for table in (order.totals, order.kinds))
     owner = np.repeat(np.arange(len(where)), kinds)
@@ -118,10 +121,10 @@ def _spread(order: _Order, contexts: np.ndarray, shorter: np.ndarray, symbols: i
     pair = np.arange(len(owner)) + np.repeat(begin - (np.cumsum(kinds) - kinds), kinds)
     counts = np.zeros((len(where), symbols))
     counts[owner, order.pairs[pair] % symbols] = order.counts[pair]
-    weight, whole = np.where(seen, kinds, 1)[:, None], np.where(seen, totals + kinds, 1)[:, None]
-    return ((counts + weight * shorter.reshape(counts.shape)) / whole).reshape(shorter.shape)
+    weight, norm = np.where(seen, kinds, 1)[:, None], np.where(seen, totals + kinds, 1)[:, None]
+    return ((counts + weight * shorter.reshape(counts.shape)) / norm).reshape(shorter.shape)
 
 
 def _find(table: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    place = np.minimum(np.searchsorted(table, keys), len(table) - 1)
-    return place, table[place] == keys
+    index = np.minimum(np.searchsorted(table, keys), len(table) - 1)
+    return index, table[index] == keys

@@ -1,7 +1,7 @@
-"""Windows of a text as a model reads them, with what follows at each place and what kind of token that is.
+"""Windows of a text with the next token at each position and its kind.
 
-Results on ordinary text are split by the kind of the token to be predicted. Places at the beginning of a window are
-left out of every kind, so that an n-gram table sees its whole context wherever it is compared with the model.
+Results on ordinary text are split by the kind of the token to be predicted. Positions at the beginning of a window belong
+to no kind, so that an n-gram table has its full context wherever it is compared with the model.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from nanoscope.text.tokenizer import TokenizedText
 from nanoscope.text.windows import Windows, cut, room, spread_starts, spread_windows, started, windows_at
 
 COPYABLE = 5
-"""From a match of so many tokens on, what comes next belongs to a repeated passage (methods.md 1.4)."""
+"""A token after an earlier match of at least this many tokens belongs to a repeated passage (methods.md 1.4)."""
 NAMES = ("all", *KINDS, "repeated passage")
 
 
 @dataclass(frozen=True)
 class Passages(Windows):
-    """Windows with what follows at each place, and of which kinds that is: at place i the model predicts `targets[:, i]`.
+    """Windows with the targets at each position and their kinds: at position i the model predicts `targets[:, i]`.
 
-    `members [kind, window, place]` says which places count to which kind; "repeated passage" overlaps the others.
+    `members [kind, window, pos]` marks the positions of each kind; "repeated passage" overlaps the others.
     """
 
     text: Int[Tensor, "window token"] = field(repr=False)
-    """The tokens of each window, and the one after its last."""
-    members: Bool[np.ndarray, "kind window place"] = field(repr=False)
+    """The tokens of each window, and the token after its last."""
+    members: Bool[np.ndarray, "kind window pos"] = field(repr=False)
 
     def __getitem__(self, windows: slice) -> Passages:
         """Some of the windows."""
@@ -42,27 +42,27 @@ class Passages(Windows):
 
     @property
     def targets(self) -> Tensor:
-        """The token that follows each place: `[window, place]`."""
+        """The token after each position: `[window, pos]`."""
         return self.text[:, 1:]
 
     @property
     def current(self) -> Tensor:
-        """The token at each place: `[window, place]`."""
+        """The token at each position: `[window, pos]`."""
         return self.text[:, :-1]
 
     def sums(self, values: np.ndarray) -> Float[np.ndarray, "*any kind window"]:
-        """Sums of a quantity `[*any, window, place]` over the places of each kind."""
+        """Sums of a quantity `[*any, window, pos]` over the positions of each kind."""
         return np.einsum("...wp,kwp->...kw", values.astype(np.float64), self.members.astype(np.float64), optimize=True)
 
     @property
     def counts(self) -> Float[np.ndarray, "kind window"]:
-        """How many places each kind has in each window."""
+        """Number of positions of each kind in each window."""
         return self.members.sum(-1).astype(np.float64)
 
 
 def passages(text: TokenizedText, context: int, most: int, skip: int = 0) -> Passages:
-    """At most `most` windows spread over a text. A window fills the context; with a start symbol, that is the first token
-    of each. The first `skip` places belong to no kind. A token is of the kind of its last character.
+    """At most `most` windows spread evenly over a text. Each fills the context, including the start symbol if there is
+    one. The first `skip` positions belong to no kind. A token has the kind of its last character.
     """
     size = room(context, text.start)
     if size <= skip:
@@ -79,10 +79,10 @@ def passages(text: TokenizedText, context: int, most: int, skip: int = 0) -> Pas
 def windows_to_fit(
     tokens: Tensor, context: int, fitted: int, held: int, start: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Windows `[window, context]` spread over a text `[pos]` to fit something on, and others between them to stop by:
-    `fitted` and `held` of them, or in that proportion as many as there are."""
+    """Training windows and interleaved held-out windows, `[window, context]` each, spread evenly over a text `[pos]`:
+    `fitted` and `held` of them, or in a short text as many as there are in that proportion."""
     windows = started(spread_windows(tokens, room(context, start), fitted + held), start)
-    stops = torch.arange(len(windows)) % max(2, (fitted + held) // held) == 1
-    if not bool(stops.any()):
+    held_out = torch.arange(len(windows)) % max(2, (fitted + held) // held) == 1
+    if not bool(held_out.any()):
         raise NanoscopeError(f"the text has {len(tokens)} tokens, too few to fit a lens on windows of {context}")
-    return windows[~stops], windows[stops]
+    return windows[~held_out], windows[held_out]

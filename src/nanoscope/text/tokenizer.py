@@ -1,8 +1,8 @@
-"""What turns text into tokens and back: a table of symbols (`vocabulary`), UTF-8 bytes, or a user's own.
+"""Tokenizers: a table of symbols (`vocabulary`), UTF-8 bytes, or a user's own.
 
-Beside tokens a tokenizer gives their *offsets*: which characters of the text each one covers. So what is known of
-characters (concepts, places in the text) is known of tokens: of a token holds what holds of its last character, since
-that is where the text stands once the token has been read.
+A tokenizer also returns *offsets*: which characters of the text each token covers. They carry labels of characters
+(concepts, positions in the text) over to tokens: each token gets the labels of its last character, the end of the text
+once the token has been read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ START = "<start>"
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """All that the package asks of a tokenizer. `start` is the id of its start-of-sequence symbol, if there is one."""
+    """The interface that the package requires of a tokenizer. `start` is the id of the start symbol, if there is one."""
 
     @property
     def start(self) -> int | None: ...
@@ -31,11 +31,11 @@ class Tokenizer(Protocol):
     def encode(self, text: str) -> Int[Tensor, "pos"]: ...
     def decode(self, tokens: Int[Tensor, "pos"] | list[int]) -> str: ...
     def offsets(self, text: str) -> Int[np.ndarray, "pos 2"]:
-        """For each token of the text, the characters `[begin, end)` that it covers; at least one."""
+        """The characters `[begin, end)` that each token covers, at least one."""
         ...
 
     def names(self, size: int) -> tuple[str, ...]:
-        """A name for each of a model's `size` tokens, no two alike."""
+        """A unique name for each of a model's `size` tokens."""
         ...
 
     def to_json(self) -> dict[str, Any]: ...
@@ -43,7 +43,7 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class Bytes:
-    """The 256 bytes of UTF-8, and after them, for models trained with one, a start symbol."""
+    """The 256 byte values, followed by a start symbol for models trained with one."""
 
     started: bool = False
 
@@ -58,18 +58,18 @@ class Bytes:
         return torch.tensor(list(text.encode()), dtype=torch.long)
 
     def decode(self, tokens: Int[Tensor, "pos"] | list[int]) -> str:
-        """The text of some bytes; U+FFFD for what is no UTF-8, and for ids that are no bytes."""
+        """The text of some bytes; U+FFFD for invalid UTF-8 and for ids that are not bytes."""
         whole = bytes(t if 0 <= t < 256 else 0xFF for t in map(int, tokens))  # 0xFF occurs nowhere in UTF-8
         return whole.decode(errors="replace")
 
     def offsets(self, text: str) -> Int[np.ndarray, "pos 2"]:
-        """Each byte covers the whole character that it is a part of."""
+        """Each byte covers the whole character that it belongs to."""
         sizes = [len(character.encode()) for character in text]
         of = np.repeat(np.arange(len(text)), sizes)
         return np.stack([of, of + 1], axis=1)
 
     def names(self, size: int) -> tuple[str, ...]:
-        """ASCII characters as they are, other bytes as `0xc3`."""
+        """ASCII characters as they are, other bytes in hexadecimal, such as `0xc3`."""
         named = (*map(chr, range(128)), *(f"0x{byte:02x}" for byte in range(128, 256)))
         return padded((*named, START) if self.started else named, size)
 
@@ -78,20 +78,20 @@ class Bytes:
 
 
 def from_json(value: dict[str, Any]) -> Tokenizer:
-    """A tokenizer from what its `to_json` gave."""
+    """The tokenizer that `to_json` described."""
     return Bytes(value["started"]) if "bytes" in value else Vocabulary.from_json(value)
 
 
 def require_tokenizer(vocabulary: Tokenizer | None) -> Tokenizer:
-    """A checkpoint's tokenizer; NanoscopeError where it came without one."""
+    """A checkpoint's tokenizer. Raises NanoscopeError if it has none."""
     if vocabulary is None:
-        raise NanoscopeError("this checkpoint has no vocabulary; put nanoGPT's meta.pkl beside it")
+        raise NanoscopeError("this checkpoint has no vocabulary; put nanoGPT's meta.pkl next to it")
     return vocabulary
 
 
 @dataclass(frozen=True)
 class TokenizedText:
-    """A text with its tokens, and the characters `[begin, end)` that each covers."""
+    """A text with its tokens, and the characters `[begin, end)` that each token covers."""
 
     text: str = field(repr=False)
     tokens: Int[Tensor, "pos"] = field(repr=False)
@@ -107,21 +107,21 @@ class TokenizedText:
 
     @property
     def last(self) -> Int[np.ndarray, "pos"]:
-        """The last character of each token: what is known of it is taken for known of the token."""
+        """The last character of each token, whose labels the token gets."""
         return self.offsets[:, 1] - 1
 
     def token_at(self, characters: Int[np.ndarray, "*any"]) -> Int[np.ndarray, "*any"]:
-        """The token that covers each character (of the bytes of one, the last); -1 before the text."""
+        """The token that covers each character (if several bytes do, the last one); -1 before the text."""
         return np.searchsorted(self.offsets[:, 0], characters, side="right") - 1
 
 
 def tokenized(text: str, tokenizer: Tokenizer) -> TokenizedText:
-    """A text as a tokenizer reads it."""
+    """Tokenize a text, keeping the offsets."""
     return TokenizedText(text, tokenizer.encode(text), tokenizer.offsets(text), tokenizer)
 
 
 def spelled(tokens: Int[Tensor, "pos"], tokenizer: Tokenizer) -> TokenizedText:
-    """Tokens that come from no text, with the text that they spell one by one; part of a character spells U+FFFD."""
+    """Tokens without a source text, with the text that they decode to one by one; part of a character gives U+FFFD."""
     parts = [tokenizer.decode([int(token)]) or UNKNOWN for token in tokens]
     sizes = np.array([len(part) for part in parts], dtype=np.int64)
     ends = sizes.cumsum()

@@ -1,8 +1,8 @@
 """Vocabularies: symbols to token ids and back.
 
-A vocabulary is a tuple of symbols, saved as JSON. Where all are single characters, each character of a text is a token;
-where some are longer, the text is cut from left to right, always by the longest symbol that fits. nanoGPT keeps its own
-as a pickle (`meta.pkl`); that one is read by an unpickler that makes plain containers, strings and numbers, and nothing else.
+A vocabulary is a tuple of symbols, saved as JSON. If all are single characters, each character of a text is a token.
+Otherwise the text is split from left to right, always by the longest symbol that fits. nanoGPT stores its vocabulary as a
+pickle (`meta.pkl`), which is read by an unpickler that creates only plain containers, strings and numbers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Vocabulary:
 
     @staticmethod
     def of(text: str) -> Vocabulary:
-        """The sorted characters of a text, as nanoGPT's `prepare.py` makes them."""
+        """The sorted characters of a text, as in nanoGPT's `prepare.py`."""
         return Vocabulary(tuple(sorted(set(text))))
 
     @cached_property
@@ -47,7 +47,7 @@ class Vocabulary:
         return len(self.symbols)
 
     def encode(self, text: str) -> Int[Tensor, "pos"]:
-        """Token ids of a text. A character outside the vocabulary is an error that says where."""
+        """Token ids of a text. Raises NanoscopeError with the position of a character outside the vocabulary."""
         pieces = self._pieces(text)
         try:
             return torch.tensor([self.ids[piece] for piece in pieces], dtype=torch.long)
@@ -60,13 +60,13 @@ class Vocabulary:
             ) from None
 
     def offsets(self, text: str) -> Int[np.ndarray, "pos 2"]:
-        """For each token of a text, the characters `[begin, end)` that it covers."""
+        """The characters `[begin, end)` that each token of a text covers."""
         sizes = np.array([len(piece) for piece in self._pieces(text)], dtype=np.int64)
         ends = sizes.cumsum()
         return np.stack([ends - sizes, ends], axis=1)
 
     def _pieces(self, text: str) -> list[str]:
-        """The symbols that a text is made of, the longest that fits first, and characters that none begins with."""
+        """The symbols of a text, longest match first; a character that starts no symbol is a piece of its own."""
         read = {symbol for index, symbol in enumerate(self.symbols) if index != self.start}
         lengths = sorted({len(symbol) for symbol in read}, reverse=True)
         if max(lengths, default=1) == 1:
@@ -79,12 +79,12 @@ class Vocabulary:
         return pieces
 
     def decode(self, tokens: Int[Tensor, "pos"] | list[int]) -> str:
-        """The text of some token ids; ids beyond the vocabulary (padding rows of the embedding) print as U+FFFD."""
+        """The text of some token ids; ids beyond the vocabulary (padding rows of the embedding) become U+FFFD."""
         size = len(self)
         return "".join(self.symbols[t] if 0 <= t < size else UNKNOWN for t in map(int, tokens))
 
     def names(self, size: int) -> tuple[str, ...]:
-        """A name for each of a model's `size` tokens: its symbol, or `#id` in the padding rows of the embedding."""
+        """A name for each of a model's `size` tokens: its symbol, or `#id` for padding rows of the embedding."""
         return padded(self.symbols, size)
 
     def to_json(self) -> dict[str, Any]:
@@ -96,15 +96,15 @@ class Vocabulary:
 
 
 def padded(names: tuple[str, ...], size: int) -> tuple[str, ...]:
-    """Names of all tokens of a model with `size` of them: `#id` for those that are padding."""
+    """Extend names to `size` tokens, with `#id` for padding."""
     return (*names, *(f"#{i}" for i in range(len(names), size)))
 
 
 def from_itos(itos: Any, source: str) -> Vocabulary:
-    """A vocabulary from nanoGPT's `itos` table (id -> character), checked to be one symbol for each of 0..n-1."""
+    """A vocabulary from nanoGPT's `itos` table (id -> character), checked to hold one symbol for each of 0..n-1."""
     table = dict(enumerate(itos)) if isinstance(itos, (list, tuple)) else itos
     if isinstance(table, dict) and all(isinstance(index, str) and index.isdecimal() for index in table):
-        table = {int(index): symbol for index, symbol in table.items()}  # as JSON keeps it
+        table = {int(index): symbol for index, symbol in table.items()}  # JSON turns integer keys into strings
     if not isinstance(table, dict) or set(table) != set(range(len(table))):
         raise NanoscopeError(f"{source} holds no table of symbols 0..n-1 (itos); give another vocabulary or remove it")
     symbols = tuple(table[index] for index in range(len(table)))
@@ -117,7 +117,7 @@ def from_itos(itos: Any, source: str) -> Vocabulary:
 
 
 def read_meta(path: Path) -> Vocabulary | None:
-    """The vocabulary in a nanoGPT `meta.pkl`, or None where the file describes a tokenizer without a symbol table."""
+    """The vocabulary in a nanoGPT `meta.pkl`, or None if the file describes a tokenizer without a symbol table."""
     size = path.stat().st_size
     if size > META_SIZE_LIMIT:
         raise NanoscopeError(
@@ -139,12 +139,10 @@ def write_meta(vocabulary: Vocabulary) -> bytes:
 
 
 class _PlainUnpickler(pickle._Unpickler):
-    """Refuses every global, so nothing but dicts, lists, tuples, strings and numbers can come out.
+    """Rejects every global, so that only dicts, lists, tuples, strings and numbers can result.
 
-    The unpickler written in Python, whose memo is a dict: the one in C lets ten bytes ask for 32 GB.
+    Based on the Python unpickler, whose memo is a dict: with the C unpickler a file of ten bytes can request 32 GB.
     """
 
     def find_class(self, module: str, name: str) -> Any:
-        raise NanoscopeError(
-            f"meta.pkl asks for {f'{module}.{name}'!r}, which a vocabulary never needs; it was not loaded"
-        )
+        raise NanoscopeError(f"meta.pkl requests {f'{module}.{name}'!r}, which no vocabulary needs; it was not loaded")

@@ -1,7 +1,7 @@
-"""Memory that a training step gives back and takes again is kept by the process, not returned to the system.
+"""Keep freed memory in the process between training steps instead of returning it to the system.
 
-A step makes and frees large arrays. glibc asks the system for each of the largest anew, and the system hands memory out page
-by page, zeroed, which takes a part of every step (benchmarks/RESULTS.md). No value depends on it. Source: glibc's `mallopt(3)`.
+A step allocates and frees large arrays. By default glibc requests the largest from the system every time, which zeroes them
+page by page and takes part of every step (benchmarks/RESULTS.md). No value depends on it. Source: glibc's `mallopt(3)`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from contextlib import contextmanager
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """glibc's names for the two limits, from malloc.h."""
 KEPT = 2**31 - 1024
-"""About what a C int holds: no block that a step makes is larger, and no more than that is given back at once."""
+"""Near the largest C int. No block of a step is larger, and freed memory below it is not returned."""
 LARGEST_DEFAULT = 32 * 2**20
-"""Where glibc's own threshold, which grows with use, ends on a 64-bit system."""
+"""The maximum of glibc's own threshold, which grows with use, on a 64-bit system."""
 
 
 @contextmanager
 def freed_memory_kept() -> Iterator[None]:
-    """For the time of a `with` block; at its end all is returned. Does nothing where the C library is not glibc."""
+    """Keep freed memory within a `with` block and return it at the end. Without glibc this does nothing."""
     glibc = _glibc()
     if glibc is None:
         yield

@@ -1,6 +1,6 @@
-"""What a model sees at iteration i: windows of text, or the echo control's windows with copied spans.
+"""Training batches: windows of text, or the copying control's windows with copied spans.
 
-A batch is a function of (seed, iteration, micro-step), so training can stop anywhere and go on with the same data.
+A batch is a function of (seed, iteration, micro-step), so an interrupted training resumes with the same data.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ ECHO_SPAN = (12, 40)
 
 @runtime_checkable
 class Batches(Protocol):
-    """A source of windows, each one token longer than the context: inputs and, shifted by one, targets."""
+    """A source of windows of context + 1 tokens: inputs and, shifted by one, targets."""
 
     def draw(self, *labels: object, size: int) -> Int[Tensor, "batch pos"]: ...
 
 
 @dataclass(frozen=True)
 class TextBatches:
-    """Windows at uniformly random offsets, as nanoGPT's `get_batch` draws them."""
+    """Windows at uniformly random offsets, as in nanoGPT's `get_batch`."""
 
     tokens: Tensor = field(repr=False)
     context: int
@@ -46,11 +46,11 @@ class TextBatches:
 
 @dataclass(frozen=True)
 class EchoBatches:
-    """Windows of text in which a span becomes uniform random symbols, and a random later span their copy.
+    """Windows of text with a span of uniformly random symbols and a copy of it at a random later position.
 
-    Nothing but an in-context copy predicts the second span, and no fixed distance does: the positive control for
-    induction heads. A span has 12 to 40 tokens, at most half a window. (Two such pairs in a window of 64 leave so
-    little room between them that a model solves them by position: tried, and no induction head formed.)
+    Only copying from the context predicts the second span, and the distance varies: the positive control for induction
+    heads. A span has 12 to 40 tokens, at most half a window. (Two pairs in a window of 64 leave so little room that a
+    model can solve them by position; in a trial no induction head formed.)
     """
 
     text: TextBatches
@@ -72,7 +72,7 @@ class EchoBatches:
 
 
 def _echo(window: Tensor, symbols: int, generator: torch.Generator) -> None:
-    """Overwrite a span of the window, and a later place, by the same random symbols."""
+    """Overwrite a span of the window and a later one with the same random symbols."""
 
     def below(limit: int) -> int:
         return int(torch.randint(limit, (), generator=generator))

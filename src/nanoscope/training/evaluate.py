@@ -1,4 +1,4 @@
-"""The loss of a model over windows of a text."""
+"""The loss of a model on windows of a text."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ EVAL_CHUNK = 64
 
 
 def mean_loss(model: Callable[[Tensor], Tensor], window: Tensor) -> Tensor:
-    """Mean next-token cross-entropy in nats over a batch of windows."""
+    """Mean next-token cross-entropy in nats on a batch of windows."""
     logits = model(window[:, :-1])
     return F.cross_entropy(logits.flatten(0, 1), window[:, 1:].flatten())
 
 
 def evaluate(model: GPT, windows: Tensor) -> float:
-    """Mean loss in nats over windows `[n, context + 1]`, in evaluation mode."""
+    """Mean loss in nats on windows `[n, context + 1]`, in evaluation mode."""
     training = model.training
     model.eval()
     with torch.no_grad():
@@ -31,6 +31,6 @@ def evaluate(model: GPT, windows: Tensor) -> float:
 
 
 def consecutive_windows(tokens: Tensor, context: int) -> Tensor:
-    """All disjoint windows of a text, `[n, context + 1]`; neighbours share the one token that is target, then input."""
+    """All disjoint windows of a text, `[n, context + 1]`; the last target of one is the first input of the next."""
     count = (len(tokens) - 1) // context
     return tokens[(torch.arange(count) * context)[:, None] + torch.arange(context + 1)]

@@ -1,7 +1,7 @@
-"""Training: nanoGPT's recipe in one readable loop that can be killed at any moment and goes on bit for bit.
+"""Training: nanoGPT's recipe in one loop that can be killed at any moment and resumed with identical results.
 
-Everything random in iteration i (its batch, its dropout masks) is drawn from a stream named by (seed, i), so the state
-of a run is its weights, its optimizer and i, and nothing else.
+All randomness of iteration i (batch, dropout masks) is seeded by (seed, i), so the state of a run consists only of its
+weights, its optimizer state and i.
 
 A run's folder: `recipe.json`, `stretches.json`, `metrics.jsonl`, `checkpoints/step_00001234/`, `resume_00001234/`, `final/`.
 """
@@ -38,7 +38,7 @@ RESUME_SECONDS = 30.0
 
 
 class TrainingProgress(NamedTuple):
-    """What a progress display is told after each iteration."""
+    """Progress reported after each iteration."""
 
     step: int
     total: int
@@ -59,7 +59,7 @@ def make_optimizer(model: GPT, recipe: Recipe) -> torch.optim.AdamW:
 
 
 def make_batches(recipe: Recipe, tokens: Tensor, symbols: int) -> Batches:
-    """The source of windows that the recipe trains on."""
+    """The training data of a recipe."""
     text = TextBatches(tokens, recipe.model.block_size)
     return text if recipe.data == "text" else EchoBatches(text, symbols)
 
@@ -71,7 +71,7 @@ def update(
     recipe: Recipe,
     iteration: int,
 ) -> Tensor:
-    """One iteration: accumulate gradients over the micro-batches, clip, step. Gives the mean loss, a 0-d tensor."""
+    """One iteration: accumulate gradients over the micro-batches, clip, step. Returns the mean loss, a 0-d tensor."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     device = parameters[0].device
     torch.manual_seed(seed_for("dropout", recipe.seed, iteration))
@@ -92,7 +92,7 @@ def update(
 
 
 def validation_windows(recipe: Recipe, tokens: Tensor, symbols: int) -> Tensor:
-    """The fixed windows that the curve of validation losses is measured on."""
+    """The fixed windows for the curve of validation losses."""
     return make_batches(recipe, tokens, symbols).draw("validation", size=recipe.eval_windows)
 
 
@@ -103,10 +103,10 @@ def train(
     machine: Machine = ONE_THREAD,
     progress: Callable[[TrainingProgress], None] = lambda now: None,
 ) -> Checkpoint:
-    """Train as the recipe says, or go on where an earlier call in the same folder stopped.
+    """Train by the recipe, or continue an interrupted training in the same folder.
 
-    Returns the final checkpoint, whose `training` holds the recipe and the loss over the whole validation split.
-    Raises NanoscopeError where the folder belongs to another recipe or another run is writing it.
+    Returns the final checkpoint, whose `training` holds the recipe and the loss on the whole validation split.
+    Raises NanoscopeError if the folder belongs to another recipe or another run is writing to it.
     """
     material = _Material.of(recipe, corpus)
     recipe = replace(recipe, model=replace(recipe.model, vocab_size=len(material.vocabulary)))
@@ -121,7 +121,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Material:
-    """All that a training is made from; making it finds out whether the text suffices."""
+    """The data of a training. Creating it raises NanoscopeError if the text is too short."""
 
     corpus: Corpus
     vocabulary: Vocabulary
@@ -143,12 +143,12 @@ def _loop(
     recipe: Recipe, material: _Material, folder: Path, machine: Machine, progress: Callable[[TrainingProgress], None]
 ) -> None:
     model, optimizer, first = _start(recipe, folder, machine)
-    ran = _begin_stretch(recipe, folder, machine, first)
+    history = _begin_stretch(recipe, folder, machine, first)
     runnable = torch.compile(model) if machine.compile else model
     metrics, pace, saved_at = _Metrics(folder, first), _Pace(recipe.iterations - first), time.monotonic()
     for iteration in range(first, recipe.iterations):
         if scheduled(recipe, iteration):
-            _save_step(model, material, recipe, machine, ran, folder, iteration)
+            _save_step(model, material, recipe, machine, history, folder, iteration)
         val_loss = evaluate(model, material.val_windows) if iteration % recipe.eval_every == 0 else None
         loss = float(update(runnable, optimizer, material.batches, recipe, iteration))  # pyright: ignore[reportArgumentType]
         if not math.isfinite(loss):
@@ -163,8 +163,8 @@ def _loop(
     whole = consecutive_windows(material.val_tokens, recipe.model.block_size)
     losses = {"val_loss": evaluate(model, whole), "val_loss_own_data": evaluate(model, material.val_windows)}
     metrics.add(recipe.iterations, None, losses["val_loss_own_data"], 0.0)
-    _save_step(model, material, recipe, machine, ran, folder, recipe.iterations)
-    metadata = _metadata(recipe, machine, ran, recipe.iterations) | losses
+    _save_step(model, material, recipe, machine, history, folder, recipe.iterations)
+    metadata = _metadata(recipe, machine, history, recipe.iterations) | losses
     save(Checkpoint(model, material.vocabulary, material.corpus.name, metadata), folder / "final")
     for path in folder.glob("resume_*"):
         _remove(path)
@@ -176,7 +176,7 @@ def checkpoints(folder: Path) -> dict[int, Path]:
 
 
 def seconds_per_iteration(recipe: Recipe, corpus: Corpus, machine: Machine, iterations: int = 20) -> float:
-    """Time a few iterations on a model that is thrown away (median, seconds)."""
+    """Median time of a few iterations on a temporary model, in seconds."""
     recipe = replace(recipe, model=replace(recipe.model, vocab_size=len(corpus.vocabulary)))
     with _threads(machine.threads), freed_memory_kept():
         model = GPT(recipe.model).to(machine.device).train()
@@ -189,18 +189,18 @@ def seconds_per_iteration(recipe: Recipe, corpus: Corpus, machine: Machine, iter
     return sorted(seconds)[len(seconds) // 2]
 
 
-# ---- starting, stopping, going on ----------------------------------------------------------------------------------
+# ---- starting, stopping, resuming ----------------------------------------------------------------------------------
 
 
 def _start(recipe: Recipe, folder: Path, machine: Machine) -> tuple[GPT, torch.optim.AdamW, int]:
-    """A fresh model, or the newest state that a stopped run left."""
+    """A new model, or the latest saved state of an interrupted run: model, optimizer and next iteration."""
     torch.manual_seed(seed_for("init", recipe.seed))
     model = GPT(recipe.model).to(machine.device).train()
     optimizer = make_optimizer(model, recipe)
-    left = sorted(folder.glob("resume_*"))
-    if not left:
+    saved = sorted(folder.glob("resume_*"))
+    if not saved:
         return model, optimizer, 0
-    state = safetensors.torch.load_file(left[-1] / "state.safetensors", device=machine.device)
+    state = safetensors.torch.load_file(saved[-1] / "state.safetensors", device=machine.device)
     parameters = dict(model.named_parameters())
     with torch.no_grad():
         for name, parameter in parameters.items():
@@ -208,11 +208,11 @@ def _start(recipe: Recipe, folder: Path, machine: Machine) -> tuple[GPT, torch.o
     for name, parameter in parameters.items():
         kept = {key: state[f"{key}.{name}"] for key in ("exp_avg", "exp_avg_sq", "step")}
         optimizer.state[parameter] = kept
-    return model, optimizer, int(left[-1].name.removeprefix("resume_"))
+    return model, optimizer, int(saved[-1].name.removeprefix("resume_"))
 
 
 def _save_resume(model: GPT, optimizer: torch.optim.AdamW, folder: Path, step: int) -> None:
-    """Write all that the next iteration depends on, then drop the older state."""
+    """Save the state that the next iteration depends on, then remove older ones."""
     state = {}
     for name, parameter in model.named_parameters():
         state[f"model.{name}"] = parameter.detach().contiguous()
@@ -231,7 +231,7 @@ def _remove(path: Path) -> None:
 
 
 def _begin_stretch(recipe: Recipe, folder: Path, machine: Machine, first: int) -> list[stretches.Stretch]:
-    """Note it, and where it is of another kind drop the later checkpoints: they are of a path that ended there."""
+    """Record a new stretch. If its machine differs, remove later checkpoints, which belong to an abandoned path."""
     before, now = stretches.of(folder), stretches.begin(folder, first, recipe, machine)
     if before and now != before:
         for step, path in checkpoints(folder).items():
@@ -245,31 +245,31 @@ def _save_step(
     material: _Material,
     recipe: Recipe,
     machine: Machine,
-    ran: list[stretches.Stretch],
+    history: list[stretches.Stretch],
     folder: Path,
     step: int,
 ) -> None:
     path = folder / "checkpoints" / f"step_{step:08d}"
     if not path.exists():
-        metadata = _metadata(recipe, machine, ran, step)
+        metadata = _metadata(recipe, machine, history, step)
         save(Checkpoint(model, material.vocabulary, material.corpus.name, metadata), path)
 
 
-def _metadata(recipe: Recipe, machine: Machine, ran: list[stretches.Stretch], step: int) -> dict[str, Any]:
-    """The part of a run that its checkpoints carry: plain values, the same in every run on one kind of machine."""
+def _metadata(recipe: Recipe, machine: Machine, history: list[stretches.Stretch], step: int) -> dict[str, Any]:
+    """The training record stored in checkpoints: plain values, equal for all runs on one kind of machine."""
     plain = {key: value for key, value in asdict(recipe).items() if key != "model"}
-    where = {"device": machine.device, "threads": machine.threads, "stretches": stretches.plain(ran)}
+    where = {"device": machine.device, "threads": machine.threads, "stretches": stretches.plain(history)}
     return {**plain, "betas": list(recipe.betas), "step": step, **where}
 
 
 def _claim(folder: Path, recipe: Recipe, corpus: Corpus, machine: Machine) -> None:
-    """Write down what this folder is for, or make sure that it is for the same."""
-    mine = json.loads(json.dumps({"recipe": recipe.stored(), "corpus": corpus.sha256, "machine": asdict(machine)}))
+    """Record the settings of a run in its folder. Raises NanoscopeError if it has other settings already."""
+    settings = json.loads(json.dumps({"recipe": recipe.stored(), "corpus": corpus.sha256, "machine": asdict(machine)}))
     path = folder / "recipe.json"
     if not path.exists():
-        return files.write_json(path, mine)
+        return files.write_json(path, settings)
     try:
-        theirs, ours = _flat(json.loads(path.read_text())), _flat(mine)
+        theirs, ours = _flat(json.loads(path.read_text())), _flat(settings)
     except (ValueError, AttributeError):
         raise NanoscopeError(f"{path} is damaged; remove {folder} and train again") from None
     differing = sorted(key for key in theirs | ours if theirs.get(key) != ours.get(key))
@@ -287,7 +287,7 @@ def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 class _Metrics:
-    """Appends one JSON line per iteration; lines of a stopped run beyond its resume point are dropped."""
+    """Appends one JSON line per iteration. Lines of an interrupted run after its resume point are removed."""
 
     def __init__(self, folder: Path, first: int) -> None:
         self.path = folder / "metrics.jsonl"
@@ -301,7 +301,7 @@ class _Metrics:
 
 
 class _Pace:
-    """Time left, from the mean pace so far."""
+    """Estimates the time left from the mean speed so far."""
 
     def __init__(self, total: int) -> None:
         self.total, self.began = total, time.monotonic()

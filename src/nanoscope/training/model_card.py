@@ -1,7 +1,7 @@
-"""The card of a released model: what it is, how it came to be, how to open it, what it is not for.
+"""The card of a released model: what it is, how it was trained, how to open it, and its limits.
 
-Its words are in `model_card.md.j2`. Every number is read off the checkpoint, its training record and the files themselves;
-nobody types one. After Mitchell et al., "Model Cards for Model Reporting" (2019, arXiv 1810.03993).
+Its text is in `model_card.md.j2`. Every number comes from the checkpoint, its training record or the files themselves.
+After Mitchell et al., "Model Cards for Model Reporting" (2019, arXiv 1810.03993).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ TEMPLATE = Template(
 )
 COMPARED_WINDOWS = 64
 NEEDED = ("iterations", "batch_size", "accumulation", "seed", "learning_rate", "min_learning_rate", "precision")
-"""What the record of a training that nanoscope made says, and the card repeats in a sentence."""
+"""Fields of nanoscope's training record that the card states in a sentence."""
 OF_THE_RELEASE = ("val_loss", "val_loss_float32", "largest_difference", "released_from")
 
 
 def card(checkpoint: Checkpoint, folder: Path, content: Mapping[str, bytes]) -> str:
-    """The page of a release that lies, or will lie, in `folder`; `content` is its files, name -> bytes."""
+    """The card, in Markdown, of a release in `folder` (which may not exist yet); `content` maps file names to bytes."""
     place = "/".join(part for part in (folder.parent.name, folder.name) if part)
     weights = {name: data for name, data in content.items() if name.startswith(WEIGHTS)}
     return TEMPLATE.render(
@@ -71,7 +71,7 @@ def _recipe(training: Mapping[str, Any], context: int) -> str:
 
 
 def _record(training: Mapping[str, Any]) -> dict[str, str]:
-    """All that the record says of the training itself."""
+    """The settings in the training record, without the measurements of the release."""
     return {f"`{name}`": _written(value) for name, value in training.items() if name not in OF_THE_RELEASE}
 
 

@@ -1,4 +1,4 @@
-"""What decides a training: the recipe, its learning rates and its checkpoint schedule, and the machine it runs on."""
+"""Settings of a training: the recipe, its learning rates and checkpoint schedule, and the machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NATIVE_BFLOAT16 = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides which weights a training ends with (with nanoGPT's defaults for character models)."""
+    """All settings that determine the final weights, with nanoGPT's defaults for character models."""
 
     model: GPTConfig
     iterations: int = 5000
@@ -34,7 +34,7 @@ class Recipe:
     grad_clip: float = 1.0
     checkpoint_every: int = 100
     dense_until: int = 512
-    """Checkpoints at 0, 1, 2, 4, ... up to here, then at every multiple of `checkpoint_every`."""
+    """Checkpoints are at 0, 1, 2, 4, ... up to this step, and at every multiple of `checkpoint_every`."""
     eval_every: int = 250
     eval_windows: int = 64
     precision: Precision = "float32"
@@ -47,13 +47,13 @@ class Recipe:
             raise NanoscopeError("learning rates must satisfy 0 < min_learning_rate <= learning_rate")
 
     def stored(self) -> dict[str, Any]:
-        """The fields as a run's folder and a study's keys hold them, the model's as `GPTConfig.stored` gives them."""
+        """The fields as stored in a run's folder and a study's keys; the model as in `GPTConfig.stored`."""
         return {**asdict(self), "model": self.model.stored()}
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where a training runs. The thread count changes the rounding, so it is recorded with the weights."""
+    """The machine of a training. The thread count affects rounding, so it is recorded with the weights."""
 
     device: str = "cpu"
     threads: int = 1
@@ -66,17 +66,17 @@ ONE_THREAD = Machine()
 def native_precision(device: str) -> Precision:
     """bfloat16 on a GPU and on a processor that multiplies it natively (AMX, AVX512-BF16), else float32.
 
-    There bfloat16 is about twice as fast; a processor that emulates it is far slower than in float32. torch keeps its
-    questions about the processor private, so a version that asks otherwise falls back to float32.
+    Native bfloat16 is about twice as fast as float32, emulated bfloat16 far slower. torch's queries of the processor are
+    private functions; a torch version without them falls back to float32.
     """
     if device != "cpu":
         return "bfloat16"
-    asked = (getattr(torch.cpu, name, None) for name in NATIVE_BFLOAT16)
-    return "bfloat16" if any(supported is not None and supported() for supported in asked) else "float32"
+    queries = (getattr(torch.cpu, name, None) for name in NATIVE_BFLOAT16)
+    return "bfloat16" if any(supported is not None and supported() for supported in queries) else "float32"
 
 
 def learning_rate(recipe: Recipe, iteration: int) -> float:
-    """Linear warm-up, then a cosine down to the minimum at the last iteration (nanoGPT's `get_lr`)."""
+    """Linear warm-up, then cosine decay to the minimum at the last iteration (nanoGPT's `get_lr`)."""
     if iteration < recipe.warmup:
         return recipe.learning_rate * (iteration + 1) / (recipe.warmup + 1)
     done = (iteration - recipe.warmup) / max(1, recipe.iterations - recipe.warmup)
@@ -85,6 +85,6 @@ def learning_rate(recipe: Recipe, iteration: int) -> float:
 
 
 def scheduled(recipe: Recipe, step: int) -> bool:
-    """Is there a checkpoint after `step` updates?"""
+    """Whether a checkpoint is saved after `step` updates."""
     early = step <= recipe.dense_until and step & (step - 1) == 0
     return early or step == recipe.iterations or step % recipe.checkpoint_every == 0

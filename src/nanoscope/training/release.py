@@ -1,7 +1,7 @@
-"""Releasing a model: its weights in half precision, in parts that fit anywhere, with a card that says what it is.
+"""Releasing a model: its weights in half precision, in small parts, with a model card.
 
-What is released is what is analysed: the checksum of a release names every result on it. Rounding costs at most half a
-unit in the eleventh bit of a weight (2^-11 relative); what that does to the model is measured and said.
+Results are measured on the release itself and identified by its checksum. Rounding changes a weight by at most half a
+unit in the eleventh bit (2^-11 relative); its effect on the model is measured and reported.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from nanoscope.training.model_card import COMPARED_WINDOWS, NEEDED, card
 PART_BYTES = 15_000_000
 CARD = "README.md"
 SAME_LOSS = 0.01
-"""Nats. A text on which the loss is further from the recorded one is not the text that the model was trained on."""
+"""Nats. If the loss differs from the recorded one by more, the model was trained on another text."""
 
 
 def release(checkpoint: Checkpoint, corpus: Corpus, folder: Path, part_bytes: int = PART_BYTES) -> Checkpoint:
-    """Write the checkpoint as it will be published, measure it, and open it again; gives what was opened.
+    """Write the release of a checkpoint, with measurements, and return it as loaded from the folder.
 
-    The training record's `val_loss` is that of the released weights, `val_loss_float32` the original's (nats per
-    character, the whole validation split); `largest_difference` is between the two models' logits. A release of the
-    same checkpoint that is there already is opened, and its card rendered again; one of another is refused.
+    In the training record `val_loss` is the loss of the released weights and `val_loss_float32` that of the original
+    (nats per character, whole validation split); `largest_difference` is between the two models' logits. An existing
+    release of the same checkpoint is loaded and its card rendered again. Raises NanoscopeError if the folder holds another
+    release, or if the corpus is not the one that the model was trained on.
     """
     folder = Path(folder)
     rounded = _rounded(checkpoint)
@@ -46,7 +47,7 @@ def release(checkpoint: Checkpoint, corpus: Corpus, folder: Path, part_bytes: in
 
 
 def _write(rounded: Checkpoint, folder: Path, part_bytes: int) -> None:
-    """Weights, description and card appear together, in one rename."""
+    """Write weights, description and card together, in one rename."""
     content, sha256 = packed(rounded, half=True, part_bytes=part_bytes)
     page = card(replace(rounded, sha256=sha256), folder, content)
     with files.new_directory(folder) as temporary:
@@ -55,7 +56,7 @@ def _write(rounded: Checkpoint, folder: Path, part_bytes: int) -> None:
 
 
 def _refresh_card(released: Checkpoint, folder: Path) -> None:
-    """A card that is missing, or was rendered by another version, is written again from what lies beside it."""
+    """Rewrite the card if it is missing or was rendered by another version."""
     content = {
         path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file() and path.name != CARD
     }
@@ -65,35 +66,37 @@ def _refresh_card(released: Checkpoint, folder: Path) -> None:
 
 
 def _rounded(checkpoint: Checkpoint) -> GPT:
-    """The model with its weights rounded to 16 bits, in 32-bit floats."""
+    """The model with weights rounded to 16 bits, stored as 32-bit floats."""
     model = GPT(checkpoint.model.config).eval().requires_grad_(False)
     model.load_state_dict({name: value.float() for name, value in halved(checkpoint.model.state_dict()).items()})
     return model
 
 
 def _record(original: Checkpoint, rounded: GPT, corpus: Corpus) -> dict[str, object]:
-    """The training record with what is measured on the release, as long as this is the model's own text."""
+    """The training record with the measurements of the release. Raises NanoscopeError for another text."""
     if not all(name in original.training for name in NEEDED):
-        raise NanoscopeError("only a checkpoint that nanoscope trained can be released: its card tells the recipe")
+        raise NanoscopeError(
+            "only a checkpoint that nanoscope trained can be released, since the card states its recipe"
+        )
     if corpus.name != original.corpus:
         raise NanoscopeError(
-            f"the model was trained on {original.corpus}, and this text is {corpus.name}; give its own with --data"
+            f"the model was trained on {original.corpus}, and this text is {corpus.name}; pass its own with --data"
         )
     measured = _measured(original, rounded, corpus)
     loss = original.training.get("val_loss")
     if loss is not None and not abs(loss - measured["val_loss_float32"]) <= SAME_LOSS:
         raise NanoscopeError(
             f"the loss on this text is {measured['val_loss_float32']:.4f}, but {loss:.4f} is recorded, so it is not the "
-            f"{corpus.name} that the model was trained on; give its own with --data"
+            f"{corpus.name} that the model was trained on; pass its own with --data"
         )
     return {**original.training, **measured, "released_from": original.sha256}
 
 
 def _measured(original: Checkpoint, rounded: GPT, corpus: Corpus) -> dict[str, float]:
     windows = consecutive_windows(original.encode(corpus.val), original.model.config.block_size)
-    some = windows[:: max(1, len(windows) // COMPARED_WINDOWS)][:COMPARED_WINDOWS, :-1]
+    compared = windows[:: max(1, len(windows) // COMPARED_WINDOWS)][:COMPARED_WINDOWS, :-1]
     with torch.no_grad():
-        difference = (original.model(some) - rounded(some)).abs().max()
+        difference = (original.model(compared) - rounded(compared)).abs().max()
     return {
         "val_loss": evaluate(rounded, windows),
         "val_loss_float32": evaluate(original.model, windows),
@@ -111,5 +114,5 @@ def _source(checkpoint: Checkpoint) -> str:
 
 
 def _same_weights(one: GPT, other: GPT) -> bool:
-    mine, theirs = one.state_dict(), other.state_dict()
-    return mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
+    a, b = one.state_dict(), other.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)

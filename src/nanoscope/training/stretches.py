@@ -1,7 +1,7 @@
-"""Where each stretch of a training ran: its processor, threads, precision and torch, and the step at which it began.
+"""The stretches of a training: the processor, threads, precision, torch version and first step of each.
 
-A training that was stopped may go on elsewhere, and another processor rounds otherwise. The weights of a training with two
-kinds of stretch are as good as any, but no machine can train them again exactly: their checkpoints say so.
+An interrupted training may resume on another processor, which rounds differently. Weights trained in two kinds of stretch
+are equally valid, but no single machine can reproduce them exactly; their checkpoints record this.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOTE = "stretches.json"
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a training that ran on one kind of machine without a change of settings."""
+    """A part of a training that ran on one kind of machine with one setting."""
 
     first: int
     """The step at which it began."""
@@ -35,11 +35,11 @@ class Stretch:
 
 
 def processor(device: str) -> str:
-    """The processor as its maker numbers it, with the vector instructions that torch uses of it; or the GPU's name."""
+    """The processor's model and numbers, with the vector instructions that torch uses; or the name of the GPU."""
     if device != "cpu":
         return torch.cuda.get_device_name(device)
-    about = Path("/proc/cpuinfo")
-    lines = (line.partition(":") for line in (about.read_text().splitlines() if about.exists() else []))
+    info = Path("/proc/cpuinfo")
+    lines = (line.partition(":") for line in (info.read_text().splitlines() if info.exists() else []))
     values = {name.strip(): value.strip() for name, _, value in reversed(list(lines))}
     numbers = "".join(f", {name} {values[name]}" for name in ("cpu family", "model", "stepping") if name in values)
     name = values.get("model name") or platform.processor() or platform.machine()
@@ -47,29 +47,29 @@ def processor(device: str) -> str:
 
 
 def of(folder: Path) -> list[Stretch]:
-    """The stretches of a training so far, in order; none where none were noted. NanoscopeError for a damaged note."""
+    """The recorded stretches of a training, in order. Raises NanoscopeError for a damaged record."""
     path = folder / NOTE
     try:
         return [Stretch(**one) for one in json.loads(path.read_text())] if path.exists() else []
     except (ValueError, TypeError):
-        raise NanoscopeError(f"{path} is damaged; remove it, and the training goes on without what it said") from None
+        raise NanoscopeError(f"{path} is damaged; remove it to continue the training without this record") from None
 
 
 def begin(folder: Path, first: int, recipe: Recipe, machine: Machine) -> list[Stretch]:
-    """Note that a stretch begins at step `first`; one of the same kind as the last only goes on with it."""
+    """Record that a stretch begins at step `first`. One of the same kind as the last extends it."""
     here = Stretch(first, processor(machine.device), machine.threads, recipe.precision, torch.__version__)
-    lasting = [stretch for stretch in of(folder) if stretch.first < first]
-    if not lasting or replace(lasting[-1], first=first) != here:
-        lasting = [*lasting, here]
-    files.write_json(folder / NOTE, plain(lasting))
-    return lasting
+    kept = [stretch for stretch in of(folder) if stretch.first < first]
+    if not kept or replace(kept[-1], first=first) != here:
+        kept = [*kept, here]
+    files.write_json(folder / NOTE, plain(kept))
+    return kept
 
 
 def plain(stretches: Sequence[Stretch]) -> list[dict[str, Any]]:
-    """As JSON holds them."""
+    """Stretches as plain values for JSON."""
     return [asdict(stretch) for stretch in stretches]
 
 
 def repeatable(stretches: Sequence[Stretch]) -> bool:
-    """Can a machine of one kind train the same weights again: was it one kind that trained them?"""
+    """Whether one kind of machine did all the training, so that it can reproduce the weights."""
     return len(stretches) < 2

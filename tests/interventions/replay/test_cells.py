@@ -119,7 +119,7 @@ def test_a_cell_that_does_other_than_it_declares_is_refused() -> None:
     with pytest.raises(NanoscopeError, match=r"an edit of L1\.q changes it where its cell declares no change"):
         replay(model, corrupt, [Cell((site,), lambda: [patch(site, source)], late)], POSITIONS, _measure, base=base)
     cell = Cell((Site("q", 1, head=0),), lambda: [patch(site, source)], CHANGES)
-    with pytest.raises(NanoscopeError, match=r"declares edits of L1H0\.q made edits of L1\.q"):
+    with pytest.raises(NanoscopeError, match=r"declares edits of L1H0\.q but creates edits of L1\.q"):
         replay(model, corrupt, [cell], POSITIONS, _measure, base=base)
     with pytest.raises(NanoscopeError, match="no layer 9"):
         replay(model, corrupt, [Cell((Site("q", 9),), list, CHANGES)], POSITIONS, _measure)

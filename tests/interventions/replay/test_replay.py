@@ -264,8 +264,8 @@ def test_a_plan_explains_itself() -> None:
     model = random_model()
     tokens, cells, positions = _sweep(model)
     text = str(plan(model, tokens, cells, positions, budget=1 << 24))
-    assert "33 cells of 3 examples, 12 of them exactly without effect" in text
-    for word in ("replays instead of 33 forwards", "GFLOP needed", "in a plain loop", "budget 16 MiB"):
+    assert "33 cells of 3 examples, 12 of them with exactly no effect" in text
+    for word in ("replays instead of 33 forwards", "GFLOP needed", "by full forwards", "budget 16 MiB"):
         assert word in text
 
 

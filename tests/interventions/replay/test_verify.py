@@ -34,7 +34,7 @@ def test_a_sound_sweep_is_verified(variant: GPT) -> None:
     found = replay(variant, tokens, cells, POSITIONS, _measure, verify=100)
     assert torch.equal(found.values, replay(variant, tokens, cells, POSITIONS, _measure).values)
     replay(variant, tokens, [], POSITIONS, _measure, verify=3)
-    with pytest.raises(NanoscopeError, match="must not be negative, and is -1"):
+    with pytest.raises(NanoscopeError, match="must not be negative, but is -1"):
         replay(variant, tokens, cells, POSITIONS, _measure, verify=-1)
 
 
@@ -56,9 +56,7 @@ def test_a_value_in_the_wrong_cell_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(engine, "replay_rows", exchanged)
     model = random_model()
-    with pytest.raises(
-        NanoscopeError, match=r"cell 0 \(L0H0\.z\) is not what a full forward gives: they differ by up to"
-    ):
+    with pytest.raises(NanoscopeError, match=r"cell 0 \(L0H0\.z\) differs from a full forward by up to"):
         replay(model, random_tokens(model), _cells(model), POSITIONS, _measure, verify=2)
 
 
@@ -98,5 +96,5 @@ def test_a_replay_that_gives_no_number_is_found(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(engine, "replay_rows", spoiled)
     model = random_model()
-    with pytest.raises(NanoscopeError, match="differ by up to nan"):
+    with pytest.raises(NanoscopeError, match="differs from a full forward by up to nan"):
         replay(model, random_tokens(model), _cells(model), POSITIONS, _measure, verify=100)

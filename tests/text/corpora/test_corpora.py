@@ -273,10 +273,10 @@ def test_where_no_place_has_it_the_one_line_names_each_with_its_reason(world: Wo
     line = refusal(corpora.tiny_shakespeare)
     reasons = line[line.index("(") + 1 : line.rindex(")")].split("; ")
     assert [reason.split(":")[0] for reason in reasons] == list(PLACES)
-    assert reasons[0] == "cache: other bytes than tiny Shakespeare's"
+    assert reasons[0] == "cache: the checksum is not that of tiny Shakespeare"
     assert "No such file" in reasons[1]
     assert reasons[2] == "public address: timed out"
-    assert reasons[3] == "Python package: pip ended with 1"
+    assert reasons[3] == "Python package: pip failed with exit code 1"
     assert "NANOSCOPE_DATA" in line
     assert "--data" in line
 

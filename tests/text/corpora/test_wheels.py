@@ -150,7 +150,7 @@ def test_a_source_package_is_never_taken_so_its_build_code_is_never_run(places: 
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data.encode()))
     line = refusal(lambda: obtain(published(described(b""))))
-    assert "Python package: pip says ERROR: No matching distribution found for carrier==1.0" in line
+    assert "Python package: pip failed: ERROR: No matching distribution found for carrier==1.0" in line
     assert not (places / "ran").exists()
     assert_nothing_left(places)
 
@@ -164,12 +164,12 @@ def test_a_source_package_is_never_taken_so_its_build_code_is_never_run(places: 
         (gzip.compress(TEXT + b"!"), "larger than the expected 2,150 bytes"),
         (gzip.compress(bytes(10**6)), "larger than the expected 2,150 bytes"),
         (random.Random(0).randbytes(10_000), "larger than the expected 5,324 bytes"),
-        (gzip.compress(TEXT)[:-9], "cut off"),
-        (gzip.compress(TEXT) + b"more", "something behind its end"),
-        (gzip.compress(TEXT) + gzip.compress(b""), "something behind its end"),
+        (gzip.compress(TEXT)[:-9], "truncated"),
+        (gzip.compress(TEXT) + b"more", "data after its end"),
+        (gzip.compress(TEXT) + gzip.compress(b""), "data after its end"),
         (b"not gzipped at all", "incorrect header check"),
-        (b"", "cut off"),
-        (gzip.compress(TEXT.swapcase()), "other bytes than the text's"),
+        (b"", "truncated"),
+        (gzip.compress(TEXT.swapcase()), "the checksum is not that of the text"),
     ],
     ids=["longer", "bomb", "large", "cut", "tail", "second stream", "plain", "empty", "other"],
 )
@@ -243,9 +243,9 @@ def test_half_a_file_in_the_cache_is_replaced_by_the_whole(places: Path, serve: 
 @pytest.mark.parametrize(
     ("failure", "said"),
     [
-        (subprocess.TimeoutExpired("pip", 120), "pip did not end within 120 seconds"),
-        (subprocess.CalledProcessError(1, "pip", stderr=b"WARNING: a\nERROR: b \xff\n"), "pip says ERROR: b \ufffd"),
-        (subprocess.CalledProcessError(2, "pip"), "pip ended with 2"),
+        (subprocess.TimeoutExpired("pip", 120), "pip did not finish within 120 seconds"),
+        (subprocess.CalledProcessError(1, "pip", stderr=b"WARNING: a\nERROR: b \xff\n"), "pip failed: ERROR: b \ufffd"),
+        (subprocess.CalledProcessError(2, "pip"), "pip failed with exit code 2"),
         (OSError("no space left on device"), "Python package: no space left on device"),
     ],
 )

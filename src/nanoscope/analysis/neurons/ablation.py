@@ -107,7 +107,7 @@ class _Reading:
         mlp = self.model.blocks[layer].mlp
         assert mlp is not None
         before = self.base.cache[Site("post", layer, neuron=index)]
-        removed = (edit.spread_over(before) - before)[..., None] * mlp.c_proj.weight[:, index]
+        removed = (edit.broadcast_to(before) - before)[..., None] * mlp.c_proj.weight[:, index]
         last = self.base.cache["resid_post", self.model.config.n_layer - 1]
         with torch.no_grad():
             logits = self.model.unembed(torch.stack([last, last + removed]))

@@ -1,17 +1,17 @@
-"""The replay engine: exact interventions on many cells at the price of what they change.
+"""The replay engine: many exact interventions at the cost of computing only what they change.
 
-A sweep is one base run and many small replays of it. A cell (a list of edits) is resumed at its first edited layer;
-only the positions that its edits have changed so far are computed, and earlier ones give their keys and values from
-the base run; of the last layer and the unembedding only what the metric reads. All cells of a pack share the same
-matrix products. The values are those of `run(model, tokens, cell)` to float tolerance, whatever the packing.
+A sweep is one base run and many small replays of it. A cell (a list of edits) is replayed from its first edited layer.
+Only the positions that its edits have changed so far are computed; unchanged keys and values come from the base run. In
+the last layer and the unembedding, only what the metric reads is computed. All cells of a pack share the same matrix
+products. The values equal those of `run(model, tokens, cell)` to rounding and do not depend on the packing.
 
     found = replay(model, tokens, cells, positions, measure)     # found.values [cell, example]
     print(found.plan)
 
-Where edits have large tensors of their own, a `Cell` makes them when its pack runs. docs/replay.md draws an example.
+If edits need large tensors of their own, a `Cell` creates them when its pack runs. docs/replay.md shows an example.
 
-Method: nanoscope's own (key-value caching, Pope et al. 2022, put to use for interventions); the joining of attention
-over parts of the keys is online softmax, Milakov & Gimelshein 2018.
+Method: nanoscope's own application of key-value caching (Pope et al. 2022) to interventions. Attention over subsets of
+the keys is joined by online softmax (Milakov & Gimelshein 2018).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Replay:
-    """`values [cell, example]`: the metric of every cell; `base [example]`: without any edit; and what was done."""
+    """The metric of every cell, `values [cell, example]`, and without any edit, `base [example]`; and the plan used."""
 
     values: Tensor
     base: Tensor
@@ -61,18 +61,19 @@ def replay(
     base: Run | None = None,
     verify: int = 0,
 ) -> Replay:
-    """The metric of every cell, per example, exactly: what `run(model, tokens, cell)` would give, in double precision.
+    """The exact metric of every cell and example: that of `run(model, tokens, cell)`, as float64.
 
-    A cell is a list of edits, or a `Cell` that makes them when they are needed.
-    `positions` are where the logits are read, and `measure` makes one value of an example's reads. It is given all the
-    examples in order, of one cell after another, so its first axis is a multiple of their number.
-    `budget` bounds the activations' memory, in bytes (a quarter of what is free). `progress(done, total)` counts cells.
-    `base` is a run from `base_run`, where one is at hand. `verify` of the cells, evenly spaced, are run in full as well.
-    Raises NanoscopeError for a site that the model does not have, a budget in which no cell fits, a cell that makes
+    A cell is a list of edits, or a `Cell` that creates them when they are needed.
+    The logits are read at `positions`, and `measure` maps the reads of each row to one value. Its rows are all examples
+    of one cell after another, so their number is a multiple of the number of examples.
+    `budget` limits the activations' memory in bytes (default: a quarter of the free memory). `progress(done, total)`
+    counts cells. `base` may be a previous result of `base_run`. `verify` is the number of cells, evenly spaced, that are
+    also run in full.
+    Raises NanoscopeError for a site that the model does not have, a budget in which no cell fits, a cell that creates
     other edits than it declares, and a verified cell that differs (see `verify.tolerance`).
     """
     if verify < 0:
-        raise NanoscopeError(f"the number of cells to verify must not be negative, and is {verify}")
+        raise NanoscopeError(f"the number of cells to verify must not be negative, but is {verify}")
     cells = [as_cell(cell) for cell in cells]
     base = base_run(model, tokens, _named(cells)) if base is None else base
     planned = plan(model, tokens, cells, positions, budget=budget, base=base)
@@ -101,7 +102,7 @@ def plan(
     budget: int | None = None,
     base: Run | None = None,
 ) -> ReplayPlan:
-    """What `replay` with the same arguments would do; printing it explains it. Costs one run of the model."""
+    """The plan of `replay` with the same arguments. Printing it explains it. Costs one run of the model."""
     cells = [as_cell(cell) for cell in cells]
     for cell in cells:
         for site in cell.sites:
@@ -112,7 +113,7 @@ def plan(
 
 
 def base_run(model: GPT, tokens: Int[Tensor, "example pos"], names: Iterable[str]) -> Run:
-    """A plain run with all that cells need which edit these activations: what they are replayed on."""
+    """An unedited run that keeps all activations needed to replay cells that edit the named activations."""
     if model.training:
         raise NanoscopeError("the model is in training mode, where dropout is random; call model.eval() first")
     return run(model, tokens, keep=kept_of_base(model.config, names))
@@ -125,9 +126,9 @@ def _named(cells: Sequence[Cell]) -> set[str]:
 def _pack_logits(
     context: SweepContext, cells: Sequence[Cell], planned: ReplayPlan, pack: Pack, read: Tensor
 ) -> Float[Tensor, "row read vocab"]:
-    """The logits that the metric reads, of all examples of a pack's cells: the base run's, where nothing changes.
+    """The logits at the reads for all examples of a pack's cells; those of the base run wherever nothing changes.
 
-    The cells' edits are made here, and are gone with the end of this function.
+    The cells' edits are created here and freed when this function returns.
     """
     logits = read.repeat(len(pack.cells), 1, 1)
     located = [locate(cells[n], planned.edited[n], context.base) for n in pack.cells]

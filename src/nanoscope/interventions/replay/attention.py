@@ -1,9 +1,9 @@
-"""Attention of many suffixes at once, their common past taken from the base run.
+"""Attention of many suffixes at once; keys and values of their common past come from the base run.
 
 Rows with the same queries and the same own keys form a group `[cell, example]`. The keys and values before a group's
-own ones are the base run's, one set for each example: the queries of all cells of an example meet them in one product,
-and nothing is copied per row. The two parts are joined by their log-sum-exps. Where a cell edits scores or patterns,
-its rows are computed explicitly instead, over all keys.
+own ones are the base run's, one set per example. The queries of all cells of an example are multiplied with them in one
+product, and nothing is copied per row. The two parts are joined by their log-sum-exps. Rows whose scores or patterns are
+edited are computed explicitly over all keys instead.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ Grids = tuple[Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True)
 class AttentionGroup:
-    """Rows, `cells` times `examples` of them, whose attention has one shape."""
+    """Rows (`cells` times the number of examples) whose attention has the same shape."""
 
     rows: slice
     cells: int
     examples: slice | Tensor
-    """Which examples of the base run; the same for every cell. A slice where they follow one another."""
+    """Examples of the base run, the same for every cell; a slice if they are consecutive."""
     start: int
-    """The first position of the rows' own keys."""
+    """First position of the rows' own keys."""
     queries: np.ndarray
     keys: int
-    """How many keys each row holds itself."""
+    """Number of own keys of each row."""
     at_queries: slice
     at_keys: slice
-    """Where the rows' tokens lie in the flat queries, and in the flat keys and values."""
+    """The rows' tokens in the flat queries, and in the flat keys and values."""
     absorbed: bool
-    """The keys and values are never made; `at_keys` is where their tokens lie in the flat residual stream."""
+    """The own keys and values are not computed; `at_keys` refers to the flat residual stream."""
 
     @cached_property
     def causal(self) -> bool:
-        """Are the queries the very positions of the own keys?"""
+        """Whether the queries are exactly the positions of the own keys."""
         return len(self.queries) == self.keys and self.keys > 1 and not self.absorbed
 
     @cached_property
     def visible(self) -> Tensor | None:
-        """Which own keys each query sees, where it is neither all of them nor causal."""
+        """Which own keys each query sees; None if all, or if `causal`."""
         own = np.arange(self.start, self.start + self.keys)
         seen = self.queries[:, None] >= own
         return None if self.causal or seen.all() else torch.from_numpy(seen)
@@ -60,9 +60,9 @@ class AttentionGroup:
 def groups(
     flow: LayerFlow, cell: np.ndarray, examples: np.ndarray, explicit_rows: np.ndarray
 ) -> Iterator[AttentionGroup]:
-    """Split rows, in their order, into groups; rows marked in `explicit_rows` are never with ones that are not.
+    """Split rows, in their order, into groups. Rows in and outside `explicit_rows` are in different groups.
 
-    `cell` and `examples` say of each row what it is of.
+    `cell` and `examples` hold the cell and the example of each row.
     """
     begin_queries, begin_keys, begin_residual = (
         np.concatenate([[0], np.cumsum(mask.sum(1))]) for mask in (flow.queries, flow.held, flow.changed["resid_pre"])
@@ -90,7 +90,7 @@ def groups(
 
 
 def _rectangles(cell: np.ndarray, examples: np.ndarray, offset: int) -> Iterator[tuple[slice, int]]:
-    """Consecutive rows as cells that have the same examples each: `(rows, number of cells)`."""
+    """Split consecutive rows into blocks of cells with the same examples: `(rows, number of cells)`."""
     starts = np.flatnonzero(np.concatenate([[True], cell[1:] != cell[:-1]]))
     pieces = np.split(examples, starts[1:])
     begun = 0
@@ -109,9 +109,9 @@ def _sliced(examples: np.ndarray) -> slice | Tensor:
 
 
 def attend_group(group: AttentionGroup, own: Grids, residual: Tensor, base: Grids, attn: Attention, z: Tensor) -> None:
-    """Fill `z [token, head, d_head]` at a group's queries: the shared past, then the own keys, joined.
+    """Fill `z [token, head, d_head]` at a group's queries, joining attention over the shared past and over own keys.
 
-    `residual [token, d_model]` is the normalised residual stream at the places that changed.
+    `residual [token, d_model]` is the normalised residual stream at the changed positions.
     """
     q = _rows(group, own[0], group.at_queries)
     rows = z[group.at_queries].unflatten(0, q.shape[:2])
@@ -137,7 +137,7 @@ def attend_group(group: AttentionGroup, own: Grids, residual: Tensor, base: Grid
 def attend_explicitly(
     group: AttentionGroup, own: Grids, base: Grids, attn: Attention, edits: Sequence[Sequence[LocatedEdit]], z: Tensor
 ) -> None:
-    """The same with scores and patterns materialised, and edited; `edits` has one entry for each of the cells."""
+    """`attend_group` with materialised, edited scores and patterns; `edits` has one entry per cell."""
     q, k, v = (_rows(group, part, at) for part, at in zip(own, (group.at_queries, *[group.at_keys] * 2), strict=True))
     past = [part[group.examples, : group.start].repeat(group.cells, 1, 1, 1) for part in base[1:]]
     k, v = torch.cat([past[0], k], dim=1), torch.cat([past[1], v], dim=1)
@@ -148,12 +148,12 @@ def attend_explicitly(
 
 
 def _rows(group: AttentionGroup, flat: Tensor, tokens: slice) -> Tensor:
-    """A group's part of a flat activation, row by row."""
+    """A group's part of a flat activation, `[row, token of the row, ...]`."""
     return flat[tokens].unflatten(0, (group.rows.stop - group.rows.start, -1))
 
 
 def _edited(name: str, value: Tensor, group: AttentionGroup, edits: Sequence[Sequence[LocatedEdit]]) -> Tensor:
-    """Each cell's edits, written into its part of scores or patterns `[row, head, query, key]`."""
+    """Write each cell's edits into its rows of scores or patterns `[row, head, query, key]`."""
     by_cell = value.unflatten(0, (group.cells, -1))
     for number, cell in enumerate(edits):
         for part in cell:
@@ -163,7 +163,7 @@ def _edited(name: str, value: Tensor, group: AttentionGroup, edits: Sequence[Seq
 
 
 def _put(part: LocatedEdit, value: Tensor, group: AttentionGroup) -> None:
-    """Write one edit into `value [example, head, query, key]`, as far as its queries and keys are there."""
+    """Write one edit into `value [example, head, query, key]`, for the queries and keys that it contains."""
     site, keys = part.at.site, value.shape[-1]
     chosen = [n for n, query in enumerate(group.queries) if site.query in (None, query)]
     if not chosen or (site.key is not None and site.key >= keys):

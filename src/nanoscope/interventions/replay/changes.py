@@ -1,11 +1,11 @@
-"""What a cell changes: from its edits to the positions of each activation that differ from the base run.
+"""The effect of a cell: from its edits to the positions at which each activation differs from the base run.
 
-A change follows the block's data flow (`data_flow.py`): token-wise parts keep it where it is, attention carries a changed
-key or value to every later query, and nothing carries it to an earlier one. What the metric's reads cannot see is left
-out: of the last layer only the keys and values, and the queries that are read.
+Changes propagate along the block's data flow (`data_flow.py`). Token-wise parts keep a change at its position; attention
+carries a changed key or value to every later query; nothing carries it to an earlier one. Changes that the metric's reads
+cannot see are left out: in the last layer only keys, values and the queries that are read count.
 
-A *row* is one example of one cell. All masks are `[row, pos]`, `pos` being the query for scores and patterns.
-docs/replay.md draws an example.
+A *row* is one example of one cell. All masks are `[row, pos]`, where `pos` is the query for scores and patterns.
+docs/replay.md shows an example.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from nanoscope.interventions.run import Key
 from nanoscope.model.config import GPTConfig
 
 MATERIALISED = ("k", "v", "scores", "pattern")
-"""Sites of attention that must be there to be edited."""
+"""Attention sites that must be materialised if they are edited."""
 
 
 @dataclass(frozen=True)
 class EditedPositions:
-    """Where the edits themselves change each activation, and the rows whose attention is materialised in a layer."""
+    """Where edits directly change each activation, and the rows of each layer whose attention must be materialised."""
 
     changed: Mapping[Key, Mask]
     materialised: Mapping[int, np.ndarray]
 
     def of(self, rows: np.ndarray) -> EditedPositions:
-        """Some of the rows."""
+        """The same for a subset of the rows."""
         return EditedPositions(
             {key: mask[rows] for key, mask in self.changed.items()},
             {layer: mask[rows] for layer, mask in self.materialised.items()},
@@ -41,7 +41,7 @@ class EditedPositions:
 
 
 def edited_positions(cells: Sequence[Sequence[EditedSite]], examples: int, length: int) -> EditedPositions:
-    """The changes of every example of some cells, row `cell * examples + example`."""
+    """The positions edited by some cells, for every example; rows are `cell * examples + example`."""
     found: dict[Key, Mask] = {}
     materialised: dict[int, np.ndarray] = {}
     for number, cell in enumerate(cells):
@@ -58,7 +58,7 @@ def edited_positions(cells: Sequence[Sequence[EditedSite]], examples: int, lengt
 
 
 def read_mask(positions: np.ndarray, length: int) -> Mask:
-    """`[example, pos]`: where the metric reads."""
+    """Mask `[example, pos]` of the positions that the metric reads."""
     mask = np.zeros((len(positions), length), dtype=bool)
     np.put_along_axis(mask, positions, True, axis=1)
     return mask
@@ -66,31 +66,31 @@ def read_mask(positions: np.ndarray, length: int) -> Mask:
 
 @dataclass(frozen=True)
 class LayerFlow:
-    """What one layer must compute."""
+    """Which positions of one layer must be computed."""
 
-    made: Mapping[str, Mask]
-    """Where each activation must be computed anew, because something that it is made from has changed."""
+    computed: Mapping[str, Mask]
+    """Where each activation must be recomputed because one of its sources has changed."""
     changed: Mapping[str, Mask]
-    """Where each activation differs and is needed: there, and where its own edits change it."""
+    """Where each activation differs and is needed: `computed`, and where its own edits change it."""
     own: Mask
-    """Keys and values that each row holds itself; the ones before are the base run's."""
+    """Keys and values that each row holds itself; those at earlier positions are the base run's."""
     absorbed: np.ndarray
-    """Rows of the last layer whose own keys and values are never made: few queries meet the residual stream itself."""
+    """Rows of the last layer whose few queries attend to the residual stream, without computing keys and values."""
 
     @property
     def queries(self) -> Mask:
-        """Queries whose attention must be done again."""
-        return self.made["z"]
+        """Queries whose attention must be recomputed."""
+        return self.computed["z"]
 
     @property
     def held(self) -> Mask:
-        """The own keys and values that are made."""
+        """The own keys and values that are computed."""
         return self.own & ~self.absorbed[:, None]
 
 
 @dataclass(frozen=True)
 class Flow:
-    """What the rows of a sweep must compute, layer by layer, and at which reads their logits differ."""
+    """Which positions the rows of a sweep must compute in each layer, and the reads at which their logits differ."""
 
     embedded: Mask
     layers: tuple[LayerFlow, ...]
@@ -98,7 +98,7 @@ class Flow:
 
 
 def propagate(config: GPTConfig, edits: EditedPositions, reads: Mask) -> Flow:
-    """Follow the changes through the model, as far as the reads `[row, pos]` can see them."""
+    """Propagate the changes through the model, as far as the reads `[row, pos]` can see them."""
     seen = np.logical_or.accumulate(reads[:, ::-1], axis=1)[:, ::-1]
     nothing = np.zeros_like(reads)
     embedded, positions = (edits.changed.get((name, None), nothing) for name in ("embed", "pos_embed"))
@@ -115,30 +115,30 @@ def propagate(config: GPTConfig, edits: EditedPositions, reads: Mask) -> Flow:
 def _propagate_layer(
     config: GPTConfig, layer: int, entering: Mask, edits: EditedPositions, view: tuple[Mask, Mask]
 ) -> LayerFlow:
-    """One step of the block after another. `view`: what the reads can see by way of attention, and directly."""
-    made, changed = {}, {}
+    """Propagate through the steps of a block. `view`: what the reads can see through attention, and directly."""
+    computed, changed = {}, {}
     for step in block_steps(config):
         within = view[0] if step.site in READ_BY_LATER else view[1]
-        mask = made[step.site] = _reached(step, changed, within) if step.sources else entering
+        mask = computed[step.site] = _reached(step, changed, within) if step.sources else entering
         edited = edits.changed.get((step.site, layer))
         changed[step.site] = mask if edited is None else mask | (edited & within)
-    own = _own(changed["k"] | changed["v"], made["z"])
-    absorbed = _absorbed(config, layer, edits, (changed["resid_pre"], made["z"], own))
+    own = _own(changed["k"] | changed["v"], computed["z"])
+    absorbed = _absorbed(config, layer, edits, (changed["resid_pre"], computed["z"], own))
     if absorbed.any():
-        for masks in (made, changed):
+        for masks in (computed, changed):
             masks.update({name: masks[name] & ~absorbed[:, None] for name in "kv"})
-    return LayerFlow(made, changed, own, absorbed)
+    return LayerFlow(computed, changed, own, absorbed)
 
 
 def _reached(step: Step, changed: Mapping[str, Mask], within: Mask) -> Mask:
-    """Where a step's sources have changed; those of attention's past also at every later position."""
+    """Where a step's sources have changed; a change of keys or values also reaches all later positions."""
     later = (np.logical_or.accumulate(changed[name], axis=1) for name in step.past)
     mask = reduce(np.logical_or, [*(changed[name] for name in step.sources), *later])
     return mask & within
 
 
 def _absorbed(config: GPTConfig, layer: int, edits: EditedPositions, masks: tuple[Mask, Mask, Mask]) -> np.ndarray:
-    """Rows for which `n_head` wide queries cost less than the own keys and values would (see `attend_through`)."""
+    """Rows for which `attend_through` costs less than computing the own keys and values."""
     changed, attended, own = masks
     queries, keys = attended.sum(1), own.sum(1)
     cheap = (4 * queries <= config.d_head) & (2 * queries < keys)
@@ -148,7 +148,7 @@ def _absorbed(config: GPTConfig, layer: int, edits: EditedPositions, masks: tupl
 
 
 def _own(keys: Mask, attended: Mask) -> Mask:
-    """From the first changed key (or the first query, where no key changes) to the last query."""
+    """From the first changed key (or the first query, if no key changes) to the last query."""
     either = (keys | attended) & attended.any(axis=1, keepdims=True)
     upto_last = np.logical_or.accumulate(attended[:, ::-1], axis=1)[:, ::-1]
     return np.logical_or.accumulate(either, axis=1) & upto_last

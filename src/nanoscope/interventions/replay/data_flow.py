@@ -1,8 +1,8 @@
-"""The data flow of a block in one table: what each activation is made from, and at what cost.
+"""The data flow of a block as one table: the sources of each activation, and its cost.
 
-`changes` follows edits along it, `plan` counts operations along it, and `execute` computes along it. `GPT.block` says the
-same in code, and a test edits one activation after another of a real block to see that both agree. A new activation is a
-row here, a line in `GPT.block` and its axes in `model/sites.py`.
+`changes` propagates edits along it, `plan` counts operations with it, and `execute` computes by it. `GPT.block` is the same
+in code; a test edits each activation of a real block to check that both agree. A new activation needs a row here, a line
+in `GPT.block` and its axes in `model/sites.py`.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ Make = Callable[..., Tensor]
 
 @dataclass(frozen=True)
 class Step:
-    """How one activation is made."""
+    """How one activation is computed."""
 
     site: str
     sources: tuple[str, ...] = ()
-    """What it is made from at its own position (or query)."""
+    """Activations that it is computed from at its own position (or query)."""
     past: tuple[str, ...] = ()
-    """What it is made from at its own position and all earlier ones: attention."""
+    """Activations that it is computed from at its own position and all earlier ones (attention)."""
     weights: Callable[[GPTConfig], int] = lambda config: 0
-    """With how many weights each token is multiplied."""
+    """Number of weights that each token is multiplied with."""
     make: Make | None = None
-    """The token-wise arithmetic. It may write into the last source's memory, which nobody else holds by then. None for
-    what attention does for groups of rows at once (`attention.py`)."""
+    """The token-wise arithmetic. It may overwrite the last source, which nothing else uses by then. None for attention,
+    which is computed for groups of rows (`attention.py`)."""
 
 
 def _square(config: GPTConfig) -> int:
@@ -83,35 +83,35 @@ MLP = (
 
 
 def token_wise_steps(config: GPTConfig) -> tuple[Step, ...]:
-    """From the heads' outputs to the end of the block."""
+    """The steps from the heads' outputs to the end of the block."""
     if config.attention_only:
         return (WRITE, Step("resid_post", ("resid_pre", "attn_out"), make=_sum))
     return (WRITE, *MLP, Step("resid_post", ("resid_mid", "mlp_out"), make=_sum))
 
 
 def block_steps(config: GPTConfig) -> tuple[Step, ...]:
-    """All activations of a block, in the order in which they are made."""
+    """All steps of a block, in order."""
     return (*ATTENTION, *token_wise_steps(config))
 
 
 READ_BY_LATER = frozenset(name for step in ATTENTION for name in step.past).union(
     name for step in ATTENTION for name in step.sources if any(step.site in later.past for later in ATTENTION)
 )
-"""What attention reads at later positions, and what that is made from."""
+"""Activations that attention reads at later positions, and their sources."""
 ALWAYS = ("resid_pre", "q", "k", "v")
-"""What a change met at later positions, where these have not changed."""
+"""Activations of the base run that any replay needs where they have not changed."""
 FIRST_SUM = {"embed", "pos_embed"}
 
 
 def kept_of_base(config: GPTConfig, edited: Iterable[str]) -> set[str]:
-    """Which activations of the base run a replay needs: of a sum also the part that the edits do not reach."""
+    """Names of the base run's activations that a replay needs, including the unedited terms of sums."""
     names = set(edited)
-    beside = (_unreached(block_steps(config), name) for name in names)
-    return names.union(ALWAYS, FIRST_SUM if names & FIRST_SUM else (), *beside)
+    others = (_unreached(block_steps(config), name) for name in names)
+    return names.union(ALWAYS, FIRST_SUM if names & FIRST_SUM else (), *others)
 
 
 def _unreached(steps: Sequence[Step], edited: str) -> set[str]:
-    """The other sources of what is made from an edited activation at its own position."""
+    """Unaffected sources of the steps that an edited activation reaches at its own position."""
     reached, needed = {edited}, set()
     for step in steps:
         met = reached.intersection(step.sources)

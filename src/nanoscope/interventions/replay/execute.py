@@ -1,9 +1,9 @@
-"""Run the rows of a pack: the model's block on the positions that changed, everything else read from the base run.
+"""Run the rows of a pack: compute the changed positions and read everything else from the base run.
 
-The token-wise parts of the model run on flat activations (`flat.py`), as one long matrix for all rows; attention works
-by groups of rows (`attention.py`). The block is walked by its table (`data_flow.py`): at each step the sources are moved
-to the places where the activation must be made, those that have not changed there having the base run's values; then the
-edits are written.
+The token-wise parts of the model run on flat activations (`flat.py`), as one long matrix for all rows. Attention runs in
+groups of rows (`attention.py`). The steps of a block come from its table (`data_flow.py`). Each step gathers its sources at
+the places where the activation must be computed, with the base run's values where they have not changed; then the edits
+are written.
 """
 
 from __future__ import annotations
@@ -29,25 +29,26 @@ from nanoscope.model.gpt import GPT
 from nanoscope.model.modules import Block
 
 SCRATCH_BYTES = 12 << 20
-"""Neurons computed at once on a CPU. Fewer make short products, more leave its cache (benchmarks/README.md)."""
+"""Size of the neurons computed at once on a CPU: large enough for efficient products, small enough for its cache
+(benchmarks/README.md)."""
 
 
 @dataclass(frozen=True)
 class SweepContext:
-    """What all replays of a sweep share."""
+    """State shared by all replays of one sweep."""
 
     model: GPT
     base: Cache
     positions: np.ndarray
-    """`[example, read]`: where the logits are read."""
+    """`[example, read]`: positions at which the logits are read."""
     reads: Mask
     """The same as a mask `[example, pos]`."""
     scratch: Tensor
-    """`[some tokens, neuron]`: where the neurons of every layer are computed, allocated once."""
+    """`[tokens, neuron]`: memory for the neurons of every layer, allocated once."""
 
 
 def make_context(model: GPT, base: Cache, positions: np.ndarray, most: int) -> SweepContext:
-    """Prepare a sweep whose replays have at most `most` tokens at once."""
+    """Prepare a sweep in which at most `most` tokens are replayed at once."""
     width, like = model.config.d_mlp, model.wte.weight
     tokens = SCRATCH_BYTES // (width * like.element_size()) if model.device.type == "cpu" else most
     scratch = like.new_empty(1 if model.config.attention_only else max(1, min(most, max(64, tokens))), width)
@@ -68,7 +69,7 @@ def replay_rows(context: SweepContext, edits: PackEdits, rows: np.ndarray, logit
 
 @dataclass(frozen=True)
 class Rows:
-    """Some examples of some cells, and what they must compute."""
+    """Rows of a pack, with their flow and layout."""
 
     context: SweepContext
     edits: PackEdits
@@ -101,7 +102,7 @@ class Rows:
         del x
         steps = self._steps(layer)
         for number, step in enumerate(steps):
-            places = self.layout.layers[layer].made[step.site]
+            places = self.layout.layers[layer].computed[step.site]
             sources = [values[name].moved(places, self._base(name, layer)) for name in step.sources]
             for name in set(values).difference(*(later.sources for later in steps[number + 1 :])):
                 del values[name]
@@ -111,7 +112,7 @@ class Rows:
         return values["resid_post"]
 
     def _steps(self, layer: int) -> tuple[Step, ...]:
-        """The token-wise steps; of an MLP whose neurons nobody edits one step, in scratch memory."""
+        """The token-wise steps. An MLP without edited neurons is one step, computed in scratch memory."""
         steps = token_wise_steps(self.context.model.config)
         if (("pre", layer) in self.edits.of) or (("post", layer) in self.edits.of):
             return steps
@@ -133,11 +134,11 @@ class Rows:
         q, k, v = (
             self._at(name, layer, part).moved(places, self._base(name, layer)).values
             for name, part, places in zip(
-                "qkv", _projected(normed, layout, block), (layout.made["z"], layout.held, layout.held), strict=True
+                "qkv", _projected(normed, layout, block), (layout.computed["z"], layout.held, layout.held), strict=True
             )
         )
         base = (self.context.base["q", layer], self.context.base["k", layer], self.context.base["v", layer])
-        z = q.new_empty(q.shape)  # contiguous, which a view of joint queries, keys and values is not
+        z = q.new_empty(q.shape)  # q may be a view of joint queries, keys and values, which is not contiguous
         edits = self._by_cell(layer)
         for group in layout.groups:
             if layout.explicit_rows[group.rows.start]:
@@ -145,10 +146,10 @@ class Rows:
                 attend_explicitly(group, (q, k, v), base, block.attn, [edits.get(cell, ()) for cell in cells], z)
             else:
                 attend_group(group, (q, k, v), normed.values, base, block.attn, z)
-        return Flat(z, layout.made["z"])
+        return Flat(z, layout.computed["z"])
 
     def _by_cell(self, layer: int) -> Mapping[int, list[LocatedEdit]]:
-        """The edits of scores and patterns, cell by cell."""
+        """The edits of scores and patterns of each cell."""
         found: dict[int, list[LocatedEdit]] = {}
         for name in EXPLICIT:
             for _, cell, edit in self.edits.of.get((name, layer), ()):
@@ -159,7 +160,7 @@ class Rows:
         return partial(self.context.base.__getitem__, (name, layer))
 
     def _at(self, name: str, layer: int, flat: Flat) -> Flat:
-        """An activation of a layer wherever it has changed, with the edits made."""
+        """An activation of a layer at all places where it has changed, with its edits written."""
         return self._edited(name, layer, flat.moved(self.layout.layers[layer].changed[name], self._base(name, layer)))
 
     def _edited(self, name: str, layer: int | None, flat: Flat) -> Flat:
@@ -169,10 +170,10 @@ class Rows:
 
 def _projected(x: Flat, layout: LayerLayout, block: Block) -> tuple[Flat, Flat, Flat]:
     """Queries, keys and values of the changed residual stream; in the last layer only those that are needed."""
-    asked, made = layout.made["q"], layout.made["k"]
-    if asked is made:
-        q, k, v = arithmetic.qkv(x.at(made).values, block.attn)
-        return Flat(q, asked), Flat(k, made), Flat(v, made)
-    k, v = arithmetic.qkv(x.at(made).values, block.attn, first=1)
-    (q,) = arithmetic.qkv(x.at(asked).values, block.attn, end=1)
-    return Flat(q, asked), Flat(k, made), Flat(v, made)
+    queries, keys = layout.computed["q"], layout.computed["k"]
+    if queries is keys:
+        q, k, v = arithmetic.qkv(x.at(keys).values, block.attn)
+        return Flat(q, queries), Flat(k, keys), Flat(v, keys)
+    k, v = arithmetic.qkv(x.at(keys).values, block.attn, first=1)
+    (q,) = arithmetic.qkv(x.at(queries).values, block.attn, end=1)
+    return Flat(q, queries), Flat(k, keys), Flat(v, keys)

@@ -1,4 +1,4 @@
-"""Where the tokens of every activation of a replay lie, and the groups of rows whose attention has one shape."""
+"""The places of every activation of a replay, and the groups of rows whose attention has the same shape."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ EXPLICIT = ("scores", "pattern")
 
 @dataclass(frozen=True)
 class LayerLayout:
-    """Places of a layer's activations: where each is made, and where it differs after its edits."""
+    """Places of a layer's activations: where each is computed, and where it differs after its edits."""
 
-    made: Mapping[str, Places]
+    computed: Mapping[str, Places]
     changed: Mapping[str, Places]
     held: Places
     explicit_rows: np.ndarray
@@ -32,7 +32,7 @@ class LayerLayout:
 
 @dataclass(frozen=True)
 class Layout:
-    """Places of a whole replay. Equal masks share one object, so that equal places are known by identity."""
+    """Places of a whole replay. Equal masks share one object, so that places can be compared by identity."""
 
     nowhere: Places
     embedded: Places
@@ -41,7 +41,7 @@ class Layout:
 
 
 def lay_out(flow: Flow, edits: PackEdits, rows: RowsOfCells, device: torch.device) -> Layout:
-    """Lay out all that some rows compute."""
+    """The layout of everything that some rows compute."""
     known: dict[bytes, Places] = {}
     shapes: dict[bytes, tuple[AttentionGroup, ...]] = {}
 
@@ -61,8 +61,10 @@ def lay_out(flow: Flow, edits: PackEdits, rows: RowsOfCells, device: torch.devic
     def laid_out(number: int, layer: LayerFlow) -> LayerLayout:
         cells = {cell for name in EXPLICIT for _, cell, _ in edits.of.get((name, number), ())}
         explicit_rows = np.isin(rows.cell, list(cells))
-        made, changed = ({name: places(mask) for name, mask in part.items()} for part in (layer.made, layer.changed))
-        return LayerLayout(made, changed, places(layer.held), explicit_rows, grouped(layer, explicit_rows))
+        computed, changed = (
+            {name: places(mask) for name, mask in part.items()} for part in (layer.computed, layer.changed)
+        )
+        return LayerLayout(computed, changed, places(layer.held), explicit_rows, grouped(layer, explicit_rows))
 
     layers = tuple(laid_out(number, layer) for number, layer in enumerate(flow.layers))
     return Layout(places(np.zeros_like(flow.embedded)), places(flow.embedded), layers, places(flow.final))

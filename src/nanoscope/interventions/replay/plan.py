@@ -1,10 +1,10 @@
-"""Which cells are run together, in what order, and what it costs: the plan of a sweep.
+"""The plan of a sweep: which cells run together, in what order, and at what cost.
 
-Costs are counted from the positions that `changes.propagate` finds, not estimated: two operations for each multiplication
-and addition of the linear layers, of attention over the keys that a query may see, and of the unembedding at the
-reads that change. A cell whose reads cannot change costs nothing and is not run. The others are ordered by where their
-change begins, so that those with suffixes of one length meet, and packed until a pack would need more memory than the
-budget, or more tokens than are of use.
+Costs are counted from the positions that `changes.propagate` finds, not estimated: two operations per multiply-add in the
+linear layers, in attention over the visible keys, and in the unembedding at the changed reads. A cell whose reads cannot
+change costs nothing and is not run. The others are ordered by where their change begins, so that suffixes of equal
+length are adjacent. A pack is full when another cell would exceed the memory budget or the number of tokens that is of
+use.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from nanoscope.model.gpt import GPT
 
 SHARE_OF_FREE_MEMORY = 0.25
 USEFUL_TOKENS_ON_CPU = 4096
-"""More tokens at once make no matrix product faster, and leave the processor's cache (benchmarks/README.md)."""
+"""More tokens at once make matrix products no faster and exceed the processor's cache (benchmarks/README.md)."""
 USEFUL_LOGITS_ON_CPU = 22 * USEFUL_TOKENS_ON_CPU
-"""Likewise of the logits of a pack, in units of d_model."""
+"""The same limit for the logits of a pack, in units of d_model."""
 STREAMS_IN_ATTENTION, STREAMS_IN_MLP = 10, 6
-"""Activations of width d_model that a token needs at the worst moment of either part; a test measures the whole."""
+"""Peak number of activations of width d_model per token in either part; a test measures the total."""
 NEURON_COPIES, SCORE_COPIES = 3, 3
-"""Of edited neurons (before and after the activation function, and what is written), and of materialised scores."""
+"""Copies of edited neurons (before and after the activation function, and the values written), and of materialised scores."""
 COPIES_OF_LOGITS = 4
-"""The logits themselves, and what a metric makes of them (log-probabilities, probabilities)."""
+"""The logits, and a metric's log-probabilities and probabilities."""
 MASKS_AT_ONCE = 1 << 18
-"""Entries of one activation's mask while planning; a model has some 16 masks a layer."""
+"""Entries of one activation's mask while planning; a model has about 16 masks per layer."""
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Cells whose metric is measured together, and their rows `cell * examples + example` in the parts that are run."""
+    """Cells whose metric is measured together, and their rows `cell * examples + example`, split into parts."""
 
     cells: np.ndarray
     rows: tuple[np.ndarray, ...]
@@ -50,27 +50,27 @@ class Pack:
 
 @dataclass(frozen=True)
 class ReplayPlan:
-    """What a sweep will do. Printing it explains it."""
+    """The packs, work and memory of a sweep. Printing it explains it."""
 
     packs: tuple[Pack, ...] = field(repr=False)
     edited: tuple[tuple[EditedSite, ...], ...] = field(repr=False)
-    """What each cell edits, and where: no tensor of an edit."""
+    """Where each cell edits, without the edits' tensors."""
     cells: int
     trivial: int
-    """Cells that cannot change what the metric reads: they have the base run's value, exactly."""
+    """Number of cells that cannot change any read; they have exactly the base run's value."""
     examples: int
     needed_flops: float
     plain_flops: float
-    """What one full forward per cell would take."""
+    """Cost of one full forward per cell."""
     most_tokens: int
-    """How many tokens a replay has at once, at most."""
+    """Largest number of tokens replayed at once."""
     peak_bytes: int
-    """Of activations and of the edits' own tensors, beside the weights and the cached runs."""
+    """Peak memory of activations and the edits' own tensors, without weights and cached runs."""
     budget: int
 
     @property
     def forwards_saved(self) -> float:
-        """How many full forwards of all examples the work left out amounts to."""
+        """The saved work, in full forwards of all examples."""
         return self.cells * (1 - self.needed_flops / self.plain_flops) if self.cells else 0.0
 
     def explain(self) -> str:
@@ -79,9 +79,9 @@ class ReplayPlan:
         runs = sum(len(pack.rows) for pack in self.packs)
         return "\n".join(
             [
-                f"{self.cells:,} cells of {self.examples} examples, {self.trivial:,} of them exactly without effect",
-                f"{runs:,} replays instead of {self.cells:,} forwards; work of {self.forwards_saved:,.1f} forwards saved",
-                f"{self.needed_flops / 1e9:,.2f} GFLOP needed, {self.plain_flops / 1e9:,.2f} in a plain loop ({share:.1%})",
+                f"{self.cells:,} cells of {self.examples} examples, {self.trivial:,} of them with exactly no effect",
+                f"{runs:,} replays instead of {self.cells:,} forwards, saving the work of {self.forwards_saved:,.1f} forwards",
+                f"{self.needed_flops / 1e9:,.2f} GFLOP needed, {self.plain_flops / 1e9:,.2f} by full forwards ({share:.1%})",
                 f"at most {self.peak_bytes / 2**20:,.1f} MiB of activations at once (budget {self.budget / 2**20:,.0f} MiB)",
             ]
         )
@@ -90,7 +90,7 @@ class ReplayPlan:
 
 
 def make_plan(model: GPT, base: Cache, cells: Sequence[Cell], positions: np.ndarray, budget: int | None) -> ReplayPlan:
-    """ReplayPlan the cells on a base run; `positions [example, read]` are where the metric reads the logits."""
+    """Plan the cells on a base run; the metric reads the logits at `positions [example, read]`."""
     examples, length = base["resid_pre", 0].shape[:2]
     budget = default_budget(model) if budget is None else budget
     parts = tuple(edited_sites(cell, base) for cell in cells)
@@ -115,18 +115,18 @@ def make_plan(model: GPT, base: Cache, cells: Sequence[Cell], positions: np.ndar
 
 
 def default_budget(model: GPT) -> int:
-    """A quarter of the memory that is free on the model's device, in bytes."""
+    """A quarter of the free memory on the model's device, in bytes."""
     if model.device.type == "cuda":
         return int(SHARE_OF_FREE_MEMORY * torch.cuda.mem_get_info(model.device)[0])
     try:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
-        free = 4 << 30  # a system that does not say: an ordinary laptop's
+        free = 4 << 30  # unknown: assume an ordinary laptop
     return int(SHARE_OF_FREE_MEMORY * free)
 
 
 def bytes_per_token(model: GPT, length: int, edited: set[str]) -> int:
-    """Memory that one token of a pack takes at the worst moment, when these activations of texts so long are edited."""
+    """Peak memory per token of a pack in bytes, if these activations are edited on texts of `length` tokens."""
     config, neurons = model.config, _neurons(model.config)
     materialised = model.device.type != "cpu" or edited & {"scores", "pattern"}
     scores = SCORE_COPIES * config.n_head * length if materialised else 0
@@ -136,20 +136,20 @@ def bytes_per_token(model: GPT, length: int, edited: set[str]) -> int:
 
 
 def forward_flops(config: GPTConfig, length: int) -> int:
-    """Operations of one full forward of one text, logits at all positions."""
+    """Operations of one full forward of one text, with logits at all positions."""
     weights = sum(step.weights(config) for step in block_steps(config))
     layer = 2 * weights * length + 2 * config.n_embd * length * (length + 1)
     return config.n_layer * layer + 2 * config.n_embd * config.vocab_size * length
 
 
 def _neurons(config: GPTConfig) -> int:
-    """Neurons of a layer."""
+    """Neurons per layer; 0 without MLPs."""
     return 0 if config.attention_only else config.d_mlp
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Per row `[cell, example]`: operations, the most tokens that it holds at once, where and in which layer it begins."""
+    """Per row `[cell, example]`: operations, most tokens at once, and the position and layer where its change begins."""
 
     flops: np.ndarray
     tokens: np.ndarray
@@ -158,14 +158,14 @@ class Costs:
 
 
 def _costs(config: GPTConfig, cells: Sequence[Sequence[EditedSite]], reads: Mask) -> Costs:
-    """Cost of every row, some cells at a time."""
+    """Costs of all rows, computed for a few cells at a time."""
     examples, length = reads.shape
     step = max(1, MASKS_AT_ONCE // reads.size)
     found = []
     for first in range(0, len(cells), step):
-        some = cells[first : first + step]
-        start = edited_positions(some, examples, length)
-        flow = propagate(config, start, np.tile(reads, (len(some), 1)))
+        chunk = cells[first : first + step]
+        start = edited_positions(chunk, examples, length)
+        flow = propagate(config, start, np.tile(reads, (len(chunk), 1)))
         found.append([part.reshape(-1, examples) for part in _row_costs(config, flow)])
     empty = [np.zeros((0, examples), dtype=int)] * 4
     return Costs(*(np.concatenate(parts) for parts in zip(*(found or [empty]), strict=True)))
@@ -178,7 +178,7 @@ def _row_costs(config: GPTConfig, flow: Flow) -> tuple[np.ndarray, np.ndarray, n
     anywhere, entry = flow.embedded | flow.final, np.full(rows, config.n_layer)
     steps = [step for step in block_steps(config) if step.weights(config)]
     for number, layer in reversed(list(enumerate(flow.layers))):
-        flops += sum(2 * step.weights(config) * layer.made[step.site].sum(1) for step in steps)
+        flops += sum(2 * step.weights(config) * layer.computed[step.site].sum(1) for step in steps)
         flops += np.where(layer.absorbed, _through_residual(config, layer), _attention(config, layer))
         anywhere = anywhere | layer.changed["resid_post"] | layer.own
         tokens = np.maximum(tokens, np.maximum(layer.changed["resid_post"].sum(1), layer.own.sum(1)))
@@ -188,7 +188,7 @@ def _row_costs(config: GPTConfig, flow: Flow) -> tuple[np.ndarray, np.ndarray, n
 
 
 class _Row(NamedTuple):
-    """The most tokens of a row, and the most bytes of a cell's own tensors."""
+    """Largest number of tokens of a row, and of bytes of a cell's own tensors."""
 
     tokens: int
     own: int
@@ -196,7 +196,7 @@ class _Row(NamedTuple):
 
 @dataclass(frozen=True)
 class _Sizes:
-    """What a token and a cell's logits take, and how much of both a pack may hold."""
+    """Memory per token and of a cell's logits, and the limits of a pack."""
 
     token: int
     logits: int
@@ -206,7 +206,7 @@ class _Sizes:
 
     @staticmethod
     def of(model: GPT, token: int, reads: int, budget: int, largest: _Row) -> _Sizes:
-        """NanoscopeError where not even one row fits the budget."""
+        """Raises NanoscopeError if not even one row fits the budget."""
         item = model.wte.weight.element_size()
         logits = COPIES_OF_LOGITS * reads * model.config.vocab_size * item
         fixed = logits + largest.own
@@ -221,28 +221,28 @@ class _Sizes:
         return _Sizes(token, logits, min(most, useful), budget, useful_logits)
 
     def bytes(self, tokens: int, cells: int, own: int) -> int:
-        """Memory of a pack: of its largest part's tokens, of all its cells' logits, and of its edits' own tensors."""
+        """Memory of a pack: tokens of its largest part, logits of all cells, and the edits' own tensors."""
         return tokens * self.token + cells * self.logits + own
 
     def hold(self, tokens: int, cells: int, own: int) -> bool:
-        """May a pack of several cells be as large?"""
+        """Whether a pack of several cells may have this size."""
         small = tokens <= self.tokens and cells * self.logits <= self.useful_logits
         return small and self.bytes(tokens, cells, own) <= self.budget
 
 
 def _attention(config: GPTConfig, layer: LayerFlow) -> np.ndarray:
-    """Scores and mixing over all the keys that each query sees."""
+    """Operations for scores and mixing over all visible keys."""
     return 4 * config.n_embd * (layer.queries @ np.arange(1, layer.queries.shape[1] + 1))
 
 
 def _through_residual(config: GPTConfig, layer: LayerFlow) -> np.ndarray:
-    """The same over the past, and over the residual stream in place of the own keys and values."""
+    """The same for absorbed rows: keys of the past, and the residual stream instead of own keys and values."""
     queries, past, own = layer.queries.sum(1), layer.own.argmax(1), layer.own.sum(1)
     return queries * (4 * config.n_embd * (past + config.n_head * own) + 4 * config.n_embd**2)
 
 
 def _pack(costs: Costs, own: np.ndarray, sizes: _Sizes) -> tuple[tuple[Pack, ...], list[tuple[int, int, int]]]:
-    """Cells in order of the layer and position where their change begins; of each pack `(most tokens, cells, own bytes)`."""
+    """Pack the cells by the layer and position where their change begins; per pack also `(most tokens, cells, own bytes)`."""
     running = np.flatnonzero(costs.tokens.any(1))
     first = costs.start[running].min(1), costs.entry[running].min(1)
     ordered = running[np.lexsort((running, first[0], first[1]))]
@@ -258,7 +258,7 @@ def _pack(costs: Costs, own: np.ndarray, sizes: _Sizes) -> tuple[tuple[Pack, ...
 
 
 def _pack_of(chosen: np.ndarray, costs: Costs, cap: int) -> Pack:
-    """The rows of some cells, ordered so that equal suffixes lie together, in parts of at most `cap` tokens."""
+    """The rows of some cells, ordered so that equal suffixes are adjacent, in parts of at most `cap` tokens."""
     examples = costs.tokens.shape[1]
     local, example = np.nonzero(costs.tokens[chosen])
     cell = chosen[local]
@@ -273,7 +273,7 @@ def _pack_of(chosen: np.ndarray, costs: Costs, cap: int) -> Pack:
 
 
 def _cuts(ends: np.ndarray, cap: int) -> list[int]:
-    """Where to cut rows whose tokens sum up to `ends`, so that no part has more than `cap`."""
+    """Where to split rows with cumulative token counts `ends`, so that no part of several rows exceeds `cap`."""
     cuts, before = [], 0
     while not cuts or cuts[-1] < len(ends):
         cuts.append(max(int(np.searchsorted(ends, before + cap, side="right")), (cuts[-1] if cuts else 0) + 1))

@@ -1,4 +1,4 @@
-"""Some cells of a sweep once more, each by a full forward: a replay that goes wrong is an error, not a number."""
+"""Check some cells of a sweep against full forwards, so that a wrong replay is an error instead of a number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.interventions.replay.cells import Cell, made
+from nanoscope.interventions.replay.cells import Cell, make_edits
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.model.precision import arithmetic_of
@@ -30,23 +30,23 @@ def verify(
 ) -> None:
     """Run `many` of the cells, evenly spaced, in full.
 
-    Raises NanoscopeError naming the first whose `values` differ by more than `tolerance` of the sweep's largest value.
+    Raises NanoscopeError with the first cell whose `values` differ by more than `tolerance` times the sweep's largest value.
     """
     limit = tolerance(model) * float(values.abs().nan_to_num().max()) if len(cells) else 0.0
     for number in np.unique(np.linspace(0, len(cells) - 1, min(many, len(cells))).astype(int)).tolist():
         with torch.inference_mode():
-            full = measure(read_at(run(model, tokens, made(cells[number])).logits, positions)).double().cpu()
+            full = measure(read_at(run(model, tokens, make_edits(cells[number])).logits, positions)).double().cpu()
         difference = float((full - values[number]).abs().max())
         if not (difference <= limit or torch.equal(full, values[number])):
             sites = ", ".join(map(str, cells[number].sites))
             raise NanoscopeError(
-                f"cell {number} ({sites or 'no edits'}) is not what a full forward gives: they differ by up to "
-                f"{difference:.3g}, where rounding explains {limit:.3g}; do not use this sweep, and report it"
+                f"cell {number} ({sites or 'no edits'}) differs from a full forward by up to "
+                f"{difference:.3g}, but rounding explains only {limit:.3g}; do not use this sweep, and report the error"
             )
 
 
 def tolerance(model: GPT) -> float:
-    """What rounding may do to a value, relative to the largest: the square root of the arithmetic's step at 1.
+    """Allowed rounding error relative to the largest value: the square root of the machine epsilon.
 
     3e-4 in float32, 0.09 in bfloat16.
     """

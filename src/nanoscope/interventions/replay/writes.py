@@ -1,4 +1,4 @@
-"""The edits of a pack, indexed by what they edit, and written into flat activations."""
+"""The edits of a pack, indexed by activation, and writing them into flat activations."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nanoscope.interventions.replay.flat import Flat, Places
 from nanoscope.interventions.run import Key
 
 Turn = tuple[int, int, LocatedEdit]
-"""Which edit of one activation of its cell it is, the cell, and the edit."""
+"""The edit's turn among its cell's edits of one activation (from 0), the cell, and the edit."""
 
 
 @dataclass(frozen=True)
 class PackEdits:
-    """The edits of a pack's cells, by activation; built once for the pack."""
+    """The edits of a pack's cells by activation, built once per pack."""
 
     of: Mapping[Key, Sequence[Turn]]
     positions: EditedPositions
@@ -39,7 +39,7 @@ def pack_edits(cells: Sequence[Sequence[LocatedEdit]], examples: int, length: in
 
 @dataclass(frozen=True)
 class RowsOfCells:
-    """Some rows of a pack: of each its cell and example, and of each cell its rows."""
+    """Some rows of a pack: the cell and example of each row, and the rows of each cell."""
 
     cell: np.ndarray
     example: np.ndarray
@@ -54,12 +54,12 @@ class RowsOfCells:
         return RowsOfCells(cell, example, order, np.searchsorted(cell[order], np.arange(cell.max(initial=0) + 2)))
 
     def rows(self, cell: int) -> np.ndarray:
-        """Where a cell's rows lie, in their order."""
+        """Indices of a cell's rows, in order."""
         return self.order[self.first[cell] : self.first[cell + 1]] if cell + 1 < len(self.first) else self.order[:0]
 
 
 def write(edits: Sequence[Turn], rows: RowsOfCells, flat: Flat) -> None:
-    """Make all edits of one activation, in memory that nobody else holds: as few writes, one turn after another."""
+    """Write all edits of one activation in place, with few writes, one turn after another."""
     kinds: dict[tuple[int, bool, bool], list[tuple[Tensor, int | None, Tensor]]] = {}
     for turn, cell, edit in edits:
         found = _tokens_and_values(edit, rows.rows(cell), rows.example, flat.places)
@@ -75,7 +75,7 @@ def write(edits: Sequence[Turn], rows: RowsOfCells, flat: Flat) -> None:
 def _tokens_and_values(
     edit: LocatedEdit, rows: np.ndarray, example: np.ndarray, places: Places
 ) -> tuple[Tensor, Tensor] | None:
-    """At which tokens an edit puts what; None where none of its tokens is there."""
+    """The tokens and values that an edit writes; None if none of its tokens is present."""
     number = places.number[rows, edit.at.covered]
     row, pos = np.nonzero(number >= 0)
     if not len(row):

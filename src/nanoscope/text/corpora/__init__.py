@@ -1,4 +1,4 @@
-"""Texts to train on and to measure on: three that have names, or any text file.
+"""Texts to train on and to measure on: three named ones, or any text file.
 
 | name | text | symbols |
 |---|---|---|
@@ -6,12 +6,12 @@
 | `wiki` | the first 2,000,000 characters of WikiText-2's raw training file | 94 |
 | `code` | the standard library of the running Python, up to 2,000,000 characters (see `standard_library`) | about 100 |
 
-WikiText-2: articles of the English Wikipedia, put together by Merity, Xiong, Bradbury and Socher, "Pointer Sentinel Mixture
-Models" (2016, arXiv 1609.07843); their text is under CC BY-SA, so name Wikipedia's authors where you show it. Of its
+WikiText-2: articles of the English Wikipedia, collected by Merity, Xiong, Bradbury and Socher, "Pointer Sentinel Mixture
+Models" (2016, arXiv 1609.07843). The text is under CC BY-SA, so credit Wikipedia's authors where you show it. Of its
 1,013 characters, those that occur fewer than 200 times in the whole training file become U+FFFD; nothing else is changed.
 
-All three are split as nanoGPT splits: the first 90 % train, the rest validates. WikiText-2's own validation and test files
-are not used, so losses on `wiki` compare with one another and with no published number.
+All three are split as in nanoGPT: the first 90 % for training, the rest for validation. WikiText-2's own validation and test
+files are not used, so losses on `wiki` can be compared with one another, but not with published numbers.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def open_corpus(source: str | Path | None = None, progress: Progress = lambda li
 
 
 def read_text(path: Path) -> Corpus:
-    """Any UTF-8 text file is a corpus; one with tiny Shakespeare's bytes is recognised by its checksum."""
+    """Any UTF-8 text file as a corpus. A copy of tiny Shakespeare is recognised by its checksum."""
     try:
         data = path.read_bytes()
         text = data.decode()
@@ -104,29 +104,29 @@ def read_text(path: Path) -> Corpus:
 
 
 def tiny_shakespeare(progress: Progress = lambda line: None) -> Corpus:
-    """Karpathy's 1,115,394 characters, 65 symbols, from the nearest place that has them."""
+    """Karpathy's tiny Shakespeare (1,115,394 characters, 65 symbols), from the nearest source."""
     return Corpus(SHAKESPEARE, obtain(SHAKESPEARE_FILE, progress).decode())
 
 
 def wikitext(progress: Progress = lambda line: None) -> Corpus:
-    """The beginning of WikiText-2's training file (115 articles), with U+FFFD for rare characters."""
+    """The beginning of WikiText-2's training file (115 articles), with rare characters replaced by U+FFFD."""
     text = obtain(WIKITEXT_FILE, progress).decode()
     return Corpus(WIKITEXT, without_rare(text, RARE, WIKI_CHARACTERS))
 
 
 def python_source() -> Corpus:
-    """Python's own source, under a name that says which Python's."""
+    """The standard library's source, named after the Python version."""
     return Corpus(library_name(), library_text())
 
 
 def without_rare(text: str, least: int, characters: int) -> str:
-    """The beginning of a text, with U+FFFD for characters that occur fewer than `least` times in the whole of it."""
+    """The beginning of a text, with U+FFFD for characters that occur fewer than `least` times in the whole text."""
     rare = {ord(character): UNKNOWN for character, count in Counter(text).items() if count < least}
     return text[:characters].translate(rare)
 
 
 def data_option(name: str) -> str:
-    """What `--data` takes for the corpus of this name; for a text of the user's own, the file it had."""
+    """The value of `--data` that selects the corpus of this name; for a user's own text, its file name."""
     if name.startswith("python-") and name.endswith("-stdlib"):
         return "code"
     return {SHAKESPEARE: "shakespeare", WIKITEXT: "wiki"}.get(name, f"{name}.txt")

@@ -1,4 +1,4 @@
-"""A text with a name, a checksum, a vocabulary by characters, and nanoGPT's split: the first 90 % train, the rest validates."""
+"""A text with a name, checksum, character vocabulary and nanoGPT's split: the first 90 % for training, the rest validation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRAIN_SHARE = 0.9
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text with a name. `train` and `val` are nanoGPT's split, as text."""
+    """A named text. `train` and `val` are the two parts of nanoGPT's split, as text."""
 
     name: str
     text: str = field(repr=False)
@@ -42,5 +42,5 @@ class Corpus:
         return self.text[int(len(self.text) * TRAIN_SHARE) :]
 
     def split(self, tokenizer: Tokenizer) -> tuple[Int[Tensor, "pos"], Int[Tensor, "pos"]]:
-        """Train and validation tokens."""
+        """Training and validation tokens."""
         return tokenizer.encode(self.train), tokenizer.encode(self.val)

