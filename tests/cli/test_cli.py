@@ -293,7 +293,7 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_finishes(
 @pytest.mark.parametrize(
     ("by", "code", "complaint"),
     [
-        (signal.SIGINT, 130, "nanoscope: stopped; the same command goes on from here\n"),
+        (signal.SIGINT, 130, "nanoscope: interrupted; run the same command again to resume\n"),
         (signal.SIGKILL, -signal.SIGKILL, ""),
     ],
 )
@@ -347,7 +347,7 @@ def test_screened_patching_says_what_is_exact(call: Call, trained: Path, tmp_pat
     assert "exact" in printed
     assert "rank correlation" in printed
     _, printed, _ = patched(call, trained, tmp_path, "--method", "attribution")
-    assert "none of it exactly" in printed
+    assert "none of them exact" in printed
 
 
 def test_a_plan_alone_runs_nothing(call: Call, trained: Path, tmp_path: Path) -> None:

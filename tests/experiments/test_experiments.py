@@ -168,7 +168,7 @@ def test_a_publication_that_would_be_too_large_changes_nothing(studied: Path, tm
     assert before == {path: path.read_bytes() for path in sorted((tmp_path / "results").rglob("*")) if path.is_file()}
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(NanoscopeError, match="something else than a published study"):
+    with pytest.raises(NanoscopeError, match="holds no published study"):
         report.publish(studied, tmp_path / "mine")
 
 
