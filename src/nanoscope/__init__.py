@@ -1,7 +1,7 @@
 """nanoscope: a microscope for nanoGPT.
 
-`import nanoscope as ns` loads nothing heavy: each word, each room and each module of a room is imported when it is first
-used. `dir(ns)` and tab completion show them.
+`import nanoscope as ns` is fast: names, subpackages and their modules are imported on first use. `dir(ns)` and tab completion
+list them.
 """
 
 from importlib import import_module

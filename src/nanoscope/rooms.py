@@ -1,4 +1,4 @@
-"""A room opens its modules when they are asked for, and shows them all to `dir` and to tab completion."""
+"""Subpackages that import their modules on first use and list them for `dir` and tab completion."""
 
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def opened(room: str, path: Iterable[str]) -> dict[str, Callable[..., Any]]:
-    """A package's `__getattr__` and `__dir__`, by name: set so, they do not keep type checkers from seeing a wrong name."""
+    """A package's `__getattr__` and `__dir__`, to be added to its globals, so that type checkers still report wrong names."""
 
     def find(name: str) -> ModuleType:
         if name not in modules():

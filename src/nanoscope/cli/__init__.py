@@ -188,9 +188,7 @@ def _report(command: ReportCommand) -> None:
     from nanoscope import report
 
     if not command.folder.is_dir():
-        raise NanoscopeError(
-            f"the folder {command.folder} does not exist; give the folder of a study, such as runs/quick"
-        )
+        raise NanoscopeError(f"there is no folder {command.folder}; give the folder of a study, such as runs/quick")
     page = report.publish(command.folder, command.publish) if command.publish else report.write(command.folder)
     say(f"report: {page}")
 
