@@ -50,6 +50,6 @@ def _check_size(folder: Path, most_bytes: int) -> None:
     if sum(sizes.values()) > most_bytes:
         largest = max(sizes, key=lambda path: sizes[path])
         raise NanoscopeError(
-            f"the publication would take {sum(sizes.values()) / 1e6:.0f} MB, more than {most_bytes / 1e6:.1f}; the largest file is "
-            f"{largest.relative_to(folder)} ({sizes[largest] / 1e6:.1f} MB); use smaller settings"
+            f"the publication would take {sum(sizes.values()) / 1e6:.0f} MB, more than {most_bytes / 1e6:.1f}; "
+            f"the largest file is {largest.relative_to(folder)} ({sizes[largest] / 1e6:.1f} MB); use smaller settings"
         )
