@@ -171,6 +171,7 @@ def _flush(path: Path) -> None:
 
 @contextmanager
 def _readable_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError into a NanoscopeError with the path and the reason."""
     try:
         yield
     except OSError as error:

@@ -7,18 +7,18 @@ from types import ModuleType
 from typing import Any
 
 
-def opened(room: str, path: Iterable[str]) -> dict[str, Callable[..., Any]]:
+def opened(package: str, path: Iterable[str]) -> dict[str, Callable[..., Any]]:
     """A package's `__getattr__` and `__dir__`, to be added to its globals, so that type checkers still report wrong names."""
 
     def find(name: str) -> ModuleType:
         if name not in modules():
-            raise AttributeError(f"{room} has no {name!r}")
-        return import_module(f"{room}.{name}")
+            raise AttributeError(f"{package} has no {name!r}")
+        return import_module(f"{package}.{name}")
 
     def modules() -> list[str]:
         return [module.name for module in iter_modules(path)]
 
-    def shown() -> list[str]:
-        return sorted({*vars(import_module(room)), *modules()} - {"opened"})
+    def names() -> list[str]:
+        return sorted({*vars(import_module(package)), *modules()} - {"opened"})
 
-    return {"__getattr__": find, "__dir__": shown}
+    return {"__getattr__": find, "__dir__": names}

@@ -18,7 +18,7 @@ from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.plots.quality import checklist
 from nanoscope.plots.style import save_png
 from nanoscope.report import frame, methods
-from nanoscope.report.figure_files import places
+from nanoscope.report.figure_files import figure_paths
 
 DRAWERS = 2
 """Number of drawing processes: figures take most of a report's time."""
@@ -76,15 +76,15 @@ def write(folder: Path) -> Path:
 def _draw(study: Study, folder: Path) -> dict[str, dict[str, bool]]:
     """Write every figure of every result; returns the checks of each figure by its path."""
     results = drawn(study)
-    paths = [places(study, result) for result in results]
+    paths = [figure_paths(study, result) for result in results]
     with ProcessPoolExecutor(DRAWERS, mp_context=get_context("spawn")) as pool:
         checked = pool.map(_draw_result, results, paths, repeat(folder))
         return dict(sorted((path, passed) for one in checked for path, passed in one.items()))
 
 
-def _draw_result(result: Result, places: dict[str, str], folder: Path) -> dict[str, dict[str, bool]]:
+def _draw_result(result: Result, paths: dict[str, str], folder: Path) -> dict[str, dict[str, bool]]:
     quality = {}
-    for name, path in places.items():
+    for name, path in paths.items():
         figure = open_experiment(result.experiment).figures[name](result)
         save_png(figure, folder / path)
         quality[path] = checklist(figure)

@@ -7,7 +7,7 @@ from nanoscope.evidence.stored_study import Study, figure_path
 from nanoscope.experiments import open_experiment
 
 
-def places(study: Study, result: Result) -> dict[str, str]:
+def figure_paths(study: Study, result: Result) -> dict[str, str]:
     """The path of each figure of a result, relative to the report."""
     label = result.subject.label
     return {name: figure_path(study, label, name) for name in open_experiment(result.experiment).figures}

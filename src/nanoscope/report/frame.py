@@ -15,7 +15,7 @@ from nanoscope.evidence.subject import StoredSubject
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.replication import table as replication
 from nanoscope.report import absences
-from nanoscope.report.figure_files import places
+from nanoscope.report.figure_files import figure_paths
 from nanoscope.text.corpora import SHAKESPEARE, data_option
 from nanoscope.training.stretches import Stretch, repeatable
 
@@ -138,7 +138,7 @@ def figures(study: Study) -> str:
         {"label": result.subject.label, "name": name, "path": path, "shows": _shows(experiment.figures[name])}
         for result in drawn(study)
         for experiment in [open_experiment(result.experiment)]
-        for name, path in places(study, result).items()
+        for name, path in figure_paths(study, result).items()
     ]
     return _block("figures", drawn=shown)
 
