@@ -377,7 +377,7 @@ def test_patching_is_verified_by_full_forwards(
         (["--precision", "tf32", "--device", "cpu"], "tf32 exists on GPUs only"),
         (["--answer", "a", "--wrong", "a"], "both 'a'"),
         (["--device", "cuda"], "no device cuda"),
-        (["--method", "attribution", "--verify", 2], "an estimate cannot be verified"),
+        (["--method", "attribution", "--verify", 2], "estimates cannot be verified"),
     ],
 )
 def test_patching_that_cannot_be_meant(
@@ -432,7 +432,7 @@ def test_every_head_has_a_row_and_a_second_call_reads_the_result(
         ("lens", ["--text", ""], "the text is empty"),
         ("lens", ["--text", "the Dog"], "character 'D'"),
         ("lens", ["--text", "the dog " * 5], "do not fit the model's context of 32"),
-        ("heads", ["--text", "t"], "needs two characters or more"),
+        ("heads", ["--text", "t"], "must have at least two characters"),
         ("heads", ["--text", "the dog " * 5], "do not fit the model's context of 32"),
         ("heads", ["--threads", "-1"], "threads must be 0"),
     ],

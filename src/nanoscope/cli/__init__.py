@@ -52,11 +52,11 @@ class RunOptions(ModelOptions):
     """Options of every `nanoscope run NAME`; the experiment's own settings are added from its declaration."""
 
     out: Path = Path("runs/mine")
-    """folder for results and figures."""
+    """Folder for results and figures."""
     label: str | None = None
-    """name of the model in the report."""
+    """Name of the model in the report."""
     twins: tuple[Path, ...] = ()
-    """checkpoints of other training runs, for experiments that compare them (universality)."""
+    """Checkpoints of other training runs, for experiments that compare them (universality)."""
 
 
 @dataclass(frozen=True)

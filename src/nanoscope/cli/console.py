@@ -33,10 +33,9 @@ class ModelOptions:
     """Options of every command that analyses a model on a text."""
 
     checkpoint: tyro.conf.Positional[Path]
-    """a nanoscope checkpoint folder, or nanoGPT's ckpt.pt."""
+    """A nanoscope checkpoint folder, or nanoGPT's ckpt.pt."""
     data: str | None = None
-    """text to measure on: a file, or shakespeare, code or wiki (write ./code for a file of that name); default:
-    shakespeare."""
+    """Text to measure on: a file, or shakespeare (default), code or wiki (write ./code for a file of that name)."""
     threads: int = 0
     """CPU threads; 0 uses all cores."""
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class HeadsCommand(ModelOptions):
     """What does each attention head do? `nanoscope heads CKPT`; --text also draws each head's attention on your text.
 
-    Scores are shares of attention above chance, on held-out text: classes are chosen on other text. p-values are corrected
-    for all heads and classes. The result is stored and reused; `nanoscope run heads` offers all settings.
+    Scores are shares of attention above chance, on text not used to choose the classes; p-values are corrected for all
+    heads and classes. The result is stored and reused; `nanoscope run heads` offers all settings.
     """
 
     text: str | None = None

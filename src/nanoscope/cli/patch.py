@@ -26,14 +26,15 @@ SHOWN = 10
 class PatchCommand:
     """Patch activations between two prompts of your own: which ones account for the difference in the next token?
 
-    `nanoscope patch CKPT "the cat sat on the c" "the dog sat on the d"` compares the logits of the two last symbols,
-    predicted from the text before them. With --answer and --wrong the model reads both prompts in full.
+    `nanoscope patch CKPT "the cat sat on the c" "the dog sat on the d"` compares the logits of the prompts' last
+    symbols, c and d, predicted from the text before them. With --answer and --wrong the model reads both prompts in full.
     """
 
     checkpoint: tyro.conf.Positional[Path]
     clean: tyro.conf.Positional[str]
+    """The clean prompt."""
     corrupt: tyro.conf.Positional[str]
-    """Must have as many tokens as the clean prompt."""
+    """The corrupt prompt, with as many tokens as the clean one."""
     answer: str | None = None
     """The symbol that should follow the clean prompt."""
     wrong: str | None = None

@@ -34,7 +34,7 @@ class StudyCommand:
     out: Path | None = None
     """Folder of the study [runs/PRESET]. On a cluster it must be on a disk that all machines share."""
     data: str | None = None
-    """A text file, or shakespeare, code or wiki (write ./code for a file of that name); default: shakespeare."""
+    """A text file, or shakespeare (default), code or wiki (write ./code for a file of that name)."""
     seeds: int = 8
     """Train each kind of model with seeds 1 to this number; a larger number extends an earlier study."""
     leave_out: tuple[str, ...] = ()

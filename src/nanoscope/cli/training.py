@@ -28,7 +28,7 @@ class TrainCommand:
     out: Path | None = None
     """Folder of the run [runs/PRESET-SEED]."""
     data: str | None = None
-    """A text file, or shakespeare, code or wiki (write ./code for a file of that name); default: shakespeare."""
+    """A text file, or shakespeare (default), code or wiki (write ./code for a file of that name)."""
     seed: int = 1
     iterations: int | None = None
     batch_size: int | None = None
@@ -42,8 +42,7 @@ class TrainCommand:
     device: str = "auto"
     """cpu, cuda or auto."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 on a GPU and on CPUs with native support (AMX, AVX512-BF16), else float32. The choice is recorded with
-    the weights; name one (--precision float32) for the same on every machine."""
+    """auto: bfloat16 on a GPU and on CPUs with native support (AMX, AVX512-BF16), else float32. The choice is recorded."""
     threads: int = 0
     """CPU threads; 0 uses all cores. The number affects rounding, so keep it to reproduce a run."""
     compile: bool = False

@@ -16,7 +16,7 @@ from nanoscope.model.names import head_name
 
 @dataclass(frozen=True)
 class HeadSummary:
-    """One head. Shares are attention shares above chance, on held-out text: the class was chosen on other text."""
+    """One head. Shares are shares of attention above chance, on text not used to choose the class."""
 
     name: str
     attends_to: str
