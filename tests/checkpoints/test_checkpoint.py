@@ -461,7 +461,7 @@ def test_a_refusal_names_the_same_thing_whatever_the_order_of_sets(tmp_path: Pat
     (lines,) = said
     missing, unknown, activation = lines.splitlines()
     assert "is missing" in missing
-    assert "'transformer.five.weight' has no place" in unknown
+    assert "'transformer.five.weight' does not belong" in unknown
     assert "'five'" in activation
 
 

@@ -30,7 +30,7 @@ from nanoscope.experiments.runner import judged_again, provenance, run_experimen
 from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.model.config import GPTConfig
 from nanoscope.plots.style import save_png
-from nanoscope.studies.members import Member, Study
+from nanoscope.studies.members import Member, StudyDesign
 from nanoscope.studies.presets import STUDIES
 from nanoscope.studies.run import run_study
 from nanoscope.text.corpora import Corpus
@@ -75,7 +75,7 @@ Finding 3: Layer-wise prediction formation|Finding 4: |Methodological insights|R
 Code and data|References|Updates log""".replace("\n", "|").split("|")
 
 
-def _study() -> Study:
+def _study() -> StudyDesign:
     recipe = Recipe(SMALL, iterations=12, batch_size=4, eval_every=4, eval_windows=4, dense_until=0, checkpoint_every=2)
     echo = replace(recipe, data="echo", model=replace(SMALL, attention_only=True))
     both = {
@@ -85,7 +85,7 @@ def _study() -> Study:
         "heads": FEW_HEADS,
         "lenses": FEW_LENSES,
     }
-    return Study(
+    return StudyDesign(
         "quick",
         (
             Member("model", "the quick model, seed 1", "model", recipe, both),

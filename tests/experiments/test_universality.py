@@ -23,8 +23,8 @@ from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
 from nanoscope.plots.style import save_png
 from nanoscope.studies import plan, stages
+from nanoscope.studies.members import StudyDesign
 from nanoscope.studies.presets import STUDIES, Member, only
-from nanoscope.studies.presets import Study as PresetStudy
 from nanoscope.studies.run import run_study
 from nanoscope.text.corpora import Corpus
 from nanoscope.text.windows import Windows, windows
@@ -250,10 +250,10 @@ def test_a_study_trains_the_twins_first_and_compares_their_ends(excerpt: Corpus,
         for seed in (1, 2, 3)
     )
     first = replace(first, twins=("toy-2", "toy-3"), experiments={"universality": FEW}, released=True)
-    (result,) = run_study(PresetStudy("toy", (first, *others)), excerpt, tmp_path / "study", workers=1)
+    (result,) = run_study(StudyDesign("toy", (first, *others)), excerpt, tmp_path / "study", workers=1)
     ends = [load(tmp_path / "study" / "models" / f"toy-{seed}" / "final").sha256 for seed in (2, 3)]
     assert result.identity["twins"] == ends
     assert result.identity["checkpoint"] == load(tmp_path / "study" / "trained_models" / "toy-1").sha256
     assert [twin["seed"] for twin in result.subject.twins] == [2, 3]
-    (again,) = run_study(PresetStudy("toy", (first, *others)), excerpt, tmp_path / "study", workers=1)
+    (again,) = run_study(StudyDesign("toy", (first, *others)), excerpt, tmp_path / "study", workers=1)
     assert (again.key, again.provenance) == (result.key, result.provenance), "what is there is used"
