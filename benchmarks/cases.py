@@ -1,6 +1,6 @@
-"""What is compared with what, and what is promised (design.md 8): the only list of comparisons.
+"""The list of all comparisons and promises (design.md 8).
 
-A comparison runs ours and a peer on one case, in turn, and takes one or more readings from each pair of runs.
+A comparison runs ours and a peer alternately on one case and takes one or more readings from each pair of runs.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ CANONICAL = Shape(n_layer=6, n_head=6, n_embd=384, block_size=128, vocab_size=65
 GPT2_SMALL = Shape(n_layer=12, n_head=12, n_embd=768, block_size=64, vocab_size=50257, bias=True)
 LIBRARIES = ("transformerlens4", "transformerlens3", "nnsight_worker", "plain")
 SAMPLED = 30.0
-"""Seconds after which a pass of a peer that has no promise is sampled: evenly spaced cells stand for all."""
+"""A longer pass (seconds) of a peer without promise is sampled at evenly spaced cells."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One number from each pair of runs; `promise` is what its median must reach (or, `at_most`, stay under)."""
+    """One number from each pair of runs; its median must be at least (with `at_most`: at most) `promise`."""
 
     what: str
     """One of `readings.READINGS`."""
@@ -31,14 +31,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Ours against a peer on a case. `seconds`: a pass of the peer over more cells than that is sampled."""
+    """Ours against a peer on a case. A longer pass of the peer than `seconds` is sampled."""
 
     case: Case
     peer: str
     readings: tuple[Reading, ...]
     seconds: float | None = None
     repeats: int | None = None
-    """Pairs of runs, where it is not the command line's number."""
+    """Pairs of runs; None for the command line's number."""
 
     @property
     def name(self) -> str:
@@ -72,7 +72,7 @@ def sweep(case: Case, promises: dict[str, float], extra: tuple[Reading, ...] = (
 
 
 def cuda() -> list[Comparison]:
-    """Two sweeps on the accelerator, in each precision, against the plain loop in the same precision."""
+    """Two sweeps on a GPU in each precision, against the plain loop in the same precision."""
     return [
         Comparison(
             replace(case, name=f"{case.name}, cuda, {precision}", device="cuda", precision=precision),

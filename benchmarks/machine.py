@@ -1,7 +1,7 @@
-"""What a measurement depends on: the machine, its load, and an environment for each peer.
+"""The conditions of a measurement: the machine, its load, and an environment for each peer.
 
-Two threads on two cores stall for milliseconds at every parallel region when anything else wants a core, so the load of
-others is looked at before each comparison and recorded with it.
+Two threads on two cores stall for milliseconds at every parallel region when another process needs a core. The load of other
+processes is therefore measured before each comparison and recorded with it.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ REQUIREMENTS = {
     "transformerlens3": "transformer-lens==3.9.*",
     "nnsight_worker": "nnsight==0.8.*",
 }
-"""Peers with an environment of their own; every other worker runs in the project's."""
+"""Peers with their own environment; all other workers run in the project's."""
 
 
 class Unavailable(Exception):
-    """A contestant cannot take part; the message is one line for the results."""
+    """A contestant cannot run; the message is one line for the results."""
 
 
 def python_of(worker: str) -> str:
-    """The interpreter for a worker; its environment is made where it is missing."""
+    """The Python interpreter for a worker; creates its environment if needed."""
     if worker not in REQUIREMENTS:
         return sys.executable
     folder = ENVIRONMENTS / worker.removesuffix("_worker")
     python, stamp = folder / "bin" / "python", folder / "made-from.txt"
     wanted = f"{TORCH}\n{REQUIREMENTS[worker]}\n"
     if not stamp.exists() or stamp.read_text() != wanted:
-        print(f"making an environment with {REQUIREMENTS[worker]}", file=sys.stderr, flush=True)
+        print(f"creating an environment with {REQUIREMENTS[worker]}", file=sys.stderr, flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         _make(folder, python, wanted.split())
         stamp.write_text(wanted)
@@ -45,16 +45,18 @@ def python_of(worker: str) -> str:
 
 
 def _make(folder: Path, python: Path, requirements: list[str]) -> None:
-    beside = Path(sys.executable).parent / "uv"
-    uv = str(beside) if beside.exists() else shutil.which("uv")
-    made = [uv, "venv", "-q", "--python", sys.executable, str(folder)] if uv else [sys.executable, "-m", "venv", folder]
+    own_uv = Path(sys.executable).parent / "uv"
+    uv = str(own_uv) if own_uv.exists() else shutil.which("uv")
+    create = (
+        [uv, "venv", "-q", "--python", sys.executable, str(folder)] if uv else [sys.executable, "-m", "venv", folder]
+    )
     pip = [uv, "pip", "install", "-q", "--python", python] if uv else [python, "-m", "pip", "install", "-q"]
-    places = {"UV_FIND_LINKS": os.environ["PIP_FIND_LINKS"]} if "PIP_FIND_LINKS" in os.environ else {}
-    for command in (made, [*pip, *requirements, "safetensors"]):
-        done = subprocess.run(command, env=places | os.environ, capture_output=True, text=True, check=False)
+    sources = {"UV_FIND_LINKS": os.environ["PIP_FIND_LINKS"]} if "PIP_FIND_LINKS" in os.environ else {}
+    for command in (create, [*pip, *requirements, "safetensors"]):
+        done = subprocess.run(command, env=sources | os.environ, capture_output=True, text=True, check=False)
         if done.returncode:
             print(done.stderr, file=sys.stderr)
-            raise Unavailable(f"its environment could not be made ({requirements[-1]})")
+            raise Unavailable(f"its environment could not be created ({requirements[-1]})")
 
 
 def describe() -> dict[str, str | int]:
@@ -69,15 +71,15 @@ def describe() -> dict[str, str | int]:
 
 
 def _cpu() -> str:
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text().splitlines() if told.exists() else []
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
     return next(
         (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
     )
 
 
 def load_of_others(seconds: float = 1.0) -> float | None:
-    """How many cores are busy while this process sleeps (Linux; elsewhere None)."""
+    """Number of cores kept busy by other processes, measured while this one sleeps; None outside Linux."""
     before = _busy()
     time.sleep(seconds)
     after = _busy()
@@ -87,7 +89,7 @@ def load_of_others(seconds: float = 1.0) -> float | None:
 
 
 def _busy() -> int | None:
-    """Ticks that all processors together have worked so far."""
+    """Clock ticks of work of all processors so far; None outside Linux."""
     counts = Path("/proc/stat")
     if not counts.exists():
         return None
@@ -96,7 +98,7 @@ def _busy() -> int | None:
 
 
 def commit() -> str:
-    """The project's commit, with a mark where files have changed since."""
+    """The project's commit, marked `-dirty` if files have changed since."""
     command = ["git", "-C", str(FOLDER), "describe", "--always", "--dirty", "--abbrev=10"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return found.stdout.strip() or "unknown"

@@ -1,4 +1,4 @@
-"""RESULTS.md from results.json, and from nothing else: `python benchmarks/report.py`."""
+"""Render RESULTS.md from results.json alone: `python benchmarks/report.py`."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ PEERS = {
     "given_back": "ours with memory given back",
 }
 SECTIONS = {
-    "speedup": ("Sweeps", "How many times faster than the peer, equal values"),
+    "speedup": ("Sweeps", "Speedup over the peer at equal values"),
     "speedup_where_it_matters": (
         "Counting only cells that can have an effect",
-        "The peer's seconds are counted on the cells from the first difference on",
+        "The peer's time includes only cells from the first differing position on",
     ),
-    "matmul_share": ("Share of the machine's matmul rate", "Operations that the plan needs, per second of the sweep"),
-    "step": ("Training steps", "How many times the seconds of the other's step, with the same precision and batch"),
+    "matmul_share": ("Share of the machine's matmul rate", "FLOP needed by the plan, per second of the sweep"),
+    "step": ("Training steps", "Our time per step over the peer's, with the same precision and batch"),
     "training_share": (
         "Training steps: share of the machine's matmul rate",
-        "Operations of a step per second, beside the products alone in the same arithmetic",
+        "FLOP of a step per second, compared with bare matrix products in the same precision",
     ),
-    "slowdown": ("Forward passes", "How many times the seconds of a plain nanoGPT forward"),
-    "memory": ("Memory", "The most memory held above what was held after loading, over the budget"),
+    "slowdown": ("Forward passes", "Our time over that of a plain nanoGPT forward pass"),
+    "memory": ("Memory", "Peak memory above that held after loading, over the budget"),
 }
 
 
 EXPLANATION = (
-    "Rendered from results.json by report.py. Ours and the peer run in turn, each in a process of its own; a ratio is the "
-    "median over the pairs, with the least and the greatest beside it. A sweep's time runs from texts to values and "
-    "includes the clean run; loading and a warm-up do not count. *Sampled* means that the peer ran evenly spaced cells, "
-    "whose mean stands for all. What one machine could not show is in the part of another, or is not measured."
+    "Rendered from results.json by report.py. Ours and the peer run alternately, each in its own process. A ratio is the "
+    "median over the pairs, given with its range. A sweep's time covers everything from texts to values, including the clean "
+    "run, but not loading and warm-up. *Sampled* means that the peer ran only evenly spaced cells, and its time is "
+    "extrapolated by their mean. Comparisons that one machine cannot run are in another machine's section, or not measured."
 )
 
 
 def rendered(entries: Sequence[Entry]) -> str:
-    """The whole document: one part a machine."""
-    places = {_place(one): None for one in entries}
-    parts = [on_one_machine([one for one in entries if _place(one) == place]) for place in places]
+    """The whole document, with one part per machine."""
+    machines = {_machine(one): None for one in entries}
+    parts = [on_one_machine([one for one in entries if _machine(one) == machine]) for machine in machines]
     return "\n\n".join(["# Benchmarks", EXPLANATION, *parts]) + "\n"
 
 
 def on_one_machine(entries: Sequence[Entry]) -> str:
-    """All that was measured on one machine."""
-    parts = [f"# {_place(entries[0])}"]
+    """The part of one machine."""
+    parts = [f"# {_machine(entries[0])}"]
     for reading, (title, explanation) in SECTIONS.items():
         own = [one for one in entries if one["reading"] == reading]
         if own:
@@ -63,11 +63,11 @@ def on_one_machine(entries: Sequence[Entry]) -> str:
 
 
 def origin(entry: Entry) -> tuple[str, str]:
-    """What was measured, and on what machine."""
-    return entry["name"], _place(entry)
+    """Name of the comparison, and the machine."""
+    return entry["name"], _machine(entry)
 
 
-def _place(entry: Entry) -> str:
+def _machine(entry: Entry) -> str:
     here = entry["machine"]
     return (
         f"{here['cpu']}, {here['cores']} cores, {here['memory_gib']} GiB, {here['system']}; {entry['threads']} threads for "
@@ -76,14 +76,14 @@ def _place(entry: Entry) -> str:
 
 
 def table(entries: Sequence[Entry]) -> str:
-    """One row for each entry that was measured."""
-    head = "| case | against | ours | peer | ratio | spread | promise | largest difference | cells |"
+    """A table with one row for each measured entry."""
+    head = "| case | against | ours | peer | ratio | range (pairs) | promise | largest difference | cells |"
     rows = [row(one) for one in entries if "ratio" in one]
     return "\n".join([head, "|---|---|---|---|---|---|---|---|---|", *rows]) if rows else "Nothing measured."
 
 
 def row(one: Entry) -> str:
-    """An entry as a line of the table."""
+    """One row of the table."""
     cells = [
         described(one),
         peer(one),
@@ -99,20 +99,20 @@ def row(one: Entry) -> str:
 
 
 def described(one: Entry) -> str:
-    """The case with its texts."""
+    """The case with the size of its batch."""
     differs = f", differing from {one['first_difference']}" if one["first_difference"] else ""
     return f"{one['case']} (B={one['batch']}, T={one['length']}{differs})"
 
 
 def peer(one: Entry) -> str:
-    """The peer with its version."""
+    """The peer, with its version if known."""
     package = PEERS[one["peer_name"]]
     version = one.get("versions", {}).get(one["peer_name"], {}).get(package)
     return f"{package} {version}" if version else package
 
 
 def quantity(value: float, unit: str) -> str:
-    """A number with its unit, at a size that can be read."""
+    """A number with a readable unit."""
     if unit == "FLOP/s":
         return f"{value / 1e9:,.0f} GFLOP/s"
     if unit == "bytes":
@@ -121,21 +121,21 @@ def quantity(value: float, unit: str) -> str:
 
 
 def promise(one: Entry) -> str:
-    """What was promised, and whether it was kept."""
+    """The promise, and whether it was kept."""
     if one["promise"] is None:
         return ""
     return f"{'at most' if one['at_most'] else 'at least'} {one['promise']:g}: {'kept' if one['met'] else 'MISSED'}"
 
 
 def difference(one: Entry) -> str:
-    """How far apart any two values are, and how large values are."""
+    """The largest difference between values, and the largest value."""
     if one["largest_difference"] is None:
         return ""
     return f"{one['largest_difference']:.1e} (values up to {one['largest_value']:.1f})"
 
 
 def how_many(one: Entry) -> str:
-    """Cells, and how many of them the peer ran."""
+    """Number of cells, and of those that the peer ran."""
     if not one["cells"] or one["reading"] == "matmul_share":
         return f"{one['cells']:,}" if one["cells"] else ""
     run, cells = one["cells_run_by_peer"], one["cells"]
@@ -143,7 +143,7 @@ def how_many(one: Entry) -> str:
 
 
 def plans(entries: Sequence[Entry]) -> str:
-    """What the plans of our sweeps said."""
+    """The plans of our sweeps."""
     found = {one["case"]: one for one in entries if one.get("plan")}
     head = "| case | cells in the plan | needed | a plain loop | share | planned memory | measured above loading |"
     rows = [
@@ -156,13 +156,13 @@ def plans(entries: Sequence[Entry]) -> str:
 
 
 def measured(one: Entry) -> str:
-    """Memory that our process held above what it held after loading."""
+    """Our peak memory above that held after loading."""
     above = one["peak_above_loaded"]["ours"]
     return "" if above is None else f"{above / 1e6:,.0f} MB"
 
 
 def problems(entries: Sequence[Entry]) -> str:
-    """What did not run, what failed, and what was measured on a busy machine."""
+    """Comparisons that did not run, failed, or ran on a busy machine."""
     lines = [f"- {one['name']}: not run: {one['not_run']}" for one in entries if "not_run" in one]
     lines += [f"- {one['name']}: failed: {one['failed']}" for one in entries if "failed" in one]
     lines += [
@@ -170,14 +170,15 @@ def problems(entries: Sequence[Entry]) -> str:
         for one in entries
         if (one.get("load_of_others") or 0) > 0.15
     ]
-    return "\n".join(["## Not measured, or not well\n", *dict.fromkeys(lines)]) if lines else ""
+    return "\n".join(["## Not measured, or measured on a busy machine\n", *dict.fromkeys(lines)]) if lines else ""
 
 
 def versions(entries: Sequence[Entry]) -> str:
-    """Which versions took part, and when."""
-    found = {name: told for one in entries for name, told in one.get("versions", {}).items()}
+    """The versions of all contestants, and the dates."""
+    found = {name: packages for one in entries for name, packages in one.get("versions", {}).items()}
     lines = [
-        f"- {name}: " + ", ".join(f"{what} {which}" for what, which in told.items()) for name, told in found.items()
+        f"- {name}: " + ", ".join(f"{what} {which}" for what, which in packages.items())
+        for name, packages in found.items()
     ]
     days = sorted({one["date"][:10] for one in entries})
     commits = sorted({one["commit"] for one in entries})
@@ -186,7 +187,7 @@ def versions(entries: Sequence[Entry]) -> str:
 
 
 def write() -> None:
-    """RESULTS.md beside results.json."""
+    """Write RESULTS.md next to results.json."""
     results = json.loads((FOLDER / "results.json").read_text())
     (FOLDER / "RESULTS.md").write_text(rendered(results["entries"]))
 

@@ -1,9 +1,9 @@
-"""Run the comparisons side by side: ours, peer, ours, peer, ..., each in a process of its own that stays loaded.
+"""Run the comparisons: ours and the peer alternately, each in its own process that stays loaded.
 
     .venv/bin/python benchmarks/run.py [--only NAME ...] [--repeats 3] [--threads 2] [--quick]
 
-Writes results.json after every comparison, and RESULTS.md from it. `--only` (names: --list) leaves the other entries as
-they are. `--quick` thins everything out and writes quick.json: for trying the harness, not numbers.
+Writes results.json after every comparison, and RESULTS.md from it. `--only` (names: --list) keeps the other
+entries. `--quick` runs small stand-ins and writes quick.json: it tests the harness, and its numbers mean nothing.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ Entry = dict[str, Any]
 WARM_UP_CELLS = 4
 QUICK_SECONDS = 2.0
 LOUD = 0.15
-"""Busy cores, beside this benchmark, from which on a warning is printed."""
+"""Number of cores busy with other processes above which a warning is printed."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line chose."""
+    """Settings from the command line."""
 
     threads: int
     repeats: int
     seconds: float | None
-    """Sample every peer's pass that would take longer, those with a promise too."""
+    """Sample any peer's pass that would take longer, even with a promise."""
     quick: bool
 
     @property
@@ -57,7 +57,7 @@ class Settings:
 
 
 class Worker:
-    """A contestant's process, with a case loaded. Raises Unavailable with one line for whatever goes wrong."""
+    """A contestant's process with a loaded case. Any failure raises Unavailable with a one-line message."""
 
     def __init__(self, name: str, case: Case, folder: Path, threads: int) -> None:
         self.name, self.case, self.folder = name, case, folder
@@ -70,7 +70,7 @@ class Worker:
         self.loaded = self._ask(do="load", case=case_to_json(case), subject=str(folder / "subject.safetensors"))
 
     def run(self, every: int = 1) -> Outcome:
-        """One timed run, over every so many cells."""
+        """One timed run over every `every`-th cell."""
         values = self.folder / f"{self.name}.safetensors"
         answer = self._ask(do="run", every=every, values=str(values))
         return Outcome(**answer, values=str(values), every=every, rss=self.loaded["rss"])
@@ -96,17 +96,17 @@ class Worker:
 
     def _last_words(self) -> str:
         lines = self.log.read_text().strip().splitlines()
-        return lines[-1] if lines else "it ended without a word"
+        return lines[-1] if lines else "it ended without a message"
 
 
 def without_paths(message: str) -> str:
-    """A message for a file that others read: this checkout's place is nobody's business."""
+    """A message for publication, without the paths of this checkout and the home directory."""
     return message.replace(str(FOLDER.parent), ".").replace(str(Path.home()), "~")[:300]
 
 
 @contextmanager
 def loaded(name: str, case: Case, folder: Path, threads: int) -> Iterator[Worker]:
-    """A worker for the length of a block."""
+    """A worker that runs for the length of a block."""
     worker = Worker(name, case, folder, threads)
     try:
         yield worker
@@ -150,7 +150,7 @@ def compared(comparison: Comparison, settings: Settings, say: Progress) -> list[
         return [entry(comparison, reading, {"not_run": "no GPU"}) for reading in comparison.readings]
     busy = machine.load_of_others()
     if busy is not None and busy > LOUD:
-        say(f"warning: other processes keep {busy:.2f} cores busy; the ratios will not be right")
+        say(f"warning: other processes keep {busy:.2f} cores busy; the ratios will be unreliable")
     try:
         with tempfile.TemporaryDirectory() as folder:
             versions, pairs = paired(comparison, Path(folder), settings, say)
@@ -168,7 +168,7 @@ Pairs = list[tuple[Outcome, Outcome, tuple[float | None, float | None]]]
 def paired(
     comparison: Comparison, folder: Path, settings: Settings, say: Progress
 ) -> tuple[dict[str, dict[str, str]], Pairs]:
-    """Ours and the peer in turn, after a warm-up of each; every pair with its largest difference."""
+    """Run ours and the peer alternately after a warm-up; returns versions, and the pairs with their largest differences."""
     case = comparison.case
     save_subject(subject_of(case), folder / "subject.safetensors")
     repeats = 1 if settings.quick else comparison.repeats or settings.repeats
@@ -178,17 +178,17 @@ def paired(
     ):
         every = warmed_up(ours, peer, comparison, settings)
         pairs: Pairs = []
-        for turn in range(repeats):
+        for pair in range(repeats):
             mine, theirs = ours.run(), peer.run(every)
             pairs.append((mine, theirs, largest_difference(mine, theirs)))
             number = READINGS[comparison.readings[0].what](case, mine, theirs)
-            left = (repeats - turn - 1) * (mine.seconds + theirs.seconds)
-            say(f"pair {turn + 1} of {repeats}: {number.ratio:.2f} (ours {mine.seconds:.2f} s)", left)
+            left = (repeats - pair - 1) * (mine.seconds + theirs.seconds)
+            say(f"pair {pair + 1} of {repeats}: {number.ratio:.2f} (ours {mine.seconds:.2f} s)", left)
         return {"ours": ours.loaded["versions"], comparison.peer: peer.loaded["versions"]}, pairs
 
 
 def warmed_up(ours: Worker, peer: Worker, comparison: Comparison, settings: Settings) -> int:
-    """Warm both up; by what the peer's few cells took, how to thin its cells out so that a pass keeps its time."""
+    """Warm up both; returns n such that the peer's pass over every n-th cell stays within its time limit."""
     if comparison.repeats != 1:
         ours.run()
     cells = len(comparison.case.cells)
@@ -198,11 +198,11 @@ def warmed_up(ours: Worker, peer: Worker, comparison: Comparison, settings: Sett
     if limit is None or not cells or not trial.cell_seconds:
         return 1
     every = -(-cells * statistics.median(trial.cell_seconds) // limit)
-    return 1 if every <= 1 else int(every) | 1  # odd, so that positions are not skipped in step
+    return 1 if every <= 1 else int(every) | 1  # odd, so that no positions are skipped systematically
 
 
 def summary(comparison: Comparison, reading: Reading, pairs: Pairs) -> Entry:
-    """Medians over the pairs, the ratios' spread, and the largest differences of values."""
+    """Medians over the pairs, the range of the ratios, and the largest differences of values."""
     case = comparison.case
     numbers: list[Number] = [READINGS[reading.what](case, mine, theirs) for mine, theirs, _ in pairs]
     ratios = [number.ratio for number in numbers]
@@ -237,7 +237,7 @@ def _above(outcome: Outcome) -> int | None:
 
 
 def entry(comparison: Comparison, reading: Reading, found: Entry) -> Entry:
-    """What was compared, and what was found."""
+    """One entry of results.json: the comparison and its outcome."""
     case = comparison.case
     return {
         "name": comparison.name,
@@ -261,7 +261,7 @@ def entry(comparison: Comparison, reading: Reading, found: Entry) -> Entry:
 
 
 class Progress:
-    """Lines on standard error: where we are, and about how long the rest will take."""
+    """Progress on standard error, with an estimate of the time left."""
 
     def __init__(self, chosen: Sequence[Comparison], known: Sequence[Entry]) -> None:
         self.chosen, self.at = chosen, 0
@@ -275,26 +275,26 @@ class Progress:
         print(f"{here}: {message}; about {left / 60:.0f} min left", file=sys.stderr, flush=True)
 
     def finished(self, entries: Sequence[Entry]) -> None:
-        """On to the next comparison."""
+        """Continue with the next comparison."""
         self.expected |= {one["name"]: one["took"] for one in entries if "took" in one}
         self.at += 1
 
 
 def stored(settings: Settings) -> list[Entry]:
-    """The results so far, of whatever machines."""
+    """The stored results, of all machines."""
     return json.loads(settings.file.read_text())["entries"] if settings.file.exists() else []
 
 
 def merged(old: Sequence[Entry], new: Sequence[Entry]) -> list[Entry]:
-    """New entries in the place of old ones of their names and machine, all in the order of the list of comparisons."""
-    order = {one.name: place for place, one in enumerate(COMPARISONS)}
+    """Old entries, replaced by new ones of the same name and machine, in the order of `COMPARISONS`."""
+    order = {one.name: rank for rank, one in enumerate(COMPARISONS)}
     renewed = {report.origin(one) for one in new}
     kept = [one for one in old if report.origin(one) not in renewed and one["name"] in order]
     return sorted([*kept, *new], key=lambda one: order[one["name"]])
 
 
 def thinned(comparison: Comparison) -> Comparison:
-    """A small stand-in for a comparison: fewer layers, the same code."""
+    """A small stand-in for a comparison, with fewer layers and shorter texts."""
     case = comparison.case
     shape = replace(case.shape, n_layer=2, vocab_size=min(case.shape.vocab_size, 512))
     length = min(case.length, 32)
@@ -309,7 +309,7 @@ def main() -> None:
     chosen = [one for one in COMPARISONS if not options.only or one.name in named(options.only)]
     if options.list or not chosen:
         print("\n".join(one.name for one in COMPARISONS))
-        sys.exit(0 if options.list else "nothing is called that; the names are above")
+        sys.exit(0 if options.list else "no comparison has that name; the names are listed above")
     entries = stored(settings)
     say = Progress(chosen, entries)
     for comparison in chosen:
@@ -327,7 +327,7 @@ def main() -> None:
 
 
 def named(parts: Sequence[str]) -> set[str]:
-    """The comparisons that are called so: by their name, case or peer in full, or else by a part of the name."""
+    """Names of the comparisons whose name, case or peer equals one of `parts`, or else whose name contains it."""
     found: set[str] = set()
     for part in parts:
         exact = {one.name for one in COMPARISONS if part in (one.name, one.case.name, one.peer)}
@@ -336,7 +336,7 @@ def named(parts: Sequence[str]) -> set[str]:
 
 
 def arguments() -> argparse.Namespace:
-    """What was asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", help="only these: a name, a case, a peer or a part of a name"
@@ -344,8 +344,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="pairs of runs for each comparison")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of every contestant")
     parser.add_argument("--peer-seconds", type=float, help="sample any peer's pass that would take longer")
-    parser.add_argument("--quick", action="store_true", help="small stand-ins, to try the harness")
-    parser.add_argument("--list", action="store_true", help="print the names and end")
+    parser.add_argument("--quick", action="store_true", help="small stand-ins, to test the harness")
+    parser.add_argument("--list", action="store_true", help="print the names and exit")
     return parser.parse_args()
 
 

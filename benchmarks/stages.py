@@ -1,8 +1,8 @@
-"""What the descriptive experiments cost on the canonical shape, stage by stage, each in a process of its own.
+"""Time and memory of the descriptive experiments on the canonical shape, by stage, each in its own process.
 
-The model has random weights (time and memory do not depend on them, but for the tuned lens, which may stop earlier) and
-stands in for all 56 checkpoints of its training. The promise: experiments 02 and 03 (heads, lenses, neurons) together in
-under ten minutes on two cores, in under 4 GB. Usage: `python benchmarks/stages.py`; writes stages.json and STAGES.md.
+The model has random weights and stands in for all 56 checkpoints of its training. Time and memory do not depend on weights,
+except that the tuned lens may stop earlier. The promise: experiments 02 and 03 (heads, lenses, neurons) together take under
+ten minutes on two cores and under 4 GB. Usage: `python benchmarks/stages.py`; writes stages.json and STAGES.md.
 """
 
 from __future__ import annotations
@@ -33,10 +33,14 @@ SECONDS, MEGABYTES = 600, 4096
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What the descriptive experiments cost on the canonical shape.")
+    parser = argparse.ArgumentParser(
+        description="Time and memory of the descriptive experiments on the canonical shape."
+    )
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--here", choices=EXPERIMENTS, help="measure this one in this process, and print it as JSON")
-    parser.add_argument("experiments", nargs="*", default=EXPERIMENTS, help="these; the others' numbers stay")
+    parser.add_argument("--here", choices=EXPERIMENTS, help="measure this experiment in this process and print JSON")
+    parser.add_argument(
+        "experiments", nargs="*", default=EXPERIMENTS, help="experiments to measure; the others' numbers are kept"
+    )
     chosen = parser.parse_args()
     if chosen.here:
         print(json.dumps(measured(chosen.here, chosen.threads)))

@@ -1,6 +1,6 @@
-"""Make .venv and install nanoscope into it, with the CPU build of torch where there is no NVIDIA card.
+"""Create .venv and install nanoscope into it, with the CPU build of torch on machines without an NVIDIA GPU.
 
-Uses the standard library only. A stamp makes a second call instant. The Makefile calls it; so may you:
+Uses only the standard library. A stamp file makes later calls instant. Called by the Makefile, or directly:
 `python3 scripts/bootstrap.py`.
 """
 
@@ -21,7 +21,7 @@ CPU_BUILD = "torch==2.13.0+cpu"
 
 def main() -> None:
     if sys.version_info < (3, 11):
-        sys.exit(f"nanoscope needs Python 3.11 or newer, and this is {sys.version.split()[0]}")
+        sys.exit(f"nanoscope needs Python 3.11 or newer; this is Python {sys.version.split()[0]}")
     if STAMP.exists() and STAMP.read_text() == fingerprint():
         return
     print("setting up .venv (a minute or two, once)", flush=True)
@@ -34,31 +34,31 @@ def main() -> None:
 
 
 def fingerprint() -> str:
-    """What the environment was made from."""
+    """Hash of everything that determines the environment."""
     files = ("pyproject.toml", "constraints.txt", "scripts/bootstrap.py")
     return hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in files) + sys.version.encode()).hexdigest()
 
 
 def install_torch() -> None:
-    """The smallest build that fits: already there, local CPU build, CPU build through uv, and last the default one."""
+    """Install torch unless it is there: a local CPU build, else a CPU build through uv, else the default build."""
     if subprocess.run([PYTHON, "-c", "import torch"], capture_output=True, check=False).returncode == 0:
         return
     default_is_small = sys.platform != "linux" or Path("/proc/driver/nvidia/version").exists()
     if not default_is_small and (local_cpu_build() or cpu_build_through_uv()):
         return
     if not default_is_small:
-        print("no CPU build of torch within reach: installing the default one, some gigabytes", flush=True)
+        print("no CPU build of torch was found; installing the default build (several gigabytes)", flush=True)
     if not pip("install", "-qq", "--constraint", str(ROOT / "constraints.txt"), TORCH):
         sys.exit("torch could not be installed; see pip's message above")
 
 
 def local_cpu_build() -> bool:
-    """From whatever places this machine's pip is configured with; a plain "no" takes seconds."""
+    """Install the CPU build from the sources that pip is configured with; a failure takes only seconds."""
     return pip("install", "-qq", "--retries", "0", "--no-deps", CPU_BUILD, quiet=True)
 
 
 def cpu_build_through_uv() -> bool:
-    """uv knows where PyTorch keeps its CPU builds."""
+    """Install the CPU build with uv, which knows PyTorch's index of CPU builds."""
     if not pip("install", "-qq", "uv", quiet=True):
         return False
     command = [PYTHON, "-m", "uv", "pip", "install", "--quiet", "--python", PYTHON, "--torch-backend", "cpu", TORCH]
@@ -66,7 +66,7 @@ def cpu_build_through_uv() -> bool:
 
 
 def pip(*arguments: str, quiet: bool = False) -> bool:
-    """Run the environment's pip; was it successful?"""
+    """Run the environment's pip; returns whether it succeeded."""
     command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", *arguments]
     return subprocess.run(command, capture_output=quiet, check=False).returncode == 0
 

@@ -1,7 +1,7 @@
-"""Make the notebooks: from experiments/NN_name.py (py:percent) to executed experiments/NN_name.ipynb.
+"""Build the notebooks: execute experiments/NN_name.py (py:percent) and write experiments/NN_name.ipynb.
 
-The .py is the source; the .ipynb is what it shows. Cell ids and metadata are fixed, so that a second build of the same
-results gives the same file. Usage: `make notebooks` (or `python scripts/build_notebooks.py NAME ...`).
+Cell ids and metadata are fixed, so that a second build of the same results gives the same file. Usage: `make notebooks` (or
+`python scripts/build_notebooks.py NAME ...`).
 """
 
 import re
@@ -27,22 +27,22 @@ def main() -> None:
 
 
 def _settled(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Nothing that differs from one build to the next."""
+    """The notebook without anything that differs from build to build."""
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     )
     for index, cell in enumerate(notebook.cells):
         cell["id"] = f"c{index:03d}"
         cell.metadata = nbformat.from_dict({})
-        for place, output in enumerate(cell.get("outputs", ())):
+        for number, output in enumerate(cell.get("outputs", ())):
             if "text/html" in output.get("data", {}):
-                output.data["text/html"] = _numbered(output.data["text/html"], f"{cell['id']}-{place}")
+                output.data["text/html"] = _numbered(output.data["text/html"], f"{cell['id']}-{number}")
     return notebook
 
 
-def _numbered(html: str, place: str) -> str:
-    """The same page with its random ids (xarray draws some for every table) counted instead."""
-    ids = {name: f"{place}-{i}" for i, name in enumerate(dict.fromkeys(UUID.findall(html)))}
+def _numbered(html: str, prefix: str) -> str:
+    """The HTML with random ids (xarray makes some for every table) replaced by numbered ones."""
+    ids = {name: f"{prefix}-{i}" for i, name in enumerate(dict.fromkeys(UUID.findall(html)))}
     return UUID.sub(lambda found: ids[found[0]], html)
 
 

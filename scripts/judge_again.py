@@ -1,7 +1,7 @@
-"""Judge a run's stored results again: `judge_again.py RUN EXPERIMENT...`.
+"""Judge stored results of a run again, without measuring: `judge_again.py RUN EXPERIMENT...`.
 
-Where only an experiment's judgement or its words changed, its `version` was raised, and nothing needs to be measured
-again, this gives every result of the version before its new findings, beside the old one. The study then finds them done.
+For experiments whose `version` was raised because only their judgement or wording changed. Every result of the previous
+version is judged again and stored as a new result, which the study then reuses.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""Record that the code behind an experiment's numbers is what its version number stands for.
+"""Record the present code as belonging to the present version of each experiment.
 
-After a change of code that an experiment reaches, either raise the experiment's `version` (the numbers changed) or be
-sure that they did not; then run this. CI fails while it has not been run.
+Run it after changing code that an experiment uses. First raise the experiment's `version` if its numbers changed, or make
+sure that they did not. CI fails until this script has been run.
 """
 
 import json
@@ -20,7 +20,7 @@ def main() -> None:
         known = record.setdefault(name, {}).setdefault(version, [])
         if digest not in known:
             known.append(digest)
-            print(f"{name}: version {version} now also stands for {digest}")
+            print(f"{name}: version {version} now includes code {digest}")
     RECORD.write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Train the canonical model (or the preset named as the first argument) and leave it in nanoGPT's format:
+# Train the canonical model (or the preset named as the first argument) and write it in nanoGPT's format:
 #   bash scripts/train_for_interpretability.sh [shakespeare | shakespeare-cpu | quick] [options of `nanoscope train`]
-# First prints how long it will take here. Stopped at any moment, the same command goes on.
+# It first prints how long the training will take here. If interrupted, run the same command again to resume.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=${1:-shakespeare}

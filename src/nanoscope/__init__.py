@@ -1,7 +1,7 @@
 """nanoscope: a microscope for nanoGPT.
 
-`import nanoscope as ns` loads nothing heavy: each word, each room and each module of a room is imported when it is first
-used. `dir(ns)` and tab completion show them.
+`import nanoscope as ns` is fast: names, subpackages and their modules are imported on first use. `dir(ns)` and tab completion
+list them.
 """
 
 from importlib import import_module
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from nanoscope.text.ngrams import NGrams
     from nanoscope.training import loop as train
 
-_HOME = {
+_EXPORTS = {
     "nanoscope.checkpoints.checkpoint": ("Checkpoint", "export", "load", "save"),
     "nanoscope.errors": ("NanoscopeError",),
     "nanoscope.evidence.finding": ("Criterion", "Finding"),
@@ -65,8 +65,8 @@ _HOME = {
     "nanoscope.text.corpora": ("Corpus", "open_corpus"),
     "nanoscope.text.ngrams": ("NGrams",),
 }
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-_FOLDERS = (
+_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+_SUBPACKAGES = (
     "analysis",
     "checkpoints",
     "evidence",
@@ -77,9 +77,9 @@ _FOLDERS = (
     "plots",
     "report",
 )
-_FOLDERS += ("statistics", "studies", "tasks", "text", "training", "views")
-_ROOMS = {
-    **{name: f"nanoscope.{name}" for name in _FOLDERS},
+_SUBPACKAGES += ("statistics", "studies", "tasks", "text", "training", "views")
+_MODULES = {
+    **{name: f"nanoscope.{name}" for name in _SUBPACKAGES},
     "heads": "nanoscope.analysis.attention",
     "lens": "nanoscope.analysis.prediction.logit_lens",
     "metrics": "nanoscope.tasks.metrics",
@@ -91,14 +91,14 @@ _ROOMS = {
     "train": "nanoscope.training.loop",
 }
 
-__all__ = ["__version__", *sorted((*_MODULE_OF, *_ROOMS))]
+__all__ = ["__version__", *sorted((*_MODULE_OF, *_MODULES))]
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULE_OF:
         return getattr(import_module(_MODULE_OF[name]), name)
-    if name in _ROOMS:
-        return import_module(_ROOMS[name])
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     raise AttributeError(f"nanoscope has no {name!r}")
 
 

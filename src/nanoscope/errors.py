@@ -1,5 +1,5 @@
-"""The one error that a user causes and can mend: a single line saying what is wrong and what to do."""
+"""The error for mistakes that a user can fix: one line that says what is wrong and what to do."""
 
 
 class NanoscopeError(ValueError):
-    """Raised for bad input of any kind; the command line prints its text and exits with code 2."""
+    """Raised for any invalid input; the command line prints its text and exits with code 2."""

@@ -1,7 +1,7 @@
-"""Files that appear whole or not at all.
+"""Atomic writing of files and directories, and file locks.
 
-Everything nanoscope writes goes through a temporary neighbour and a rename, so a run that is killed, or a disk that
-fills up, leaves either the old content or the new one and never half of it.
+Everything nanoscope writes goes to a temporary file in the same folder, which is then renamed. A killed run or a full disk
+therefore leaves either the old content or the new, never a part of it.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from nanoscope.errors import NanoscopeError
 
 
 def sha256(data: bytes) -> str:
-    """Hex digest of some bytes."""
+    """SHA-256 of some bytes, as a hex digest."""
     return hashlib.sha256(data).hexdigest()
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces: the text that content hashes are taken of."""
+    """JSON with sorted keys and no spaces, the input of content hashes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
@@ -33,10 +33,10 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Replace `path` by `data` atomically."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with _telling_what_failed(path):
+    with _readable_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _write_through(temporary, data)
+            _write_to_disk(temporary, data)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -49,13 +49,13 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """Yield an empty neighbour of `path`; when the block ends well it becomes `path`, else it is removed.
+    """Yield an empty temporary directory; it becomes `path` if the block succeeds, and is removed otherwise.
 
-    A directory that is already there is kept: the same content has been written before.
+    An existing `path` is kept: the same content has been written before.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with _telling_what_failed(path):
+    with _readable_errors(path):
         try:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
@@ -70,10 +70,10 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replaced_directory(path: Path) -> Iterator[Path]:
-    """Yield an empty neighbour of `path`; when the block ends well it takes the place of `path` as a whole."""
+    """Yield an empty temporary directory, which replaces `path` as a whole if the block succeeds."""
     path = Path(path)
     temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}.part") for kind in ("new", "old"))
-    with _telling_what_failed(path):
+    with _readable_errors(path):
         try:
             temporary.mkdir(parents=True)
             yield temporary
@@ -87,51 +87,51 @@ def replaced_directory(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def exclusive_lock(directory: Path) -> Iterator[None]:
-    """Hold the lock of a run directory; the lock goes with the process, so a killed run leaves none behind."""
+    """Hold the lock of a run directory. It is released when the process ends, so a killed run leaves no lock."""
     lock = _lock(directory / ".lock")
-    with _telling_what_failed(directory):
+    with _readable_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        free = _taken(lock)
+        free = _try_acquire(lock)
     if not free:
-        raise NanoscopeError(f"another run is writing {directory}; wait for it to end or choose another folder")
-    with _given_back(lock):
+        raise NanoscopeError(f"another run is writing {directory}; wait until it ends or choose another folder")
+    with _released_after(lock):
         yield
 
 
 @contextmanager
 def wait_for_lock(path: Path) -> Iterator[None]:
-    """Hold a lock file, waiting for as long as another process does; it goes with the process, as `exclusive_lock`'s.
+    """Hold a lock file, after waiting for other processes to release it; it is released when the process ends.
 
-    When the block ends well the file is removed: whoever waited for it takes a new one.
+    If the block succeeds, the file is removed.
     """
     lock = _lock(path)
-    with _telling_what_failed(path):
+    with _readable_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-    with _given_back(lock):
+    with _released_after(lock):
         yield
-        with suppress(PermissionError):  # Windows removes no open file; there the lock's own release does
+        with suppress(PermissionError):  # Windows cannot remove an open file; releasing the lock does
             path.unlink(missing_ok=True)
 
 
 def is_held(path: Path) -> bool:
-    """Would `wait_for_lock` have to wait?"""
+    """Does another process hold this lock file?"""
     if not path.exists():
         return False
     lock = _lock(path)
-    if not _taken(lock):
+    if not _try_acquire(lock):
         return True
     lock.release()
     return False
 
 
 def _lock(path: Path) -> FileLock:
-    """A lock of the operating system's; where a disk has none, an error rather than a file that a killed run leaves."""
+    """A lock of the operating system. Where a disk has none it fails: a plain lock file would survive a killed run."""
     return FileLock(path, fallback_to_soft=False)
 
 
-def _taken(lock: FileLock) -> bool:
-    """Take the lock if nobody holds it."""
+def _try_acquire(lock: FileLock) -> bool:
+    """Acquire the lock without waiting; False if another process holds it."""
     try:
         lock.acquire(blocking=False)
     except Timeout:
@@ -140,7 +140,7 @@ def _taken(lock: FileLock) -> bool:
 
 
 @contextmanager
-def _given_back(lock: FileLock) -> Iterator[None]:
+def _released_after(lock: FileLock) -> Iterator[None]:
     try:
         yield
     finally:
@@ -148,16 +148,16 @@ def _given_back(lock: FileLock) -> Iterator[None]:
 
 
 def remove_leftovers(directory: Path, older_than: float = 0.0) -> None:
-    """Delete the temporary neighbours that a killed process left behind; call it with the lock held.
+    """Delete temporary files that killed processes left in a directory; call it with the lock held.
 
-    Where others may be writing too, only those of an age in seconds at which nobody writes them any more.
+    Where other processes may be writing, give the age in seconds from which a file is no longer in use.
     """
     for part in directory.glob(".*.part"):
         if time.time() - part.stat().st_mtime >= older_than:
             shutil.rmtree(part) if part.is_dir() else part.unlink()
 
 
-def _write_through(path: Path, data: bytes) -> None:
+def _write_to_disk(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)
         file.flush()
@@ -170,7 +170,8 @@ def _flush(path: Path) -> None:
 
 
 @contextmanager
-def _telling_what_failed(path: Path) -> Iterator[None]:
+def _readable_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError into a NanoscopeError with the path and the reason."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A room opens its modules when they are asked for, and shows them all to `dir` and to tab completion."""
+"""Subpackages that import their modules on first use and list them for `dir` and tab completion."""
 
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -7,18 +7,18 @@ from types import ModuleType
 from typing import Any
 
 
-def opened(room: str, path: Iterable[str]) -> dict[str, Callable[..., Any]]:
-    """A package's `__getattr__` and `__dir__`, by name: set so, they do not keep type checkers from seeing a wrong name."""
+def opened(package: str, path: Iterable[str]) -> dict[str, Callable[..., Any]]:
+    """A package's `__getattr__` and `__dir__`, to be added to its globals, so that type checkers still report wrong names."""
 
     def find(name: str) -> ModuleType:
         if name not in modules():
-            raise AttributeError(f"{room} has no {name!r}")
-        return import_module(f"{room}.{name}")
+            raise AttributeError(f"{package} has no {name!r}")
+        return import_module(f"{package}.{name}")
 
     def modules() -> list[str]:
         return [module.name for module in iter_modules(path)]
 
-    def shown() -> list[str]:
-        return sorted({*vars(import_module(room)), *modules()} - {"opened"})
+    def names() -> list[str]:
+        return sorted({*vars(import_module(package)), *modules()} - {"opened"})
 
-    return {"__getattr__": find, "__dir__": shown}
+    return {"__getattr__": find, "__dir__": names}

@@ -228,9 +228,9 @@ def test_a_changed_description_is_seen(tmp_path: Path, old: str, new: str):
     [
         ("", "cannot be read"),
         ('{"format": 1, "config":', "cannot be read"),
-        ("{}", "not of format 1"),
-        ("[]", "not of format 1"),
-        ('{"format": 2}', "not of format 1"),
+        ("{}", "does not have format 1"),
+        ("[]", "does not have format 1"),
+        ('{"format": 2}', "does not have format 1"),
         ('{"format": 1}', "checksum differs"),
     ],
 )
@@ -461,7 +461,7 @@ def test_a_refusal_names_the_same_thing_whatever_the_order_of_sets(tmp_path: Pat
     (lines,) = said
     missing, unknown, activation = lines.splitlines()
     assert "is missing" in missing
-    assert "'transformer.five.weight' has no place" in unknown
+    assert "'transformer.five.weight' does not belong" in unknown
     assert "'five'" in activation
 
 
@@ -474,7 +474,7 @@ def test_a_head_that_is_missing_is_the_embedding(tmp_path: Path):
     "name", ["transformer.h.0.attn.extra.weight", "transformer.h.5.ln_1.weight", "transformer.h.x.y", "a\nb"]
 )
 def test_a_weight_without_a_place_is_refused(tmp_path: Path, name: str):
-    assert "cannot be opened" in refusal(load, nanogpt_file(tmp_path, FULL | {name: torch.ones(WIDTH)}))
+    assert "cannot be loaded" in refusal(load, nanogpt_file(tmp_path, FULL | {name: torch.ones(WIDTH)}))
 
 
 @pytest.mark.parametrize("name", sorted(FULL.keys() - {"transformer.wpe.weight"}))
@@ -497,7 +497,7 @@ def test_broken_weights_are_refused_in_both_formats(tmp_path: Path, name: str, v
     export(checkpoint, tmp_path / "exported" / "ckpt.pt")
     for path in (tmp_path / "saved", tmp_path / "exported"):
         line = refusal(load, path)
-        assert "holds NaN or infinity" in line
+        assert "contains NaN or infinity" in line
         assert name in line or name == "transformer.wte.weight"
 
 

@@ -293,7 +293,7 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_finishes(
 @pytest.mark.parametrize(
     ("by", "code", "complaint"),
     [
-        (signal.SIGINT, 130, "nanoscope: stopped; the same command goes on from here\n"),
+        (signal.SIGINT, 130, "nanoscope: interrupted; run the same command again to resume\n"),
         (signal.SIGKILL, -signal.SIGKILL, ""),
     ],
 )
@@ -347,7 +347,7 @@ def test_screened_patching_says_what_is_exact(call: Call, trained: Path, tmp_pat
     assert "exact" in printed
     assert "rank correlation" in printed
     _, printed, _ = patched(call, trained, tmp_path, "--method", "attribution")
-    assert "none of it exactly" in printed
+    assert "none of them exact" in printed
 
 
 def test_a_plan_alone_runs_nothing(call: Call, trained: Path, tmp_path: Path) -> None:
@@ -377,7 +377,7 @@ def test_patching_is_verified_by_full_forwards(
         (["--precision", "tf32", "--device", "cpu"], "tf32 exists on GPUs only"),
         (["--answer", "a", "--wrong", "a"], "both 'a'"),
         (["--device", "cuda"], "no device cuda"),
-        (["--method", "attribution", "--verify", 2], "an estimate cannot be verified"),
+        (["--method", "attribution", "--verify", 2], "estimates cannot be verified"),
     ],
 )
 def test_patching_that_cannot_be_meant(
@@ -432,7 +432,7 @@ def test_every_head_has_a_row_and_a_second_call_reads_the_result(
         ("lens", ["--text", ""], "the text is empty"),
         ("lens", ["--text", "the Dog"], "character 'D'"),
         ("lens", ["--text", "the dog " * 5], "do not fit the model's context of 32"),
-        ("heads", ["--text", "t"], "needs two characters or more"),
+        ("heads", ["--text", "t"], "must have at least two characters"),
         ("heads", ["--text", "the dog " * 5], "do not fit the model's context of 32"),
         ("heads", ["--threads", "-1"], "threads must be 0"),
     ],

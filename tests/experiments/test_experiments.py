@@ -164,12 +164,12 @@ def test_a_published_study_is_the_same_page_and_renders_itself_again(studied: Pa
 def test_a_publication_that_would_be_too_large_changes_nothing(studied: Path, tmp_path: Path) -> None:
     report.publish(studied, tmp_path / "results")
     before = {path: path.read_bytes() for path in sorted((tmp_path / "results").rglob("*")) if path.is_file()}
-    with pytest.raises(NanoscopeError, match=r"it would take \d+ MB of 0.1; the largest file is"):
+    with pytest.raises(NanoscopeError, match=r"would take \d+ MB, more than 0.1; the largest file is"):
         report.publish(studied, tmp_path / "results", most_bytes=100_000)
     assert before == {path: path.read_bytes() for path in sorted((tmp_path / "results").rglob("*")) if path.is_file()}
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(NanoscopeError, match="something else than a published study"):
+    with pytest.raises(NanoscopeError, match="holds no published study"):
         report.publish(studied, tmp_path / "mine")
 
 

@@ -216,7 +216,7 @@ def test_the_command_takes_twins_and_only_there(
     assert "2 other trainings" in " ".join(capsys.readouterr().out.split())
     for arguments, message in (
         (["universality", model, *common], "name their checkpoints with --twins"),
-        (["neurons", model, *common, *twins], "leave --twins out"),
+        (["neurons", model, *common, *twins], "remove --twins"),
     ):
         with pytest.raises(SystemExit) as stop:
             cli.main(["run", *arguments])

@@ -96,11 +96,11 @@ def test_every_result_tells_which_command_made_it_and_the_process_keeps_its_own(
     """An engine's process has arguments of its own; what is recorded is what was handed over, and nothing where nothing was."""
     stored = [json.loads(path.read_text()) for path in alone.rglob("result.json")]
     assert {result["provenance"]["command"] for result in stored} == {COMMAND}
-    place, before = stages.keep_corpora(toys, {}, tmp_path), list(sys.argv)
+    workspace, before = stages.keep_corpora(toys, {}, tmp_path), list(sys.argv)
     (stage,) = [stage for stage in plan.plan_study(toy_study.study()).stages if stage.name == "toy_loss of planted"]
-    made = stages.perform(stage, place, {})
+    made = stages.perform(stage, workspace, {})
     assert isinstance(made, stages.Record)
-    assert json.loads((place.results / made.output / "result.json").read_text())["provenance"]["command"] == ""
+    assert json.loads((workspace.results / made.output / "result.json").read_text())["provenance"]["command"] == ""
     assert sys.argv == before
 
 
@@ -134,15 +134,15 @@ def test_every_preset_can_be_planned():
 def test_a_key_follows_what_decides_the_output_and_nothing_else(toys: Corpus, tmp_path: Path):
     """Settings, recipe, text and what came before; not the folder, the label or the study's other members."""
     one = toy_study.study()
-    place = stages.Place(tmp_path, toys.name, toys.sha256)
+    workspace = stages.Workspace(tmp_path, toys.name, toys.sha256)
 
-    def keys(study, place=place, model="a") -> list[str]:
+    def keys(study, workspace=workspace, model="a") -> list[str]:
         whole = plan.plan_study(study).stages
-        return [stages.stage_key(stage, place, {name: name + model for name in stage.needs}) for stage in whole]
+        return [stages.stage_key(stage, workspace, {name: name + model for name in stage.needs}) for stage in whole]
 
     assert len(set(keys(one))) == 16
-    assert keys(one) == keys(one, replace(place, folder=tmp_path / "other"))
-    assert not set(keys(one)) & set(keys(one, replace(place, corpus_sha256="other")))
+    assert keys(one) == keys(one, replace(workspace, folder=tmp_path / "other"))
+    assert not set(keys(one)) & set(keys(one, replace(workspace, corpus_sha256="other")))
     first = one.members[0]
     fewer = replace(one, members=(replace(first, label="another name"),), comparisons=())
     changed = set(keys(fewer)) - set(keys(one))
@@ -294,20 +294,20 @@ def test_a_stage_that_kills_every_worker_is_given_up_in_one_line(
 def test_a_stage_waits_for_an_earlier_calls_process_and_uses_what_it_made(alone: Path, toys: Corpus, monkeypatch):
     """As on a cluster, whose workers do not end with the driver."""
     (stage,) = [stage for stage in plan.plan_study(toy_study.study()).stages if stage.name == "toy_loss of planted"]
-    place, made = stages.Place(alone, toys.name, toys.sha256), []
-    key = stages.stage_key(stage, place, {})
-    before = place.record(key).rename(alone / "kept.json")
+    workspace, made = stages.Workspace(alone, toys.name, toys.sha256), []
+    key = stages.stage_key(stage, workspace, {})
+    before = workspace.record(key).rename(alone / "kept.json")
     monkeypatch.setattr(stages.Analysis, "make", no_engine)
-    thread = threading.Thread(target=lambda: made.append(stages.perform(stage, place, {})))
-    with files.wait_for_lock(place.record(key, "lock")):
-        assert files.is_held(place.record(key, "lock"))
+    thread = threading.Thread(target=lambda: made.append(stages.perform(stage, workspace, {})))
+    with files.wait_for_lock(workspace.record(key, "lock")):
+        assert files.is_held(workspace.record(key, "lock"))
         thread.start()
         time.sleep(0.3)
         assert thread.is_alive()
-        before.rename(place.record(key))
+        before.rename(workspace.record(key))
     thread.join()
-    assert made == [stages.recorded(stage, place, key)]
-    assert not files.is_held(place.record(key, "lock"))
+    assert made == [stages.recorded(stage, workspace, key)]
+    assert not files.is_held(workspace.record(key, "lock"))
 
 
 # ---- engines -------------------------------------------------------------------------------------------------------
@@ -386,7 +386,7 @@ def test_workers_have_one_thread_and_the_environment_is_put_back(tmp_path: Path,
 def status(folder: Path) -> StudyProgress:
     """One training of two has ended (8 s); of the first toy's checkpoints two have (3 s and 5 s) and one is running."""
     whole = plan.plan_study(toy_study.study())
-    watched = progress.Pace(whole, stages.Place(folder, "excerpt", ""))
+    watched = progress.Pace(whole, stages.Workspace(folder, "excerpt", ""))
     seconds = {"train toy-1": 8.0, "toy_snapshot of toy-1 at 0": 3.0, "toy_snapshot of toy-1 at 4": 5.0}
     records = {name: stages.Record(name, "output", taken) for name, taken in seconds.items()}
     running = {"train toy-2": "", "toy_snapshot of toy-1 at 8": study.EARLIER}
@@ -406,7 +406,7 @@ def test_time_left_is_what_the_pace_says(tmp_path: Path):
 
 def test_a_trainings_time_left_comes_from_its_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Two iterations when first seen, five 30 s later: the seven that are left take 70 s. A line half written is no line."""
-    watched = progress.Pace(plan.plan_study(toy_study.study()), stages.Place(tmp_path, "excerpt", ""))
+    watched = progress.Pace(plan.plan_study(toy_study.study()), stages.Workspace(tmp_path, "excerpt", ""))
     path = tmp_path / "models" / "toy-2" / "metrics.jsonl"
     path.parent.mkdir(parents=True)
     clock = iter([100.0, 130.0])

@@ -348,7 +348,7 @@ def test_what_the_card_could_not_say_honestly_is_refused(
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "notes.txt").write_text("mine")
-    with pytest.raises(NanoscopeError, match=r"m is no checkpoint: checkpoint\.json is missing"):
+    with pytest.raises(NanoscopeError, match=r"m is not a checkpoint: checkpoint\.json is missing"):
         release(make(), CORPUS, tmp_path / "m")
     assert contents(tmp_path / "m") == {"notes.txt": b"mine"}
 

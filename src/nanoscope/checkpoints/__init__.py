@@ -1,4 +1,4 @@
-"""Models on disk: nanoGPT's files and our own, read, written and exported."""
+"""Models on disk: read, write and export nanoGPT's files and nanoscope's own."""
 
 from nanoscope.rooms import opened
 

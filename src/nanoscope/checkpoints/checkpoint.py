@@ -1,6 +1,6 @@
-"""Checkpoints: opened from any known format, saved in our own, exported to nanoGPT's. Formats live in `formats/`.
+"""Checkpoints: load any known format, save nanoscope's own, export nanoGPT's. Formats are in `formats/`.
 
-What had to be assumed about a foreign file is said in `Checkpoint.notes`; what cannot be recognised is refused in one line.
+Assumptions about a foreign file are listed in `Checkpoint.notes`; an unrecognised file is rejected with a NanoscopeError.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ from nanoscope.text.tokenizer import Tokenizer, require_tokenizer
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model with everything that is known of where it comes from."""
+    """A model with its vocabulary and provenance."""
 
     model: GPT = field(repr=False)
     vocabulary: Tokenizer | None = field(repr=False, default=None)
     corpus: str | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
-    """The settings it was trained with and what was measured then, as plain JSON values."""
+    """Training settings and the metrics recorded in training, as plain JSON values."""
     sha256: str = ""
     notes: tuple[str, ...] = ()
-    """What opening it had to assume."""
+    """Assumptions made when loading it."""
 
     @property
     def known_vocabulary(self) -> Tokenizer:
-        """The vocabulary; an error where the checkpoint came without one."""
+        """The vocabulary; NanoscopeError if the checkpoint has none."""
         return require_tokenizer(self.vocabulary)
 
     def encode(self, text: str) -> Tensor:
-        """Token ids of a text, `[pos]`; an error where the checkpoint came without a vocabulary."""
+        """Token ids of a text, `[pos]`; NanoscopeError if the checkpoint has no vocabulary."""
         return self.known_vocabulary.encode(text)
 
     def contents(self) -> Contents:
-        """What a format writes of it."""
+        """The parts of the checkpoint that a format stores."""
         return Contents(
             self.model.config, self.model.state_dict(), self.vocabulary, self.corpus, self.training, self.sha256
         )
 
 
 def load(path: str | Path, device: str = "cpu", known: Sequence[Format] = FORMATS) -> Checkpoint:
-    """Open a checkpoint: our folder, a nanoGPT `ckpt.pt` (or the folder that holds one), or another of the formats known.
+    """Load a checkpoint: a nanoscope folder, a nanoGPT `ckpt.pt` (or its folder), or another of the `known` formats.
 
-    The model comes back in evaluation mode and in 32-bit floats, its parameters frozen.
+    The model is returned in evaluation mode, in float32, with frozen parameters.
     """
     path = Path(path)
     if not os.path.exists(path):
@@ -71,10 +71,10 @@ def load(path: str | Path, device: str = "cpu", known: Sequence[Format] = FORMAT
 
 
 def save(checkpoint: Checkpoint, path: str | Path, half: bool = False, part_bytes: int | None = None) -> Checkpoint:
-    """Write our own format, whole or not at all; gives back the checkpoint with its new checksum.
+    """Write nanoscope's own format atomically; returns the checkpoint with its new checksum.
 
-    `half` stores 16-bit floats, `part_bytes` splits the weights into files of at most that size, each with a checksum in
-    `checkpoint.json`. Weights that 16 bits cannot hold are refused.
+    `half` stores 16-bit floats; `part_bytes` splits the weights into files of at most that size, each with a checksum in
+    `checkpoint.json`. NanoscopeError if a weight does not fit into 16 bits, or if `path` holds another checkpoint.
     """
     content, sha256 = packed(checkpoint, half, part_bytes)
     if Path(path).exists() and load(path).sha256 != sha256:
@@ -86,36 +86,39 @@ def save(checkpoint: Checkpoint, path: str | Path, half: bool = False, part_byte
 
 
 def packed(checkpoint: Checkpoint, half: bool = False, part_bytes: int | None = None) -> tuple[dict[str, bytes], str]:
-    """What `save` writes, file name -> bytes, and the checkpoint's checksum."""
+    """The files that `save` writes, as file name -> bytes, and the checkpoint's checksum."""
     return nanoscope.written(checkpoint.contents(), half, part_bytes)
 
 
 def export(checkpoint: Checkpoint, path: str | Path) -> None:
-    """Write nanoGPT's `ckpt.pt` and, beside it, `meta.pkl`. A model that nanoGPT cannot express is refused.
+    """Write nanoGPT's `ckpt.pt` and `meta.pkl` into the same folder. NanoscopeError if nanoGPT cannot express the model.
 
-    Fixed positions become a learned table with their values, which computes the same."""
+    Fixed position embeddings become a learned table with the same values.
+    """
     model = with_learned_positions(checkpoint.model)
     for name, data in nanogpt.written(replace(checkpoint, model=model).contents()).items():
         files.write_bytes(Path(path) if name == "ckpt.pt" else Path(path).with_name(name), data)
 
 
 def _fill(model: GPT, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Copy weights into the model, every one and each of the right shape."""
+    """Copy weights into the model; NanoscopeError if names or shapes differ."""
     expected, given = model.state_dict(), dict(weights)
     if model.config.tied_head:
         tied = given.get("lm_head.weight", given.get("transformer.wte.weight"))
         given |= {} if tied is None else {"lm_head.weight": tied, "transformer.wte.weight": tied}
     for name in [*sorted(expected.keys() - given.keys()), *sorted(given.keys() - expected.keys())]:
-        state_of = "is missing" if name in expected else "has no place in a nanoGPT"
-        raise NanoscopeError(f"{path}: the weight {name!r} {state_of}; it cannot be opened")
+        problem = "is missing" if name in expected else "does not belong to a nanoGPT"
+        raise NanoscopeError(f"{path}: the weight {name!r} {problem}; the file cannot be loaded")
     for name, value in expected.items():
         if value.shape != given[name].shape:
-            shapes = f"{list(given[name].shape)}, where the model needs {list(value.shape)}"
-            raise NanoscopeError(f"{path}: {name} has the shape {shapes}; it cannot be opened")
+            shapes = f"{list(given[name].shape)}, but the model needs {list(value.shape)}"
+            raise NanoscopeError(f"{path}: {name} has the shape {shapes}; the file cannot be loaded")
     model.load_state_dict(given)
 
 
 def _refuse_broken_weights(model: GPT, path: Path) -> None:
     for name, value in model.state_dict().items():
         if not torch.isfinite(value).all():
-            raise NanoscopeError(f"{path}: the weight {name} holds NaN or infinity; train again or use an earlier one")
+            raise NanoscopeError(
+                f"{path}: the weight {name} contains NaN or infinity; train again or use an earlier checkpoint"
+            )

@@ -1,6 +1,6 @@
-"""A file in parts of limited size, so that it fits where large files do not; each part has a checksum.
+"""Split a file into parts of limited size, each with a checksum, for places with a limit on file size.
 
-`cat FILE.part-*` gives the whole file back.
+`cat FILE.part-*` restores the file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from nanoscope.errors import NanoscopeError
 
 
 def split(name: str, data: bytes, limit: int) -> dict[str, bytes]:
-    """Part name -> its bytes, in order, each of at most `limit` bytes: `NAME.part-01-of-02`, ..."""
+    """The parts in order, name -> at most `limit` bytes, named `NAME.part-01-of-02`, ..."""
     if limit < 1:
         raise NanoscopeError(f"a part must hold at least 1 byte, not {limit}")
     cuts = range(0, len(data), limit)
@@ -21,7 +21,7 @@ def split(name: str, data: bytes, limit: int) -> dict[str, bytes]:
 
 
 def join(folder: Path, checksums: Any) -> bytes:
-    """The whole file from its parts, each compared with its checksum; a part that is not what it should be is named."""
+    """The file joined from its parts; NanoscopeError naming any part that is missing or fails its checksum."""
     if not isinstance(checksums, dict) or not all(_is_plain_name(name) for name in checksums):
         raise NanoscopeError(f"{folder}: the list of its parts is damaged; copy the model again")
     return b"".join(_read(folder / name, sha256, len(checksums)) for name, sha256 in checksums.items())
@@ -40,5 +40,5 @@ def _read(part: Path, sha256: Any, count: int) -> bytes:
 
 
 def _is_plain_name(name: str) -> bool:
-    """No part lies outside the model's folder."""
+    """Is it a file name without a path, so that it cannot lead outside the model's folder?"""
     return name not in ("", ".", "..") and not set(name) & set("/\\\0")

@@ -1,4 +1,4 @@
-"""The command line. Each command imports what it needs when it runs, so `nanoscope --help` loads no torch."""
+"""The command line. Commands import what they need when they run, so `nanoscope --help` does not load torch."""
 
 from __future__ import annotations
 
@@ -49,35 +49,35 @@ class RunCommand:
 
 @dataclass(frozen=True)
 class RunOptions(ModelOptions):
-    """What every `nanoscope run NAME` takes; the experiment's own settings come from its declaration."""
+    """Options of every `nanoscope run NAME`; the experiment's own settings are added from its declaration."""
 
     out: Path = Path("runs/mine")
-    """folder for results and figures."""
+    """Folder for results and figures."""
     label: str | None = None
-    """what the report calls the model."""
+    """Name of the model in the report."""
     twins: tuple[Path, ...] = ()
-    """checkpoints of other trainings, for an experiment that compares them (universality)."""
+    """Checkpoints of other training runs, for experiments that compare them (universality)."""
 
 
 @dataclass(frozen=True)
 class ReportCommand:
-    """Render FINDINGS.md, its figures and findings.json again, from stored results alone."""
+    """Render FINDINGS.md, its figures and findings.json again from the stored results."""
 
     folder: tyro.conf.Positional[Path]
     publish: Path | None = None
-    """Copy what the page needs into this folder (without models, at most 30 MB) and render it there instead."""
+    """Copy what the report needs into this folder (without models, at most 30 MB) and render the report there instead."""
 
 
 @dataclass(frozen=True)
 class CheckCommand:
-    """Try the identities that must hold on any model, and print the table."""
+    """Run the self-checks, identities that must hold for any model, and print their errors."""
 
     checkpoint: tyro.conf.Positional[Path]
 
 
 @dataclass(frozen=True)
 class ExportCommand:
-    """Write a checkpoint in nanoGPT's format (ckpt.pt, with meta.pkl beside it)."""
+    """Write a checkpoint in nanoGPT's format (ckpt.pt, and meta.pkl in the same folder)."""
 
     checkpoint: tyro.conf.Positional[Path]
     to: tyro.conf.Positional[Path]
@@ -99,7 +99,7 @@ Command = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point. Bad input ends in one line on standard error and exit code 2."""
+    """Entry point. Invalid input prints one line on standard error and exits with code 2."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         _dispatch(arguments)
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("nanoscope:", " ".join(str(error).splitlines()), file=sys.stderr)  # noqa: T201
         sys.exit(2)
     except KeyboardInterrupt:
-        print("nanoscope: stopped; the same command goes on from here", file=sys.stderr)  # noqa: T201
+        print("nanoscope: interrupted; run the same command again to resume", file=sys.stderr)  # noqa: T201
         sys.exit(130)
 
 
@@ -122,13 +122,13 @@ def _dispatch(arguments: list[str]) -> None:
 
 
 def _run(name: str, arguments: list[str]) -> None:
-    """Two steps, because an experiment's settings are known only once it is opened."""
+    """Parse in two steps, since an experiment's settings are known only after it has been imported."""
     from nanoscope.experiments import open_experiment
     from nanoscope.experiments.following import SNAPSHOT
 
     experiment = open_experiment(name)
     if experiment.reads and not experiment.of_training:
-        raise NanoscopeError(f"{name} compares several trainings; `nanoscope study` runs it")
+        raise NanoscopeError(f"{name} compares several training runs; use `nanoscope study` to run it")
     measured = open_experiment(SNAPSHOT) if experiment.of_training else experiment
 
     options: Any = tyro.cli(
@@ -138,7 +138,7 @@ def _run(name: str, arguments: list[str]) -> None:
 
 
 def _run_options(params: type) -> type[RunOptions]:
-    """The options of every run, and an experiment's own `settings` beside them."""
+    """The options of every run together with the experiment's own `settings`."""
     settings = ("settings", Annotated[params, tyro.conf.arg(name="")], field(default_factory=params))
     return make_dataclass("Options", [settings], bases=(RunOptions,), frozen=True)
 
@@ -150,7 +150,7 @@ def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
     from nanoscope.training.loop import checkpoints
 
     if options.twins and not experiment.twinned:
-        raise NanoscopeError(f"{experiment.name} looks at one training; leave --twins out")
+        raise NanoscopeError(f"{experiment.name} analyses a single model; remove --twins")
     checkpoint, corpus = open_model(options.checkpoint, options.threads), open_text(options.data)
     for note in checkpoint.notes:
         say(f"note: {note}")
@@ -168,7 +168,7 @@ def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
 
 
 def _answer(experiment: Experiment, subject: Subject, settings: Any, folder: Path) -> Result:
-    """Run the experiment; over a training, checkpoint by checkpoint with time left."""
+    """Run the experiment; one that follows training runs on every checkpoint, with a progress bar."""
     from nanoscope.experiments.following import follow
     from nanoscope.experiments.runner import run_experiment
 
@@ -190,7 +190,7 @@ def _report(command: ReportCommand) -> None:
     if not command.folder.is_dir():
         raise NanoscopeError(f"there is no folder {command.folder}; give the folder of a study, such as runs/quick")
     page = report.publish(command.folder, command.publish) if command.publish else report.write(command.folder)
-    say(f"read {page}")
+    say(f"report: {page}")
 
 
 def _check(command: CheckCommand) -> None:
@@ -214,7 +214,9 @@ def _check(command: CheckCommand) -> None:
         say(f"note: {note}")
     broken = [check.name for check in checks if not check.passed]
     if broken:
-        raise NanoscopeError(f"{len(broken)} of {len(checks)} self-checks fail, so no analysis will run on this model")
+        raise NanoscopeError(
+            f"{len(broken)} of {len(checks)} self-checks fail, so no experiment will run on this model"
+        )
 
 
 def _export(command: ExportCommand) -> None:

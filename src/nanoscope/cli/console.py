@@ -1,4 +1,4 @@
-"""What the commands share: the terminal, progress bars, and the options' checks."""
+"""Shared by all commands: the terminal, progress bars and checks of options."""
 
 from __future__ import annotations
 
@@ -30,19 +30,18 @@ CONSOLE = Console(highlight=False)
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What every command takes that looks at a model on a text."""
+    """Options of every command that analyses a model on a text."""
 
     checkpoint: tyro.conf.Positional[Path]
-    """ours or nanoGPT's."""
+    """A nanoscope checkpoint folder, or nanoGPT's ckpt.pt."""
     data: str | None = None
-    """text to measure on: any file, or shakespeare, code or wiki (then a file of that name is ./code); without it,
-    shakespeare."""
+    """Text to measure on: a file, or shakespeare (default), code or wiki (write ./code for a file of that name)."""
     threads: int = 0
-    """CPU threads; 0 takes all cores."""
+    """CPU threads; 0 uses all cores."""
 
 
 def open_model(path: Path, threads: int, device: str = "cpu") -> Checkpoint:
-    """The checkpoint, on so many threads."""
+    """Load a checkpoint and set the number of CPU threads."""
     import torch
 
     from nanoscope.checkpoints.checkpoint import load
@@ -52,7 +51,7 @@ def open_model(path: Path, threads: int, device: str = "cpu") -> Checkpoint:
 
 
 def called() -> str:
-    """The command as it was typed, for a result's provenance."""
+    """The command line as typed, for a result's provenance."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
@@ -73,19 +72,19 @@ def chosen_device(wanted: str) -> str:
 
 
 def open_text(source: str | None) -> Corpus:
-    """What `--data` names: a text file, or one of the corpora that have a name."""
+    """Open the text that `--data` names: a file or a named corpus."""
     from nanoscope.text.corpora import open_corpus
 
     return open_corpus(source, lambda line: say(line, style="dim"))
 
 
 def say(line: str, style: str | None = None) -> None:
-    """Print a line as it is: a path is neither wrapped nor read as markup."""
+    """Print a line unchanged, without wrapping or markup, so that paths stay intact."""
     CONSOLE.print(line, style=style, markup=False, soft_wrap=True)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure and say where it is."""
+    """Write a figure and print its path."""
     from nanoscope.plots.style import save_png
 
     save_png(figure, path)
@@ -93,7 +92,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def print_findings(result: Result, headlines: bool = False) -> None:
-    """Verdicts and sentences; as headlines, only the claims that a figure shows."""
+    """Print verdicts and sentences; with `headlines`, only of claims that have a figure."""
     colours = {"supported": "green", "not supported": "yellow", "undecided": "dim"}
     CONSOLE.print(f"\n[bold]{result.experiment}: {escape(result.subject.label)}[/]")
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
@@ -109,6 +108,7 @@ def print_findings(result: Result, headlines: bool = False) -> None:
 
 @contextmanager
 def bars() -> Iterator[Progress]:
+    """Progress bars for the length of a block."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -123,7 +123,7 @@ def bars() -> Iterator[Progress]:
 
 
 class _Noted(Progress):
-    """A progress display whose tasks always have a note."""
+    """A progress display whose tasks all have a `note`, empty by default."""
 
     def add_task(self, description: str, *args: Any, **fields: Any) -> TaskID:
         return super().add_task(description, *args, **({"note": ""} | fields))

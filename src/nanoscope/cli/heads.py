@@ -1,4 +1,4 @@
-"""`nanoscope heads`: what every attention head does, and where it looks in a text of one's own."""
+"""`nanoscope heads`: the class of every attention head, and its attention pattern on a text of your own."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HeadsCommand(ModelOptions):
-    """What does each attention head do? `nanoscope heads CKPT`; with --text, where each one looks in it.
+    """What does each attention head do? `nanoscope heads CKPT`; --text also draws each head's attention on your text.
 
-    Scores are shares of attention above chance, on text that the class was not chosen on; p is over all heads and classes.
-    The result is stored like any experiment's (`nanoscope run heads` has all settings); a second call reads it.
+    Scores are shares of attention above chance, on text not used to choose the classes; p-values are corrected for all
+    heads and classes. The result is stored and reused; `nanoscope run heads` offers all settings.
     """
 
     text: str | None = None
-    """A text to draw every head's attention on; without it, the beginning of a speech."""
+    """Text on which every head's attention is drawn; default: the beginning of a speech."""
     full: bool = False
-    """As many examples as for published findings, not only enough for a table."""
+    """Use as many examples as the published findings do; slower."""
     out: Path = Path("runs/mine/heads.png")
-    """The figure; the result lies in the folder `results` beside it."""
+    """File of the figure; the result is stored in the folder `results` next to it."""
 
 
 def run_heads(command: HeadsCommand) -> None:
@@ -58,7 +58,7 @@ def run_heads(command: HeadsCommand) -> None:
 
 
 def _print(rows: tuple[HeadSummary, ...]) -> None:
-    """One row per head: its class (dim where it has none: the best one then), what comes second, what its weights do."""
+    """One row per head: its class (or, dim, the highest-scoring one), the second, and its strongest OV entry."""
     table = Table("head", "attends to", "share", "p", "and to", "share", "attending to → raises")
     for row in rows:
         table.add_row(
@@ -71,7 +71,7 @@ def _print(rows: tuple[HeadSummary, ...]) -> None:
             Text(_writes(row)),
         )
     CONSOLE.print(table)
-    note = "green: the head's class; dim: too little, or not significant. Shares are of attention, above chance."
+    note = "green: the head's class; dim: too small or not significant. Shares of attention are above chance."
     say(note, style="dim")
 
 

@@ -1,4 +1,4 @@
-"""`nanoscope lens`: what the model would say after each layer, along a text of one's own."""
+"""`nanoscope lens`: the model's prediction after each layer, for every character of a text of your own."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ ROWS = 40
 
 @dataclass(frozen=True)
 class LensCommand(ModelOptions):
-    """What would the model say if it stopped after each layer? `nanoscope lens CKPT --text "ROMEO: the cat"`.
+    """What would the model predict if it stopped after each layer? `nanoscope lens CKPT --text "ROMEO: the cat"`.
 
-    One row per character: the most probable next one after each layer, with its probability in percent, and after how many
-    layers the prediction has settled (KL to the output stays below 0.1 nats).
+    One row per character: the most probable next character after each layer, its probability in percent, and the layer
+    after which the prediction has settled (KL to the output stays below 0.1 nats).
     """
 
     text: str | None = None
-    """The text to read; without it, the beginning of a speech."""
+    """The text to read; default: the beginning of a speech."""
     lens: Literal["logit", "tuned"] = "logit"
-    """tuned: fitted first, on the text that --data names."""
+    """tuned: first fits a tuned lens on the text given by --data."""
     out: Path = Path("runs/mine/lens.png")
-    """The figure."""
+    """File of the figure."""
 
 
 def run_lens(command: LensCommand) -> None:
-    """Read along, print the table, and draw it."""
+    """Apply the lens, print the table, and draw it."""
     from nanoscope.experiments.lenses.figures import sentence
     from nanoscope.views import lens as view
 
@@ -57,7 +57,7 @@ def _lens(command: LensCommand, checkpoint: Checkpoint) -> Lens:
     with CONSOLE.status("fitting the tuned lens"):
         fit = fitted(checkpoint, open_text(command.data))
     kl = f"{fit.course.values[0].mean():.3f} -> {fit.course.values.min(0).mean():.3f} nats"
-    say(f"tuned lens: KL to the output {kl}, mean over layers, on text it was not fitted on")
+    say(f"tuned lens: KL to the output {kl}, mean over layers, on held-out text")
     return fit.translation.lens(checkpoint.model)
 
 
@@ -69,17 +69,19 @@ def _print(reading: LensReading) -> None:
     names = ["embedding", *(f"L{layer}" for layer in range(len(reading.values.labels("layer")) - 1))]
     table = Table("read", *names, "follows", "settled after")
     top, chance = (reading.values.sel(measure=measure).values for measure in ("top", "chance"))
-    for place in range(max(0, len(text) - ROWS), len(text)):
-        follows = text[place + 1] if place + 1 < len(text) else ""
-        said = [(symbols[int(token)], p) for token, p in zip(top[:, place], chance[:, place], strict=True)]
-        cells = [Text(f"{visible_character(one)} {100 * p:3.0f}", style=_style(one, follows, p)) for one, p in said]
-        read = Text(visible_character(text[place]), style="bold")
-        table.add_row(read, *cells, visible_character(follows), names[reading.settled[place]])
+    for position in range(max(0, len(text) - ROWS), len(text)):
+        follows = text[position + 1] if position + 1 < len(text) else ""
+        predicted = [(symbols[int(token)], p) for token, p in zip(top[:, position], chance[:, position], strict=True)]
+        cells = [
+            Text(f"{visible_character(one)} {100 * p:3.0f}", style=_style(one, follows, p)) for one, p in predicted
+        ]
+        read = Text(visible_character(text[position]), style="bold")
+        table.add_row(read, *cells, visible_character(follows), names[reading.settled[position]])
     CONSOLE.print(table)
     if len(text) > ROWS:
-        say(f"the last {ROWS} of {len(text)} characters; the figure has them all")
+        say(f"showing the last {ROWS} of {len(text)} characters; the figure shows all")
 
 
 def _style(symbol: str, follows: str, chance: float) -> str:
-    """Green where the lens is right; dim where it is not sure of anything."""
+    """Green where the lens is right; dim where its top probability is below 20 %."""
     return "green" if symbol == follows else "dim" if chance < 0.2 else ""

@@ -1,4 +1,4 @@
-"""`nanoscope neurons`: which hidden units tell what, what one of them looks like, and which fire on a text of one's own."""
+"""`nanoscope neurons`: neurons that encode concepts, the card of one neuron, or the neurons active on a text of your own."""
 
 from __future__ import annotations
 
@@ -18,37 +18,38 @@ if TYPE_CHECKING:
 
 LISTED, DRAWN, FIRING = 16, 4, 8
 FIRES = 0.3
-"""A neuron fires where it is above this share of its largest activation."""
+"""A neuron fires where its activation exceeds this share of its maximum."""
 
 
 @dataclass(frozen=True)
 class NeuronsCommand(ModelOptions):
-    """Which hidden units tell which concepts, with examples; or the card of one; or which fire on your own text.
+    """Which neurons encode which concepts, with examples; or the card of one neuron; or which fire on your own text.
 
     `nanoscope neurons CKPT`, `nanoscope neurons CKPT --layer 2 --neuron 17`, `nanoscope neurons CKPT --text "To be"`.
     """
 
     text: str | None = None
-    """A text of your own, at most as long as the model's context: which neurons fire where on it?"""
+    """A text of your own, no longer than the model's context: show which neurons fire where."""
     layer: int | None = None
-    """With --neuron: the card of this one."""
+    """Layer of --neuron; shows that neuron's card."""
     neuron: int | None = None
+    """Index in --layer."""
     out: Path = Path("runs/mine/neurons.png")
-    """The figure of cards; that of your own text lies beside it."""
+    """File of the figure of cards; the figure of your own text is written next to it."""
 
 
 def run_neurons(command: NeuronsCommand) -> None:
-    """Look at every neuron, print what is found, draw it."""
+    """Measure every neuron, print the table, and draw the cards."""
     from nanoscope.experiments.neurons.figures import cards
     from nanoscope.model.names import neuron_name
     from nanoscope.views.neurons import NeuronsOverText
 
     checkpoint = open_model(command.checkpoint, command.threads)
-    with CONSOLE.status("neurons over the text"):
+    with CONSOLE.status("running the neurons over the text"):
         view = NeuronsOverText.of(checkpoint, open_text(command.data), f"the model {command.checkpoint}")
         one = _chosen(command, view)
         if command.text is not None:
-            view.tokens(command.text)  # refuses what does not fit before anything is measured
+            view.tokens(command.text)  # rejects a text that does not fit before anything is measured
         _ = view.over, view.weights
     titles = _print_best(view) if one is None else _print_one(view, one)
     shown = list(titles)[:DRAWN]
@@ -59,17 +60,17 @@ def run_neurons(command: NeuronsCommand) -> None:
 
 
 def _chosen(command: NeuronsCommand, view: NeuronsOverText) -> Neuron | None:
-    """The neuron that was asked for."""
+    """The neuron that --layer and --neuron name, if any."""
     if command.layer is None and command.neuron is None:
         return None
     if command.layer is None or command.neuron is None:
-        raise NanoscopeError("one neuron is named by --layer and --neuron together")
+        raise NanoscopeError("give --layer and --neuron together")
     return view.neuron(command.layer, command.neuron)
 
 
 def _print_best(view: NeuronsOverText) -> dict[Neuron, str]:
-    """The most selective neurons in a table; which they are, each with the concept that it tells best."""
-    with CONSOLE.status("the best neuron for every concept, and under shifted labels"):
+    """Print the most selective neurons; returns neuron -> title naming its best concept."""
+    with CONSOLE.status("finding the best neuron for every concept, and its null distribution"):
         best, shifts = view.best(LISTED)
     table = Table("concept", "neuron", "AUROC", "p", "untrained", "raises", "strongest example")
     titles: dict[Neuron, str] = {}
@@ -81,14 +82,14 @@ def _print_best(view: NeuronsOverText) -> dict[Neuron, str]:
     CONSOLE.print(table)
     chosen, measured = (part.windows.places.size for part in (view.setting.select, view.setting.report))
     say(
-        f"best neurons chosen on {chosen:,} characters, AUROC on {measured:,} others; p over all neurons and the concepts "
-        f"of a family, of {shifts:,} shifts of the labels; untrained: the best neuron of a model of random weights"
+        f"best neurons chosen on {chosen:,} characters, AUROC on {measured:,} others; p from {shifts:,} circular shifts of the "
+        "labels, corrected for all neurons and the concepts of a family; untrained: best neuron of a random-weight model"
     )
     return titles
 
 
 def _print_one(view: NeuronsOverText, neuron: Neuron) -> dict[Neuron, str]:
-    """What one neuron does, and the concepts that it tells best."""
+    """Print one neuron's statistics, examples and best concepts; returns neuron -> title."""
     from nanoscope.model.names import neuron_name
 
     concepts = ", ".join(f"{name} {value:.2f}" for name, value in view.concepts_of(neuron))
@@ -98,15 +99,15 @@ def _print_one(view: NeuronsOverText, neuron: Neuron) -> dict[Neuron, str]:
     say(", ".join(f"{name} {value:.3g}" for name, value in values))
     table = Table("", "activation", "text")
     for kind, examples in (("top", view.over.top), ("decile", view.over.deciles), ("bottom", view.over.bottom)):
-        for place, value in zip(examples.places[neuron][:8], examples.activations[neuron][:8], strict=True):
-            if place >= 0:
-                table.add_row(kind, f"{value:.2f}", _example(view, int(place), 36))
+        for position, value in zip(examples.places[neuron][:8], examples.activations[neuron][:8], strict=True):
+            if position >= 0:
+                table.add_row(kind, f"{value:.2f}", _example(view, int(position), 36))
     CONSOLE.print(table)
     return {neuron: f"AUROC {concepts}"}
 
 
 def _print_text(text: str, view: NeuronsOverText, titles: dict[Neuron, str], figure: Path) -> None:
-    """Which neurons fire where: those that tell something, then those that come nearest to their maximum here."""
+    """Which neurons fire where: first those of the table, then those closest to their maximum on this text."""
     from nanoscope.experiments.neurons.figures import on_text
     from nanoscope.model.names import neuron_name
 
@@ -126,23 +127,23 @@ def _raised(view: NeuronsOverText, neuron: Neuron) -> str:
 
 
 def _visible(text: str) -> str:
-    """A line of text: spaces stay what they are."""
+    """A text with its special characters made visible; spaces are kept."""
     from nanoscope.plots.style import visible_character
 
     return "".join(symbol if symbol == " " else visible_character(symbol) for symbol in text)
 
 
-def _example(view: NeuronsOverText, place: int, radius: int) -> Text:
-    """The text around a place, with the character there marked."""
+def _example(view: NeuronsOverText, position: int, radius: int) -> Text:
+    """The text around a position, with its character marked; empty for a negative position."""
     text = view.setting.subject.corpus.text
-    if place < 0:
+    if position < 0:
         return Text()
-    before, after = text[max(0, place - radius) : place], text[place + 1 : place + 1 + radius // 2]
-    return Text.assemble(_visible(before).rjust(radius), (_visible(text[place]), "reverse"), _visible(after))
+    before, after = text[max(0, position - radius) : position], text[position + 1 : position + 1 + radius // 2]
+    return Text.assemble(_visible(before).rjust(radius), (_visible(text[position]), "reverse"), _visible(after))
 
 
 def _marked(text: str, fires: list[bool]) -> Text:
-    """The text with what the neuron fires on marked: in a terminal by colour, in a log by brackets."""
+    """The text with the neuron's firing positions marked: by colour in a terminal, by brackets in a log."""
     marked, before = Text(), False
     for symbol, now in zip(text, fires, strict=True):
         marked.append(_bracket(before, now))

@@ -1,4 +1,4 @@
-"""`nanoscope patch`: activation patching between two texts of one's own."""
+"""`nanoscope patch`: activation patching between two prompts of your own."""
 
 from __future__ import annotations
 
@@ -24,44 +24,48 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class PatchCommand:
-    """Patch activations between two texts of your own: which of them carry the difference in the next token?
+    """Patch activations between two prompts of your own: which ones account for the difference in the next token?
 
-    `nanoscope patch CKPT "the cat sat on the c" "the dog sat on the d"` compares the predictions of each text's own last
-    symbol, made from the rest. With --answer and --wrong both texts are read whole.
+    `nanoscope patch CKPT "the cat sat on the c" "the dog sat on the d"` compares the logits of the prompts' last
+    symbols, c and d, predicted from the text before them. With --answer and --wrong the model reads both prompts in full.
     """
 
     checkpoint: tyro.conf.Positional[Path]
     clean: tyro.conf.Positional[str]
+    """The clean prompt."""
     corrupt: tyro.conf.Positional[str]
-    """As long as the clean text."""
+    """The corrupt prompt, with as many tokens as the clean one."""
     answer: str | None = None
-    """The symbol that should follow the clean text."""
+    """The symbol that should follow the clean prompt."""
     wrong: str | None = None
-    """The symbol that it is compared with."""
+    """The symbol that should follow the corrupt prompt."""
     sweep: Kind = "heads"
+    """Which activations to patch."""
     layer: int | None = None
-    """Which layer, for neurons and pattern."""
+    """Layer to patch; required by the sweeps neurons and pattern."""
     head: int | None = None
-    """Which head, for pattern."""
+    """Head to patch; required by the sweep pattern."""
     method: Literal["exact", "attribution", "screened"] = "exact"
-    """screened: attribution for all cells, and the share with the largest estimates exactly."""
+    """exact: patch every cell; attribution: first-order estimates; screened: estimate all, patch the largest exactly."""
     share: float = 0.1
+    """Share of cells that screened patches exactly."""
     verify: int = 0
-    """Cells of each direction, evenly spaced, that are also run in full; an error where one differs."""
+    """Evenly spaced cells per direction to check against a full forward pass; a mismatch is an error."""
     plan: bool = False
-    """Only say what the sweep would cost."""
+    """Print what the sweep would cost, and stop."""
     budget: float | None = None
-    """Memory for activations, MiB; a quarter of what is free."""
+    """Memory for activations in MiB; default: a quarter of the free memory."""
     device: str = "auto"
+    """cpu, cuda or auto."""
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     threads: int = 0
-    """CPU threads; 0 takes all cores."""
+    """CPU threads; 0 uses all cores."""
     out: Path = Path("runs/mine/patching.png")
-    """The figure."""
+    """File of the figure."""
 
 
 def run_patch(command: PatchCommand) -> None:
-    """Sweep, print the cells with the largest effects, and draw them all."""
+    """Run the sweep, print the cells with the largest effects, and draw all cells."""
     from nanoscope.analysis.causal import patching
     from nanoscope.model.precision import in_precision
     from nanoscope.plots.sweep import sweep_effects
@@ -98,7 +102,7 @@ def _print(found: PatchingResult) -> None:
     from nanoscope.views.patch import largest
 
     means = f"clean {found.clean.mean():.3f}, corrupt {found.corrupt.mean():.3f}"
-    say(f"logit of the answer above the wrong one: {means} ({found.arithmetic})")
+    say(f"logit difference (answer - wrong): {means} ({found.arithmetic})")
     for plan in found.plans[:1]:
         say(plan.explain())
     screened = found.is_exact is not None and bool(found.is_exact.any())
@@ -109,7 +113,7 @@ def _print(found: PatchingResult) -> None:
         table.add_row(*cell.labels, f"{cell.restored:.1%}", f"{cell.destroyed:.1%}", *[cell.exact] * screened)
     CONSOLE.print(table)
     if found.estimate is not None and not screened:
-        say("estimated to first order, none of it exactly: --method screened replays the largest")
+        say("first-order estimates, none of them exact; --method screened patches the largest exactly")
     if found.rank_correlation is not None:
         both = ", ".join(f"{value:.2f}" for value in found.rank_correlation.values)
-        say(f"rank correlation of estimated and exact effects where both are known (denoise, noise): {both}")
+        say(f"rank correlation of estimated and exact effects, on cells with both (denoise, noise): {both}")

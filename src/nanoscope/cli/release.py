@@ -1,4 +1,4 @@
-"""`nanoscope release`: a checkpoint as it will be published."""
+"""`nanoscope release`: write a checkpoint in its published form."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from nanoscope.cli.console import open_text, say
 
 @dataclass(frozen=True)
 class ReleaseCommand:
-    """Write a checkpoint as it will be published: half precision, in parts with checksums, with a model card."""
+    """Write a checkpoint for publication: half precision, split into parts with checksums, with a model card."""
 
     checkpoint: tyro.conf.Positional[Path]
     to: tyro.conf.Positional[Path]
-    """Folder of the release, such as trained_models/shakespeare-1; its name is the model's."""
+    """Folder of the release, such as trained_models/shakespeare-1; its name becomes the model's name."""
     data: str | None = None
-    """The text that it was trained on, on whose validation split the release is measured; without it, shakespeare."""
+    """The training text, on whose validation split the release is evaluated; default: shakespeare."""
 
 
 def run_release(command: ReleaseCommand) -> None:
@@ -29,4 +29,4 @@ def run_release(command: ReleaseCommand) -> None:
     say(
         f"validation loss {measured['val_loss']:.4f} nats per character (before rounding {measured['val_loss_float32']:.4f})"
     )
-    say(f"wrote {command.to}; its card is {command.to / 'README.md'}")
+    say(f"wrote {command.to}; model card: {command.to / 'README.md'}")

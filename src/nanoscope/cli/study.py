@@ -1,4 +1,4 @@
-"""`nanoscope study`: all stages of a preset with a table of how far they are, then the report."""
+"""`nanoscope study`: run all stages of a preset with a progress table, then write the report."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ COLUMNS = ("", "done", "running", "waiting", "left", "")
 
 @dataclass(frozen=True)
 class StudyCommand:
-    """Train and analyse all models of a preset, and write FINDINGS.md. A study that was stopped goes on."""
+    """Train and analyse all models of a preset and write FINDINGS.md. An interrupted study resumes."""
 
     preset: tyro.conf.Positional[StudyPreset] = "quick"
     out: Path | None = None
-    """Folder of the study [runs/PRESET]. On a cluster, on a disk that all machines share."""
+    """Folder of the study [runs/PRESET]. On a cluster it must be on a disk that all machines share."""
     data: str | None = None
-    """Any text file, or shakespeare, code or wiki (then a file of that name is ./code); without it, shakespeare."""
+    """A text file, or shakespeare (default), code or wiki (write ./code for a file of that name)."""
     seeds: int = 8
-    """Of each kind of model the trainings with seeds up to this one; with more, the same command goes on."""
+    """Train each kind of model with seeds 1 to this number; a larger number extends an earlier study."""
     leave_out: tuple[str, ...] = ()
-    """Members to leave out, by their name or its beginning: for instance `text- echo- wiki code`."""
+    """Models to leave out, by name or prefix, such as `text- echo- wiki code`."""
     cluster: str = "local"
     """Where the stages run: local, dask[:ADDRESS] or slurm[:PARTITION]; see docs/clusters.md."""
     workers: int = 0
-    """Stages at once, one thread each; 0 takes two (one on a single core), or what an existing cluster has."""
+    """Stages run in parallel, one thread each; 0 means two (one on a single core), or all workers of an existing cluster."""
 
 
 def run_study_command(command: StudyCommand) -> None:
@@ -56,19 +56,19 @@ def run_study_command(command: StudyCommand) -> None:
     corpus = open_text(command.data)
     study = only(STUDIES[command.preset], command.seeds, command.leave_out)
     if not study.members:
-        raise NanoscopeError("nothing of the study is left; give a larger --seeds or fewer names to --leave-out")
+        raise NanoscopeError("no models are left in the study; raise --seeds or give --leave-out fewer names")
     with display() as show:
         results = run_study(study, corpus, folder, command.workers or None, show, command.cluster, called())
-    with CONSOLE.status("drawing and writing"):
+    with CONSOLE.status("drawing figures and writing the report"):
         page = report.write(folder)
     for result in results:
         print_findings(result, headlines=True)
-    say(f"\nread   {page}\nfigures {folder / 'figures'}\nnumbers {folder / 'findings.json'}")
+    say(f"\nreport: {page}\nfigures: {folder / 'figures'}\nnumbers: {folder / 'findings.json'}")
 
 
 @contextmanager
 def display() -> Iterator[Callable[[StudyProgress], None]]:
-    """On a terminal a table that lives; in a log a line for each stage that has ended."""
+    """A live table on a terminal; in a log, one line for each finished stage."""
     if not CONSOLE.is_terminal:
         yield _Log().show
         return
@@ -78,7 +78,7 @@ def display() -> Iterator[Callable[[StudyProgress], None]]:
 
 
 def drawn(status: StudyProgress, elapsed: float) -> Group:
-    """A row for each kind of stage, and under it one for each model of which something is running."""
+    """One row per kind of stage, followed by one for each of its models that is running."""
     from nanoscope.studies.progress import summed
 
     table = Table(*COLUMNS, box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -103,7 +103,7 @@ def _unfinished(group: StageGroup) -> int:
 
 
 class _Log:
-    """Says each stage's end once."""
+    """Prints each finished stage once."""
 
     def __init__(self) -> None:
         self.shown = 0
@@ -115,12 +115,12 @@ class _Log:
 
 
 def _before(status: StudyProgress) -> int:
-    """Stages that were there when this call began."""
+    """The number of stages that were finished before this call."""
     return status.done - len(status.ended)
 
 
 def clock(seconds: float) -> str:
-    """`42 s`, `3 min`, `2.5 h`: as long as one cares to know."""
+    """A duration as `42 s`, `3 min` or `2.5 h`."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

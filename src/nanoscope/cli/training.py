@@ -1,4 +1,4 @@
-"""`nanoscope train`: a preset's recipe, with what the command line changes."""
+"""`nanoscope train`: train by a preset's recipe, with changes from the command line."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ StudyPreset = Literal["quick", "control", "shakespeare", "shakespeare-cpu", "sca
 
 @dataclass(frozen=True)
 class TrainCommand:
-    """Train a GPT by a preset's recipe, or go on where an earlier run in the same folder stopped."""
+    """Train a GPT by a preset's recipe, or resume an interrupted run in the same folder."""
 
     preset: tyro.conf.Positional[Preset] = "quick"
     out: Path | None = None
     """Folder of the run [runs/PRESET-SEED]."""
     data: str | None = None
-    """Any text file, or shakespeare, code or wiki (then a file of that name is ./code); without it, shakespeare."""
+    """A text file, or shakespeare (default), code or wiki (write ./code for a file of that name)."""
     seed: int = 1
     iterations: int | None = None
     batch_size: int | None = None
@@ -40,15 +40,14 @@ class TrainCommand:
     dropout: float | None = None
     learning_rate: float | None = None
     device: str = "auto"
-    """cpu, cuda, or auto."""
+    """cpu, cuda or auto."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 on a GPU and on a CPU that multiplies it natively (AMX, AVX512-BF16), else float32. What was chosen is
-    recorded with the weights; to get the same on every machine, name it: --precision float32."""
+    """auto: bfloat16 on a GPU and on CPUs with native support (AMX, AVX512-BF16), else float32. The choice is recorded."""
     threads: int = 0
-    """CPU threads; 0 takes all cores. The count changes the rounding, so keep it to reproduce a run."""
+    """CPU threads; 0 uses all cores. The number affects rounding, so keep it to reproduce a run."""
     compile: bool = False
     estimate: bool = False
-    """Only time 20 iterations and say how long the training would take here."""
+    """Time 20 iterations, print how long the training would take on this machine, and stop."""
 
 
 def run_train(command: TrainCommand) -> None:
@@ -84,13 +83,13 @@ def _estimate(command: TrainCommand, recipe: Recipe, machine: Machine, text: Cor
         light = _recipe(smaller)
         part = seconds * light.batch_size / recipe.batch_size * light.iterations / 3600
         CONSOLE.print(
-            f"That is long. `shakespeare-cpu` (same model, batch {light.batch_size}, {light.iterations:,} iterations) takes "
+            f"`shakespeare-cpu` (same model, batch {light.batch_size}, {light.iterations:,} iterations) is shorter, "
             f"about {duration(part)}: bash scripts/train_for_interpretability.sh shakespeare-cpu"
         )
 
 
 def _recipe(command: TrainCommand) -> Recipe:
-    """The preset's recipe with what the command line changes."""
+    """The preset's recipe with the changes from the command line."""
     from nanoscope.studies.recipes import RECIPES
     from nanoscope.training.recipe import native_precision
 

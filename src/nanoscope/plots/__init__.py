@@ -1,4 +1,4 @@
-"""What several experiments draw with. Beside `experiments/*/figures` the only importer of matplotlib."""
+"""Drawing code shared by several experiments. Only this package and `experiments/*/figures` import matplotlib."""
 
 from nanoscope.rooms import opened
 

@@ -1,4 +1,4 @@
-"""What lies under a figure's legends and boxed texts: the lines, points, bars, images and words that they would hide."""
+"""Find the lines, points, bars, images and texts that a figure's legends and boxed texts would hide."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
 SLACK = 1.5
-"""Pixels by which two things may touch."""
+"""Pixels by which two objects may overlap."""
 
 
 def covered(figure: Figure, renderer: RendererAgg) -> list[tuple[Artist, Artist]]:
-    """Every pair (legend or boxed text, what it lies over) of a figure that was drawn.
+    """All pairs (legend or boxed text, artist under it) of a figure that has been drawn.
 
-    Lines and areas that span a whole axis (`axhline`, `axvspan`) are no data: one sees where they go on.
+    Lines and areas that span a whole axis (`axhline`, `axvspan`) do not count as data: they stay visible elsewhere.
     """
     panels = [ax for ax in figure.axes if ax.axison]
     boxes = _boxes(figure, renderer)
@@ -36,7 +36,7 @@ def covered(figure: Figure, renderer: RendererAgg) -> list[tuple[Artist, Artist]
 
 
 def _boxes(figure: Figure, renderer: RendererAgg) -> list[tuple[Artist, Bbox]]:
-    """Legends and texts with a background, each with its box in pixels, less the slack."""
+    """Legends and texts with a background, each with its bounding box in pixels, shrunk by `SLACK`."""
     legends = [*figure.legends, *(ax.get_legend() for ax in figure.axes)]
     found = [(legend, legend.get_window_extent(renderer)) for legend in legends if legend is not None]
     texts = [text for ax in figure.axes for text in ax.texts]
@@ -46,21 +46,21 @@ def _boxes(figure: Figure, renderer: RendererAgg) -> list[tuple[Artist, Bbox]]:
 
 
 def _under(ax: Axes, box: Bbox, renderer: RendererAgg) -> Iterator[Artist]:
-    """What of a panel's data, as far as it is inside the panel, lies in a box."""
-    seen = Bbox.intersection(box, ax.bbox)
+    """The artists of a panel that lie in a box; data counts only inside the panel."""
+    visible = Bbox.intersection(box, ax.bbox)
     for text in ax.texts:
         if text.get_visible() and text.get_text().strip() and _meet(text.get_window_extent(renderer), box):
             yield text
-    if seen is None or seen.width <= 0 or seen.height <= 0:
+    if visible is None or visible.width <= 0 or visible.height <= 0:
         return
-    yield from (image for image in ax.images if _meet(image.get_window_extent(renderer), seen))
-    yield from (line for line in ax.lines if _data(line, ax) and _crosses(line, seen))
-    yield from (patch for patch in ax.patches if _data(patch, ax) and _inside(patch, seen))
-    yield from (some for some in ax.collections if some.get_visible() and _touches(some, seen))
+    yield from (image for image in ax.images if _meet(image.get_window_extent(renderer), visible))
+    yield from (line for line in ax.lines if _data(line, ax) and _crosses(line, visible))
+    yield from (patch for patch in ax.patches if _data(patch, ax) and _inside(patch, visible))
+    yield from (one for one in ax.collections if one.get_visible() and _touches(one, visible))
 
 
 def _data(artist: Line2D | Patch, ax: Axes) -> bool:
-    """Is it placed by the numbers on both axes?"""
+    """Is the artist visible and drawn in data coordinates on both axes?"""
     where = artist.get_data_transform() if isinstance(artist, Patch) else artist.get_transform()
     return artist.get_visible() and where == ax.transData
 
@@ -80,16 +80,16 @@ def _inside(patch: Patch, box: Bbox) -> bool:
     return patch.get_fill() and _meet(path.get_extents(), box)
 
 
-def _touches(some: Collection, box: Bbox) -> bool:
-    if isinstance(some, PathCollection):
-        centres = some.get_offset_transform().transform(np.ma.filled(some.get_offsets(), np.nan))
-        return _holds(centres, np.sqrt(some.get_sizes().max(initial=0)) / 2 * _pixels(some), box)
-    paths = [path.transformed(some.get_transform()) for path in some.get_paths()]
-    return any(path.intersects_bbox(box, filled=_filled(some)) for path in paths if _drawn(path))
+def _touches(artist: Collection, box: Bbox) -> bool:
+    if isinstance(artist, PathCollection):
+        centres = artist.get_offset_transform().transform(np.ma.filled(artist.get_offsets(), np.nan))
+        return _holds(centres, np.sqrt(artist.get_sizes().max(initial=0)) / 2 * _pixels(artist), box)
+    paths = [path.transformed(artist.get_transform()) for path in artist.get_paths()]
+    return any(path.intersects_bbox(box, filled=_filled(artist)) for path in paths if _drawn(path))
 
 
-def _filled(some: Collection) -> bool:
-    return bool(np.size(some.get_facecolor()))
+def _filled(artist: Collection) -> bool:
+    return bool(np.size(artist.get_facecolor()))
 
 
 def _drawn(path: Path) -> bool:
@@ -97,7 +97,7 @@ def _drawn(path: Path) -> bool:
 
 
 def _holds(points: np.ndarray, half: float, box: Bbox) -> bool:
-    """Does any disc (drawn as a square) around points `[point, 2]` reach into a box? Pixels."""
+    """Does a marker, taken as a square of half width `half` around `[point, 2]`, reach into a box? In pixels."""
     return bool(((points + half > box.min) & (points - half < box.max)).all(-1).any())
 
 
@@ -107,6 +107,6 @@ def _meet(one: Bbox, other: Bbox) -> bool:
 
 
 def _pixels(artist: Artist) -> float:
-    """Pixels of one point."""
+    """Pixels per typographic point."""
     figure = artist.get_figure()
     return (figure.dpi if figure is not None else 72) / 72

@@ -1,7 +1,7 @@
-"""Is a figure readable? Things that can be checked on the drawn figure itself, rather than promised.
+"""Automatic checks that a drawn figure is readable.
 
-Nothing lies outside the page, no two unrotated texts of one panel overlap, no text is smaller than 5 points, every axis that
-has numbers says of what, every colour scale says what its colours mean, and no legend lies over data.
+Nothing lies outside the page, no two texts at right angles to the page overlap, and no text is smaller than 5 points. Every
+numeric axis and every colour scale has a label, and no legend lies over data.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nanoscope.plots.overlaps import covered
 
 SMALLEST = 5.0
 SLACK = 1.5
-"""Pixels by which texts may touch or stand out."""
+"""Pixels by which texts may overlap each other or the page's edge."""
 CHECKS = (
     "nothing cut off",
     "no texts overlap",
@@ -28,7 +28,7 @@ CHECKS = (
 
 
 def checklist(figure: Figure) -> dict[str, bool]:
-    """Which of `CHECKS` hold for a figure. It is drawn for that, and laid out anew: save it first."""
+    """Whether each of `CHECKS` holds for a figure. Drawing it lays it out again, so save it first."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     texts = _drawn(figure)
@@ -52,7 +52,7 @@ def checklist(figure: Figure) -> dict[str, bool]:
 
 
 def _drawn(figure: Figure) -> list[Text]:
-    """All texts but empty ones and the labels of ticks outside their axis's range, which exist and are not drawn."""
+    """All visible, non-empty texts. Matplotlib keeps labels of ticks outside an axis's range but does not draw them."""
     outside = set()
     for ax in figure.axes:
         for axis in (ax.xaxis, ax.yaxis):
@@ -65,7 +65,7 @@ def _drawn(figure: Figure) -> list[Text]:
 
 
 def _box(text: Text, renderer: RendererAgg) -> tuple[float, float, float, float]:
-    """Left, bottom, right, top, in pixels; lines left empty above the first word are not part of it."""
+    """Left, bottom, right, top, in pixels, without empty lines above the first word."""
     left, bottom, right, top = text.get_window_extent(renderer).extents
     lines = text.get_text().split("\n")
     empty = next(i for i, line in enumerate(lines) if line.strip())
@@ -73,14 +73,14 @@ def _box(text: Text, renderer: RendererAgg) -> tuple[float, float, float, float]
 
 
 def _overlap(boxes: np.ndarray) -> bool:
-    """Do any two boxes `[text, (x0, y0, x1, y1)]` share more than a sliver?"""
+    """Do any two boxes `[text, (x0, y0, x1, y1)]` overlap by more than `SLACK`?"""
     low, high = boxes[:, :2], boxes[:, 2:]
     shared = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])
     return bool(np.triu((shared > SLACK).all(-1), k=1).any())
 
 
 def _named(ax: Axes, drawn: set[Text]) -> bool:
-    """Each axis has a label, or tick labels that are words, or no tick labels at all."""
+    """Does each axis have a label, or tick labels that are words, or no tick labels?"""
     for axis in (ax.xaxis, ax.yaxis):
         ticks = [label.get_text() for label in axis.get_ticklabels(which="both") if label in drawn]
         words = any(not _is_number(tick) for tick in ticks)

@@ -1,4 +1,4 @@
-"""How every figure looks, and how one is written so that the same result gives the same bytes."""
+"""The style of all figures, and writing them so that the same result gives the same bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nanoscope import files
 
 INK, SOFT, ACCENT, SECOND, THIRD = "#1f2933", "#9aa5b1", "#c2410c", "#1d4ed8", "#15803d"
 Shown = ParamSpec("Shown")
-"""What a figure is drawn from: a result, or parts of one."""
+"""Arguments of a drawing function: a result, or parts of one."""
 DIVERGING, SEQUENTIAL = "RdBu_r", "Blues"
 SETTINGS: Any = {
     "font.size": 9,
@@ -43,7 +43,7 @@ SETTINGS: Any = {
 
 
 def styled(draw: Callable[Shown, Figure]) -> Callable[Shown, Figure]:
-    """Draw under these settings rather than the user's own."""
+    """Make a function draw with `SETTINGS` instead of the user's own settings."""
 
     @wraps(draw)
     def drawn(*args: Shown.args, **kwargs: Shown.kwargs) -> Figure:
@@ -56,7 +56,7 @@ def styled(draw: Callable[Shown, Figure]) -> Callable[Shown, Figure]:
 def new_figure(
     width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure that belongs to nobody (no pyplot state) and its axes, row by row."""
+    """A figure outside pyplot's global state, and its axes, row by row."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     return figure, list(axes.flat)
@@ -101,7 +101,7 @@ def plain_logarithms(ax: Axes) -> None:
 
 
 def legend_above(ax: Axes, columns: int = 1, size: float = 7) -> None:
-    """A legend above a panel's data, whose y axis (of either kind) is made longer by as much. Set limits and scale first."""
+    """Draw a legend above a panel's data by extending its y axis, linear or logarithmic. Set limits and scale first."""
     rows = math.ceil(len(ax.get_legend_handles_labels()[1]) / columns)
     height = ax.get_window_extent().height / ax.figure.dpi * 72
     share = min(0.6, (1.6 * rows + 1.5) * size / height)
@@ -112,21 +112,21 @@ def legend_above(ax: Axes, columns: int = 1, size: float = 7) -> None:
 
 
 def ordered_colours(count: int) -> list[str]:
-    """Colours that go from light to dark, for curves and bars that have an order."""
+    """Colours from light to dark, for ordered curves and bars."""
     shades = matplotlib.colormaps["viridis_r"](np.linspace(0.05, 0.95, count))
     return [matplotlib.colors.to_hex(shade) for shade in shades]
 
 
 def tenths(share: float) -> str:
-    """A share above 0 in a narrow cell: `.3`; from 0.95 on `1.0`."""
+    """A positive share for a narrow cell: `.3`; from 0.95 on `1.0`."""
     return f"{math.floor(10 * share + 0.5) / 10:.1f}".removeprefix("0")
 
 
 def hundredths(value: float) -> str:
-    """A value in a cell, to two decimals; what rounds to zero has no sign."""
+    """A value with two decimals; one that rounds to zero has no sign."""
     return f"{round(value, 2) + 0.0:.2f}"
 
 
 def visible_character(symbol: str) -> str:
-    """How a character is written beside an axis."""
+    """A visible form of a character, for axes and tables."""
     return {"\n": "↵", " ": "␣", "<start>": "▸"}.get(symbol, symbol)

@@ -1,4 +1,4 @@
-"""The figure of one patching sweep: every cell's effect in both directions."""
+"""The figure of a patching sweep: every cell's effect in both directions."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from matplotlib.figure import Figure
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.plots.style import ACCENT, SECOND, heatmap, new_figure, styled, visible_character
 
-TITLES = {"denoise": "clean into corrupt (is it enough?)", "noise": "corrupt into clean (is it needed?)"}
-PLACES = ("pos", "query", "key")
+TITLES = {
+    "denoise": "denoising: clean into corrupt",
+    "noise": "noising: corrupt into clean",
+}
+POSITIONS = ("pos", "query", "key")
 LETTERED = 48
-"""More columns or rows than this are numbered, and not every one."""
+"""The largest number of rows or columns that are all labelled."""
 
 
 @styled
 def sweep_effects(effect: Sweep, symbols: Sequence[str], title: str) -> Figure:
-    """`effect [direction, *cell]`: one panel per direction; the last axis across, the others down.
+    """Draw `effect [direction, *cell]`, one panel per direction: the last axis as columns, the others as rows.
 
-    `symbols` are the text's, one for each position.
+    `symbols` has the prompt's symbol at each position.
     """
     if len(effect.dims) == 2:
         return _curves(effect, title)
@@ -41,7 +44,7 @@ def sweep_effects(effect: Sweep, symbols: Sequence[str], title: str) -> Figure:
 
 
 def _curves(effect: Sweep, title: str) -> Figure:
-    """One axis of cells only, such as the neurons of a layer: both directions over it."""
+    """Curves of both directions over a single cell axis, such as the neurons of a layer."""
     figure, (ax,) = new_figure(9, 3)
     for colour, direction, values in zip((SECOND, ACCENT), effect.labels("direction"), effect.values, strict=True):
         ax.plot(values, linewidth=0.8, color=colour, label=TITLES[str(direction)])
@@ -55,11 +58,11 @@ def _curves(effect: Sweep, title: str) -> Figure:
 def _label(dims: Sequence[str], at: Sequence[object], symbols: Sequence[str]) -> str:
     known = dict(zip(dims, at, strict=True))
     if "layer" in known and "head" in known:
-        known = {"layer": f"L{known['layer']}H{known['head']}", **{d: v for d, v in known.items() if d in PLACES}}
+        known = {"layer": f"L{known['layer']}H{known['head']}", **{d: v for d, v in known.items() if d in POSITIONS}}
     elif "layer" in known:
         known["layer"] = f"L{known['layer']}"
     return " ".join(
-        f"{value} {visible_character(symbols[int(str(value))])}" if dim in PLACES else str(value)
+        f"{value} {visible_character(symbols[int(str(value))])}" if dim in POSITIONS else str(value)
         for dim, value in known.items()
     )
 

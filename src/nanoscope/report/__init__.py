@@ -1,7 +1,7 @@
-"""FINDINGS.md: rendered from stored results alone, the same bytes every time.
+"""Render FINDINGS.md from stored results; the same results give the same bytes.
 
-No experiment knows of the report, and the report runs no model: it reads a study's results, draws their figures, and
-lays the findings' own sentences out in the order of the page that started the project.
+Experiments do not depend on the report, and the report runs no model. It reads a study's results, draws their figures and
+arranges the findings' sentences in the order of the report that started the project.
 """
 
 from nanoscope.evidence.stored_study import read_study

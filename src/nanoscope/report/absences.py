@@ -1,7 +1,7 @@
-"""What was not found, and how sure one can be: the same claim on models where it must be, or was, found.
+"""Negative results: claims not supported on the main model, compared with models where the effect exists.
 
-An absence is worth as much as the instrument's power to see: beside each claim that the main model does not support stand its
-interval, the verdict on the positive control and the planted model, and how many trainings agree.
+A negative result is only as good as the method's power to detect the effect. Each such claim is therefore listed with its
+interval, the verdicts on the positive control and the hand-built model, and the number of trainings that agree.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SEEN = {"supported": "yes", "not supported": "no", "undecided": "undecided"}
 
 
 def section(study: Study) -> str:
-    """A row for each claim that is not supported on the model that the report is about."""
+    """The section with one row for each claim that is not supported on the main model."""
     absent = [
         (result.key, link(result), finding)
         for result in study.results
@@ -57,17 +57,17 @@ def _row(study: Study, where: str, finding: Finding) -> str:
 
 
 def _elsewhere(study: Study, finding: Finding) -> str:
-    """Is the same claim supported on the positive control, or on the planted model?"""
-    told = []
+    """The claim's verdicts on the positive controls and the hand-built model; `-` if it was not tested there."""
+    verdicts = []
     for label in (one for one in study.shown if study.role(one) in ("control", "planted")):
         result = study.result(label, finding.id.split(".")[0])
         if result is not None and any(other.id == finding.id for other in result.findings):
-            told.append(f"{label}: {SEEN[result.finding(finding.id).verdict]}")
-    return "; ".join(told) or "-"
+            verdicts.append(f"{label}: {SEEN[result.finding(finding.id).verdict]}")
+    return "; ".join(verdicts) or "-"
 
 
 def _agree(study: Study, finding: Finding) -> str:
-    """Of all trainings of the model, how many do not support the claim."""
+    """How many of the model's trainings do not support the claim, as `3 of 8`."""
     results = [study.result(label, finding.id.split(".")[0]) for label in study.with_role("model")]
     verdicts = [result.finding(finding.id).verdict for result in results if result is not None]
     return f"{verdicts.count('not supported')} of {len(verdicts)}"

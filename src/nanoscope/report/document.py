@@ -1,4 +1,4 @@
-"""The report as a whole: the order of its sections, and the files that are written."""
+"""The whole report: the order of its sections and the files it consists of."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.plots.quality import checklist
 from nanoscope.plots.style import save_png
 from nanoscope.report import frame, methods
-from nanoscope.report.figure_files import places
+from nanoscope.report.figure_files import figure_paths
 
 DRAWERS = 2
-"""Processes that draw: figures take most of a report's time."""
+"""Number of drawing processes: figures take most of a report's time."""
 
 
 def render(study: Study, quality: methods.Quality) -> str:
-    """FINDINGS.md as text. `quality` says of each figure which checks it passes."""
+    """FINDINGS.md as text. `quality` has the checks of each figure."""
     sections = (
         frame.head(study),
         frame.models(study),
@@ -42,7 +42,7 @@ def render(study: Study, quality: methods.Quality) -> str:
 
 
 def chapters(study: Study) -> list[str]:
-    """The sections of all experiments that have one, in their order, each chapter's together."""
+    """The chapters in order, each with the sections of its experiments."""
     pages = {name: page for name in experiments.EXPERIMENTS if (page := open_experiment(name).page) is not None}
     found: dict[Chapter, list[str]] = {}
     for name, page in pages.items():
@@ -59,7 +59,7 @@ def chapters(study: Study) -> list[str]:
 
 
 def write(folder: Path) -> Path:
-    """Render everything into a study's folder: figures, findings.json, the analysis file, and FINDINGS.md last."""
+    """Write the report into a study's folder: figures, findings.json, the analysis file, and FINDINGS.md last."""
     study = in_todays_words(read_study(folder))
     quality = _draw(study, folder)
     findings = [
@@ -74,17 +74,17 @@ def write(folder: Path) -> Path:
 
 
 def _draw(study: Study, folder: Path) -> dict[str, dict[str, bool]]:
-    """Write every figure of every result, in two processes; gives which checks each one passes."""
+    """Write every figure of every result; returns the checks of each figure by its path."""
     results = drawn(study)
-    paths = [places(study, result) for result in results]
+    paths = [figure_paths(study, result) for result in results]
     with ProcessPoolExecutor(DRAWERS, mp_context=get_context("spawn")) as pool:
         checked = pool.map(_draw_result, results, paths, repeat(folder))
         return dict(sorted((path, passed) for one in checked for path, passed in one.items()))
 
 
-def _draw_result(result: Result, places: dict[str, str], folder: Path) -> dict[str, dict[str, bool]]:
+def _draw_result(result: Result, paths: dict[str, str], folder: Path) -> dict[str, dict[str, bool]]:
     quality = {}
-    for name, path in places.items():
+    for name, path in paths.items():
         figure = open_experiment(result.experiment).figures[name](result)
         save_png(figure, folder / path)
         quality[path] = checklist(figure)
@@ -92,7 +92,7 @@ def _draw_result(result: Result, places: dict[str, str], folder: Path) -> dict[s
 
 
 def _analysis(study: Study) -> dict[str, Any]:
-    """Experiment 01 in one file that any program can read: per model its findings and every head's scores."""
+    """Experiment 01 as plain JSON: each model's findings and the scores of all its heads."""
     parts = {}
     for label in study.shown:
         result = study.result(label, "induction")

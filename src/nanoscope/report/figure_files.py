@@ -1,4 +1,4 @@
-"""Where the figures of a result lie."""
+"""Paths of a result's figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from nanoscope.evidence.stored_study import Study, figure_path
 from nanoscope.experiments import open_experiment
 
 
-def places(study: Study, result: Result) -> dict[str, str]:
-    """Where each figure of a result lies, seen from the report."""
+def figure_paths(study: Study, result: Result) -> dict[str, str]:
+    """The path of each figure of a result, relative to the report."""
     label = result.subject.label
     return {name: figure_path(study, label, name) for name in open_experiment(result.experiment).figures}

@@ -1,4 +1,4 @@
-"""The sections of the report around its findings. Their words are in `frame.md.j2`."""
+"""The sections of the report around its findings. Their texts are in `frame.md.j2`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nanoscope.evidence.subject import StoredSubject
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.replication import table as replication
 from nanoscope.report import absences
-from nanoscope.report.figure_files import places
+from nanoscope.report.figure_files import figure_paths
 from nanoscope.text.corpora import SHAKESPEARE, data_option
 from nanoscope.training.stretches import Stretch, repeatable
 
@@ -32,7 +32,7 @@ def head(study: Study) -> str:
 
 
 def models(study: Study) -> str:
-    """What was analysed, with measured sizes and losses; a row for each training like those; and the range of sizes."""
+    """The analysed models with their sizes and losses, a table of further trainings, and the range of sizes."""
     subjects = [study.subject(label) for label in study.shown]
     others = [(label, study.subject(label)) for label in study.labels if label not in study.shown]
     scales = [result for result in study.compared("scale") if result["scores"].values.size]
@@ -95,17 +95,17 @@ def _training_rows(corpus: str, config: Mapping[str, Any], training: Mapping[str
 
 
 def trained_on(stretches: Sequence[Stretch]) -> list[tuple[str, str]]:
-    """Where it was trained, and of a training that moved, that its weights cannot be had again."""
-    ran = [
+    """The machines of a training, with a remark if its weights cannot be reproduced because it moved between machines."""
+    machines = [
         f"from iteration {one.first:,} on {one.processor}: {one.threads} threads, {one.precision}, torch {one.torch}"
         for one in stretches
     ]
     moved = [] if repeatable(stretches) else ["no machine can train exactly these weights again"]
-    return [("Trained", "; ".join([*ran, *moved]))] if ran else []
+    return [("Trained", "; ".join([*machines, *moved]))] if machines else []
 
 
 def reproducibility(study: Study) -> str:
-    """Over trainings, what replicated; and what limits all of it."""
+    """Replication over trainings, negative results and limitations."""
     return _block(
         "reproducibility",
         replication=replication.section(study),
@@ -126,19 +126,19 @@ def _examples(study: Study) -> str:
 
 
 def future(study: Study) -> str:
-    """What comes next."""
+    """Future work."""
     larger = "Longer trainings and larger models"
     canonical = "The canonical model (`nanoscope study shakespeare`, on a GPU)"
     return _block("future", first=larger if study.name == "shakespeare" else canonical)
 
 
 def figures(study: Study) -> str:
-    """Every figure and what it shows: the first line of the function that draws it."""
+    """The list of figures, each described by the first docstring line of the function that draws it."""
     shown = [
         {"label": result.subject.label, "name": name, "path": path, "shows": _shows(experiment.figures[name])}
         for result in drawn(study)
         for experiment in [open_experiment(result.experiment)]
-        for name, path in places(study, result).items()
+        for name, path in figure_paths(study, result).items()
     ]
     return _block("figures", drawn=shown)
 
@@ -149,23 +149,23 @@ def _shows(draw: Callable[[Result], object]) -> str:
 
 
 def artifacts(study: Study) -> str:
-    """Where everything lies, and the commands that make it again."""
+    """The files of the study and the commands that reproduce them."""
     return _block("artifacts", released=_released(study), command=_command(study), folder=_folder(study))
 
 
 def _released(study: Study) -> str:
-    """Which model of this study is published."""
+    """The published models of this study."""
     released = [label for label in study.labels if "released_from" in study.subject(label).training]
     return f"{', '.join(released)}, in half precision, as it is analysed here" if released else "none of this study"
 
 
 def references() -> str:
-    """Corrected: who wrote what."""
+    """The references."""
     return _block("references")
 
 
 def updates(study: Study) -> str:
-    """The log: what was measured when, by the results' own dates."""
+    """The log of measurements, by the dates of the results."""
     by_date: dict[str, list[str]] = {}
     for result in study.results:
         verdicts = [f"{f.id.split('.')[1]} {f.verdict}" for f in result.findings if f.kind == "measurement"]
@@ -189,7 +189,7 @@ def _command(study: Study) -> str:
 
 
 def _folder(study: Study) -> str:
-    """Where this page lies: the published study's is kept with the code."""
+    """The folder of the report; that of a published study is kept with the code."""
     if study.name in ("shakespeare", "shakespeare-cpu"):
         return "results"
     return f"runs/{study.name}" if study.name else "runs/mine"

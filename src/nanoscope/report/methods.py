@@ -1,6 +1,6 @@
-"""What the runs say about the tools themselves: each verdict by a criterion that was fixed beforehand.
+"""Methodological insights: what the results show about the methods, by criteria fixed in advance.
 
-The words are in `methods.md.j2`; here is what fills them.
+The text is in `methods.md.j2`; this module computes its values.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from nanoscope.experiments.lenses.page import lens_table
 from nanoscope.statistics.intervals import share_interval
 
 Quality = Mapping[str, Mapping[str, bool]]
-"""Of each figure that was drawn, which checks of `plots.quality` it passes."""
+"""Figure path -> check of `plots.quality` -> whether the figure passes it."""
 ANSWERS = {"supported": "yes", "not supported": "no", "undecided": "not decided"}
 
 
 def section(study: Study, quality: Quality) -> str:
-    """What the runs say about the tools themselves."""
+    """The section on methodological insights."""
     induction, heads, lenses = (study.result(study.main, name) for name in ("induction", "heads", "lenses"))
     values = {
         "main": study.main,
@@ -42,12 +42,12 @@ def section(study: Study, quality: Quality) -> str:
 
 
 def _says(result: Result, *claims: str) -> str:
-    """The sentences of those of these claims that the result has: another version may claim more or less."""
+    """The sentences of the given claims, without those that the result lacks: it may be of another version."""
     return " ".join(finding.text for claim in claims if (finding := result.finding_if_any(claim)))
 
 
 def _patching(study: Study) -> dict[str, object]:
-    """What experiment 01 says of patching, of attention and of the lens on copied sequences, model by model."""
+    """Values from experiment 01, by model: patching, attention scores, and the lens on copied sequences."""
     results = {label: result for label in study.shown if (result := study.result(label, "induction"))}
     localised = [
         {"label": label, "planted": study.role(label) == "planted", "right": _supported(found), "text": found.text}
@@ -67,7 +67,7 @@ def _patching(study: Study) -> dict[str, object]:
 
 
 def _copying(study: Study) -> dict[str, object] | None:
-    """The copying score of the first control, where its head copies."""
+    """The copying score of the first control, if the claim `copying` is supported."""
     for label in study.with_role("control")[:1]:
         result = study.result(label, "induction")
         found = None if result is None else result.finding_if_any("induction.copying")
@@ -77,7 +77,7 @@ def _copying(study: Study) -> dict[str, object] | None:
 
 
 def _agreement(study: Study, role: str, claim: str) -> dict[str, object] | None:
-    """In how many trainings of one kind a claim has the same verdict; None for fewer than two."""
+    """The most frequent verdict of a claim among trainings of one role, and its share; None for fewer than two trainings."""
     results = [study.result(label, claim.split(".", maxsplit=1)[0]) for label in study.with_role(role)]
     found = [finding for result in results if result and (finding := result.finding_if_any(claim))]
     if len(found) < 2:
@@ -89,7 +89,7 @@ def _agreement(study: Study, role: str, claim: str) -> dict[str, object] | None:
 
 
 def _pictures(quality: Quality) -> dict[str, object]:
-    """How many of the figures pass each check, and which do not."""
+    """The number of figures that pass each check, and the failing figures."""
     checks = list(next(iter(quality.values()), ()))
     failed = {figure: [check for check in checks if not passed[check]] for figure, passed in quality.items()}
     return {
@@ -100,7 +100,7 @@ def _pictures(quality: Quality) -> dict[str, object]:
 
 
 def _lens(result: Result) -> dict[str, object]:
-    """What experiment 03 says of the lenses."""
+    """Values from experiment 03."""
     chances = result["reading_by_kind"].sel(lens="logit lens", layer=0, kind="all")
     return {
         "unexplained": float(result["writers_unexplained"].values),

@@ -1,7 +1,7 @@
-"""Publishing a study: its results, page and figures in a folder small enough to be kept with the code.
+"""Publish a study: its results, report and figures, in a folder small enough to keep with the code.
 
-Models stay behind. So do large arrays of the trainings that have no figures of their own, unless a claim is judged by them or
-the page reads them: every published result can be judged again, and its provenance lists what was left out.
+Models are left out. So are the large arrays of trainings that have no figures of their own, unless a claim is judged by them
+or the report reads them: every published result can be judged again, and its provenance lists what was left out.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from nanoscope.report.document import render, write
 
 MOST_BYTES = 30_000_000
 LARGE_SWEEP = 20_000
-"""Bytes above which a sweep of a result without figures of its own stays behind."""
+"""Size in bytes above which a sweep is left out, for results without figures of their own."""
 
 
 def publish(study_folder: Path, folder: Path, most_bytes: int = MOST_BYTES) -> Path:
-    """Copy what the page needs from a study's folder, render it there, and give the page.
+    """Copy what the report needs from a study's folder, render it in `folder`, and return its path.
 
-    An older publication is replaced as a whole, once the new one is written. NanoscopeError where the folder holds
-    something else, where the study is not finished, or where the publication would exceed `most_bytes`.
+    An older publication is replaced as a whole, once the new one is written. NanoscopeError if the folder holds
+    something else, if the study is not finished, or if the publication would exceed `most_bytes`.
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / "study.json").exists():
-        raise NanoscopeError(f"{folder} holds something else than a published study; give a new folder")
+        raise NanoscopeError(f"{folder} is not empty and holds no published study; give a new folder")
     study = read_study(study_folder)
     needed = sweeps_read(study)
     whole = {result.key for result in drawn(study)}
@@ -89,6 +89,6 @@ def _check_size(folder: Path, most_bytes: int) -> None:
     if sum(sizes.values()) > most_bytes:
         largest = max(sizes, key=lambda path: sizes[path])
         raise NanoscopeError(
-            f"published, it would take {sum(sizes.values()) / 1e6:.0f} MB of {most_bytes / 1e6:.1f}; the largest file is "
-            f"{largest.relative_to(folder)} ({sizes[largest] / 1e6:.1f} MB): measure with smaller settings"
+            f"the publication would take {sum(sizes.values()) / 1e6:.0f} MB, more than {most_bytes / 1e6:.1f}; "
+            f"the largest file is {largest.relative_to(folder)} ({sizes[largest] / 1e6:.1f} MB); use smaller settings"
         )

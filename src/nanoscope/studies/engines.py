@@ -1,8 +1,7 @@
-"""Where a study's stages run: this machine's processes, Dask or SLURM. All take a function and give a future.
+"""Engines, which run a study's stages: local processes, Dask or SLURM. Each takes a function and returns a future.
 
-The library depends on `concurrent.futures` only; each cluster engine is an adapter of a few lines, imported when asked
-for. An engine decides where a stage runs and never what it gives: every process has one thread, and a stage is a
-top-level function of plain values.
+The library depends only on `concurrent.futures`; each cluster engine is a small adapter, imported when used. The engine does
+not affect results: every process has one thread, and a stage is a top-level function of plain values.
 """
 
 from __future__ import annotations
@@ -28,37 +27,37 @@ ONE_THREAD: dict[str, str] = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THR
 CONNECT_SECONDS = 15
 SLURM_JOBS = 16
 SLURM_JOB = {"cpus_per_task": 1, "mem_gb": 8, "timeout_min": 24 * 60, "name": "nanoscope"}
-# What an engine raises when the process that had the stage is gone: dask, submitit.
+# Raised by dask and submitit when the process that ran a stage has died.
 LOST = {"KilledWorker", "UncompletedJobError"}
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Something that runs functions elsewhere, `slots` of them at once."""
+    """Runs functions in other processes, `slots` of them at once."""
 
     submit: Callable[..., Future[Any]]
     slots: int
 
 
 def open_executor(where: str, workers: int, folder: Path) -> AbstractContextManager[Engine]:
-    """The engine that `where` names, with `workers` processes (0: two, or what an existing cluster has).
+    """Open the engine named by `where` with `workers` processes (0: two, or all of an existing cluster).
 
-    Leaving the block by an exception stops what is running, as far as the engine can.
+    Leaving the block by an exception stops running stages, as far as the engine can.
     """
     kind, _, address = where.partition(":")
-    few = workers or min(2, os.cpu_count() or 1)
+    local_workers = workers or min(2, os.cpu_count() or 1)
     if kind == "local" and not address:
-        return _local(few)
+        return _local(local_workers)
     if kind == "dask":
-        return _dask(address, workers) if address else _own_dask(few)
+        return _dask(address, workers) if address else _own_dask(local_workers)
     if kind == "slurm":
-        more = {"slurm_partition": address} if address else {}
-        return submitit_engine("slurm", workers or SLURM_JOBS, folder / "slurm", **more)
+        partition = {"slurm_partition": address} if address else {}
+        return submitit_engine("slurm", workers or SLURM_JOBS, folder / "slurm", **partition)
     raise NanoscopeError(f"there is no engine {where!r}; --cluster takes {ENGINES}")
 
 
 def lost(error: BaseException) -> bool:
-    """Did the process die, rather than the stage fail? Then the stage may be tried again."""
+    """Did the process die, rather than the stage fail? Then the stage may be retried."""
     return isinstance(error, (BrokenExecutor, CancelledError)) or type(error).__name__ in LOST
 
 
@@ -67,15 +66,15 @@ def lost(error: BaseException) -> bool:
 
 @contextmanager
 def _local(workers: int) -> Iterator[Engine]:
-    """Processes started afresh: a fork of a process that has used torch may hang.
+    """Spawned processes, since a fork of a process that has used torch may hang.
 
-    Every worker holds the reading end of a pipe of which the driver has the only writing end, so that it learns of the
-    driver's end, whichever way that comes, and ends itself.
+    Every worker holds the reading end of a pipe whose only writing end belongs to the driver. When the driver ends, in
+    whatever way, the pipe closes and the worker exits.
     """
     context = get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, context, initializer=_end_with_driver, initargs=(reader,))
-    with _environment(ONE_THREAD):  # for all of the block: the pool starts its processes when it needs them
+    with _environment(ONE_THREAD):  # for the whole block: the pool starts processes on demand
         try:
             yield Engine(partial(_uninterrupted, pool.submit), workers)
             pool.shutdown()
@@ -86,7 +85,7 @@ def _local(workers: int) -> Iterator[Engine]:
 
 
 def _uninterrupted(submit: Callable[..., Future[Any]], *task: Any) -> Future[Any]:
-    """Submitting may start a process, which inherits that Ctrl-C is not for it: the driver answers for all."""
+    """Submit with Ctrl-C blocked: a process started by it inherits this, and leaves Ctrl-C to the driver."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         return submit(*task)
@@ -95,7 +94,7 @@ def _uninterrupted(submit: Callable[..., Future[Any]], *task: Any) -> Future[Any
 
 
 def _end_with_driver(reader: Connection) -> None:
-    """Start of a worker: it does not outlive the driver."""
+    """Initialise a worker so that it does not outlive the driver."""
     threading.Thread(target=_wait_for_end, args=(reader,), daemon=True).start()
 
 
@@ -110,7 +109,7 @@ def _wait_for_end(reader: Connection) -> None:
 
 @contextmanager
 def _own_dask(workers: int) -> Iterator[Engine]:
-    """A cluster of this machine's own, on the loopback interface. Its dashboard would listen on all of them."""
+    """A Dask cluster on this machine's loopback interface, without dashboard, which would listen on all interfaces."""
     distributed = _package("distributed")
     with (
         _environment(ONE_THREAD),
@@ -148,7 +147,7 @@ def _dask_engine(client: Any, slots: int) -> Iterator[Engine]:
 def submitit_engine(cluster: str, jobs: int, folder: Path, **settings: Any) -> Iterator[Engine]:
     """Each stage is a job, at most `jobs` of them queued or running at once; `cluster` is "slurm", "local" or "debug".
 
-    One thread waits for each job, since submitit's jobs are no futures.
+    One thread waits for each job, since submitit's jobs are not futures.
     """
     submitit = _package("submitit")
     try:
@@ -177,7 +176,7 @@ def submitit_engine(cluster: str, jobs: int, folder: Path, **settings: Any) -> I
 
 
 def _package(name: str) -> Any:
-    """An optional package, or one line on how to get it."""
+    """Import an optional package; NanoscopeError with the install command if it is missing."""
     try:
         return import_module(name)
     except ModuleNotFoundError:
@@ -188,7 +187,7 @@ def _package(name: str) -> Any:
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """What started processes inherit; what was there is put back."""
+    """Set environment variables, inherited by started processes, and restore the old values afterwards."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -1,5 +1,5 @@
-"""What a study is: a list of members, each a model with the experiments that run on it, and of comparisons, each an
-experiment that reads the members' results."""
+"""The design of a study: its members, each a model with the experiments that run on it, and its comparisons, experiments
+that read the members' results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nanoscope.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Member:
-    """One model of a study. Without a recipe it is the planted model."""
+    """One model of a study. Without a recipe it is the hand-built model."""
 
     name: str
     label: str
@@ -20,29 +20,29 @@ class Member:
     experiments: Mapping[str, object]
     """Experiment name -> its settings for this model."""
     corpus: str | None = None
-    """A named corpus that it is trained and measured on; None: the study's."""
+    """Named corpus for training and measuring; None for the study's."""
     released: bool = False
-    """Its end is published in half precision, and what is published is what is analysed."""
+    """Whether the final model is released in half precision; then the released model is analysed."""
     twins: tuple[str, ...] = ()
-    """Names of other trainings of its recipe, with which experiments that are `twinned` compare it."""
+    """Names of other trainings of its recipe, for comparison by experiments that are `twinned`."""
     family: str | None = None
-    """What it and the trainings that differ from it in their seed alone are called."""
+    """Common name of the trainings that differ only in their seed."""
 
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """One experiment over the results of several members."""
+    """One experiment on the results of several members."""
 
     experiment: str
     label: str
     members: tuple[str, ...]
-    """Their names."""
+    """Names of the members."""
     params: object
 
 
 @dataclass(frozen=True)
 class StudyDesign:
-    """A named list of models with what is measured on each, and what is compared between them."""
+    """A named list of models with their experiments, and comparisons between models."""
 
     name: str
     members: tuple[Member, ...]

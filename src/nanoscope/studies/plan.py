@@ -1,6 +1,6 @@
-"""From a study to its stages: a graph that is known before anything runs.
+"""Plan a study: the graph of its stages, known before anything runs.
 
-A recipe says after which iterations there are checkpoints, so even what is measured on each of them is planned ahead.
+A recipe fixes the iterations of its checkpoints, so even the stages of single checkpoints are planned.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ PER_CHECKPOINT = ("snapshot",)
 KINDS = ("train", "snapshot", "analyse", "compare")
 
 StageNames = Mapping[str, tuple[str, ...]]
-"""Experiment -> the stages of one member that run it."""
+"""Experiment -> names of the stages that run it on one member."""
 
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """All stages of a study, those of one kind together, and which of them its report reads, in its order."""
+    """All stages of a study, grouped by kind, and the names of those whose results the report reads, in its order."""
 
     stages: tuple[Stage, ...]
     results: tuple[str, ...]
@@ -32,11 +32,11 @@ class StudyPlan:
 
 
 def plan_study(study: StudyDesign) -> StudyPlan:
-    """The stages of a study with what each needs."""
+    """The stages of a study and their dependencies."""
     made = {member.name: _made(member) for member in study.members}
     members = {member.name: member for member in study.members}
     if len(made) < len(study.members):
-        raise NanoscopeError(f"two members of the study {study.name} have the same name; give each its own")
+        raise NanoscopeError(f"two members of the study {study.name} have the same name; member names must be unique")
     own = [stage for member in study.members for stage in _of_member(member, made[member.name], members)]
     between = [_between(compared, study, made) for compared in study.comparisons]
     stages = sorted([*own, *between], key=lambda stage: KINDS.index(stage.kind))
@@ -46,12 +46,12 @@ def plan_study(study: StudyDesign) -> StudyPlan:
 
 
 def steps_of(recipe: Recipe | None) -> tuple[int, ...]:
-    """The iterations after which a training leaves a checkpoint."""
+    """The iterations after which a training writes a checkpoint."""
     return tuple(step for step in range(recipe.iterations + 1) if scheduled(recipe, step)) if recipe else ()
 
 
 def _made(member: Member) -> StageNames:
-    """What each experiment of a member is called as a stage, or as several."""
+    """The names of the stages of each of a member's experiments."""
     each = {name: [f" at {step}" for step in steps_of(member.recipe)] for name in PER_CHECKPOINT}
     return {
         name: tuple(f"{name} of {member.name}{which}" for which in each.get(name, [""])) for name in member.experiments
@@ -96,7 +96,7 @@ def _between(compared: ComparisonPlan, study: StudyDesign, made: Mapping[str, St
 
 
 def _read(experiment: str, reads: tuple[str, ...], label: str, made: list[StageNames]) -> tuple[str, ...]:
-    """The stages whose results a comparison reads, model by model."""
+    """Names of the stages whose results a comparison reads, model by model."""
     found = tuple(name for names in made for one, stages in names.items() if one in reads for name in stages)
     if not found:
         raise NanoscopeError(f"{experiment} of {label} reads {' and '.join(reads)}, but none of them is in the study")

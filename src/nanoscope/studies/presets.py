@@ -1,6 +1,6 @@
-"""The presets: which models a study trains, which comparisons it makes, and how much is measured on each.
+"""The presets: the models, comparisons and amounts of measurement of each study.
 
-An experiment's own amounts (`quick`, `many` ...) are in its declaration; here stands who gets which.
+An experiment declares its amounts (`quick`, `many` ...); this module assigns them to models.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from nanoscope.studies.members import ComparisonPlan, Member, StudyDesign
 from nanoscope.studies.recipes import ECHO_CONTROL, QUICK_MODEL, RECIPES, SHAKESPEARE_CPU
 
 SEEDS = tuple(range(1, 9))
-"""A sign test over trainings takes six; eight leave room."""
+"""A sign test over trainings needs six; eight leave a margin."""
 SIZE_ITERATIONS = 2000
 WIDE, WIDE_RATE = 256, 1e-3
-"""From this width on the control's task is trained at this rate: at the control's own none of nine trainings learned it."""
+"""Learning rate of the control's task from this width on: at the control's own rate none of nine trainings learned it."""
 TWIN_SEEDS = (2, 3, 4, 5)
-"""Five trainings in all, as many as Gurnee et al. compared."""
+"""With seed 1 these are five trainings, as many as Gurnee et al. compared."""
 
 
 def settings(*amounts: str) -> dict[str, object]:
-    """How much each experiment on a single model measures: the first of these amounts that it declares, else all."""
+    """Settings of every single-model experiment: the first of these amounts that it declares, else its default."""
     opened = (open_experiment(name) for name in EXPERIMENTS)
     return {one.name: one.setting(*amounts) for one in opened if one.of_training or not (one.reads or one.twinned)}
 
@@ -31,8 +31,8 @@ def settings(*amounts: str) -> dict[str, object]:
 FULL = settings()
 FEW = settings("quick")
 MANY = settings("many", "quick")
-"""For each of several trainings: what counts is how they differ, so each gets fewer examples; but a gain or an absence on
-ordinary text is small beside its noise, and gets as many as the published findings."""
+"""For each of several trainings. Their differences matter most, so each gets fewer examples, except where gains or absences on
+ordinary text are small compared with the noise: those get as many as the published findings."""
 CONTROL_MANY = settings("control", "many", "quick")
 FEW_CONTROL = settings("control", "quick")
 
@@ -44,7 +44,7 @@ def _planted() -> Member:
 
 def _control(seed: int, settings: Mapping[str, object]) -> Member:
     recipe = replace(ECHO_CONTROL, seed=seed)
-    without = ("neurons", "failures")  # it has no MLPs, and copies where finding 4d asks for errors on ordinary text
+    without = ("neurons", "failures")  # it has no MLPs, and finding 4d concerns errors on ordinary text
     settings = {name: params for name, params in settings.items() if name not in without}
     family = "the echo control"
     return Member(f"control-{seed}", f"{family}, seed {seed}", "control", recipe, settings, family=family)
@@ -62,7 +62,7 @@ def _other_text(corpus: str, settings: Mapping[str, object]) -> Member:
 
 
 def _size(task: str, layers: int, width: int, seed: int) -> Member:
-    """One cell of the range of sizes: heads of width 32, on the text or on the control's task."""
+    """One model of the range of sizes, with heads of width 32, on the text or on the control's task."""
     recipe = QUICK_MODEL if task == "text" else ECHO_CONTROL
     model = replace(recipe.model, n_layer=layers, n_embd=width, n_head=width // 32)
     if task == "echo" and width >= WIDE:
@@ -91,7 +91,7 @@ def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple
 
 
 def _published(preset: str, settings: Mapping[str, object], control: Mapping[str, object]) -> StudyDesign:
-    """Everything: eight trainings of the model and of the control, the planted model, other texts, all sizes."""
+    """The full study: eight trainings of the model and of the control, the hand-built model, other texts, all sizes."""
     first, *further = (_model(preset, seed, settings) for seed in SEEDS)
     twins = tuple(f"{preset}-{seed}" for seed in TWIN_SEEDS)
     twinned = {"universality": open_experiment("universality").setting()}
@@ -108,9 +108,9 @@ def _published(preset: str, settings: Mapping[str, object], control: Mapping[str
 
 
 def only(study: StudyDesign, seeds: int, leave_out: Sequence[str] = ()) -> StudyDesign:
-    """A part of a study: the first so many trainings of each kind, and without some members (by name or its beginning).
+    """A part of a study: trainings with seeds up to `seeds`, without the members whose names start with one of `leave_out`.
 
-    Comparisons are of what is left; one of less than two trainings is left out.
+    Comparisons keep the remaining members; those with fewer than two are dropped.
     """
     left = tuple(
         member
@@ -125,7 +125,7 @@ def only(study: StudyDesign, seeds: int, leave_out: Sequence[str] = ()) -> Study
 
 
 def _with_twins(member: Member, names: Collection[str]) -> Member:
-    """The member with those of its twins that are left; without any it is compared with none."""
+    """The member with its remaining twins; without any, its `twinned` experiments are dropped."""
     twins = tuple(name for name in member.twins if name in names)
     alone = {name: params for name, params in member.experiments.items() if not open_experiment(name).twinned}
     return replace(member, twins=twins, experiments=member.experiments if twins else alone)

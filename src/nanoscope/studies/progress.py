@@ -1,7 +1,7 @@
-"""How far a study is, and how long it will take: from the pace of the stages that have ended, and of the trainings.
+"""The progress of a study and its estimated time left, from finished stages and the pace of running trainings.
 
-Seconds left: a running training's iterations at its own pace; of every other kind, the mean time of the stages that have
-ended times those that have not, over the number of processes. What has no pace yet has no estimate.
+Estimated seconds left: for a running training, its remaining iterations at its own pace; for other stages, the mean time of
+finished stages of that kind times the number left, over the number of processes. Without such data there is no estimate.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nanoscope.studies.plan import KINDS, StudyPlan
-from nanoscope.studies.stages import Place, Record, Stage, Training
+from nanoscope.studies.stages import Record, Stage, Training, Workspace
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class StageGroup:
 
 @dataclass(frozen=True)
 class StudyProgress:
-    """What a display shows: a group for each kind and model, and the stages that have ended in this call, in order."""
+    """Shown to the user: a group for each kind and model, and the stages finished in this call, in order."""
 
     groups: tuple[StageGroup, ...]
     ended: tuple[Record, ...]
@@ -48,14 +48,14 @@ class StudyProgress:
 
 @dataclass(frozen=True)
 class State:
-    """A study at one moment."""
+    """The state of a running study."""
 
     records: Mapping[str, Record]
-    """Of the stages that have ended, by name."""
+    """Records of finished stages, by name."""
     running: Mapping[str, str]
-    """A note for each stage that is running."""
+    """A note for each running stage, by name."""
     slots: int
-    """How many stages run at once."""
+    """Number of stages that can run at once."""
 
 
 def summed(groups: Collection[StageGroup]) -> tuple[StageGroup, ...]:
@@ -72,14 +72,14 @@ def _sum(kind: str, groups: list[StageGroup]) -> StageGroup:
 
 
 class Pace:
-    """Watches trainings by the metrics that they write; the pace of each is counted from when it was first seen."""
+    """Follows trainings through their metrics files; the pace of each is measured from its first reading."""
 
-    def __init__(self, plan: StudyPlan, place: Place) -> None:
-        self.plan, self.place = plan, place
+    def __init__(self, plan: StudyPlan, workspace: Workspace) -> None:
+        self.plan, self.workspace = plan, workspace
         self.first: dict[str, tuple[float, int]] = {}
 
     def groups(self, state: State) -> tuple[StageGroup, ...]:
-        """One for each kind and label of stages."""
+        """One group for each kind and label of stages."""
         groups: dict[tuple[str, str], list[Stage]] = {}
         for stage in self.plan.stages:
             groups.setdefault((stage.kind, stage.label), []).append(stage)
@@ -87,7 +87,7 @@ class Pace:
         return tuple(self._group(part, state, means.get(kind)) for (kind, _), part in groups.items())
 
     def _group(self, stages: list[Stage], state: State, mean: float | None) -> StageGroup:
-        """The group of stages of one kind and label; `mean` is the seconds that one of that kind takes, if any has ended."""
+        """The group of stages of one kind and label; `mean`: seconds per stage of that kind, if any has finished."""
         under_way = [stage for stage in stages if stage.name in state.running]
         done = sum(stage.name in state.records for stage in stages)
         waiting = len(stages) - done - len(under_way)
@@ -106,22 +106,22 @@ class Pace:
                 seconds.setdefault(stage.kind, []).append(records[stage.name].seconds)
         return {kind: sum(taken) / len(taken) for kind, taken in seconds.items()}
 
-    def _training(self, stage: Stage, said: str) -> tuple[float | None, list[str]]:
-        """Seconds left of one training, and where it is."""
+    def _training(self, stage: Stage, remark: str) -> tuple[float | None, list[str]]:
+        """Seconds left of one training, and a note on its progress."""
         assert isinstance(stage.work, Training)
         assert stage.work.member.recipe is not None
         total = stage.work.member.recipe.iterations
-        last = last_metrics(self.place.model(stage.work.member) / "metrics.jsonl")
+        last = last_metrics(self.workspace.model(stage.work.member) / "metrics.jsonl")
         step, now = last.get("step", -1) + 1, time.monotonic()
         began, first = self.first.setdefault(stage.name, (now, step))
         left = (now - began) / (step - first) * (total - step) if step > first else None
         loss = f", loss {last['loss']:.3f}" if last.get("loss") is not None else ""
         note = f"{min(step, total):,} of {total:,} iterations{loss}"
-        return left, [f"{note}; {said}" if said else note]
+        return left, [f"{note}; {remark}" if remark else note]
 
 
 def last_metrics(path: Path) -> dict[str, Any]:
-    """The last whole line of a metrics file that is being written."""
+    """The last complete line of a metrics file that is being written."""
     if not path.exists():
         return {}
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The recipes that have a name: what decides a training."""
+"""The named training recipes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ECHO_CONTROL = Recipe(
     dense_until=0,
 )
 SHAKESPEARE = Recipe(GPTConfig(n_layer=6, n_head=6, n_embd=384, block_size=128, dropout=0.2), precision="bfloat16")
-"""In bfloat16 autocast, as nanoGPT trains it."""
+"""With bfloat16 autocast, as in nanoGPT."""
 SHAKESPEARE_CPU = replace(SHAKESPEARE, batch_size=12, iterations=3000)
 
 RECIPES = {

@@ -1,8 +1,8 @@
-"""Stages: the pieces of a study that can be run anywhere, in any order that their needs allow, and any number of times.
+"""Stages: the units of a study. They run on any machine, in any order their dependencies allow, any number of times.
 
-A stage's key is the hash of what decides its output: its kind, its recipe or parameters and version, the text's
-checksum, and the outputs of the stages that it needs (a checkpoint's checksum, a result's key). A stage that has ended
-leaves `stages/KEY.json` in the study's folder, so it is skipped wherever the record and its output are there.
+A stage's key is a hash of everything that determines its output: its kind, its recipe or parameters and version, the
+text's checksum, and the outputs of the stages it needs (a checkpoint's checksum, a result's key). A finished stage leaves
+`stages/KEY.json` in the study's folder, and is skipped while that record and its output exist.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ Outputs = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a study lies, for every machine that works on it: a folder that all see, and the text in it."""
+class Workspace:
+    """A study's folder, shared by all machines that work on it, and the texts in it."""
 
     folder: Path
     corpus_name: str
     corpus_sha256: str
     others: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Further texts that members are trained on: alias -> (name, sha256)."""
+    """Further training texts: alias -> (name, sha256)."""
     command: str = ""
-    """What the user typed, for the results' provenance."""
+    """The user's command line, for the results' provenance."""
     version: str = nanoscope.__version__
 
     @property
@@ -59,18 +59,18 @@ class Place:
         return self.folder / "models" / member.name
 
     def end(self, member: Member) -> Path:
-        """What is analysed of a training."""
+        """The folder of the analysed model of a training: its release or its final checkpoint."""
         return self.folder / "trained_models" / member.name if member.released else self.model(member) / "final"
 
     def record(self, key: str, kind: str = "json") -> Path:
         return self.folder / "stages" / f"{key}.{kind}"
 
     def text(self, alias: str | None) -> tuple[str, str]:
-        """Name and checksum of the study's text, or of another one."""
+        """Name and checksum of the study's text (None), or of another one."""
         return (self.corpus_name, self.corpus_sha256) if alias is None else self.others[alias]
 
     def corpus(self, alias: str | None = None) -> Corpus:
-        """A text, as long as it is the one that the study began with."""
+        """Open a text; NanoscopeError if it has changed since the study began."""
         path = self.folder / corpus_file(alias)
         name, sha256 = self.text(alias)
         try:
@@ -86,22 +86,22 @@ class Place:
 
 
 def corpus_file(alias: str | None) -> str:
-    """Where a text lies in a study's folder."""
+    """File name of a text in a study's folder."""
     return "corpus.txt" if alias is None else f"corpus-{alias}.txt"
 
 
-def keep_corpora(corpus: Corpus, others: Mapping[str, Corpus], folder: Path, command: str = "") -> Place:
-    """Write the texts into the study's folder, once, so that a task need not carry them."""
+def keep_corpora(corpus: Corpus, others: Mapping[str, Corpus], folder: Path, command: str = "") -> Workspace:
+    """Write the texts into the study's folder, if they are not there, so that stages need not be sent them."""
     known = {alias: (other.name, other.sha256) for alias, other in others.items()}
-    place = Place(folder, corpus.name, corpus.sha256, known, command)
+    workspace = Workspace(folder, corpus.name, corpus.sha256, known, command)
     for alias, text in {None: corpus, **others}.items():
         if not (folder / corpus_file(alias)).exists():
             files.write_bytes(folder / corpus_file(alias), text.text.encode())
-        place.corpus(alias)
-    return place
+        workspace.corpus(alias)
+    return workspace
 
 
-# ---- what there is to do -------------------------------------------------------------------------------------------
+# ---- kinds of work ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -120,33 +120,33 @@ class Training:
         released = {"released": True} if self.member.released else {}
         return {"recipe": self.member.recipe.stored(), "machine": asdict(ONE_THREAD), **released}
 
-    def make(self, place: Place, inputs: Outputs) -> str:
+    def make(self, workspace: Workspace, inputs: Outputs) -> str:
         assert self.member.recipe is not None
-        corpus = place.corpus(self.member.corpus)
-        trained = train(self.member.recipe, corpus, place.model(self.member), ONE_THREAD)
-        return release(trained, corpus, place.end(self.member)).sha256 if self.member.released else trained.sha256
+        corpus = workspace.corpus(self.member.corpus)
+        trained = train(self.member.recipe, corpus, workspace.model(self.member), ONE_THREAD)
+        return release(trained, corpus, workspace.end(self.member)).sha256 if self.member.released else trained.sha256
 
-    def is_there(self, place: Place, output: str) -> bool:
-        path = place.end(self.member) / DESCRIPTION
+    def is_there(self, workspace: Workspace, output: str) -> bool:
+        path = workspace.end(self.member) / DESCRIPTION
         return path.exists() and json.loads(path.read_text()).get("sha256") == output
 
 
 class _GivesResult:
-    """What stages whose output is a result's key have in common."""
+    """Shared by stages whose output is a result's key."""
 
-    def is_there(self, place: Place, output: str) -> bool:
-        return (place.results / output / "result.json").exists()
+    def is_there(self, workspace: Workspace, output: str) -> bool:
+        return (workspace.results / output / "result.json").exists()
 
 
 @dataclass(frozen=True)
 class Analysis(_GivesResult):
-    """One experiment on one model: on its end with its history, or on its checkpoint after `step` updates."""
+    """One experiment on one model: on the final model with its history, or on its checkpoint after `step` updates."""
 
     member: Member
     experiment: str
     step: int | None = None
     twins: tuple[Member, ...] = ()
-    """Other trainings, whose ends it is compared with."""
+    """Other trainings whose final models it is compared with."""
 
     @property
     def text(self) -> str | None:
@@ -156,23 +156,23 @@ class Analysis(_GivesResult):
     def identity(self) -> dict[str, Any]:
         return _identity(self.experiment, self.member.experiments[self.experiment]) | {"step": self.step}
 
-    def make(self, place: Place, inputs: Outputs) -> str:
-        twins = tuple(load(place.end(twin)) for twin in self.twins)
-        subject = replace(open_member(self.member, place, self.step), twins=twins)
+    def make(self, workspace: Workspace, inputs: Outputs) -> str:
+        twins = tuple(load(workspace.end(twin)) for twin in self.twins)
+        subject = replace(open_member(self.member, workspace, self.step), twins=twins)
         params = self.member.experiments[self.experiment]
         experiment = open_experiment(self.experiment)
-        return run_experiment(experiment, subject, params, place.results, place.command).key
+        return run_experiment(experiment, subject, params, workspace.results, workspace.command).key
 
 
 @dataclass(frozen=True)
 class Comparison(_GivesResult):
-    """One experiment over stored results: those of one member (which it then is about), or of several."""
+    """One experiment on stored results, of one `member` (its subject) or of several."""
 
     experiment: str
     params: Any
     label: str
     reads: tuple[str, ...]
-    """The stages whose results it reads, in the order of the models."""
+    """Names of the stages whose results it reads, in the order of the models."""
     member: Member | None = None
 
     @property
@@ -183,29 +183,31 @@ class Comparison(_GivesResult):
     def identity(self) -> dict[str, Any]:
         return _identity(self.experiment, self.params) | {"label": self.label}
 
-    def make(self, place: Place, inputs: Outputs) -> str:
-        results = tuple(load_result(place.results / inputs[name]) for name in self.reads)
-        role, about = "seeds", StoredSubject(self.label, corpus=place.corpus_name)
+    def make(self, workspace: Workspace, inputs: Outputs) -> str:
+        results = tuple(load_result(workspace.results / inputs[name]) for name in self.reads)
+        role, about = "seeds", StoredSubject(self.label, corpus=workspace.corpus_name)
         if self.member is not None:
-            role, about = self.member.role, describe(open_member(self.member, place))
+            role, about = self.member.role, describe(open_member(self.member, workspace))
         group = Group(self.label, role, results, about)
         experiment = open_experiment(self.experiment)
-        return run_comparison(experiment, group, self.params, place.results, place.command).key
+        return run_comparison(experiment, group, self.params, workspace.results, workspace.command).key
 
 
 Work = Training | Analysis | Comparison
 
 
-def open_member(member: Member, place: Place, step: int | None = None) -> Subject:
-    """The trained (or planted) model of a study, or an earlier checkpoint of it, ready to be analysed."""
-    corpus = place.corpus(member.corpus)
+def open_member(member: Member, workspace: Workspace, step: int | None = None) -> Subject:
+    """A member's final model (or hand-built model), or its checkpoint of iteration `step`, as an experiment's subject."""
+    corpus = workspace.corpus(member.corpus)
     if member.recipe is None:
         return Subject(planted_induction(corpus.vocabulary), corpus, member.label, member.role)
-    history = checkpoints(place.model(member))
+    history = checkpoints(workspace.model(member))
     if step is None:
-        return Subject(load(place.end(member)), corpus, member.label, member.role, history, family=member.family)
+        return Subject(load(workspace.end(member)), corpus, member.label, member.role, history, family=member.family)
     if step not in history:
-        raise NanoscopeError(f"{place.model(member)} has no checkpoint of iteration {step}; remove it and run again")
+        raise NanoscopeError(
+            f"{workspace.model(member)} has no checkpoint of iteration {step}; remove that folder and run again"
+        )
     label = f"{member.label}, iteration {step}"
     return Subject(load(history[step]), corpus, label, member.role, family=member.family)
 
@@ -214,12 +216,12 @@ def _identity(experiment: str, params: Any) -> dict[str, Any]:
     return {"experiment": experiment, "version": open_experiment(experiment).version, "params": asdict(params)}
 
 
-# ---- a stage, and how one is performed -----------------------------------------------------------------------------
+# ---- performing a stage ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One piece of work with its place among the others. `kind` and `label` are for a display."""
+    """One piece of work and the names of the stages it needs. `kind` and `label` are for display."""
 
     name: str
     kind: str
@@ -230,7 +232,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Record:
-    """What a stage leaves behind when it has ended."""
+    """The record of a finished stage; `output` is a checkpoint's checksum or a result's key."""
 
     name: str
     output: str
@@ -239,57 +241,57 @@ class Record:
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a stage cannot be performed, in one line. A value, because not every engine brings an exception home."""
+    """Why a stage cannot be performed, in one line. A value, because not every engine returns exceptions intact."""
 
     text: str
 
 
-def stage_key(stage: Stage, place: Place, inputs: Outputs) -> str:
-    """What the stage's record is named by."""
-    decides = {
+def stage_key(stage: Stage, workspace: Workspace, inputs: Outputs) -> str:
+    """Key of a stage: the name of its record."""
+    determinants = {
         "kind": stage.kind,
         "work": stage.work.identity,
-        "corpus": place.text(stage.work.text)[1],
+        "corpus": workspace.text(stage.work.text)[1],
         "inputs": [inputs[name] for name in stage.needs],
     }
-    return f"{stage.kind}-{files.sha256(files.canonical_json(decides).encode())[:16]}"
+    return f"{stage.kind}-{files.sha256(files.canonical_json(determinants).encode())[:16]}"
 
 
-def recorded(stage: Stage, place: Place, key: str) -> Record | None:
-    """What the stage left behind, if it is still there."""
-    path = place.record(key)
+def recorded(stage: Stage, workspace: Workspace, key: str) -> Record | None:
+    """The record of a finished stage, or None if the record or its output is missing."""
+    path = workspace.record(key)
     if not path.exists():
         return None
     record = Record(**json.loads(path.read_text()))
-    return record if stage.work.is_there(place, record.output) else None
+    return record if stage.work.is_there(workspace, record.output) else None
 
 
-def perform(stage: Stage, place: Place, inputs: Outputs) -> Record | Problem:
-    """Run one stage, in whatever process this is. The function that engines are given.
+def perform(stage: Stage, workspace: Workspace, inputs: Outputs) -> Record | Problem:
+    """Run one stage in the current process. Engines are given this function.
 
-    A process of an earlier call may still be at it, on another machine: then its end is waited for, and used.
+    If a process of an earlier call is still running the stage, wait for it and use its output.
     """
     torch.set_num_threads(1)
     try:
-        _require_version(place)
-        key = stage_key(stage, place, inputs)
-        with files.wait_for_lock(place.record(key, "lock")):
-            record = recorded(stage, place, key) or _perform(stage, place, inputs, key)
+        _require_version(workspace)
+        key = stage_key(stage, workspace, inputs)
+        with files.wait_for_lock(workspace.record(key, "lock")):
+            record = recorded(stage, workspace, key) or _perform(stage, workspace, inputs, key)
     except NanoscopeError as error:
         return Problem(" ".join(str(error).splitlines()))
     return record
 
 
-def _perform(stage: Stage, place: Place, inputs: Outputs, key: str) -> Record:
+def _perform(stage: Stage, workspace: Workspace, inputs: Outputs, key: str) -> Record:
     began = time.monotonic()
-    output = stage.work.make(place, inputs)
+    output = stage.work.make(workspace, inputs)
     record = Record(stage.name, output, round(time.monotonic() - began, 2))
-    files.write_json(place.record(key), asdict(record))
+    files.write_json(workspace.record(key), asdict(record))
     return record
 
 
-def _require_version(place: Place) -> None:
-    if nanoscope.__version__ != place.version:
+def _require_version(workspace: Workspace) -> None:
+    if nanoscope.__version__ != workspace.version:
         raise NanoscopeError(
-            f"{socket.gethostname()} has nanoscope {nanoscope.__version__}, not {place.version}; install the same there"
+            f"{socket.gethostname()} has nanoscope {nanoscope.__version__}, not {workspace.version}; install that version there"
         )

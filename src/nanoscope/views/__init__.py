@@ -1,4 +1,4 @@
-"""One text of the user's own -> a result: what every face of the package calls and shows. Nothing here prints or draws."""
+"""Results for a text of the user's own, shared by all user interfaces. Nothing here prints or draws."""
 
 from nanoscope.rooms import opened
 

@@ -1,4 +1,4 @@
-"""What every attention head does, and where each one looks in a text of the user's own."""
+"""The class of every attention head, and attention patterns on a text of the user's own."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from nanoscope.model.names import head_name
 
 @dataclass(frozen=True)
 class HeadSummary:
-    """One head. Shares are of its attention, above chance, on text that the class was not chosen on."""
+    """One head. Shares are shares of attention above chance, on text not used to choose the class."""
 
     name: str
     attends_to: str
-    """Its class; where it has none, the class that scores highest."""
+    """Its class, or the highest-scoring class if it has none."""
     has_class: bool
     share: float
     p: float
-    """Over all heads and classes."""
+    """Corrected for all heads and classes."""
     second: str
-    """The class that scores next."""
+    """The class with the next highest score."""
     second_share: float
     writes: tuple[str, str, float] | None
-    """Which symbol, attended to, raises which one most through the head's own weights, and by how many logits."""
+    """Strongest OV effect: (attended symbol, raised symbol, logits); None if there is none."""
 
     @property
     def attention_class(self) -> str | None:
@@ -38,10 +38,10 @@ class HeadSummary:
 
 
 def attention(checkpoint: Checkpoint, text: str) -> Sweep:
-    """Every head's attention on a text: `[layer, head, query, key]`."""
+    """Every head's attention pattern on a text: `[layer, head, query, key]`."""
     tokens = checkpoint.encode(text)
     if len(tokens) < 2:
-        raise NanoscopeError("the text needs two characters or more, or there is nothing to attend to")
+        raise NanoscopeError("the text must have at least two characters, so that there is something to attend to")
     values = run(checkpoint.model, tokens[None], keep=["pattern"]).cache.layers("pattern")[:, 0].numpy()
     return Sweep(values, ("layer", "head", "query", "key"), "attention", {"query": tuple(text), "key": tuple(text)})
 
@@ -54,9 +54,9 @@ def summaries(result: Result) -> tuple[HeadSummary, ...]:
 def _summary(result: Result, layer: int, head: int) -> HeadSummary:
     classes, symbols = result["scores_report"].labels("cls"), result["symbols"].labels("symbol")
     shares, label = result["scores_report"].values[:, layer, head], int(result["label"].values[layer, head])
-    order = [int(place) for place in (-shares).argsort(kind="stable")]
+    order = [int(index) for index in (-shares).argsort(kind="stable")]
     own = order[0] if label < 0 else label
-    second = next(place for place in order if place != own)
+    second = next(index for index in order if index != own)
     attended, raised, by = result["ov_strongest"].values[layer, head, 0]
     return HeadSummary(
         head_name(layer, head),

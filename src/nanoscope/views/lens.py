@@ -1,4 +1,4 @@
-"""What the model would say after each layer, along a text of the user's own."""
+"""The model's prediction after each layer, at every position of a text of the user's own."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from nanoscope.text.passages import windows_to_fit
 from nanoscope.text.windows import first_speech
 
 FIT_WINDOWS, HELD_OUT_WINDOWS = 256, 32
-"""Windows of text that the tuned lens is fitted on and stopped by."""
+"""Numbers of text windows for fitting the tuned lens and for early stopping."""
 FIT = tuned_lens.Settings(steps=150, batch=2048)
 SPEECH = 30
-"""Characters of a corpus's own that fit one row of a figure."""
+"""Characters of a corpus's speech that fit one row of a figure."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class LensReading:
 
     text: str
     values: Sweep = field(repr=False)
-    """`[measure, layer, place]`, as `logit_lens.on_sentence` gives it, the places labelled by their characters."""
+    """`[measure, layer, place]`, as returned by `logit_lens.on_sentence`, with `place` labelled by the characters."""
     symbols: tuple[str, ...] = field(repr=False)
-    """What each token id is."""
+    """The symbol of each token id."""
     settled: Int[np.ndarray, "place"] = field(repr=False)
-    """After how many layers the prediction has settled: KL to the output stays small from there on."""
+    """Number of layers after which the prediction has settled: from there on KL to the output stays small."""
 
 
 def read(checkpoint: Checkpoint, text: str, lens: Lens) -> LensReading:
-    """What a lens says after every character of a text; NanoscopeError where the text is empty or does not fit."""
+    """Apply a lens at every position of a text. NanoscopeError if the text is empty or does not fit the context."""
     if not text:
         raise NanoscopeError("the text is empty; give some with --text")
     vocabulary = checkpoint.known_vocabulary
@@ -49,13 +49,13 @@ def read(checkpoint: Checkpoint, text: str, lens: Lens) -> LensReading:
 
 
 def opening(corpus: Corpus, context: int) -> str:
-    """The beginning of the first speech of the validation text, as long as one row of a figure."""
+    """The first `SPEECH` characters of the validation text's first speech, fewer if the context is shorter."""
     begins = first_speech(corpus.val)
     return corpus.val[begins : begins + min(SPEECH, context - 1)]
 
 
 def fitted(checkpoint: Checkpoint, corpus: Corpus) -> tuned_lens.Fit:
-    """A tuned lens, fitted quickly on a text."""
+    """Fit a tuned lens on a corpus with few steps."""
     model, vocabulary = checkpoint.model, checkpoint.known_vocabulary
     tokens, context = vocabulary.encode(corpus.train), model.config.block_size
     windows = windows_to_fit(tokens, context, FIT_WINDOWS, HELD_OUT_WINDOWS, vocabulary.start)

@@ -1,4 +1,4 @@
-"""Which neurons tell which concepts, what one of them does, and which are active on a text of the user's own."""
+"""Neurons that encode concepts, the properties of one neuron, and neurons active on a text of the user's own."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ Neuron = tuple[int, int]
 
 @dataclass(frozen=True)
 class BestNeuron:
-    """The neuron that tells a concept best, chosen on one part of the text and measured on another."""
+    """The neuron with the highest AUROC for a concept, chosen on one part of the text and measured on another."""
 
     concept: str
     neuron: Neuron
     name: str
     auroc: float
     p: float
-    """Over all neurons and the concepts of a family, of circular shifts of the labels."""
+    """From circular shifts of the labels, corrected for all neurons and the concepts of a family."""
     untrained: float
-    """The best AUROC among the neurons of a model of random weights."""
+    """The best AUROC among the neurons of a randomly initialised model."""
 
 
 @dataclass(frozen=True)
 class ActiveNeurons:
-    """Some neurons' activations on a text as shares of their largest over the corpus: `[neuron, char]`."""
+    """Activations of some neurons on a text, as shares of their maximum over the corpus: `[neuron, char]`."""
 
     neurons: tuple[Neuron, ...]
     shares: Float[np.ndarray, "neuron char"] = field(repr=False)
@@ -50,18 +50,18 @@ class ActiveNeurons:
 
 @dataclass(frozen=True)
 class NeuronsOverText:
-    """Every neuron of a model over a text; a question that nobody asks is not computed."""
+    """Every neuron of a model over a text; each quantity is computed when first used."""
 
     setting: Setting
 
     @staticmethod
     def of(checkpoint: Checkpoint, corpus: Corpus, label: str) -> NeuronsOverText:
-        """With as much text as a table needs, less than published findings do."""
+        """Use the quick settings: enough text for a table, less than for published findings."""
         return NeuronsOverText(setting_of(Subject(checkpoint, corpus, label), QUICK))
 
     @cached_property
     def over(self) -> OverText:
-        """Statistics of every neuron, and the places where it is most and least active."""
+        """Statistics of every neuron, and the positions where it is most and least active."""
         return over_text(self.setting)
 
     @cached_property
@@ -70,17 +70,17 @@ class NeuronsOverText:
         return logit_weights(self.setting)
 
     def neuron(self, layer: int, neuron: int) -> Neuron:
-        """One neuron, if there is such a one."""
+        """(layer, neuron); NanoscopeError if the model has no such neuron."""
         config = self.setting.model.config
         if 0 <= layer < config.n_layer and 0 <= neuron < config.d_mlp:
             return layer, neuron
         raise NanoscopeError(
             f"there is no neuron {neuron} in layer {layer}; the model has layers 0..{config.n_layer - 1} "
-            f"of neurons 0..{config.d_mlp - 1}"
+            f"with neurons 0..{config.d_mlp - 1}"
         )
 
     def best(self, most: int) -> tuple[list[BestNeuron], int]:
-        """At most so many concepts with the neuron that tells each best, contexts first; and how many shifts p is of."""
+        """At most `most` concepts, contexts first, each with its best neuron; and the number of shifts behind p."""
         setting, labels = self.setting, self.setting.select.labels
         found = search_in(setting)
         sweeps = report(setting.model, setting.untrained, setting.report, found, setting.params.seed)
@@ -96,33 +96,33 @@ class NeuronsOverText:
         return rows, found.chance.shape[1]
 
     def concepts_of(self, neuron: Neuron) -> list[tuple[str, float]]:
-        """The concepts that one neuron tells best, each with its AUROC."""
+        """The three concepts with the highest AUROC for one neuron, each with its AUROC."""
         return concepts_by_auroc(self.setting.model, self.setting.report, neuron)[:3]
 
     def raised_by(self, neuron: Neuron, most: int = 4) -> list[str]:
-        """The symbols whose logits it raises most."""
+        """The symbols whose logits a neuron raises most."""
         row, symbols = self.weights.values[neuron], self.weights.labels("token")
-        return [str(symbols[place]) for place in (-row).argsort(kind="stable")[:most]]
+        return [str(symbols[index]) for index in (-row).argsort(kind="stable")[:most]]
 
     def cards(self, neurons: list[Neuron]) -> dict[str, Sweep]:
-        """What a figure of their cards is drawn from."""
+        """The sweeps from which the neurons' cards are drawn."""
         return cards(self.setting.model, self.over, self.setting.whole, self.setting.text, self.weights, neurons)
 
     def tokens(self, text: str) -> Int[Tensor, "1 pos"]:
-        """A text as the model reads it; NanoscopeError where it does not fit."""
+        """A text as model input; NanoscopeError if it is empty or exceeds the context."""
         size = self.setting.whole.size
         if not 0 < len(text) <= size:
             raise NanoscopeError(
-                f"the text has {len(text)} characters; give 1 to {size}, as many as the model reads at once"
+                f"the text has {len(text)} characters; give 1 to {size}, the length of the model's context"
             )
         return started(self.setting.checkpoint.encode(text), self.setting.subject.start)[None]
 
     def active(self, text: str, first: list[Neuron], most: int) -> ActiveNeurons:
-        """Some neurons, and after them at most so many others that come nearest to their maximum on this text."""
+        """The neurons `first`, then at most `most` others, those closest to their maximum on this text."""
         shares = self._shares(text)
         peaks = shares.max(axis=2)
         order = (-peaks).ravel().argsort(kind="stable")[: most + len(first)]
-        others = [(int(place) // peaks.shape[1], int(place) % peaks.shape[1]) for place in order]
+        others = [(int(index) // peaks.shape[1], int(index) % peaks.shape[1]) for index in order]
         neurons = (*first, *[neuron for neuron in others if neuron not in first][:most])
         return ActiveNeurons(neurons, shares[tuple(zip(*neurons, strict=True))])
 

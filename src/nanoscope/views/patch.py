@@ -1,4 +1,4 @@
-"""Which activations carry the difference between two texts of the user's own."""
+"""Activation patching between two prompts of the user's own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nanoscope.tasks.task import Task
 
 Method = Literal["exact", "attribution", "screened"]
 EXACT = ("estimated", "exact in one direction", "exact")
-"""What a cell's value is, by the number of directions in which it was replayed."""
+"""How a cell's value was obtained, indexed by the number of directions computed exactly."""
 SWEEPS: dict[str, Callable[[GPT, Task], Grid]] = {
     "residual": patching.residual_stream,
     "heads": patching.heads,
@@ -29,12 +29,12 @@ SWEEPS: dict[str, Callable[[GPT, Task], Grid]] = {
     "attention": patching.attention_outputs,
     "mlps": patching.mlps,
 }
-"""Sweeps over a whole model; those of one layer or one head are made by `grid`."""
+"""Sweeps over a whole model; `grid` builds those of one layer or one head."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a sweep, by the labels of its axes, with its share of the clean-corrupt difference in each direction."""
+    """One cell of a sweep: its axis labels, and its share of the clean-corrupt difference in each direction."""
 
     labels: tuple[str, ...]
     restored: float
@@ -43,11 +43,11 @@ class Cell:
 
 
 def grid(model: GPT, task: Task, sweep: str, layer: int | None = None, head: int | None = None) -> Grid:
-    """The cells of a sweep that is named as on the command line."""
+    """The cells of a sweep, named as on the command line."""
 
     def chosen(axis: str, value: int | None) -> int:
         if value is None:
-            raise NanoscopeError(f"a sweep over {sweep} is of one {axis}; give --{axis}")
+            raise NanoscopeError(f"the sweep {sweep} covers one {axis}; give --{axis}")
         return value
 
     if sweep == "neurons":
@@ -69,8 +69,8 @@ def patched(
 ) -> PatchingResult:
     """Every cell's effect on the logit difference, in both directions.
 
-    `verify` cells are also run by full forwards. NanoscopeError where one differs, where an estimate is to be verified, and
-    where the model answers both texts alike.
+    `verify` cells per direction are checked against full forward passes. NanoscopeError if one differs, if `verify` is given
+    for estimates, or if both prompts have the same logit difference.
     """
     exact = partial(patching.exact, budget=budget, progress=progress, verify=verify)
     screened = partial(patching.screened, share=share, budget=budget, progress=progress, verify=verify)
@@ -79,11 +79,13 @@ def patched(
     elif method == "screened":
         found = screened(model, task, metrics.logit_diff, cells)
     elif verify:
-        raise NanoscopeError("an estimate cannot be verified; take --method screened or exact with --verify")
+        raise NanoscopeError("estimates cannot be verified; use --method screened or exact with --verify")
     else:
         found = patching.attributed(model, task, metrics.logit_diff, cells)
     if found.difference == 0:
-        raise NanoscopeError("the model answers both texts alike, so there is no difference to locate")
+        raise NanoscopeError(
+            "the model's logit difference is the same on both prompts, so there is no effect to localise"
+        )
     return found
 
 
@@ -95,7 +97,7 @@ def largest(found: PatchingResult, most: int) -> tuple[Cell, ...]:
     cells = []
     for at in zip(*np.unravel_index(order, restored.shape), strict=True):
         labels = tuple(
-            str(found.effect.labels(dim)[place]) for dim, place in zip(found.effect.dims[1:], at, strict=True)
+            str(found.effect.labels(dim)[index]) for dim, index in zip(found.effect.dims[1:], at, strict=True)
         )
         cells.append(
             Cell(labels, float(restored[at]), float(destroyed[at]), EXACT[int(exact[(slice(None), *at)].sum())])

@@ -1,4 +1,4 @@
-"""One module a format: `recognises(source)` and `read(source) -> Contents`. To add one, write it and name it in `FORMATS`."""
+"""One module per format: `recognises(source)`, `read(source) -> Contents`. To add a format, add its module to `FORMATS`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nanoscope.errors import NanoscopeError
 
 @runtime_checkable
 class Format(Protocol):
-    """What a module of this folder offers."""
+    """The interface of a format's module."""
 
     def recognises(self, source: Source) -> bool: ...
 
@@ -22,16 +22,16 @@ class Format(Protocol):
 
 
 FORMATS: tuple[Format, ...] = (nanoscope, nanogpt, renamed)
-"""In the order in which they are asked."""
+"""Tried in this order."""
 
 
 def read(path: Path, formats: Sequence[Format] = FORMATS) -> Contents:
-    """What the first format that recognises a file or folder reads there; NanoscopeError where none does."""
+    """Read a file or folder with the first format that recognises it; NanoscopeError if none does."""
     source = Source(path)
     for one in formats:
         if one.recognises(source):
             return one.read(source)
     if path.is_dir():
-        raise NanoscopeError(f"{path} is no checkpoint: {nanoscope.DESCRIPTION} is missing")
+        raise NanoscopeError(f"{path} is not a checkpoint: {nanoscope.DESCRIPTION} is missing")
     found = next(iter(source.weights))
-    raise NanoscopeError(f"{path} is not a nanoGPT: it has no {nanogpt.EMBEDDING} but {found!r}")
+    raise NanoscopeError(f"{path} is not a nanoGPT: it has no {nanogpt.EMBEDDING}, but has {found!r}")

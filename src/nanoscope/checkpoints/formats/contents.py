@@ -1,4 +1,4 @@
-"""What a file of any format says: a model's shape and weights under nanoGPT's names, and what is known of it."""
+"""The contents of a checkpoint file of any format: config, weights under nanoGPT's names, and metadata."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nanoscope.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Contents:
-    """A checkpoint before a model is made of it; the fields are those of `Checkpoint`."""
+    """A checkpoint before its model is built; the fields are those of `Checkpoint`."""
 
     config: GPTConfig
     weights: Mapping[str, Tensor] = field(repr=False)

@@ -1,6 +1,6 @@
-"""nanoGPT's format: a pickled `ckpt.pt`, and `meta.pkl` beside it with the characters.
+"""nanoGPT's format: a pickled `ckpt.pt`, and `meta.pkl` in the same folder with the vocabulary.
 
-The shape is read off the weights; what weights cannot show is taken from `model_args`, or assumed and said in the notes.
+The config is inferred from the weights, then from `model_args`; anything else is assumed and listed in the notes.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ FIELDS = ("n_layer", "n_head", "n_embd", "block_size", "bias", "vocab_size", "dr
 
 
 def recognises(source: Source) -> bool:
-    """Does it hold a state dict with nanoGPT's embedding?"""
+    """Does the file hold a state dict with nanoGPT's embedding?"""
     return EMBEDDING in source.weights
 
 
 def read(source: Source) -> Contents:
-    """Open a `ckpt.pt`."""
+    """Read a `ckpt.pt`."""
     return from_weights(source, source.weights)
 
 
 def from_weights(source: Source, weights: Mapping[str, Tensor], notes: tuple[str, ...] = ()) -> Contents:
-    """A file whose weights are known by nanoGPT's names: the rest of it is read as nanoGPT keeps it."""
+    """The contents of a file, given its weights under nanoGPT's names; all else is read as nanoGPT stores it."""
     weights = {key: value for key, value in weights.items() if not _is_mask(key, value)}
     config, assumed = _config(weights, source)
     vocabulary, missing = _vocabulary(source, config.vocab_size)
@@ -58,7 +58,7 @@ def from_weights(source: Source, weights: Mapping[str, Tensor], notes: tuple[str
 
 
 def written(contents: Contents) -> dict[str, bytes]:
-    """`ckpt.pt` and, where there is a vocabulary, `meta.pkl`: file name -> bytes. What nanoGPT cannot express is refused."""
+    """File name -> bytes of `ckpt.pt` and, with a vocabulary, `meta.pkl`. NanoscopeError if nanoGPT lacks a feature."""
     config, plain = contents.config, GPTConfig()
     foreign = [one.name for one in fields(config) if one.name not in FIELDS]
     for name in (name for name in foreign if getattr(config, name) != getattr(plain, name)):
@@ -78,11 +78,13 @@ def written(contents: Contents) -> dict[str, bytes]:
 
 
 def _config(weights: Mapping[str, Tensor], source: Source) -> tuple[GPTConfig, list[str]]:
-    """The shape, and notes on what is unusual or assumed."""
+    """The config, and notes on unusual or assumed properties."""
     settings = source.plain("model_args") or source.plain("config")
     for name in (EMBEDDING, POSITIONS):
         if name not in weights or weights[name].dim() != 2:
-            raise NanoscopeError(f"{source.path}: the weight {name} is missing or is no matrix; it cannot be opened")
+            raise NanoscopeError(
+                f"{source.path}: the weight {name} is missing or is not a matrix; the file cannot be loaded"
+            )
     vocab, width = weights[EMBEDDING].shape
     config = GPTConfig(
         n_layer=len({layer[1] for key in weights if (layer := LAYER.match(key))}),
@@ -113,18 +115,16 @@ def _heads(settings: Mapping[str, Any], source: Source) -> int:
     heads = settings.get("n_head") or settings.get("n_heads")
     if isinstance(heads, int):
         return heads
-    raise NanoscopeError(
-        f"{source.path} does not say how many heads the model has (model_args.n_head); it cannot be opened"
-    )
+    raise NanoscopeError(f"{source.path} lacks the number of heads (model_args.n_head); the file cannot be loaded")
 
 
 def _inner(neurons: Tensor | None, width: int) -> int | None:
-    """An MLP's own number of neurons; None for four times the width."""
+    """Number of neurons of an MLP; None if it is four times the width."""
     return None if neurons is None or neurons.shape[:1] in ((), (4 * width,)) else len(neurons)
 
 
 def _vocabulary(source: Source, size: int) -> tuple[Vocabulary | None, list[str]]:
-    """From `itos` inside the checkpoint, else from `meta.pkl` beside it, else none; and notes."""
+    """The vocabulary from `itos` in the checkpoint or from `meta.pkl` in its folder, or None; and notes."""
     path, meta = source.path, source.path.with_name("meta.pkl")
     holder = next((one for one in (source.content, source.plain("config")) if "itos" in one), None)
     if holder is not None:
@@ -136,11 +136,11 @@ def _vocabulary(source: Source, size: int) -> tuple[Vocabulary | None, list[str]
     padding = size - len(vocabulary)
     if padding < 0:
         raise NanoscopeError(
-            f"the vocabulary beside {path} has {len(vocabulary)} symbols but the model {size}; it belongs to another"
+            f"the vocabulary of {path} has {len(vocabulary)} symbols but the model {size}; it belongs to another model"
         )
     return vocabulary, [f"{padding} rows of the embedding are padding"] if padding else []
 
 
 def _is_mask(key: str, value: Tensor) -> bool:
-    """Old nanoGPT and minGPT keep the causal mask as a 4-dimensional buffer called `attn.bias`."""
+    """Is it a causal mask? Old nanoGPT and minGPT store it as a 4-dimensional buffer called `attn.bias`."""
     return bool(MASK_BUFFER.search(key)) and value.dim() != 1

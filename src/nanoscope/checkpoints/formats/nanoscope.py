@@ -1,4 +1,4 @@
-"""Our own format: a folder with `model.safetensors` (or parts of it) and `checkpoint.json`, which holds their checksum."""
+"""nanoscope's own format: a folder with `model.safetensors` (or its parts) and `checkpoint.json`, which has the checksum."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def recognises(source: Source) -> bool:
 
 
 def read(source: Source) -> Contents:
-    """Open a folder; what is missing, damaged or changed is refused by name."""
+    """Read a folder; NanoscopeError naming any file that is missing, damaged or changed."""
     path = source.path
     try:
         description = json.loads((path / DESCRIPTION).read_text())
@@ -36,22 +36,24 @@ def read(source: Source) -> Contents:
     except NanoscopeError:
         raise
     except FileNotFoundError as error:
-        raise NanoscopeError(f"{path} is no checkpoint: {Path(error.filename).name} is missing") from None
+        raise NanoscopeError(f"{path} is not a checkpoint: {Path(error.filename).name} is missing") from None
     except (OSError, ValueError) as error:
         raise NanoscopeError(f"{path / DESCRIPTION} cannot be read ({error}); copy the checkpoint again") from None
     if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise NanoscopeError(f"{path / DESCRIPTION} is not of format {FORMAT}; it was written by another version")
+        raise NanoscopeError(
+            f"{path / DESCRIPTION} does not have format {FORMAT}; it was written by another version of nanoscope"
+        )
     if _digest(weights, description) != description.get("sha256"):
         raise NanoscopeError(f"{path} has been changed or damaged (its checksum differs); copy it again")
     try:
         return _contents(description, safetensors.torch.load(weights))
     except (KeyError, TypeError) as error:
-        raise NanoscopeError(f"{path / DESCRIPTION} is not one of nanoscope's ({error})") from None
+        raise NanoscopeError(f"{path / DESCRIPTION} is not a nanoscope checkpoint ({error})") from None
 
 
 def written(contents: Contents, half: bool, part_bytes: int | None) -> tuple[dict[str, bytes], str]:
-    """A folder's files, name -> bytes, and the checkpoint's checksum."""
-    tied = contents.config.tied_head  # such a model keeps its head twice
+    """The files of a checkpoint folder, name -> bytes, and its checksum."""
+    tied = contents.config.tied_head  # then the state dict has the matrix twice
     own = {k: v.contiguous() for k, v in contents.weights.items() if not (tied and k == "transformer.wte.weight")}
     weights = safetensors.torch.save(halved(own) if half else own)
     parts = {WEIGHTS: weights} if part_bytes is None else file_parts.split(WEIGHTS, weights, part_bytes)
@@ -70,7 +72,7 @@ def written(contents: Contents, half: bool, part_bytes: int | None) -> tuple[dic
 
 
 def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights rounded to 16-bit floats; NanoscopeError where one does not fit."""
+    """Weights rounded to 16-bit floats; NanoscopeError if a value overflows."""
     for name, value in weights.items():
         if not torch.isfinite(value.half()).all():
             raise NanoscopeError(
@@ -80,14 +82,14 @@ def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _weights(source: Source, description: Any) -> bytes:
-    """The weights, joined where they are in parts."""
+    """The bytes of the weights, joined if they are stored in parts."""
     if isinstance(description, dict) and "parts" in description:
         return file_parts.join(source.path, description["parts"])
     return (source.path / WEIGHTS).read_bytes()
 
 
 def _digest(weights: bytes, description: Mapping[str, Any]) -> str:
-    """Checksum of the weights and of everything said about them: what a result calls this checkpoint by."""
+    """Checksum of the weights and their description; results refer to a checkpoint by it."""
     described = {key: value for key, value in description.items() if key != "sha256"}
     return files.sha256(weights + files.canonical_json(described).encode())
 

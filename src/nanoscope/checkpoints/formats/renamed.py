@@ -1,4 +1,4 @@
-"""nanoGPT's model under other parameter names, as many retellings of it have them: `tok_emb`, `pos_emb`, `blocks`, `head`."""
+"""nanoGPT's model under the parameter names of many reimplementations: `tok_emb`, `pos_emb`, `blocks`, `head`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def recognises(source: Source) -> bool:
 
 
 def read(source: Source) -> Contents:
-    """Under nanoGPT's names; all else in the file is read as nanoGPT's."""
+    """Rename the weights to nanoGPT's names, then read the file as nanoGPT's."""
     weights = {OLD.sub(lambda old: NAMES[old[0]], key): value for key, value in source.weights.items()}
     return nanogpt.from_weights(source, weights, (NOTE,))

@@ -1,6 +1,6 @@
-"""A file or folder that somebody wants opened. Its bytes, and what they unpickle to, are read when a format asks for them.
+"""A file or folder to load. Its bytes and unpickled content are read when a format asks for them.
 
-Pickles are opened with `weights_only=True`, and there is no way to turn that off.
+Pickles are opened with `weights_only=True`, and this cannot be turned off.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from torch import Tensor
 from nanoscope.errors import NanoscopeError
 
 WRAPPERS = re.compile(r"^(_orig_mod\.|module\.)+")
-"""What torch.compile and DataParallel put before a name."""
+"""Prefixes that torch.compile and DataParallel add to parameter names."""
 STATE_KEYS = ("model", "model_state", "model_state_dict", "state_dict")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A path; nothing of it is read before it is asked for."""
+    """A path whose content is read on first use."""
 
     path: Path
 
@@ -40,7 +40,7 @@ class Source:
 
     @cached_property
     def content(self) -> Any:
-        """What torch's safe unpickler makes of the bytes: it fails in every way that damaged bytes can make it fail."""
+        """The bytes unpickled by torch's safe unpickler; NanoscopeError if they are damaged or hold more than weights."""
         try:
             with warnings.catch_warnings(action="ignore"):
                 return torch.load(io.BytesIO(self.raw), map_location="cpu", weights_only=True)
@@ -56,7 +56,7 @@ class Source:
 
     @cached_property
     def weights(self) -> dict[str, Tensor]:
-        """A pickled file's state dict, without wrappers' prefixes; a folder has none."""
+        """The state dict of a pickled file, without wrapper prefixes; empty for a folder."""
         if self.path.is_dir():
             return {}
         content = self.content
@@ -69,7 +69,7 @@ class Source:
         return {WRAPPERS.sub("", str(key)): value for key, value in state.items()}
 
     def plain(self, key: str) -> dict[str, Any]:
-        """The plain values of a mapping in a pickled file; tensors and anything else stay behind."""
+        """The plain values (no tensors or objects) of a mapping in a pickled file."""
         value = self.content.get(key)
         items = value.items() if isinstance(value, Mapping) else ()
         return {k: v for k, v in items if isinstance(k, str) and _is_plain(v)}
