@@ -23,7 +23,7 @@ LONGEST = int(FEATURE / RECENCY)
 
 
 @dataclass(frozen=True)
-class Layout:
+class ChannelLayout:
     """The columns of each block of the residual stream."""
 
     symbols: tuple[str, ...]
@@ -68,7 +68,7 @@ class Channel:
     weight: Tensor | float = 1.0
 
 
-Rule = Callable[[Layout], list[Channel]]
+Rule = Callable[[ChannelLayout], list[Channel]]
 
 
 def _each(query: Tensor, key: Tensor, weight: float = 1.0) -> list[Channel]:
@@ -76,12 +76,12 @@ def _each(query: Tensor, key: Tensor, weight: float = 1.0) -> list[Channel]:
     return [Channel(*pair, weight) for pair in zip(query[:, None], key[:, None], strict=True)]
 
 
-def _not_itself(at: Layout, weight: float = 1.0) -> list[Channel]:
+def _not_itself(at: ChannelLayout, weight: float = 1.0) -> list[Channel]:
     """Subtract `weight` where query and key are the same position."""
     return _each(at.pos, at.pos, -weight)
 
 
-def _recent(at: Layout) -> Channel:
+def _recent(at: ChannelLayout) -> Channel:
     """Prefer the nearest of otherwise equal keys."""
     return Channel(at.pos, at.pos, RECENCY * torch.arange(at.context))
 
@@ -94,11 +94,11 @@ def _among(name: str) -> Rule:
     return lambda at: [Channel(at.pos, at.among(CHARACTERS[name])), *_not_itself(at)]
 
 
-def _last_space(at: Layout) -> list[Channel]:
+def _last_space(at: ChannelLayout) -> list[Channel]:
     return [Channel(at.pos, at.among(CHARACTERS["whitespace"]), FEATURE), _recent(at), *_not_itself(at, FEATURE)]
 
 
-def _word_start(at: Layout) -> list[Channel]:
+def _word_start(at: ChannelLayout) -> list[Channel]:
     """A letter preceded by a non-letter. The query columns are all positions, so any query matches."""
     letter, preceding = at.tok[at.letters], at.prv[~at.letters]
     return [Channel(at.pos, letter, FEATURE), Channel(at.pos, preceding, FEATURE), _recent(at)]
@@ -125,7 +125,7 @@ CHANNELS: Mapping[str, Rule] = {
 """All classes; the last two need the previous token, so a second layer."""
 
 
-def embed(model: GPT, at: Layout) -> None:
+def embed(model: GPT, at: ChannelLayout) -> None:
     """Write one-hot token and position embeddings into a model of zeros: +1 at column c, -1 at half + c.
 
     So every vector has mean 0, and layer norm is a known scaling.
@@ -135,7 +135,7 @@ def embed(model: GPT, at: Layout) -> None:
         table[torch.arange(len(columns)), at.half + columns] = -1.0
 
 
-def copy_previous(model: GPT, at: Layout, unit: float) -> None:
+def copy_previous(model: GPT, at: ChannelLayout, unit: float) -> None:
     """Make L0H0 copy the attended token into the block of previous tokens; `unit` undoes the norm."""
     attn = model.blocks[0].attn
     attn.W_V[0][at.tok, at.tok] = unit

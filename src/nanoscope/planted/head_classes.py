@@ -18,7 +18,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.files import sha256
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
-from nanoscope.planted.channels import CHANNELS, CHARACTERS, LONGEST, Channel, Layout, copy_previous, embed
+from nanoscope.planted.channels import CHANNELS, CHARACTERS, LONGEST, Channel, ChannelLayout, copy_previous, embed
 from nanoscope.text.vocabulary import Vocabulary
 
 PLACED: Mapping[tuple[int, int], str | None] = {
@@ -50,7 +50,7 @@ def planted_taxonomy(vocabulary: Vocabulary, context: int = 48, sharpness: float
             f"heads of all classes can be planted in contexts of 8 to {LONGEST} characters only, over symbols that include "
             "newline, space and punctuation"
         )
-    at = Layout(vocabulary.symbols, context)
+    at = ChannelLayout(vocabulary.symbols, context)
     model = _blank(at)
     embed(model, at)
     for (layer, head), name in PLACED.items():
@@ -60,7 +60,7 @@ def planted_taxonomy(vocabulary: Vocabulary, context: int = 48, sharpness: float
     return Checkpoint(model, vocabulary, None, {"planted": "taxonomy", "sharpness": sharpness}, sha256(weights))
 
 
-def _blank(at: Layout) -> GPT:
+def _blank(at: ChannelLayout) -> GPT:
     """A sufficiently wide model with norm gains of 1 and all other weights 0."""
     heads, symbols = 1 + max(head for _, head in PLACED), len(at.symbols)
     width = heads * max(math.ceil(2 * at.half / heads), symbols + at.context)

@@ -21,7 +21,7 @@ from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.files import sha256
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
-from nanoscope.planted.channels import Layout, copy_previous, embed
+from nanoscope.planted.channels import ChannelLayout, copy_previous, embed
 from nanoscope.text.vocabulary import Vocabulary
 
 START = "<start>"
@@ -40,7 +40,7 @@ class Planted:
 def planted_induction(vocabulary: Vocabulary, settings: Planted = Planted()) -> Checkpoint:
     """The induction model over the symbols of a vocabulary, plus a start symbol that each sequence must begin with."""
     named = Vocabulary((*vocabulary.symbols, START), start=len(vocabulary))
-    at = Layout(named.symbols, settings.context)
+    at = ChannelLayout(named.symbols, settings.context)
     config = GPTConfig(2, 2, 2 * at.half, settings.context, len(named), bias=False)
     model = GPT(config).eval().requires_grad_(False)
     for name, parameter in model.named_parameters():
@@ -53,7 +53,7 @@ def planted_induction(vocabulary: Vocabulary, settings: Planted = Planted()) -> 
     return Checkpoint(model, named, None, metadata, sha256(weights))
 
 
-def _previous_token_head(model: GPT, at: Layout, settings: Planted) -> None:
+def _previous_token_head(model: GPT, at: ChannelLayout, settings: Planted) -> None:
     """L0H0: scores `sharpness` where the key's position is one before the query's; copies the token into `prv`."""
     scale = 1 / math.sqrt(model.config.n_embd / 4)  # undoes the norm of a vector with two blocks set
     attn, positions = model.blocks[0].attn, torch.arange(at.context)
@@ -62,7 +62,7 @@ def _previous_token_head(model: GPT, at: Layout, settings: Planted) -> None:
     copy_previous(model, at, scale)
 
 
-def _induction_head(model: GPT, at: Layout, settings: Planted) -> None:
+def _induction_head(model: GPT, at: ChannelLayout, settings: Planted) -> None:
     """L1H0: scores `sharpness` where the key's previous token is the query's token; copies the key's token."""
     scale = 1 / math.sqrt(model.config.n_embd / 6)  # undoes the norm of a vector with three blocks set
     attn, tokens, start = model.blocks[1].attn, at.tok[:-1], at.tok[-1]

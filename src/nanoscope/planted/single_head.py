@@ -13,7 +13,7 @@ import torch
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
-from nanoscope.planted.channels import ONE_LAYER, Layout
+from nanoscope.planted.channels import ONE_LAYER, ChannelLayout
 
 PLANTABLE = tuple(ONE_LAYER)
 
@@ -33,7 +33,7 @@ def planted_head(name: str, symbols: tuple[str, ...], context: int, sharpness: f
     model.wte.weight[:, : len(symbols)] = torch.eye(len(symbols))
     model.wpe.weight[:, len(symbols) :] = torch.eye(context)
     attn = model.blocks[0].attn
-    for channel in ONE_LAYER[name](Layout(symbols, context)):
+    for channel in ONE_LAYER[name](ChannelLayout(symbols, context)):
         attn.W_Q[0][channel.query[:, None], channel.key] += sharpness * torch.as_tensor(channel.weight)
     attn.W_K[0].copy_(torch.eye(width))
     return model

@@ -33,7 +33,7 @@ SWEEPS: dict[str, Callable[[GPT, Task], Grid]] = {
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellEffect:
     """One cell of a sweep: its axis labels, and its share of the clean-corrupt difference in each direction."""
 
     labels: tuple[str, ...]
@@ -89,7 +89,7 @@ def patched(
     return found
 
 
-def largest(found: PatchingResult, most: int) -> tuple[Cell, ...]:
+def largest(found: PatchingResult, most: int) -> tuple[CellEffect, ...]:
     """The cells with the largest effect in either direction, largest first."""
     restored, destroyed = found.effect.values
     exact = np.ones((2, *restored.shape), dtype=bool) if found.is_exact is None else found.is_exact
@@ -100,6 +100,6 @@ def largest(found: PatchingResult, most: int) -> tuple[Cell, ...]:
             str(found.effect.labels(dim)[index]) for dim, index in zip(found.effect.dims[1:], at, strict=True)
         )
         cells.append(
-            Cell(labels, float(restored[at]), float(destroyed[at]), EXACT[int(exact[(slice(None), *at)].sum())])
+            CellEffect(labels, float(restored[at]), float(destroyed[at]), EXACT[int(exact[(slice(None), *at)].sum())])
         )
     return tuple(cells)

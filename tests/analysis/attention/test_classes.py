@@ -33,7 +33,7 @@ def _text(windows: int = 24) -> tuple[torch.Tensor, classes.Targets]:
     return laid.tokens, classes.token_targets(READ, laid)
 
 
-def _mean_scores(found: classes.Attention) -> Sweep:
+def _mean_scores(found: classes.ClassAttention) -> Sweep:
     means = classes.mean_of_present(classes.scores(found).values)
     return Sweep(means, ("cls", "layer", "head"), "share", {"cls": classes.CLASSES})
 

@@ -66,7 +66,7 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class Attention:
+class ClassAttention:
     """Attention statistics of one set of windows, from which scores and p-values follow."""
 
     positions: Float[np.ndarray, "position layer head window"]
@@ -118,22 +118,22 @@ def _shifted(where: Bool[np.ndarray, "window pos"]) -> Bool[np.ndarray, "window 
     return np.pad(where[:, :-1], ((0, 0), (1, 0)))
 
 
-def attention(model: GPT, tokens: Int[Tensor, "window pos"], targets: Targets) -> Attention:
+def attention(model: GPT, tokens: Int[Tensor, "window pos"], targets: Targets) -> ClassAttention:
     """Run the model on windows and compute the statistics of its patterns, layer by layer."""
     patterns = [run(model, chunk, keep=["pattern"]).cache.layers("pattern").cpu() for chunk in tokens.split(CHUNK)]
     layers = [judged(torch.cat([part[layer] for part in patterns]), targets) for layer in range(model.config.n_layer)]
     names = ("positions", "offsets", "keys", "cross")
-    return Attention(*(np.stack([getattr(one, name)[:, 0] for one in layers], axis=1) for name in names))
+    return ClassAttention(*(np.stack([getattr(one, name)[:, 0] for one in layers], axis=1) for name in names))
 
 
-def judged(patterns: Float[Tensor, "window head query key"], targets: Targets) -> Attention:
+def judged(patterns: Float[Tensor, "window head query key"], targets: Targets) -> ClassAttention:
     """The same statistics from given patterns: one layer of heads."""
     size = patterns.shape[-1]
     share = 1 / torch.arange(1, size + 1)
     offsets = torch.stack([_above(_stripe(patterns, back), share[back:]) for back in range(size // 2)])
     keys = torch.stack([_above(_column(patterns, key), share[key + 1 :]) for key in range(size // 2)])
     positions = torch.cat([offsets[1 : FARTHEST + 1], offsets[:1], keys[:1]])
-    return Attention(*(_by_layer(part) for part in (positions, offsets, keys, _cross(patterns, targets))))
+    return ClassAttention(*(_by_layer(part) for part in (positions, offsets, keys, _cross(patterns, targets))))
 
 
 def _stripe(patterns: Tensor, back: int) -> Float[Tensor, "window head query"]:
@@ -173,7 +173,7 @@ def _by_layer(values: Tensor) -> np.ndarray:
 # ---- scores and tests ------------------------------------------------------------------------------------------------
 
 
-def scores(found: Attention) -> Sweep:
+def scores(found: ClassAttention) -> Sweep:
     """Every class's score in every window, `[cls, layer, head, window]`: 0 is chance, 1 is all attention, NaN is no key."""
     own = np.diagonal(found.cross, axis1=-2, axis2=-1)
     chance = _own_position(found)[..., None]
@@ -195,7 +195,7 @@ def t_statistic(values: np.ndarray) -> np.ndarray:
     return np.where(count > 1, mean / (std.clip(SMALLEST_STD) / np.sqrt(count.clip(1))), 0.0)
 
 
-def p_values(found: Attention, permutations: int, *labels: object) -> Sweep:
+def p_values(found: ClassAttention, permutations: int, *labels: object) -> Sweep:
     """Family-wise p-value of every head and class: `[cls, layer, head]`.
 
     By max-T over all heads and classes of a family (position or token classes), times two for the two families. T is the
@@ -224,6 +224,6 @@ def p_values(found: Attention, permutations: int, *labels: object) -> Sweep:
     return Sweep(values, ("cls", "layer", "head"), "p", {"cls": CLASSES})
 
 
-def _own_position(found: Attention) -> Float[np.ndarray, "token layer head"]:
+def _own_position(found: ClassAttention) -> Float[np.ndarray, "token layer head"]:
     """Attention above uniform that a head sends to a class whatever the text; at least 0."""
     return np.maximum(mean_of_present(found.cross, axis=(-2, -1)), 0)

@@ -29,14 +29,14 @@ CHUNK = 16
 SHUFFLES = 64
 
 
-class Targets(NamedTuple):
+class TargetKeys(NamedTuple):
     """For each score, the keys that count, `[score, example, query, key]`, and the queries averaged over, `[.., query]`."""
 
     keys: Bool[Tensor, "score example query key"]
     queries: Bool[Tensor, "score example query"]
 
 
-def targets(sequences: RepeatedSequences) -> Targets:
+def targets(sequences: RepeatedSequences) -> TargetKeys:
     """The attention entries that each score averages over."""
     length, size = sequences.length, sequences.tokens.shape[1]
     query, key = torch.arange(size)[:, None], torch.arange(size)[None, :]
@@ -51,7 +51,7 @@ def targets(sequences: RepeatedSequences) -> Targets:
     queries = later[..., 0]
     everywhere = (torch.arange(size) > 0).expand_as(queries)
     keys = torch.stack([part.expand(len(first), size, size) for part in (follows, last, same, before)])
-    return Targets(keys, torch.stack([queries, queries, queries, everywhere]))
+    return TargetKeys(keys, torch.stack([queries, queries, queries, everywhere]))
 
 
 def attention_scores(model: GPT, sequences: RepeatedSequences) -> Sweep:

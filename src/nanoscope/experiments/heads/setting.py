@@ -66,7 +66,7 @@ class Text:
     def tokens(self) -> Tensor:
         return self.windows.tokens
 
-    def attention(self, model: GPT) -> classes.Attention:
+    def attention(self, model: GPT) -> classes.ClassAttention:
         return classes.attention(model, self.tokens, self.targets)
 
 
@@ -176,7 +176,7 @@ def induction(s: Setting, model: GPT, split: str) -> Sweep:
     return stacked(parts, "length", s.lengths)
 
 
-def with_induction(found: classes.Attention, copied: Sweep) -> Sweep:
+def with_induction(found: classes.ClassAttention, copied: Sweep) -> Sweep:
     """Mean scores of all classes, for induction at the block length where it is lowest: `[cls, layer, head]`."""
     lowest = copied.mean("example").values.min(axis=0)
     values = np.concatenate([mean_of_present(classes.scores(found).values), lowest[None]])
