@@ -15,6 +15,7 @@ from nanoscope.interventions.run import run
 from nanoscope.model.sites import Site
 from nanoscope.tasks import metrics
 from nanoscope.tasks.task import pair
+from nanoscope.text.tokenizer import Bytes
 from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.views import heads, lens
 from nanoscope.views.patch import grid, largest, patched
@@ -35,10 +36,19 @@ def test_attention_is_of_the_text_and_sums_to_one(checkpoint: Checkpoint) -> Non
     np.testing.assert_allclose(found.values.sum(-1), 1, atol=1e-5)
     shorter = heads.attention(checkpoint, TEXT[:4])
     np.testing.assert_allclose(found.values[..., :4, :4], shorter.values, atol=1e-5)
-    with pytest.raises(NanoscopeError, match="two characters"):
+    with pytest.raises(NanoscopeError, match="two tokens"):
         heads.attention(checkpoint, "a")
     with pytest.raises(NanoscopeError, match="no vocabulary"):
         heads.attention(Checkpoint(checkpoint.model), TEXT)
+
+
+def test_a_text_is_laid_out_by_tokens_not_by_characters() -> None:
+    """Two bytes of one character are two positions; as many labels as there are patterns and readings."""
+    checkpoint = Checkpoint(random_model(vocab_size=256), Bytes())
+    found = heads.attention(checkpoint, "aé")
+    assert found.labels("key") == ("a", "\ufffd", "\ufffd")
+    assert found.values.shape[-2:] == (3, 3)
+    assert lens.read(checkpoint, "aé", checkpoint.model.unembed).values.labels("place") == ("a", "0xc3", "0xa9")
 
 
 def test_the_last_reading_of_the_lens_is_the_model(checkpoint: Checkpoint) -> None:

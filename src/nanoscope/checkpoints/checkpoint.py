@@ -45,6 +45,10 @@ class Checkpoint:
         """Token ids of a text, `[pos]`; NanoscopeError if the checkpoint has no vocabulary."""
         return self.known_vocabulary.encode(text)
 
+    def pieces(self, text: str) -> tuple[str, ...]:
+        """A text token by token, each as it is read alone; an error where the checkpoint came without a vocabulary."""
+        return tuple(self.known_vocabulary.decode([token]) for token in self.encode(text).tolist())
+
     def contents(self) -> Contents:
         """The parts of the checkpoint that a format stores."""
         return Contents(

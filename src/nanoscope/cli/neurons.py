@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,13 +112,13 @@ def _print_text(text: str, view: NeuronsOverText, titles: dict[Neuron, str], fig
     from nanoscope.experiments.neurons.figures import on_text
     from nanoscope.model.names import neuron_name
 
-    active = view.active(text, list(titles), FIRING)
+    active, pieces = view.active(text, list(titles), FIRING), view.setting.checkpoint.pieces(text)
     table, names = Table("neuron", f"fires (marked: above {FIRES:.0%} of its maximum)"), []
     for neuron, shares in zip(active.neurons, active.shares, strict=True):
         names.append(f"{neuron_name(*neuron)} {titles.get(neuron) or f'{shares.max():.0%} of its maximum'}")
-        table.add_row(escape(names[-1]), _marked(text, (shares > FIRES).tolist()))
+        table.add_row(escape(names[-1]), _marked(pieces, (shares > FIRES).tolist()))
     CONSOLE.print(table)
-    save_figure(on_text(active.shares, text, names, "which neurons fire where"), figure)
+    save_figure(on_text(active.shares, pieces, names, "which neurons fire where"), figure)
 
 
 def _raised(view: NeuronsOverText, neuron: Neuron) -> str:
@@ -142,10 +143,10 @@ def _example(view: NeuronsOverText, position: int, radius: int) -> Text:
     return Text.assemble(_visible(before).rjust(radius), (_visible(text[position]), "reverse"), _visible(after))
 
 
-def _marked(text: str, fires: list[bool]) -> Text:
+def _marked(pieces: Sequence[str], fires: list[bool]) -> Text:
     """The text with the neuron's firing positions marked: by colour in a terminal, by brackets in a log."""
     marked, before = Text(), False
-    for symbol, now in zip(text, fires, strict=True):
+    for symbol, now in zip(pieces, fires, strict=True):
         marked.append(_bracket(before, now))
         marked.append(_visible(symbol), "reverse" if now else None)
         before = now

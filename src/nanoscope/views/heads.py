@@ -41,9 +41,10 @@ def attention(checkpoint: Checkpoint, text: str) -> Sweep:
     """Every head's attention pattern on a text: `[layer, head, query, key]`."""
     tokens = checkpoint.encode(text)
     if len(tokens) < 2:
-        raise NanoscopeError("the text must have at least two characters, so that there is something to attend to")
+        raise NanoscopeError("the text must have at least two tokens, so that there is something to attend to")
     values = run(checkpoint.model, tokens[None], keep=["pattern"]).cache.layers("pattern")[:, 0].numpy()
-    return Sweep(values, ("layer", "head", "query", "key"), "attention", {"query": tuple(text), "key": tuple(text)})
+    pieces = checkpoint.pieces(text)
+    return Sweep(values, ("layer", "head", "query", "key"), "attention", {"query": pieces, "key": pieces})
 
 
 def summaries(result: Result) -> tuple[HeadSummary, ...]:

@@ -111,11 +111,12 @@ class NeuronsOverText:
     def tokens(self, text: str) -> Int[Tensor, "1 pos"]:
         """A text as model input; NanoscopeError if it is empty or exceeds the context."""
         size = self.setting.whole.size
-        if not 0 < len(text) <= size:
+        tokens = self.setting.checkpoint.encode(text)
+        if not 0 < len(tokens) <= size:
             raise NanoscopeError(
-                f"the text has {len(text)} characters; give 1 to {size}, the length of the model's context"
+                f"the text has {len(tokens)} tokens; give 1 to {size}, the length of the model's context"
             )
-        return started(self.setting.checkpoint.encode(text), self.setting.subject.start)[None]
+        return started(tokens, self.setting.subject.start)[None]
 
     def active(self, text: str, first: list[Neuron], most: int) -> ActiveNeurons:
         """The neurons `first`, then at most `most` others, those closest to their maximum on this text."""

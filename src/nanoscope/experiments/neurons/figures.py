@@ -223,7 +223,7 @@ def _raised(ax: Axes, sweeps: Mapping[str, Sweep], card: int) -> None:
 
 
 @styled
-def on_text(values: np.ndarray, text: str, names: Sequence[str], title: str) -> Figure:
+def on_text(values: np.ndarray, text: Sequence[str], names: Sequence[str], title: str) -> Figure:
     """Neurons on the user's own text: `values [neuron, char]`, as shares of each neuron's largest activation."""
     figure, (ax,) = new_figure(max(6.0, 2.6 + 0.145 * len(text)), 1.2 + 0.26 * len(names))
     ax.imshow(np.clip(values, 0, 1), aspect="auto", cmap=GLOW, vmin=0, vmax=1)
