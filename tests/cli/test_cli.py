@@ -432,7 +432,7 @@ def test_every_head_has_a_row_and_a_second_call_reads_the_result(
         ("lens", ["--text", ""], "the text is empty"),
         ("lens", ["--text", "the Dog"], "character 'D'"),
         ("lens", ["--text", "the dog " * 5], "do not fit the model's context of 32"),
-        ("heads", ["--text", "t"], "must have at least two characters"),
+        ("heads", ["--text", "t"], "must have at least two tokens"),
         ("heads", ["--text", "the dog " * 5], "do not fit the model's context of 32"),
         ("heads", ["--threads", "-1"], "threads must be 0"),
     ],
