@@ -27,8 +27,7 @@ def status(study: Study, experiment: str, claim: str) -> str:
 
 def over_trainings(study: Study, claim: str) -> str:
     """How often each verdict on a claim occurs over the trainings of the main model that differ in their seed."""
-    results = [study.result(label, claim.split(".", maxsplit=1)[0]) for label in study.with_role("model")]
-    verdicts = [result.finding(claim).verdict for result in results if result is not None]
+    verdicts = [finding.verdict for finding in study.findings("model", claim)]
     counts = [f"{verdict} in {verdicts.count(verdict)}" for verdict in VERDICTS if verdict in verdicts]
     return f" (of {len(verdicts)} trainings, {', '.join(counts)})" if len(verdicts) > 1 else ""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.result import Result, load_result, load_results
 from nanoscope.evidence.subject import StoredSubject
 
@@ -63,6 +64,11 @@ class Study:
         """One experiment's result on one model, or None if it was not run."""
         mine = [r for r in self.results if r.subject.label == label and r.experiment == experiment]
         return mine[0] if mine else None
+
+    def findings(self, role: str, claim: str) -> list[Finding]:
+        """One claim's findings on all models of a role; results of a version without the claim are left out."""
+        results = [self.result(label, claim.split(".", maxsplit=1)[0]) for label in self.with_role(role)]
+        return [found for result in results if result and (found := result.finding_if_any(claim))]
 
 
 def read_study(folder: Path) -> Study:

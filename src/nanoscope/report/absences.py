@@ -68,6 +68,5 @@ def _elsewhere(study: Study, finding: Finding) -> str:
 
 def _agree(study: Study, finding: Finding) -> str:
     """How many of the model's trainings do not support the claim, as `3 of 8`."""
-    results = [study.result(label, finding.id.split(".")[0]) for label in study.with_role("model")]
-    verdicts = [result.finding(finding.id).verdict for result in results if result is not None]
+    verdicts = [found.verdict for found in study.findings("model", finding.id)]
     return f"{verdicts.count('not supported')} of {len(verdicts)}"

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from nanoscope.evidence.finding import Finding
+from nanoscope.evidence.markdown import said
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import fill_file
@@ -31,7 +32,7 @@ def section(study: Study, quality: Quality) -> str:
         "induction": induction,
         "heads": heads,
         "lenses": lenses,
-        "says": _says,
+        "said": said,
         "agreement": partial(_agreement, study),
         "answers": ANSWERS,
         **_patching(study),
@@ -39,11 +40,6 @@ def section(study: Study, quality: Quality) -> str:
         **({} if lenses is None else _lens(lenses)),
     }
     return fill_file(Path(__file__).with_suffix(".md.j2"), values)
-
-
-def _says(result: Result, *claims: str) -> str:
-    """The sentences of the given claims, without those that the result lacks: it may be of another version."""
-    return " ".join(finding.text for claim in claims if (finding := result.finding_if_any(claim)))
 
 
 def _patching(study: Study) -> dict[str, object]:
@@ -78,8 +74,7 @@ def _copying(study: Study) -> dict[str, object] | None:
 
 def _agreement(study: Study, role: str, claim: str) -> dict[str, object] | None:
     """The most frequent verdict of a claim among trainings of one role, and its share; None for fewer than two trainings."""
-    results = [study.result(label, claim.split(".", maxsplit=1)[0]) for label in study.with_role(role)]
-    found = [finding for result in results if result and (finding := result.finding_if_any(claim))]
+    found = study.findings(role, claim)
     if len(found) < 2:
         return None
     verdict, count = Counter(finding.verdict for finding in found).most_common(1)[0]

@@ -12,6 +12,7 @@ from nanoscope.evidence.markdown import (
     not_measured,
     over_trainings,
     picture,
+    said,
     status,
     table,
 )
@@ -36,8 +37,8 @@ def section(study: Study) -> str:
     values: dict[str, object] = {
         "status": status(study, "lenses", "gradual"),
         "models": [_model(study, label) for label in study.shown],
-        "says": _says,
-        "control": result is not None and bool(_says(result, "computed")),
+        "said": said,
+        "control": result is not None and bool(said(result, "computed")),
         "hypothesis": [],
         "main": study.main,
     }
@@ -72,12 +73,6 @@ def _model(study: Study, label: str) -> dict[str, object]:
         "pictures": [picture(study, label, f"lenses_{name}") for name in PICTURES[study.role(label)]],
         "table": evidence_table(result),
     }
-
-
-def _says(result: Result, *claims: str) -> str:
-    """The sentences of these claims, without those that the result lacks: earlier versions had more claims."""
-    found = (result.finding_if_any(f"lenses.{claim}") for claim in claims)
-    return " ".join(finding.text for finding in found if finding)
 
 
 def _clause(study: Study, finding: Finding) -> str:
