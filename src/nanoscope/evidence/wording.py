@@ -56,6 +56,14 @@ def fill_file(template: Path, values: Mapping[str, object]) -> str:
     return unwrapped(_template(template.read_text(encoding="utf-8")).render(values).strip())
 
 
+def fill_block(template: Path, block: str, values: Mapping[str, object]) -> str:
+    """Fill one block of a page's template file; an empty text where it has no such block."""
+    whole = _template(template.read_text(encoding="utf-8"))
+    if block not in whole.blocks:
+        return ""
+    return unwrapped("".join(whole.blocks[block](whole.new_context(dict(values)))).strip())
+
+
 def unwrapped(page: str) -> str:
     """Markdown with each paragraph on one line and single blank lines. Lists, tables, HTML and hard breaks are kept."""
     lines: list[str] = []
