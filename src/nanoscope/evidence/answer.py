@@ -1,7 +1,8 @@
 """Answers: an experiment's questions in plain words, each answered by the verdict on one claim.
 
 A question says which verdict means yes, and how to report the size of the effect. The answer is "yes" or "no" where the claim
-is decided, and otherwise "cannot tell", with the reason. A claim that is withdrawn answers nothing until it is measured again.
+is decided, otherwise "cannot tell" or "does not apply", with the reason. A claim that is withdrawn answers nothing until it is
+measured again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from nanoscope.evidence.finding import Finding, Verdict
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.wording import Fact, fill, number
 
-Reply = Literal["yes", "no", "cannot tell", "withdrawn"]
+Reply = Literal["yes", "no", "cannot tell", "does not apply", "withdrawn"]
 WITHDRAWN = "withdrawn until measured again"
 
 
@@ -63,6 +64,8 @@ def reply(question: Question, finding: Finding) -> Reply:
     """Yes or no for a decided claim, else "cannot tell"; "withdrawn" for a claim that is."""
     if finding.withdrawn:
         return "withdrawn"
+    if finding.verdict == "not applicable":
+        return "does not apply"
     if finding.verdict == question.yes:
         return "yes"
     return "no" if finding.verdict in ("supported", "not supported") else "cannot tell"
@@ -75,15 +78,13 @@ def _size(question: Question, finding: Finding, given: Reply) -> str:
         return _reason(finding)
     size = fill(question.size, _values(finding))
     low, high = (number(end) for end in finding.evidence.interval)
-    between = (
-        f", which decides nothing: the interval from {low} to {high} reaches across {finding.criterion.threshold:g}"
-    )
+    between = f" (the interval from {low} to {high} reaches across {finding.criterion.threshold:g})"
     return f"{size}{between if given == 'cannot tell' else ''}"
 
 
 def _reason(finding: Finding) -> str:
-    """Why there is no interval. A result of an earlier format gives its reason only within its text."""
-    return finding.evidence.why or finding.text.rstrip(".")
+    """Why there is no interval; a result of an earlier format does not say."""
+    return finding.evidence.why or "what it asks about is not there"
 
 
 def _values(finding: Finding) -> dict[str, Fact]:

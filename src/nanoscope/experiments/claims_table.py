@@ -27,7 +27,7 @@ def claims_table(study: Study, result: Result) -> str:
     """One row per measured claim of the result. Columns without a verdict in any row are left out."""
     claims = [finding for finding in result.findings if finding.kind == "measurement"]
     others = beside(study, result)
-    trainings = [over_trainings(study, result, finding.id) for finding in claims]
+    trainings = [_spread(study, result, finding) for finding in claims]
     head = ["claim", "value [95 %]", "it takes", "verdict", "alike", *(_name(other) for other in others)]
     rows = [
         [finding.claim.rstrip("."), *_measured(finding), count, *(_there(other, finding.id) for other in others)]
@@ -48,13 +48,25 @@ def beside(study: Study, result: Result) -> list[Result]:
 
 
 def over_trainings(study: Study, result: Result, claim: str) -> str:
-    """In how many of the model's trainings the verdict is the same, as `5 of 6`; empty for a single training."""
+    """In how many of the model's trainings the verdict is the same, as `5 of 6`; for a comparison, over how many."""
     if result.subject.label != study.main:
-        n = len(result.subject.models)
-        return f"over {n}" if n else ""
+        evidence = result.finding(claim).evidence
+        counted = {"claims": f"{len(result.subject.models)} trainings"}
+        return counted.get(evidence.unit, f"{evidence.n} {evidence.unit}")
     verdicts = [found.verdict for found in study.findings("model", claim)]
     mine = result.finding(claim).verdict
     return f"{verdicts.count(mine)} of {len(verdicts)}" if len(verdicts) > 1 else ""
+
+
+def _spread(study: Study, result: Result, finding: Finding) -> str:
+    """In how many trainings the verdict is the same, and the least and the greatest value: `6 of 6 (0.87 to 0.95)`."""
+    if finding.withdrawn:
+        return ""
+    count = over_trainings(study, result, finding.id)
+    values = [found.evidence.value for found in study.findings("model", finding.id) if found.evidence.measured]
+    if result.subject.label != study.main or len(values) < 2:
+        return count
+    return f"{count} ({number(min(values), 2)} to {number(max(values), 2)})"
 
 
 def _measured(finding: Finding) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ values of `Page.values` and those of `_words`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -76,7 +76,7 @@ def section(study: Study, name: str) -> str:
         SECTION,
         {
             "title": page.title,
-            "answers": [(a, over_trainings(study, result, a.claim)) for a in answers(experiment.questions, result)],
+            "answers": [(one, _alike(study, result, one)) for one in answers(experiment.questions, result)],
             "table": claims_table(study, result),
             "pictures": [
                 *(picture(study, result.subject.label, figure) for figure in page.figures),
@@ -86,6 +86,12 @@ def section(study: Study, name: str) -> str:
             "evidence": _evidence(study, result),
         },
     )
+
+
+def _alike(study: Study, result: Result, one: Answer) -> str:
+    """In how many of the model's trainings the answer is the same; empty where that is not asked."""
+    sound = result.subject.label == study.main and one.reply != "withdrawn"
+    return over_trainings(study, result, one.claim) if sound else ""
 
 
 def _words(study: Study, experiment: Experiment[Any, Any], result: Result) -> Mapping[str, object]:
@@ -113,5 +119,14 @@ def _evidence(study: Study, result: Result) -> str:
     """Links to the stored numbers of every model that was measured, and remarks on their versions."""
     measured = [other for other in study.results if other.experiment == result.experiment]
     notes = sorted({other.note for other in measured if other.note})
-    links = ", ".join(f"[{other.subject.label}]({link(other)})" for other in measured)
+    names = dict.fromkeys(other.subject.family or other.subject.label for other in measured)
+    links = "; ".join(_links(name, measured) for name in names)
     return f"Stored numbers: {links}." + "".join(f" ({note[:1].upper()}{note[1:]}.)" for note in notes)
+
+
+def _links(name: str, measured: Sequence[Result]) -> str:
+    """The results on one model, or on the trainings of one family by their seeds."""
+    mine = [other for other in measured if name in (other.subject.family, other.subject.label)]
+    if len(mine) == 1:
+        return f"[{name}]({link(mine[0])})"
+    return f"{name}, seed {' '.join(f'[{other.subject.seed}]({link(other)})' for other in mine)}"

@@ -26,8 +26,10 @@ MOST_UPDATES = 8
 
 def models(study: Study) -> str:
     """The analysed models with their training and losses, and what was not measured."""
+    subjects = [study.subject(label) for label in study.labels]
     columns = ("model", "shape", "trained", "on", "validation loss")
-    rows = [_model(study.subject(label)) for label in study.labels]
+    families = dict.fromkeys(study.subject(label).family or label for label in study.labels)
+    rows = [_models([about for about in subjects if name in (about.family, about.label)]) for name in families]
     machines = [line for label in study.labels for line in trained_on(study.subject(label))]
     return _block("models", models=table(columns, rows), machines=list(dict.fromkeys(machines)), **_not_measured(study))
 
@@ -40,12 +42,16 @@ def _not_measured(study: Study) -> Mapping[str, object]:
     return {"own": study.name is None, "missing": alone}
 
 
-def _model(subject: StoredSubject) -> list[str]:
+def _models(trainings: Sequence[StoredSubject]) -> list[str]:
+    """One row: trainings that differ only in their seed, with each one's loss."""
+    subject = trainings[0]
     config = subject.config
     shape = f"{config['n_layer']} layers x {config['n_head']} heads, width {config['n_embd']}"
     kind = ", attention only" if config["attention_only"] else ""
-    name = subject.label.removeprefix("the ")
-    return [name, f"{shape}{kind}; {subject.parameters:,}", *_training(subject), _loss(subject.training)]
+    name = (subject.family or subject.label).removeprefix("the ")
+    count = f", {len(trainings)} trainings" if len(trainings) > 1 else ""
+    losses = ", ".join(loss for one in trainings if (loss := _loss(one.training)))
+    return [f"{name}{count}", f"{shape}{kind}; {subject.parameters:,}", *_training(subject), losses]
 
 
 def _training(subject: StoredSubject) -> tuple[str, str]:
@@ -64,9 +70,9 @@ def _training(subject: StoredSubject) -> tuple[str, str]:
 
 
 def _loss(training: Mapping[str, Any]) -> str:
-    own = training["data"] == "echo" if "data" in training else False
-    extra = f" (own data {training['val_loss_own_data']:.3f})" if own and "val_loss_own_data" in training else ""
-    return f"{training['val_loss']:.3f}{extra}" if "val_loss" in training else ""
+    """The loss on held-out text; on its own kind of data for a control that was trained on another."""
+    name = "val_loss_own_data" if training.get("data") == "echo" else "val_loss"
+    return f"{training[name]:.3f}" if name in training else ""
 
 
 def trained_on(subject: StoredSubject) -> list[str]:

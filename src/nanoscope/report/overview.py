@@ -36,6 +36,7 @@ def overview(study: Study) -> str:
         Path(__file__).with_suffix(".md.j2"),
         {
             "main": study.main,
+            "family": subject.family or study.main,
             "date": study.date,
             "config": subject.config,
             "parameters": subject.parameters,

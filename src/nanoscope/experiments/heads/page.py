@@ -10,6 +10,7 @@ from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import number
+from nanoscope.experiments.heads.judge import members
 from nanoscope.experiments.pages import Page
 from nanoscope.model.names import head_name
 
@@ -31,13 +32,18 @@ def classes_table(result: Result) -> str:
     label, scores = result["label"].values.astype(int), result["scores_report"]
     ablated, intact = result["ablation"], result["ablation_intact"].values
     costs = {str(name): ablated.values[i, 0] - intact for i, name in enumerate(ablated.labels("cls"))}
-    rows = []
+    sure, rows = members(result.sweeps), []
     for c, name in enumerate(str(name) for name in scores.labels("cls")):
         heads = sorted((-scores.values[c, *at], at) for at in zip(*np.nonzero(label == c), strict=True))
         if heads:
-            listed = ", ".join(f"{head_name(int(at[0]), int(at[1]))} {number(-float(score))}" for score, at in heads)
+            listed = ", ".join(_scored(at, -float(score), at in sure.get(name, ())) for score, at in heads)
             rows.append([name, listed, f"{costs[name].mean():+.3f}" if name in costs else ""])
     return table(["class", "its heads, with their scores above chance", "loss without all of them, nats"], rows)
+
+
+def _scored(at: tuple[int, int], score: float, sure: bool) -> str:
+    text = f"{head_name(int(at[0]), int(at[1]))} {number(score)}"
+    return text if sure else f"({text})"
 
 
 PAGE = Page(

@@ -26,7 +26,7 @@ QUESTIONS = (
         "{head} attends to {cls} {value} more than its distances alone explain",
     ),
     Question(
-        "Which heads matter: those of the largest class?",
+        "Do the heads of the largest class matter most?",
         "heads.ablation",
         "without them the loss rises by {value} nats more than without others of their layers",
     ),
