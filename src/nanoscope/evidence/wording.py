@@ -65,7 +65,7 @@ def fill_block(template: Path, block: str, values: Mapping[str, object]) -> str:
 
 
 def unwrapped(page: str) -> str:
-    """Markdown with each paragraph and list item on one line, and single blank lines. Tables, HTML and code are kept."""
+    """Markdown with each paragraph and list item on one line. Tables, HTML, code and hard breaks are kept as they are."""
     lines: list[str] = []
     code = False
     for line in page.split("\n"):
@@ -77,9 +77,8 @@ def unwrapped(page: str) -> str:
 
 def _continues(before: str, line: str) -> bool:
     """Whether a line goes on with the paragraph or the list item of the line before it."""
-    return bool(
-        _PROSE.match(line.lstrip()) and (_PROSE.match(before) or (_ITEM.match(before) and line.startswith("  ")))
-    )
+    open_item = _ITEM.match(before) and line.startswith("  ")
+    return bool(_PROSE.match(line.lstrip()) and (_PROSE.match(before) or open_item) and not before.endswith("  "))
 
 
 def capital(text: str) -> str:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from nanoscope import experiments
-from nanoscope.evidence.answer import Answer, Reply, answers, reply
+from nanoscope.evidence.answer import Answer, Question, Reply, answers, reply
 from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.markdown import link, picture
 from nanoscope.evidence.result import Result
@@ -23,9 +22,6 @@ from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import fill_block, fill_file
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.claims_table import claims_table, over_trainings
-
-if TYPE_CHECKING:
-    from nanoscope.experiments.experiment import Experiment
 
 SECTION = Path(__file__).with_name("section.md.j2")
 
@@ -58,8 +54,8 @@ def study_answers(study: Study) -> list[tuple[Answer, str]]:
     found = []
     for name in experiments.EXPERIMENTS:
         experiment, result = open_experiment(name), main_result(study, name)
-        for one in answers(experiment.questions, result) if result else ():
-            found.append((one, over_trainings(study, result, one.claim)))
+        if result is not None:
+            found += [(one, over_trainings(study, result, one.claim)) for one in answers(experiment.questions, result)]
     return found
 
 
@@ -69,7 +65,7 @@ def section(study: Study, name: str) -> str:
     page = experiment.page
     if page is None or result is None:
         return ""
-    values = {**_words(study, experiment, result), **page.values(study, result)}
+    values = {**_words(study, experiment.questions, result), **page.values(study, result)}
     template = Path(str(import_module(experiment.module).__file__)).with_name("page.md.j2")
     controls = [label for label in study.with_role("control")[:1] if study.result(label, name)]
     return fill_file(
@@ -94,20 +90,20 @@ def _alike(study: Study, result: Result, one: Answer) -> str:
     return over_trainings(study, result, one.claim) if sound else ""
 
 
-def _words(study: Study, experiment: Experiment[Any, Any], result: Result) -> Mapping[str, object]:
+def _words(study: Study, questions: Sequence[Question], result: Result) -> Mapping[str, object]:
     """What every page template may use: `reply("heads")`, `found("heads")` and the subject's name."""
     return {
         "main": result.subject.label,
-        "reply": partial(_reply, experiment, result),
+        "reply": partial(_reply, questions, result),
         "found": partial(_found, result),
         "models": len(study.with_role("model")),
     }
 
 
-def _reply(experiment: Experiment[Any, Any], result: Result, claim: str) -> Reply | None:
+def _reply(questions: Sequence[Question], result: Result, claim: str) -> Reply | None:
     """The reply to the question about a claim; None if it was not judged."""
     found = _found(result, claim)
-    asked = next(question for question in experiment.questions if question.claim == f"{result.experiment}.{claim}")
+    asked = next(question for question in questions if question.claim == f"{result.experiment}.{claim}")
     return reply(asked, found) if found else None
 
 
