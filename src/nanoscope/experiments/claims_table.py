@@ -43,8 +43,13 @@ def beside(study: Study, result: Result) -> list[Result]:
     labels = [study.with_role(role)[:1] if role == "control" else study.with_role(role) for role in ROLES[1:]]
     measured = [study.result(label, result.experiment) for some in labels for label in some if label != study.main]
     found = [other for other in (*measured, *here) if other is not None]
-    roles = {other.subject.role for other in found}
-    return found + [other for other in bundled(result.experiment) if other.subject.role not in roles]
+    return [*lent(study, result), *found]
+
+
+def lent(study: Study, result: Result) -> list[Result]:
+    """The models of known answer that come with the package, where the study has none of their kind."""
+    kinds = {r.subject.role for r in study.results if r.experiment == result.experiment}
+    return [other for other in bundled(result.experiment) if other.subject.role not in kinds]
 
 
 def over_trainings(study: Study, result: Result, claim: str) -> str:

@@ -11,13 +11,15 @@ from functools import cache
 from pathlib import Path
 
 from nanoscope.evidence.result import Result, from_json
+from nanoscope.evidence.stored_study import ROLES
 
 FILE = Path(__file__).with_name("controls.json")
 
 
 def bundled(experiment: str) -> tuple[Result, ...]:
     """The bundled results of an experiment, without their numbers' arrays; none for an experiment that was not bundled."""
-    return tuple(result for result in _all() if result.experiment == experiment)
+    found = (result for result in _all() if result.experiment == experiment)
+    return tuple(sorted(found, key=lambda result: ROLES.index(result.subject.role)))
 
 
 @cache

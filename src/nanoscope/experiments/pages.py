@@ -21,7 +21,7 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import fill_block, fill_file
 from nanoscope.experiments import open_experiment
-from nanoscope.experiments.claims_table import claims_table, over_trainings
+from nanoscope.experiments.claims_table import claims_table, lent, over_trainings
 
 SECTION = Path(__file__).with_name("section.md.j2")
 
@@ -117,6 +117,8 @@ def _evidence(study: Study, result: Result) -> str:
     notes = sorted({other.note for other in measured if other.note})
     names = dict.fromkeys(other.subject.family or other.subject.label for other in measured)
     links = "; ".join(_links(name, measured) for name in names)
+    known = ", ".join(other.subject.family or other.subject.label for other in lent(study, result))
+    notes += [f"the columns of {known} come with the package"] if known else []
     return f"Stored numbers: {links}." + "".join(f" ({note[:1].upper()}{note[1:]}.)" for note in notes)
 
 

@@ -127,7 +127,9 @@ def references() -> str:
 
 
 def updates(study: Study) -> str:
-    """At most eight dated discoveries, the newest first: what was answered, and when."""
+    """At most eight dated discoveries, the newest first: what was answered, and when. A user's own results have no log."""
+    if study.name is None:
+        return ""
     dated = []
     for one, trainings in study_answers(study):
         if one.key and one.reply in ("yes", "no"):

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from nanoscope.evidence.answer import Answer
 from nanoscope.evidence.markdown import picture, table
+from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.wording import fill_file
+from nanoscope.experiments.claims_table import beside
 from nanoscope.experiments.pages import main_result, study_answers
 
 CANONICAL = 5000 * 64 * 128
@@ -94,20 +96,21 @@ def _decided(study: Study) -> tuple[int, int]:
 
 
 def _absences(study: Study) -> tuple[int, int]:
-    """How many claims the main model does not support, and of these how many a control or the hand-built model supports."""
+    """How many claims the main model does not support, and how many of these a model of known answer supports."""
     absent = [
-        finding.id
+        (result, finding.id)
         for result in study.results
         if result.subject.label == study.main
         for finding in result.findings
         if finding.verdict == "not supported" and finding.kind == "measurement" and not finding.withdrawn
     ]
-    seen = [
-        claim
-        for claim in absent
-        if any(found.verdict == "supported" for role in ("control", "planted") for found in study.findings(role, claim))
-    ]
-    return len(absent), len(seen)
+    return len(absent), sum(_seen(study, result, claim) for result, claim in absent)
+
+
+def _seen(study: Study, result: Result, claim: str) -> bool:
+    """Whether the same code supports a claim on a positive control or the hand-built model."""
+    known = [other for other in beside(study, result) if other.subject.role in ("control", "planted")]
+    return any(found.verdict == "supported" for other in known if (found := other.finding_if_any(claim)))
 
 
 def _asked(answers: list[Answer]) -> tuple[str, ...]:
