@@ -71,9 +71,8 @@ FEW_LENSES = Lenses(
 )
 SMALL = GPTConfig(n_layer=2, n_head=2, n_embd=16, block_size=48)
 VERSIONS = Path(__file__).parents[2] / "src" / "nanoscope" / "experiments" / "versions.json"
-SECTIONS = """Overview|Models analysed|Finding 1: Induction heads|Finding 2: Attention head specialisation
-Finding 3: Layer-wise prediction formation|Finding 4: |Methodological insights|Reproducibility|Future directions|Visualisations
-Code and data|References|Updates log""".replace("\n", "|").split("|")
+SECTIONS = """Models analysed|Finding 1: Induction heads|Finding 1b: |Finding 2: What each attention head does|Finding 3: How
+Methodological insights|Reproducibility|Visualisations|Code and data|Updates log""".replace("\n", "|").split("|")
 
 
 def _study() -> StudyDesign:
@@ -119,7 +118,11 @@ def test_the_report_has_the_templates_sections_in_its_order(studied: Path) -> No
     for blank in (r"TBD", r"\bNone\b", r"\bnan\b", r"[{}]"):
         assert not re.search(blank, page), blank
     assert "nanoscope study quick --data excerpt.txt" in page
-    assert "figures of this report is checked as drawn (nothing cut off" in page
+    assert re.search(r"Each of the \d+ figures is checked as drawn .*: none is\.", page)
+    assert "Future directions" not in page, "the project's history is not a user's"
+    first = page.split("\n## ")[0]
+    assert first.startswith("# What the quick model has learned")
+    assert "| Is there an induction head? | **no** | " in first
 
 
 def test_every_link_and_figure_of_the_report_exists(studied: Path) -> None:
