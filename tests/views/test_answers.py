@@ -75,7 +75,7 @@ def test_places_of_one_window_count_as_one() -> None:
 @pytest.mark.parametrize(
     ("heads", "copied", "verdict", "said"),
     [
-        (_heads(0.8), Unmeasured("short"), "yes", "L1H1 sends 0.800 in repeated random sequences"),
+        (_heads(0.8), Unmeasured("short"), "yes", "L1H1 sends 0.800 (in repeated random sequences"),
         (_heads(0.8, p=0.5), Unmeasured("short"), "cannot tell", "0.3 or more"),
         (_heads(0.0), Unmeasured("short"), "no", "0.3 or more"),
         (_heads(-0.4), Unmeasured("short"), "no", "An induction head"),
@@ -141,8 +141,10 @@ def test_what_matters_is_ranked_and_heads_that_cover_are_found() -> None:
     found = Sweep(values, ("set", "window"), "nats", {"set": names})
     assert [name for name, _, _ in answers.ranked(found)] == ["MLP0", "L0H1", "L0H0"]
     text = answers.what_matters(found).text
-    assert text.startswith("The loss rises most without MLP0 (+2.00 nats per character), L0H1 (+0.04")
-    assert text.endswith("all heads of L0 +0.60.")
+    assert text.startswith(
+        "Without it the loss rises most for MLP0 2.000, L0H1 0.040, L0H0 0.000; of the heads L0H1 0.040"
+    )
+    assert text.endswith("all heads of L0 0.600.")
     assert answers.covers_up(found, "class previous token", ["L0H0", "L0H1"])
     assert not answers.covers_up(found, "class previous token", ["L0H0"])
     assert not answers.covers_up(found, "L0H1", ["L0H0", "L0H1"])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
@@ -48,16 +49,16 @@ def run_look(command: LookCommand) -> None:
     from nanoscope.views.look_files import folder_name, store
 
     checkpoint, corpus = open_model(command.checkpoint, command.threads), open_text(command.data)
-    checkpoint.known_vocabulary.encode(command.text or "")
+    checkpoint.encode(command.text or "")  # a text that it cannot read is refused at once
     folder = command.out or Path("runs/look") / folder_name(checkpoint, command.checkpoint)
+    with _progress() as show:
+        found = look(checkpoint, corpus, command.text, show)
+    answered = answers(found)
+    _print_answers(command.checkpoint, found, answered)
+    _print_heads(found)
+    _print_layers(found)
+    _print_text(found)
     with files.exclusive_lock(folder):
-        with _progress() as show:
-            found = look(checkpoint, corpus, command.text, show)
-        answered = answers(found)
-        _print_answers(command.checkpoint, found, answered)
-        _print_heads(found)
-        _print_layers(found)
-        _print_text(found)
         store(found, answered, folder, command.text)
         _draw(command, found, folder)
     _print_next(command, folder, found.checkpoint.model.config.attention_only)
@@ -65,17 +66,18 @@ def run_look(command: LookCommand) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each stage on a terminal; elsewhere a line when a stage has ended."""
+    """A bar on a terminal, which shows the stages in turn; elsewhere a line when a stage has ended."""
     if not CONSOLE.is_terminal:
         yield _lines()
         return
-    tasks = {}
     with bars() as shown:
+        task, current = shown.add_task("", total=1), [""]
 
         def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = shown.add_task(stage, total=total)
-            shown.update(tasks[stage], completed=done, total=total)
+            if stage != current[0]:
+                current[0] = stage
+                shown.reset(task, description=stage, total=total)
+            shown.update(task, completed=done, total=total)
 
         yield show
 
@@ -120,21 +122,22 @@ def _print_answers(path: Path, found: Look, answered: tuple[Answer, ...]) -> Non
 def _print_heads(found: Look) -> None:
     """One row per class of heads: its heads, what each costs alone, and what they cost together."""
     from nanoscope.model.names import head_name
-    from nanoscope.views.answers import covers_up, ranked, three
+    from nanoscope.views.answers import ranked, three
     from nanoscope.views.look import Unmeasured
 
     table = Table(
         "heads that attend to",
         "without each alone",
         "without all",
-        title="What mean-ablating heads costs, nats",
+        title="What it costs to mean-ablate heads, nats",
+        box=SIMPLE,
         title_justify="left",
     )
     classed = {} if isinstance(found.heads, Unmeasured) else found.heads.members()
     for name, heads in classed.items():
         members = [head_name(*head) for head in heads]
         alone = ", ".join(f"{one} {three(found.cost(one))}" for one in members)
-        covers = covers_up(found.ablation, f"class {name}", members)
+        covers = _cover(found, name, heads)
         table.add_row(name, alone, Text(three(found.cost(f"class {name}")), style="bold green" if covers else ""))
     known = {head_name(*head) for heads in classed.values() for head in heads}
     rest = [(name, cost) for name, cost, _ in ranked(found.ablation) if name[0] == "L" and name not in known]
@@ -143,13 +146,16 @@ def _print_heads(found: Look) -> None:
         others = f" and {len(rest) - UNCLASSED} that cost less" if len(rest) > UNCLASSED else ""
         table.add_row(Text("no class", style="dim"), Text(alone + others, style="dim"), "")
     CONSOLE.print(table)
-    covering = [
-        name
-        for name, heads in classed.items()
-        if covers_up(found.ablation, f"class {name}", [head_name(*head) for head in heads])
-    ]
+    covering = [name for name, heads in classed.items() if _cover(found, name, heads)]
     if covering:
-        say(f"More together than the sum of each: heads for {' and for '.join(covering)} cover for one another.")
+        say(f"{', '.join(covering)}: more together than the sum of each, so these heads cover for one another.")
+
+
+def _cover(found: Look, name: str, heads: tuple[tuple[int, int], ...]) -> bool:
+    from nanoscope.model.names import named
+    from nanoscope.views.answers import covers_up
+
+    return covers_up(found.ablation, f"class {name}", named(heads))
 
 
 def _print_layers(found: Look) -> None:
@@ -193,7 +199,7 @@ def _print_text(found: Look) -> None:
         f"\nYour text: {read.loss.mean():.3f} nats per token. Most surprising (red above, if colours are on):"
     )
     CONSOLE.print(strip)
-    table = Table("at", "character", "nats", "expected", "settled after")
+    table = Table("at", "character", "nats", "expected", "settled after", box=SIMPLE)
     for at in read.hardest(SURPRISES):
         guess = f"{visible_character(read.guess[at - 1])} {100 * read.chance[at - 1]:.0f} %"
         before = "".join(map(visible_character, read.pieces[max(0, at - 8) : at]))

@@ -34,6 +34,8 @@ NO_INDUCTION_HEAD = 0.05
 """The share of attention above chance below which the best head must lie for there to be none, not even a weak one."""
 FEWEST_PLACES, FEWEST_WINDOWS = 30, 8
 """From fewer places or windows nothing is concluded."""
+FIRST = 3
+"""How many of the costliest components, and of the costliest heads, are named."""
 UNUSED = 0.01
 """Nats per token: a longer context that gains less than this is not used."""
 HALF = 0.5
@@ -186,8 +188,8 @@ def has_induction_head(heads: HeadClasses, copied: Copying | Unmeasured) -> Answ
         "cannot tell": f"An induction head sends {AN_INDUCTION_HEAD} or more, and none is surely below {NO_INDUCTION_HEAD}.",
     }[judged]
     text = (
-        f"{judged.capitalize()}: of its attention, {' and '.join(one.text for one in known)} to what followed the same "
-        f"characters last time, above chance. {needed}"
+        f"{judged.capitalize()}: to what followed the same characters last time, {', '.join(one.text for one in known)} "
+        f"of its attention, above chance. {needed}"
     )
     return Answer("Has it an induction head?", judged, text)
 
@@ -209,13 +211,13 @@ def best_on_random(heads: HeadClasses) -> _Best:
     at = _best_head(select.mean(-1).min(0))
     least = report[int(report[:, *at].mean(-1).argmin()), *at]
     if heads.induction_p[at] <= SIGNIFICANT and mean_interval(least, "induction head")[0] >= AN_INDUCTION_HEAD:
-        return _Best("yes", f"{head_name(*at)} sends {three(least.mean())} in repeated random sequences")
+        return _Best("yes", f"{head_name(*at)} sends {three(least.mean())} (in repeated random sequences)")
     best = [_best_head(scores.mean(-1)) for scores in select]
     rows = [scores[one] for scores, one in zip(report, best, strict=True)]
     none = max(mean_interval(row, "any induction")[1] for row in rows) < NO_INDUCTION_HEAD
     means = [float(row.mean()) for row in rows]
     most = int(np.argmax(means))
-    said = f"the best head ({head_name(*best[most])}) sends {three(means[most])} in repeated random sequences"
+    said = f"the best head sends {three(means[most])} ({head_name(*best[most])}, in repeated random sequences)"
     return _Best("no" if none else "cannot tell", said)
 
 
@@ -231,7 +233,7 @@ def best_on_text(attention: Sweep) -> _Best | None:
     values = attention.values[at][others]
     value, low, high = mean_over_windows(values, tuple(windows[others].tolist()), "attention at copy places")
     judged = verdict(low, high, AN_INDUCTION_HEAD, NO_INDUCTION_HEAD)
-    return _Best(judged, f"{head_name(*at)} {three(value)} in text that repeats itself")
+    return _Best(judged, f"{three(value)} ({head_name(*at)}, in text that repeats itself)")
 
 
 def _best_head(scores: Float[np.ndarray, "layer head"]) -> tuple[int, int]:
@@ -242,12 +244,13 @@ def _best_head(scores: Float[np.ndarray, "layer head"]) -> tuple[int, int]:
 def what_matters(ablation: Sweep, unit: str = "character") -> Answer:
     """The components that cost most alone, and what heads cost together."""
     costs = ranked(ablation)
-    most = ", ".join(f"{name} ({cost:+.2f} nats per {unit})" for name, cost, _ in costs[:3])
-    first = next((name, cost) for name, cost, _ in costs if not name.startswith("MLP"))
-    of_heads = "" if first[0] in most else f"; of the heads, {first[0]} ({first[1]:+.3f})"
+    most = ", ".join(f"{name} {three(cost)}" for name, cost, _ in costs[:FIRST])
+    only = [(name, cost) for name, cost, _ in costs if not name.startswith("MLP")][:FIRST]
+    of_heads = "; of the heads " + ", ".join(f"{name} {three(cost)}" for name, cost in only)
     joint = [name for name in map(str, ablation.labels("set")) if name in ("heads of L0", "heads above L0")]
-    together = ", ".join(f"all {name} {float(ablation.sel(set=name).values.mean()):+.2f}" for name in joint)
-    text = f"The loss rises most without {most}{of_heads}. Without several together: {together}."
+    together = ", ".join(f"all {name} {three(float(ablation.sel(set=name).values.mean()))}" for name in joint)
+    told = most + (of_heads if any(name.startswith("MLP") for name, _, _ in costs) else "")
+    text = f"Without it the loss rises most for {told} nats per {unit}. Together: {together}."
     return Answer("What matters most?", None, text)
 
 

@@ -33,7 +33,7 @@ TOKENS = 8192
 """About as many tokens of text are read for the loss; what costs more is measured on a part of them."""
 FEWEST_WINDOWS, MOST_WINDOWS = 8, 128
 LEAST_TEXT = 64
-ABLATED = 24
+ABLATED = 20
 """The most windows on which components are ablated."""
 SEARCHED = 400
 """The most windows that are searched for places where copying is right."""
@@ -41,7 +41,7 @@ MATCHES = (1, 2, 3, 5, 8)
 """How many characters must have occurred before, at least, for a place to count as one to copy."""
 JUDGED = 5
 """The length of match by which copying is judged, as in the experiment `induction`."""
-PLACES, FEW_PLACES = 128, 32
+PLACES, FEW_PLACES = 128, 24
 """The most places at that length, and at every other one."""
 STAGES = ("loss and n-gram tables", "context", "classes of heads", "ablations", "lens", "copying", "your text")
 

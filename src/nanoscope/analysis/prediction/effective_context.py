@@ -31,7 +31,7 @@ from nanoscope.text.windows import batches, started
 
 LENGTHS = (1, 2, 3, 4, 5, 8)
 """The cuts that are measured, followed by 16, 32, ..., up to half a window."""
-TOKENS = 12_288
+TOKENS = 10_240
 """The most tokens that are read for one cut."""
 CHUNK_TOKENS = 2048
 Progress = Callable[[int, int], None]
