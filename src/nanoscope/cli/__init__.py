@@ -16,7 +16,6 @@ from nanoscope import __version__
 from nanoscope.cli.console import (
     CONSOLE,
     ModelOptions,
-    bars,
     called,
     open_model,
     open_text,
@@ -28,6 +27,7 @@ from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.neurons import NeuronsCommand, run_neurons
 from nanoscope.cli.patch import PatchCommand, run_patch
+from nanoscope.cli.progress import progress
 from nanoscope.cli.release import ReleaseCommand, run_release
 from nanoscope.cli.study import StudyCommand, run_study_command
 from nanoscope.cli.training import TrainCommand, run_train
@@ -168,20 +168,14 @@ def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
 
 
 def _answer(experiment: Experiment, subject: Subject, settings: Any, folder: Path) -> Result:
-    """Run the experiment; one that follows training runs on every checkpoint, with a progress bar."""
+    """Run the experiment, and show its progress; one that follows training runs on every checkpoint."""
     from nanoscope.experiments.following import follow
     from nanoscope.experiments.runner import run_experiment
 
-    if not experiment.of_training:
-        with CONSOLE.status(f"{experiment.name}: {experiment.question}"):
-            return run_experiment(experiment, subject, settings, folder, called())
-    with bars() as shown:
-        task = shown.add_task("checkpoints", total=max(1, len(subject.history)))
-
-        def show(done: int, total: int) -> None:
-            shown.update(task, completed=done)
-
-        return follow(experiment, subject, settings, folder, show, called())
+    with progress(experiment.name) as show:
+        if experiment.of_training:
+            return follow(experiment, subject, settings, folder, show, called())
+        return run_experiment(experiment, subject, settings, folder, called(), show)
 
 
 def _report(command: ReportCommand) -> None:
@@ -189,7 +183,11 @@ def _report(command: ReportCommand) -> None:
 
     if not command.folder.is_dir():
         raise NanoscopeError(f"there is no folder {command.folder}; give the folder of a study, such as runs/quick")
-    page = report.publish(command.folder, command.publish) if command.publish else report.write(command.folder)
+    with progress("report") as show:
+        if command.publish:
+            page = report.publish(command.folder, command.publish, progress=show)
+        else:
+            page = report.write(command.folder, show)
     say(f"report: {page}")
 
 
@@ -198,7 +196,8 @@ def _check(command: CheckCommand) -> None:
     from nanoscope.experiments.self_checks import self_checks
 
     checkpoint = load(command.checkpoint)
-    checks = self_checks(checkpoint.model)
+    with progress("check") as show:
+        checks = self_checks(checkpoint.model, show)
     table = Table(
         title=f"{escape(str(command.checkpoint))}: {checkpoint.model.parameter_count:,} parameters",
         title_justify="left",

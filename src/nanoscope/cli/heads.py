@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nanoscope.cli.console import CONSOLE, ModelOptions, called, open_model, open_text, save_figure, say
+from nanoscope.cli.progress import progress
 
 if TYPE_CHECKING:
     from nanoscope.views.heads import HeadSummary
@@ -46,8 +47,8 @@ def run_heads(command: HeadsCommand) -> None:
     patterns = None if command.text is None else attention(checkpoint, command.text)
     subject = Subject(checkpoint, open_text(command.data), f"the model {command.checkpoint}")
     folder, settings = command.out.parent, Params() if command.full else QUICK
-    with files.exclusive_lock(folder), CONSOLE.status("scoring every head"):
-        result = run_experiment(open_experiment("heads"), subject, settings, folder / "results", called())
+    with files.exclusive_lock(folder), progress("heads") as show:
+        result = run_experiment(open_experiment("heads"), subject, settings, folder / "results", called(), show)
     rows = summaries(result)
     _print(rows)
     say(result.finding("heads.categoriser").text.replace("**", ""), style="dim")

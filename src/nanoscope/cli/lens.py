@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nanoscope.cli.console import CONSOLE, ModelOptions, open_model, open_text, save_figure, say
+from nanoscope.cli.progress import progress
 
 if TYPE_CHECKING:
     from nanoscope.checkpoints.checkpoint import Checkpoint
@@ -54,8 +55,8 @@ def _lens(command: LensCommand, checkpoint: Checkpoint) -> Lens:
 
     if command.lens == "logit":
         return checkpoint.model.unembed
-    with CONSOLE.status("fitting the tuned lens"):
-        fit = fitted(checkpoint, open_text(command.data))
+    with progress("lens") as show:
+        fit = fitted(checkpoint, open_text(command.data), show)
     kl = f"{fit.course.values[0].mean():.3f} -> {fit.course.values.min(0).mean():.3f} nats"
     say(f"tuned lens: KL to the output {kl}, mean over layers, on held-out text")
     return fit.translation.lens(checkpoint.model)

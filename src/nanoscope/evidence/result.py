@@ -13,12 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors
-import safetensors.numpy
 
 from nanoscope import files
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence import sweep_files
 from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.migration import FORMAT, migrated
 from nanoscope.evidence.subject import StoredSubject
@@ -59,13 +58,6 @@ class Result:
 def save_result(result: Result, folder: Path) -> Path:
     """Write a result under `folder`, whole or not at all. What is already there under the same key is kept."""
     path = folder / result.key
-    axes = {
-        name: json.dumps({"dims": sweep.dims, "unit": sweep.unit, "coords": dict(sweep.coords)}, sort_keys=True)
-        for name, sweep in result.sweeps.items()
-    }
-    arrays = {
-        name: np.ascontiguousarray(sweep.values).reshape(sweep.values.shape) for name, sweep in result.sweeps.items()
-    }
     written = {
         "experiment": result.experiment,
         "key": result.key,
@@ -76,7 +68,7 @@ def save_result(result: Result, folder: Path) -> Path:
         "provenance": dict(result.provenance),
     }
     with files.new_directory(path) as temporary:
-        (temporary / "arrays.safetensors").write_bytes(safetensors.numpy.save(arrays, metadata=axes))
+        (temporary / "arrays.safetensors").write_bytes(sweep_files.packed(result.sweeps))
         (temporary / "result.json").write_text(json.dumps(written, indent=1) + "\n")
     return path
 
@@ -85,9 +77,7 @@ def load_result(path: Path) -> Result:
     """Read a result back; NanoscopeError where it is incomplete or its name does not fit its content."""
     try:
         written = migrated(json.loads((path / "result.json").read_text()))
-        with safetensors.safe_open(path / "arrays.safetensors", framework="numpy") as file:
-            axes = {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
-            sweeps = {name: _sweep(file.get_tensor(name), axes[name]) for name in file.keys()}  # noqa: SIM118
+        sweeps = sweep_files.load(path / "arrays.safetensors")
         findings = tuple(Finding.from_json(value) for value in written["findings"])
         result = Result(
             written["experiment"],
@@ -115,8 +105,3 @@ def thinned(result: Result, most_bytes: int, needed: Collection[str] = ()) -> Re
     kept = {name: sweep for name, sweep in result.sweeps.items() if name in needed or sizes[name] <= most_bytes}
     left_out = {name: size for name, size in sizes.items() if name not in kept}
     return replace(result, sweeps=kept, provenance={**result.provenance, "left_out": left_out})
-
-
-def _sweep(values: np.ndarray, axes: Mapping[str, Any]) -> Sweep:
-    coords = {dim: tuple(labels) for dim, labels in axes["coords"].items()}
-    return Sweep(values, tuple(axes["dims"]), axes["unit"], coords)

@@ -17,6 +17,7 @@ from nanoscope.experiments.pages import Chapter
 from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.plots.quality import checklist
 from nanoscope.plots.style import save_png
+from nanoscope.progress import Progress, silent
 from nanoscope.report import frame, methods
 from nanoscope.report.figure_files import figure_paths
 
@@ -58,10 +59,12 @@ def chapters(study: Study) -> list[str]:
     ]
 
 
-def write(folder: Path) -> Path:
+def write(folder: Path, progress: Progress = silent) -> Path:
     """Write the report into a study's folder: figures, findings.json, the analysis file, and FINDINGS.md last."""
+    progress("reading the results", 0, 100)
     study = in_todays_words(read_study(folder))
-    quality = _draw(study, folder)
+    quality = _draw(study, folder, progress)
+    progress("writing the page", 95, 100)
     findings = [
         {"model": result.subject.label, **published(finding), "result": result.key}
         for result in study.results
@@ -73,13 +76,17 @@ def write(folder: Path) -> Path:
     return folder / "FINDINGS.md"
 
 
-def _draw(study: Study, folder: Path) -> dict[str, dict[str, bool]]:
+def _draw(study: Study, folder: Path, progress: Progress) -> dict[str, dict[str, bool]]:
     """Write every figure of every result; returns the checks of each figure by its path."""
     results = drawn(study)
     paths = [figure_paths(study, result) for result in results]
+    checked: dict[str, dict[str, bool]] = {}
     with ProcessPoolExecutor(DRAWERS, mp_context=get_context("spawn")) as pool:
-        checked = pool.map(_draw_result, results, paths, repeat(folder))
-        return dict(sorted((path, passed) for one in checked for path, passed in one.items()))
+        drawing = pool.map(_draw_result, results, paths, repeat(folder))
+        for done, result in enumerate(results):
+            progress(f"figures of {result.experiment}, {result.subject.label}", 2 + 93 * done // len(results), 100)
+            checked |= next(drawing)
+    return dict(sorted(checked.items()))
 
 
 def _draw_result(result: Result, paths: dict[str, str], folder: Path) -> dict[str, dict[str, bool]]:

@@ -7,13 +7,14 @@ from nanoscope.experiments.emergence import figures
 from nanoscope.experiments.emergence.claims import CLAIMS
 from nanoscope.experiments.emergence.measure import Params, measure
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.measuring import in_one_stage
 
 EXPERIMENT = Experiment(
     module=__name__,
     question="When in training do induction heads appear, and what else does?",
     version=7,
     params=Params,
-    measure=measure,
+    stages=in_one_stage(measure),
     claims=CLAIMS,
     figures={"emergence_onset": figures.onset, "emergence_heads": figures.every_head},
     reads=("snapshot",),

@@ -8,6 +8,7 @@ from nanoscope.experiments.evolution import figures
 from nanoscope.experiments.evolution.claims import CLAIMS
 from nanoscope.experiments.evolution.measure import Params, measure
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.measuring import in_one_stage
 from nanoscope.experiments.pages import plain_page
 
 EXPERIMENT = Experiment(
@@ -16,7 +17,7 @@ EXPERIMENT = Experiment(
     question="How do circuits evolve, and do all trainings go the same way?",
     version=4,
     params=Params,
-    measure=measure,
+    stages=in_one_stage(measure),
     claims=CLAIMS,
     figures={"evolution_curves": figures.bands, "evolution_events": figures.timeline},
     reads=("emergence",),

@@ -9,7 +9,7 @@ from nanoscope.experiments.chapters import FINDING_4
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.failures import figures
 from nanoscope.experiments.failures.claims import CLAIMS
-from nanoscope.experiments.failures.measure import QUICK, Params, measure
+from nanoscope.experiments.failures.measure import QUICK, Params, stages
 from nanoscope.experiments.pages import plain_page
 
 EXPERIMENT = Experiment(
@@ -19,7 +19,7 @@ EXPERIMENT = Experiment(
     version=2,
     params=Params,
     settings={"quick": QUICK},
-    measure=measure,
+    stages=stages,
     claims=CLAIMS,
     figures={"failures_auroc": figures.areas, "failures_states": figures.states},
 )

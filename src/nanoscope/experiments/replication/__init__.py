@@ -6,6 +6,7 @@ with null assignments.
 
 from nanoscope.experiments.chapters import FINDING_4
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.measuring import in_one_stage
 from nanoscope.experiments.pages import plain_page
 from nanoscope.experiments.replication import figures
 from nanoscope.experiments.replication.claims import CLAIMS
@@ -17,7 +18,7 @@ EXPERIMENT = Experiment(
     question="What replicates across trainings?",
     version=4,
     params=Params,
-    measure=measure,
+    stages=in_one_stage(measure),
     claims=CLAIMS,
     figures={"replication_verdicts": figures.verdicts, "replication_heads": figures.heads},
     reads=READS,

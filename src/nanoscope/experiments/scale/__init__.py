@@ -8,6 +8,7 @@ et al. 2020, arXiv 2001.08361; the backward pass takes twice the forward pass).
 
 from nanoscope.experiments.chapters import FINDING_4
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.measuring import in_one_stage
 from nanoscope.experiments.pages import plain_page
 from nanoscope.experiments.scale import figures
 from nanoscope.experiments.scale.claims import CLAIMS
@@ -19,7 +20,7 @@ EXPERIMENT = Experiment(
     question="How small can a model be and still have a capability?",
     version=3,
     params=Params,
-    measure=measure,
+    stages=in_one_stage(measure),
     claims=CLAIMS,
     figures={"scale_capabilities": figures.capabilities, "scale_loss": figures.loss},
     reads=("snapshot",),

@@ -8,6 +8,7 @@ import toy_study
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments.experiment import Experiment, Subject, Sweeps
+from nanoscope.experiments.measuring import in_one_stage
 from nanoscope.experiments.pages import Chapter, plain_page
 from nanoscope.training.evaluate import consecutive_windows, evaluate
 
@@ -34,7 +35,7 @@ EXPERIMENT = Experiment(
     "A toy?",
     1,
     toy_study.Params,
-    measure,
+    in_one_stage(measure),
     toy_study.claims("toy_loss"),
     {},
     page=plain_page(__name__, Chapter("A toy"), needs="a toy"),
