@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +22,7 @@ from nanoscope.cli.console import (
     print_findings,
     save_figure,
     say,
+    subject_at,
 )
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
@@ -146,18 +147,15 @@ def _run_options(params: type) -> type[RunOptions]:
 def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
     from nanoscope import files
     from nanoscope.checkpoints.checkpoint import load
-    from nanoscope.experiments.experiment import Subject
-    from nanoscope.training.loop import checkpoints
 
     if options.twins and not experiment.twinned:
         raise NanoscopeError(f"{experiment.name} analyses a single model; remove --twins")
     checkpoint, corpus = open_model(options.checkpoint, options.threads), open_text(options.data)
     for note in checkpoint.notes:
         say(f"note: {note}")
-    role = "control" if checkpoint.training.get("data") == "echo" else "model"
-    others = tuple(load(twin) for twin in options.twins)
-    label, history = options.label or f"the model {options.checkpoint}", checkpoints(options.checkpoint.parent)
-    subject = Subject(checkpoint, corpus, label, role, history, others)
+    subject = subject_at(options.checkpoint, checkpoint, corpus)
+    twins = tuple(load(twin) for twin in options.twins)
+    subject = replace(subject, twins=twins, label=options.label or subject.label)
     with files.exclusive_lock(options.out):
         result = _answer(experiment, subject, settings, options.out / "results")
         print_findings(result)
@@ -189,6 +187,8 @@ def _report(command: ReportCommand) -> None:
         else:
             page = report.write(command.folder, show)
     say(f"report: {page}")
+    if aside := report.read_study(command.folder).left_aside:
+        say(f"left aside: {aside}")
 
 
 def _check(command: CheckCommand) -> None:

@@ -22,6 +22,7 @@ from nanoscope.errors import NanoscopeError
 if TYPE_CHECKING:
     from nanoscope.checkpoints.checkpoint import Checkpoint
     from nanoscope.evidence.result import Result
+    from nanoscope.experiments.experiment import Subject
     from nanoscope.plots.style import Figure
     from nanoscope.text.corpora import Corpus
 
@@ -48,6 +49,15 @@ def open_model(path: Path, threads: int, device: str = "cpu") -> Checkpoint:
 
     torch.set_num_threads(thread_count(threads))
     return load(path, device)
+
+
+def subject_at(path: Path, checkpoint: Checkpoint, corpus: Corpus) -> Subject:
+    """A checkpoint as an experiment's subject, named by its path, with the earlier checkpoints of its training."""
+    from nanoscope.experiments.experiment import Subject
+    from nanoscope.training.loop import checkpoints
+
+    role = "control" if checkpoint.training.get("data") == "echo" else "model"
+    return Subject(checkpoint, corpus, f"the model {path}", role, checkpoints(path.parent))
 
 
 def called() -> str:

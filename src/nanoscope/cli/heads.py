@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from nanoscope.cli.console import CONSOLE, ModelOptions, called, open_model, open_text, save_figure, say
+from nanoscope.cli.console import CONSOLE, ModelOptions, called, open_model, open_text, save_figure, say, subject_at
 from nanoscope.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def run_heads(command: HeadsCommand) -> None:
     """Score every head, print the table, and draw the attention."""
     from nanoscope import files
     from nanoscope.experiments import open_experiment
-    from nanoscope.experiments.experiment import Subject
     from nanoscope.experiments.heads.figures import sentence
     from nanoscope.experiments.heads.setting import QUICK, Params
     from nanoscope.experiments.runner import run_experiment
@@ -45,7 +44,7 @@ def run_heads(command: HeadsCommand) -> None:
 
     checkpoint = open_model(command.checkpoint, command.threads)
     patterns = None if command.text is None else attention(checkpoint, command.text)
-    subject = Subject(checkpoint, open_text(command.data), f"the model {command.checkpoint}")
+    subject = subject_at(command.checkpoint, checkpoint, open_text(command.data))
     folder, settings = command.out.parent, Params() if command.full else QUICK
     with files.exclusive_lock(folder), progress("heads") as show:
         result = run_experiment(open_experiment("heads"), subject, settings, folder / "results", called(), show)
