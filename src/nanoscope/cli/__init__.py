@@ -99,6 +99,16 @@ Command = (
 )
 
 
+KEPT = {
+    "train": "the training is kept as it was last saved, and the same command goes on from there",
+    "study": "finished stages are kept, a training as it was last saved (every 30 s), and the same command goes on from there",
+    "run": "results that were stored are kept, and the same command reads them",
+    "heads": "a result that was stored is kept, and the same command reads it",
+    "report": "the results are untouched; the same command writes the report anew",
+}
+"""By command, what is kept after Ctrl-C."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Invalid input prints one line on standard error and exits with code 2."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
@@ -107,9 +117,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except NanoscopeError as error:
         print("nanoscope:", " ".join(str(error).splitlines()), file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("nanoscope: interrupted; run the same command again to resume", file=sys.stderr)  # noqa: T201
+    except KeyboardInterrupt as stopped:
+        print("nanoscope: interrupted;", str(stopped) or _kept(arguments), file=sys.stderr)  # noqa: T201
         sys.exit(130)
+
+
+def _kept(arguments: list[str]) -> str:
+    """What an interrupted command keeps, where nothing is known of how far it was."""
+    return KEPT.get(arguments[0] if arguments else "", "nothing was written")
 
 
 def _dispatch(arguments: list[str]) -> None:
