@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nanoscope import __version__
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import (
     CONSOLE,
     ModelOptions,
@@ -28,7 +29,6 @@ from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.neurons import NeuronsCommand, run_neurons
 from nanoscope.cli.patch import PatchCommand, run_patch
-from nanoscope.cli.progress import progress
 from nanoscope.cli.release import ReleaseCommand, run_release
 from nanoscope.cli.study import StudyCommand, run_study_command
 from nanoscope.cli.training import TrainCommand, run_train

@@ -1,20 +1,17 @@
-"""Shared by all commands: the terminal, progress bars and checks of options."""
+"""Shared by all commands: the terminal, models and texts, and checks of options."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tyro
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from nanoscope.errors import NanoscopeError
@@ -114,29 +111,6 @@ def print_findings(result: Result, headlines: bool = False) -> None:
             )
             table.add_row(f"[{colour}]{word}[/]", text)
     CONSOLE.print(table)
-
-
-@contextmanager
-def bars() -> Iterator[Progress]:
-    """Progress bars for the length of a block."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with _Noted(*columns, console=CONSOLE) as bars:
-        yield bars
-
-
-class _Noted(Progress):
-    """A progress display whose tasks all have a `note`, empty by default."""
-
-    def add_task(self, description: str, *args: Any, **fields: Any) -> TaskID:
-        return super().add_task(description, *args, **({"note": ""} | fields))
 
 
 def duration(hours: float) -> str:

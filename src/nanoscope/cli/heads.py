@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import CONSOLE, ModelOptions, called, open_model, open_text, save_figure, say, subject_at
-from nanoscope.cli.progress import progress
 
 if TYPE_CHECKING:
     from nanoscope.views.heads import HeadSummary

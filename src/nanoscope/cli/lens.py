@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from rich.table import Table
 from rich.text import Text
 
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import CONSOLE, ModelOptions, open_model, open_text, save_figure, say
-from nanoscope.cli.progress import progress
 
 if TYPE_CHECKING:
     from nanoscope.checkpoints.checkpoint import Checkpoint

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import CONSOLE, ModelOptions, open_model, open_text, save_figure, say
-from nanoscope.cli.progress import progress
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 from rich.table import Table
 
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import CONSOLE, chosen_device, open_model, save_figure, say
-from nanoscope.cli.progress import progress
 
 if TYPE_CHECKING:
     from nanoscope.analysis.causal.patching import Grid, PatchingResult

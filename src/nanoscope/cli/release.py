@@ -7,8 +7,8 @@ from pathlib import Path
 
 import tyro
 
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import open_text, say
-from nanoscope.cli.progress import progress
 
 
 @dataclass(frozen=True)

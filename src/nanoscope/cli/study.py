@@ -15,8 +15,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from nanoscope.cli.bars import clock, progress
 from nanoscope.cli.console import CONSOLE, called, open_text, print_findings, say
-from nanoscope.cli.progress import clock, progress
 from nanoscope.cli.training import StudyPreset
 from nanoscope.errors import NanoscopeError
 
@@ -60,8 +60,11 @@ def run_study_command(command: StudyCommand) -> None:
         raise NanoscopeError("no models are left in the study; raise --seeds or give --leave-out fewer names")
     with display() as show:
         results = run_study(study, corpus, folder, command.workers or None, show, command.cluster, called())
+    if report.is_current(folder):
+        return say(f"nothing to do: all stages are finished\nreport: {folder / 'FINDINGS.md'}")
     with progress("report") as show:
         page = report.write(folder, show)
+    report.note_current(folder)
     for result in results:
         print_findings(result, headlines=True)
     say(f"\nreport: {page}\nfigures: {folder / 'figures'}\nnumbers: {folder / 'findings.json'}")

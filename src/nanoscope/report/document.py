@@ -21,6 +21,7 @@ from nanoscope.progress import Progress, silent
 from nanoscope.report import frame, methods
 from nanoscope.report.figure_files import figure_paths
 
+PAGE, FINDINGS, ANALYSIS = FILES = ("FINDINGS.md", "findings.json", "induction_heads_analysis.json")
 DRAWERS = 2
 """Number of drawing processes: figures take most of a report's time."""
 
@@ -70,10 +71,10 @@ def write(folder: Path, progress: Progress = silent) -> Path:
         for result in study.results
         for finding in result.findings
     ]
-    files.write_json(folder / "findings.json", findings)
-    files.write_json(folder / "induction_heads_analysis.json", _analysis(study))
-    files.write_bytes(folder / "FINDINGS.md", render(study, quality).encode())
-    return folder / "FINDINGS.md"
+    files.write_json(folder / FINDINGS, findings)
+    files.write_json(folder / ANALYSIS, _analysis(study))
+    files.write_bytes(folder / PAGE, render(study, quality).encode())
+    return folder / PAGE
 
 
 def _draw(study: Study, folder: Path, progress: Progress) -> dict[str, dict[str, bool]]:
