@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -293,7 +294,11 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_finishes(
 @pytest.mark.parametrize(
     ("by", "code", "complaint"),
     [
-        (signal.SIGINT, 130, "nanoscope: interrupted; run the same command again to resume\n"),
+        (
+            signal.SIGINT,
+            130,
+            r"nanoscope: interrupted; (\d+) of 500 iterations are kept, and the same command goes on from there\n",
+        ),
         (signal.SIGKILL, -signal.SIGKILL, ""),
     ],
 )
@@ -303,8 +308,12 @@ def test_a_run_that_was_stopped_is_finished_by_the_same_command(
     with start(text, tmp_path / "run") as stopped:
         stopped.send_signal(by)
         _, said = stopped.communicate()
-    assert (stopped.returncode, said) == (code, complaint)
+    told = re.fullmatch(complaint, said)
+    assert told
+    assert stopped.returncode == code
     assert not (tmp_path / "run" / "final").exists()
+    saved = [path.name for path in (tmp_path / "run").glob("resume_*")]
+    assert saved == [f"resume_{int(step):08d}" for step in told.groups()]
     again, _, said = call(*train(text, tmp_path / "run", LONG)[1:])
     assert (again, said) == (0, "")
     assert checkpoints(tmp_path / "run") == undisturbed

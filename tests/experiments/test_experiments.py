@@ -327,12 +327,16 @@ def test_a_folder_belongs_to_one_study(studied: Path, shakespeare: Corpus) -> No
         run_study(STUDIES["control"], Corpus("excerpt", shakespeare.text[:120_000]), studied)
 
 
-def test_two_results_of_one_model_stop_a_report(studied: Path, tmp_path: Path) -> None:
+def test_of_two_results_of_one_model_the_report_shows_the_newer(studied: Path, tmp_path: Path) -> None:
     shutil.copytree(studied / "results", tmp_path / "results")
-    (path,) = [r for r in load_results(tmp_path / "results") if r.subject.role == "planted"]
-    save_result(replace(path, identity={**path.identity, "version": 99}), tmp_path / "results")
-    with pytest.raises(NanoscopeError, match="two results of induction on the planted model"):
-        report.write(tmp_path)
+    (old,) = [r for r in load_results(tmp_path / "results") if r.subject.role == "planted"]
+    later = {**old.provenance, "time": "2999-01-01T00:00:00Z"}
+    new = replace(old, identity={**old.identity, "params": {**old.identity["params"], "seed": 7}}, provenance=later)
+    save_result(new, tmp_path / "results")
+    study = report.read_study(tmp_path)
+    assert [r.key for r in study.results if r.subject.role == "planted"] == [new.key]
+    assert study.left_aside.startswith(f"{old.key} (induction on the planted model, ")
+    assert not [label for label in study.labels if "iteration" in label]
 
 
 def test_an_intermediate_checkpoint_can_be_reported_on(studied: Path, tmp_path: Path, shakespeare: Corpus) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,16 +13,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from nanoscope import __version__
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import (
     CONSOLE,
     ModelOptions,
-    bars,
     called,
     open_model,
     open_text,
     print_findings,
     save_figure,
     say,
+    subject_at,
 )
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
@@ -102,6 +103,16 @@ Command = (
 )
 
 
+KEPT = {
+    "train": "the training is kept as it was last saved, and the same command goes on from there",
+    "study": "finished stages are kept, a training as it was last saved (every 30 s), and the same command goes on from there",
+    "run": "results that were stored are kept, and the same command reads them",
+    "heads": "a result that was stored is kept, and the same command reads it",
+    "report": "the results are untouched; the same command writes the report anew",
+}
+"""By command, what is kept after Ctrl-C."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Invalid input prints one line on standard error and exits with code 2."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
@@ -110,9 +121,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except NanoscopeError as error:
         print("nanoscope:", " ".join(str(error).splitlines()), file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("nanoscope: interrupted; run the same command again to resume", file=sys.stderr)  # noqa: T201
+    except KeyboardInterrupt as stopped:
+        print("nanoscope: interrupted;", str(stopped) or _kept(arguments), file=sys.stderr)  # noqa: T201
         sys.exit(130)
+
+
+def _kept(arguments: list[str]) -> str:
+    """What an interrupted command keeps, where nothing is known of how far it was."""
+    return KEPT.get(arguments[0] if arguments else "", "nothing was written")
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -150,18 +166,15 @@ def _run_options(params: type) -> type[RunOptions]:
 def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
     from nanoscope import files
     from nanoscope.checkpoints.checkpoint import load
-    from nanoscope.experiments.experiment import Subject
-    from nanoscope.training.loop import checkpoints
 
     if options.twins and not experiment.twinned:
         raise NanoscopeError(f"{experiment.name} analyses a single model; remove --twins")
     checkpoint, corpus = open_model(options.checkpoint, options.threads), open_text(options.data)
     for note in checkpoint.notes:
         say(f"note: {note}")
-    role = "control" if checkpoint.training.get("data") == "echo" else "model"
-    others = tuple(load(twin) for twin in options.twins)
-    label, history = options.label or f"the model {options.checkpoint}", checkpoints(options.checkpoint.parent)
-    subject = Subject(checkpoint, corpus, label, role, history, others)
+    subject = subject_at(options.checkpoint, checkpoint, corpus)
+    twins = tuple(load(twin) for twin in options.twins)
+    subject = replace(subject, twins=twins, label=options.label or subject.label)
     with files.exclusive_lock(options.out):
         result = _answer(experiment, subject, settings, options.out / "results")
         print_findings(result)
@@ -172,20 +185,14 @@ def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
 
 
 def _answer(experiment: Experiment, subject: Subject, settings: Any, folder: Path) -> Result:
-    """Run the experiment; one that follows training runs on every checkpoint, with a progress bar."""
+    """Run the experiment, and show its progress; one that follows training runs on every checkpoint."""
     from nanoscope.experiments.following import follow
     from nanoscope.experiments.runner import run_experiment
 
-    if not experiment.of_training:
-        with CONSOLE.status(f"{experiment.name}: {experiment.question}"):
-            return run_experiment(experiment, subject, settings, folder, called())
-    with bars() as shown:
-        task = shown.add_task("checkpoints", total=max(1, len(subject.history)))
-
-        def show(done: int, total: int) -> None:
-            shown.update(task, completed=done)
-
-        return follow(experiment, subject, settings, folder, show, called())
+    with progress(experiment.name) as show:
+        if experiment.of_training:
+            return follow(experiment, subject, settings, folder, show, called())
+        return run_experiment(experiment, subject, settings, folder, called(), show)
 
 
 def _report(command: ReportCommand) -> None:
@@ -193,8 +200,14 @@ def _report(command: ReportCommand) -> None:
 
     if not command.folder.is_dir():
         raise NanoscopeError(f"there is no folder {command.folder}; give the folder of a study, such as runs/quick")
-    page = report.publish(command.folder, command.publish) if command.publish else report.write(command.folder)
+    with progress("report") as show:
+        if command.publish:
+            page = report.publish(command.folder, command.publish, progress=show)
+        else:
+            page = report.write(command.folder, show)
     say(f"report: {page}")
+    if aside := report.read_study(command.folder).left_aside:
+        say(f"left aside: {aside}")
 
 
 def _check(command: CheckCommand) -> None:
@@ -202,7 +215,8 @@ def _check(command: CheckCommand) -> None:
     from nanoscope.experiments.self_checks import self_checks
 
     checkpoint = load(command.checkpoint)
-    checks = self_checks(checkpoint.model)
+    with progress("check") as show:
+        checks = self_checks(checkpoint.model, show)
     table = Table(
         title=f"{escape(str(command.checkpoint))}: {checkpoint.model.parameter_count:,} parameters",
         title_justify="left",

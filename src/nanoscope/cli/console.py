@@ -1,20 +1,17 @@
-"""Shared by all commands: the terminal, progress bars and checks of options."""
+"""Shared by all commands: the terminal, models and texts, and checks of options."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tyro
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from nanoscope.errors import NanoscopeError
@@ -22,6 +19,7 @@ from nanoscope.errors import NanoscopeError
 if TYPE_CHECKING:
     from nanoscope.checkpoints.checkpoint import Checkpoint
     from nanoscope.evidence.result import Result
+    from nanoscope.experiments.experiment import Subject
     from nanoscope.plots.style import Figure
     from nanoscope.text.corpora import Corpus
 
@@ -48,6 +46,15 @@ def open_model(path: Path, threads: int, device: str = "cpu") -> Checkpoint:
 
     torch.set_num_threads(thread_count(threads))
     return load(path, device)
+
+
+def subject_at(path: Path, checkpoint: Checkpoint, corpus: Corpus) -> Subject:
+    """A checkpoint as an experiment's subject, named by its path, with the earlier checkpoints of its training."""
+    from nanoscope.experiments.experiment import Subject
+    from nanoscope.training.loop import checkpoints
+
+    role = "control" if checkpoint.training.get("data") == "echo" else "model"
+    return Subject(checkpoint, corpus, f"the model {path}", role, checkpoints(path.parent))
 
 
 def called() -> str:
@@ -115,29 +122,6 @@ def print_findings(result: Result) -> None:
         table.add_row(f"[{VERDICTS.get(verdict, 'dim')}]{verdict}[/]", escape(text))
     CONSOLE.print()
     CONSOLE.print(table)
-
-
-@contextmanager
-def bars() -> Iterator[Progress]:
-    """Progress bars for the length of a block."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with _Noted(*columns, console=CONSOLE) as bars:
-        yield bars
-
-
-class _Noted(Progress):
-    """A progress display whose tasks all have a `note`, empty by default."""
-
-    def add_task(self, description: str, *args: Any, **fields: Any) -> TaskID:
-        return super().add_task(description, *args, **({"note": ""} | fields))
 
 
 def duration(hours: float) -> str:

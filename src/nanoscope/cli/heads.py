@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from nanoscope.cli.console import CONSOLE, ModelOptions, called, open_model, open_text, save_figure, say
+from nanoscope.cli.bars import progress
+from nanoscope.cli.console import CONSOLE, ModelOptions, called, open_model, open_text, save_figure, say, subject_at
 
 if TYPE_CHECKING:
     from nanoscope.views.heads import HeadSummary
@@ -36,7 +37,6 @@ def run_heads(command: HeadsCommand) -> None:
     """Score every head, print the table, and draw the attention."""
     from nanoscope import files
     from nanoscope.experiments import open_experiment
-    from nanoscope.experiments.experiment import Subject
     from nanoscope.experiments.heads.figures import sentence
     from nanoscope.experiments.heads.setting import QUICK, Params
     from nanoscope.experiments.runner import run_experiment
@@ -44,10 +44,10 @@ def run_heads(command: HeadsCommand) -> None:
 
     checkpoint = open_model(command.checkpoint, command.threads)
     patterns = None if command.text is None else attention(checkpoint, command.text)
-    subject = Subject(checkpoint, open_text(command.data), f"the model {command.checkpoint}")
+    subject = subject_at(command.checkpoint, checkpoint, open_text(command.data))
     folder, settings = command.out.parent, Params() if command.full else QUICK
-    with files.exclusive_lock(folder), CONSOLE.status("scoring every head"):
-        result = run_experiment(open_experiment("heads"), subject, settings, folder / "results", called())
+    with files.exclusive_lock(folder), progress("heads") as show:
+        result = run_experiment(open_experiment("heads"), subject, settings, folder / "results", called(), show)
     rows = summaries(result)
     _print(rows)
     say(result.finding("heads.categoriser").text.replace("**", ""), style="dim")

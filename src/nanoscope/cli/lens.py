@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.table import Table
 from rich.text import Text
 
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import CONSOLE, ModelOptions, open_model, open_text, save_figure, say
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ def _lens(command: LensCommand, checkpoint: Checkpoint) -> Lens:
 
     if command.lens == "logit":
         return checkpoint.model.unembed
-    with CONSOLE.status("fitting the tuned lens"):
-        fit = fitted(checkpoint, open_text(command.data))
+    with progress("lens") as show:
+        fit = fitted(checkpoint, open_text(command.data), show)
     kl = f"{fit.course.values[0].mean():.3f} -> {fit.course.values.min(0).mean():.3f} nats"
     say(f"tuned lens: KL to the output {kl}, mean over layers, on held-out text")
     return fit.translation.lens(checkpoint.model)

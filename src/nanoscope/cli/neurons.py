@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import CONSOLE, ModelOptions, open_model, open_text, save_figure, say
 from nanoscope.errors import NanoscopeError
 
@@ -46,11 +47,12 @@ def run_neurons(command: NeuronsCommand) -> None:
     from nanoscope.views.neurons import NeuronsOverText
 
     checkpoint = open_model(command.checkpoint, command.threads)
-    with CONSOLE.status("running the neurons over the text"):
+    with progress("neurons") as show:
         view = NeuronsOverText.of(checkpoint, open_text(command.data), f"the model {command.checkpoint}")
         one = _chosen(command, view)
         if command.text is not None:
             view.tokens(command.text)  # rejects a text that does not fit before anything is measured
+        show("statistics of every neuron", 0, 1)
         _ = view.over, view.weights
     titles = _print_best(view) if one is None else _print_one(view, one)
     shown = list(titles)[:DRAWN]
@@ -71,8 +73,8 @@ def _chosen(command: NeuronsCommand, view: NeuronsOverText) -> Neuron | None:
 
 def _print_best(view: NeuronsOverText) -> dict[Neuron, str]:
     """Print the most selective neurons; returns neuron -> title naming its best concept."""
-    with CONSOLE.status("finding the best neuron for every concept, and its null distribution"):
-        best, shifts = view.best(LISTED)
+    with progress("neurons") as show:
+        best, shifts = view.best(LISTED, show)
     table = Table("concept", "neuron", "AUROC", "p", "untrained", "raises", "strongest example")
     titles: dict[Neuron, str] = {}
     for row in best:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 from rich.table import Table
 
-from nanoscope.cli.console import CONSOLE, bars, chosen_device, open_model, save_figure, say
+from nanoscope.cli.bars import progress
+from nanoscope.cli.console import CONSOLE, chosen_device, open_model, save_figure, say
 
 if TYPE_CHECKING:
     from nanoscope.analysis.causal.patching import Grid, PatchingResult
@@ -89,13 +90,12 @@ def run_patch(command: PatchCommand) -> None:
 def _patched(command: PatchCommand, model: GPT, task: Task, cells: Grid, budget: int | None) -> PatchingResult:
     from nanoscope.views.patch import patched
 
-    with bars() as shown:
-        bar = shown.add_task(f"patching {command.sweep}", total=len(cells.cells))
+    with progress("patching") as show:
 
-        def show(done: int, total: int) -> None:
-            shown.update(bar, completed=done, total=total)
+        def cells_done(done: int, total: int) -> None:
+            show(command.sweep, done, total)
 
-        return patched(model, task, cells, command.method, command.share, budget, show, command.verify)
+        return patched(model, task, cells, command.method, command.share, budget, cells_done, command.verify)
 
 
 def _print(found: PatchingResult) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tyro
 
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import open_text, say
 
 
@@ -25,7 +26,8 @@ def run_release(command: ReleaseCommand) -> None:
     from nanoscope.checkpoints.checkpoint import load
     from nanoscope.training.release import release
 
-    measured = release(load(command.checkpoint), open_text(command.data), command.to).training
+    with progress("release") as show:
+        measured = release(load(command.checkpoint), open_text(command.data), command.to, progress=show).training
     say(
         f"validation loss {measured['val_loss']:.4f} nats per character (before rounding {measured['val_loss_float32']:.4f})"
     )
