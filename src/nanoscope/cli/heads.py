@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from nanoscope.cli.console import CONSOLE, ModelOptions, called, open_model, open_text, save_figure, say
+from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 
 if TYPE_CHECKING:
     from nanoscope.views.heads import HeadSummary
@@ -28,8 +28,8 @@ class HeadsCommand(ModelOptions):
     """Text on which every head's attention is drawn; default: the beginning of a speech."""
     full: bool = False
     """Use as many examples as the published findings do; slower."""
-    out: Path = Path("runs/mine/heads.png")
-    """File of the figure; the result is stored in the folder `results` next to it."""
+    out: FigureFile = None
+    """File of the figure: .png, .svg or .pdf; the result is stored in the folder `results` next to it."""
 
 
 def run_heads(command: HeadsCommand) -> None:
@@ -42,10 +42,12 @@ def run_heads(command: HeadsCommand) -> None:
     from nanoscope.experiments.runner import run_experiment
     from nanoscope.views.heads import attention, summaries
 
+    require_figure_file(command.out)
     checkpoint = open_model(command.checkpoint, command.threads)
+    file = figure_file(command.out, "heads", command.text or "", checkpoint.sha256, command.data)
     patterns = None if command.text is None else attention(checkpoint, command.text)
     subject = Subject(checkpoint, open_text(command.data), f"the model {command.checkpoint}")
-    folder, settings = command.out.parent, Params() if command.full else QUICK
+    folder, settings = file.parent, Params() if command.full else QUICK
     with files.exclusive_lock(folder), CONSOLE.status("scoring every head"):
         result = run_experiment(open_experiment("heads"), subject, settings, folder / "results", called())
     rows = summaries(result)
@@ -54,7 +56,7 @@ def run_heads(command: HeadsCommand) -> None:
     say(f"result: {folder / 'results' / result.key}")
     layers = groupby(rows, lambda row: row.name.partition("H")[0])
     titles = [[row.attention_class or "" for row in layer] for _, layer in layers]
-    save_figure(sentence(patterns or result["example"], titles, str(command.checkpoint)), command.out)
+    save_figure(sentence(patterns or result["example"], titles, str(command.checkpoint)), file)
 
 
 def _print(rows: tuple[HeadSummary, ...]) -> None:

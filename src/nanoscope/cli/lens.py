@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 from rich.text import Text
 
 from nanoscope.cli.console import CONSOLE, ModelOptions, open_model, open_text, save_figure, say
+from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 
 if TYPE_CHECKING:
     from nanoscope.checkpoints.checkpoint import Checkpoint
@@ -30,8 +30,8 @@ class LensCommand(ModelOptions):
     """The text to read; default: the beginning of a speech."""
     lens: Literal["logit", "tuned"] = "logit"
     """tuned: first fits a tuned lens on the text given by --data."""
-    out: Path = Path("runs/mine/lens.png")
-    """File of the figure."""
+    out: FigureFile = None
+    """File of the figure: .png, .svg or .pdf."""
 
 
 def run_lens(command: LensCommand) -> None:
@@ -39,6 +39,7 @@ def run_lens(command: LensCommand) -> None:
     from nanoscope.experiments.lenses.figures import sentence
     from nanoscope.views import lens as view
 
+    require_figure_file(command.out)
     checkpoint = open_model(command.checkpoint, command.threads)
     text = command.text
     if text is None:
@@ -46,7 +47,7 @@ def run_lens(command: LensCommand) -> None:
     reading = view.read(checkpoint, text, _lens(command, checkpoint))
     _print(reading)
     figure = sentence(reading.values, reading.symbols, f"{command.lens} lens", str(command.checkpoint))
-    save_figure(figure, command.out)
+    save_figure(figure, figure_file(command.out, "lens", text, checkpoint.sha256, command.lens))
 
 
 def _lens(command: LensCommand, checkpoint: Checkpoint) -> Lens:
