@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from nanoscope.cli.console import CONSOLE, ModelOptions, called, open_model, open_text, save_figure, say
@@ -60,21 +60,29 @@ def run_heads(command: HeadsCommand) -> None:
 
 
 def _print(rows: tuple[HeadSummary, ...]) -> None:
-    """One row per head: its class (or, dim, the highest-scoring one), the second, and its strongest OV entry."""
-    table = Table("head", "attends to", "share", "p", "and to", "share", "attending to → raises")
+    """One row per head: its classes, the two classes with the highest shares, and its strongest OV entry."""
+    table = Table("head", Column("class", max_width=12), "attends most to", "then to", "a → b")
     for row in rows:
         table.add_row(
             row.name,
-            Text(row.attends_to, style="bold green" if row.has_class else "dim"),
-            f"{row.share:.2f}",
-            f"{row.p:.3f}",
-            Text(row.second, style="dim"),
-            f"{row.second_share:.2f}",
+            Text(row.attention_class or "none", style="bold green" if row.has_class else "dim"),
+            f"{row.attends_to} {row.share:.2f}",
+            f"{row.second} {row.second_share:.2f}",
             Text(_writes(row)),
         )
     CONSOLE.print(table)
-    note = "green: the head's class; dim: too small or not significant. Shares of attention are above chance."
-    say(note, style="dim")
+    say("a → b: attending to a raises the logit of b most, by so much")
+    _print_criterion(rows)
+
+
+def _print_criterion(rows: tuple[HeadSummary, ...]) -> None:
+    from nanoscope.experiments.heads.label import SIGNIFICANT, WEAK
+
+    some = sum(row.has_class for row in rows)
+    say(
+        f"{some} of {len(rows)} heads have a class: at least {WEAK} of their attention, above chance, on each of two halves of"
+    )
+    say(f"the text (shares: of the second), and p <= {SIGNIFICANT} corrected for all heads and classes")
 
 
 def _writes(row: HeadSummary) -> str:

@@ -22,8 +22,8 @@ ROWS = 40
 class LensCommand(ModelOptions):
     """What would the model predict if it stopped after each layer? `nanoscope lens CKPT --text "ROMEO: the cat"`.
 
-    One row per character: the most probable next character after each layer, its probability in percent, and the layer
-    after which the prediction has settled (KL to the output stays below 0.1 nats).
+    One row per character: the most probable next character after the embedding (emb.) and each layer, its probability in
+    percent, and the layer after which the prediction has settled (KL to the output stays below 0.1 nats).
     """
 
     text: str | None = None
@@ -63,12 +63,12 @@ def _lens(command: LensCommand, checkpoint: Checkpoint) -> Lens:
 
 
 def _print(reading: LensReading) -> None:
-    """One row per character, the last `ROWS` of them."""
+    """One row per position, the last `ROWS` of them."""
     from nanoscope.plots.style import visible_character
 
-    text, symbols = reading.text, reading.symbols
-    names = ["embedding", *(f"L{layer}" for layer in range(len(reading.values.labels("layer")) - 1))]
-    table = Table("read", *names, "follows", "settled after")
+    text, symbols = [str(symbol) for symbol in reading.values.labels("place")], reading.symbols
+    names = ["emb.", *(f"L{layer}" for layer in range(len(reading.values.labels("layer")) - 1))]
+    table = Table("read", *names, "follows", "settled", padding=(0, 0, 0, 1))
     top, chance = (reading.values.sel(measure=measure).values for measure in ("top", "chance"))
     for position in range(max(0, len(text) - ROWS), len(text)):
         follows = text[position + 1] if position + 1 < len(text) else ""
@@ -80,7 +80,7 @@ def _print(reading: LensReading) -> None:
         table.add_row(read, *cells, visible_character(follows), names[reading.settled[position]])
     CONSOLE.print(table)
     if len(text) > ROWS:
-        say(f"showing the last {ROWS} of {len(text)} characters; the figure shows all")
+        say(f"the last {ROWS} of {len(text)} positions; the figure shows all")
 
 
 def _style(symbol: str, follows: str, chance: float) -> str:

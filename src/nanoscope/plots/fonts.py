@@ -10,6 +10,7 @@ from functools import cache
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
+from matplotlib.patches import PathPatch
 from matplotlib.text import Text
 
 SANS, MONO = "DejaVu Sans", "DejaVu Sans Mono"
@@ -42,8 +43,13 @@ def families(first: str = SANS) -> tuple[str, ...]:
 
 
 def missing(figure: Figure) -> str:
-    """The characters of a figure that none of its fonts has, in the order of their code points."""
-    written = {one for text in figure.findobj(Text) if text.get_visible() for one in text.get_text()}
+    """The characters of a figure that none of its fonts has, in the order of their code points.
+
+    A `PathPatch` that draws letters has them as its label.
+    """
+    texts = [text.get_text() for text in figure.findobj(Text) if text.get_visible()]
+    outlines = [str(patch.get_label()) for patch in figure.findobj(PathPatch)]
+    written = set("".join([*texts, *outlines]))
     return "".join(sorted(one for one in written if one != "\n" and ord(one) not in _known()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
@@ -21,6 +22,8 @@ from nanoscope.plots.fonts import families
 INK, SOFT, ACCENT, SECOND, THIRD = "#1f2933", "#9aa5b1", "#c2410c", "#1d4ed8", "#15803d"
 Shown = ParamSpec("Shown")
 """Arguments of a drawing function: a result, or parts of one."""
+TITLE_LETTERS = 9.5
+"""Letters per inch of a figure's title, in bold of 10.8 points."""
 DIVERGING, SEQUENTIAL = "RdBu_r", "Blues"
 SUPERSCRIPTS = str.maketrans("-\N{MINUS SIGN}0123456789", "⁻⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SETTINGS: Any = {
@@ -45,14 +48,24 @@ SETTINGS: Any = {
 
 
 def styled(draw: Callable[Shown, Figure]) -> Callable[Shown, Figure]:
-    """Make a function draw with `SETTINGS` instead of the user's own settings."""
+    """Make a function draw with `SETTINGS` instead of the user's own settings, and break a title that is too long."""
 
     @wraps(draw)
     def drawn(*args: Shown.args, **kwargs: Shown.kwargs) -> Figure:
         with matplotlib.rc_context(SETTINGS):
-            return draw(*args, **kwargs)
+            figure = draw(*args, **kwargs)
+            for title in figure.texts:
+                if title.get_text() and title.get_text() == figure.get_suptitle():
+                    title.set_text(wrapped(title.get_text(), figure.get_figwidth()))
+        return figure
 
     return drawn
+
+
+def wrapped(title: str, width: float) -> str:
+    """A figure's title in lines that fit into a width in inches."""
+    lines = [textwrap.wrap(line, max(10, int(width * TITLE_LETTERS))) for line in title.splitlines()]
+    return "\n".join(line for some in lines for line in some)
 
 
 def new_figure(

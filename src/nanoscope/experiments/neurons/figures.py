@@ -27,6 +27,7 @@ from nanoscope.plots.style import (
     powers_of_ten,
     styled,
     visible_character,
+    wrapped,
 )
 
 FAMILY_COLOURS = dict(zip(FAMILIES, (ACCENT, SECOND, THIRD, "#7c3aed", SOFT), strict=True))
@@ -148,7 +149,7 @@ def cards(sweeps: Mapping[str, Sweep], title: str, subtitles: Mapping[str, str])
     names = sweeps["card_places"].labels("card")
     height = CARD_HEIGHT * len(names) + 0.7
     figure = Figure(figsize=(CARD_WIDTH, height))
-    figure.text(0.01, 1 - 0.2 / height, title, fontweight="bold", va="center")
+    figure.text(0.01, 1 - 0.2 / height, wrapped(title, CARD_WIDTH), fontweight="bold", va="center")
     for card, name in enumerate(names):
         top = 1 - (0.75 + CARD_HEIGHT * card) / height
         size = (CARD_HEIGHT - 0.55) / height
