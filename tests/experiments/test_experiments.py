@@ -29,7 +29,7 @@ from nanoscope.experiments.lenses.measure import Params as Lenses
 from nanoscope.experiments.runner import judged_again, provenance, run_experiment
 from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.model.config import GPTConfig
-from nanoscope.plots.style import save_png
+from nanoscope.plots.saving import save as save_figure
 from nanoscope.report.publish import sweeps_read
 from nanoscope.studies.members import Member, StudyDesign
 from nanoscope.studies.presets import STUDIES
@@ -270,7 +270,7 @@ def test_figures_do_not_change_by_being_drawn(studied: Path, tmp_path: Path) -> 
     (result,) = [r for r in load_results(studied / "results") if r.subject.role == "planted"]
     arrays = {name: sweep.values.copy() for name, sweep in result.sweeps.items()}
     settings = dict(matplotlib.rcParams)
-    save_png(open_experiment("induction").figures["induction_attention"](result), tmp_path / "a.png")
+    save_figure(open_experiment("induction").figures["induction_attention"](result), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes() == (studied / "figures/planted-model/induction_attention.png").read_bytes()
     assert all((result.sweeps[name].values == values).all() for name, values in arrays.items())
     assert dict(matplotlib.rcParams) == settings

@@ -22,7 +22,7 @@ from nanoscope.experiments.runner import run_experiment
 from nanoscope.experiments.universality.measure import Params
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
-from nanoscope.plots.style import save_png
+from nanoscope.plots.saving import save as save_figure
 from nanoscope.studies import plan, stages
 from nanoscope.studies.members import StudyDesign
 from nanoscope.studies.presets import STUDIES, Member, only
@@ -141,7 +141,7 @@ def test_trainings_that_share_their_neurons_are_universal_and_strangers_are_not(
     assert experiment.judge(same.sweeps) == same.findings
     for result in (same, strange):
         for name, draw in experiment.figures.items():
-            save_png(draw(result), tmp_path / f"{name}.png")
+            save_figure(draw(result), tmp_path / f"{name}.png")
 
 
 def test_the_twins_decide_the_key_and_a_model_without_any_keeps_its_own(excerpt: Corpus, tmp_path: Path) -> None:

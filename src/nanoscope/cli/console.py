@@ -91,11 +91,18 @@ def say(line: str, style: str | None = None) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure and print its path."""
-    from nanoscope.plots.style import save_png
+    """Write a figure and print its path, with the characters that no font here has."""
+    from nanoscope.plots.fonts import missing
+    from nanoscope.plots.saving import save
 
-    save_png(figure, path)
+    save(figure, path)
     say(f"figure: {path}")
+    if unknown := missing(figure):
+        shown = " ".join(unknown[:8]) + (" ..." if len(unknown) > 8 else "")
+        say(
+            f"note: no font here has {shown}: placeholders in the figure; install one, such as Noto Sans CJK",
+            style="dim",
+        )
 
 
 REPLIES = {"yes": "green", "no": "yellow", "cannot tell": "dim", "does not apply": "dim", "withdrawn": "dim"}

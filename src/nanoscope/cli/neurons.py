@@ -13,6 +13,7 @@ from rich.text import Text
 
 from nanoscope.cli.bars import progress
 from nanoscope.cli.console import CONSOLE, ModelOptions, open_model, open_text, save_figure, say
+from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class NeuronsCommand(ModelOptions):
     """Layer of --neuron; shows that neuron's card."""
     neuron: int | None = None
     """Index in --layer."""
-    out: Path = Path("runs/mine/neurons.png")
-    """File of the figure of cards; the figure of your own text is written next to it."""
+    out: FigureFile = None
+    """File of the figure of cards: .png, .svg or .pdf; the figure of your own text is written next to it."""
 
 
 def run_neurons(command: NeuronsCommand) -> None:
@@ -46,6 +47,7 @@ def run_neurons(command: NeuronsCommand) -> None:
     from nanoscope.model.names import neuron_name
     from nanoscope.views.neurons import NeuronsOverText
 
+    require_figure_file(command.out)
     checkpoint = open_model(command.checkpoint, command.threads)
     with progress("neurons") as show:
         view = NeuronsOverText.of(checkpoint, open_text(command.data), f"the model {command.checkpoint}")
@@ -57,9 +59,11 @@ def run_neurons(command: NeuronsCommand) -> None:
     titles = _print_best(view) if one is None else _print_one(view, one)
     shown = list(titles)[:DRAWN]
     named = {neuron_name(*neuron): titles[neuron] for neuron in shown}
-    save_figure(cards(view.cards(shown), str(command.checkpoint), named), command.out)
+    of = (checkpoint.sha256, command.data, command.layer, command.neuron)
+    file = figure_file(command.out, "neurons", command.text or "", *of)
+    save_figure(cards(view.cards(shown), str(command.checkpoint), named), file)
     if command.text is not None:
-        _print_text(command.text, view, titles, command.out.with_stem(f"{command.out.stem}-text"))
+        _print_text(command.text, view, titles, file.with_stem(f"{file.stem}-text"))
 
 
 def _chosen(command: NeuronsCommand, view: NeuronsOverText) -> Neuron | None:

@@ -16,7 +16,7 @@ from nanoscope.experiments import open_experiment
 from nanoscope.experiments.pages import section
 from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.plots.quality import checklist
-from nanoscope.plots.style import save_png
+from nanoscope.plots.saving import save
 from nanoscope.progress import Progress, silent
 from nanoscope.report import frame, methods
 from nanoscope.report.figure_files import KEY_FIGURES, figure_paths
@@ -81,7 +81,7 @@ def _draw_result(result: Result, paths: dict[str, str], folder: Path) -> dict[st
     quality = {}
     for name, path in paths.items():
         figure = open_experiment(result.experiment).figures[name](result)
-        save_png(figure, folder / path)
+        save(figure, folder / path)
         quality[path] = checklist(figure)
     return quality
 
