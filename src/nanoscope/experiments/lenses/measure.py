@@ -20,6 +20,8 @@ from nanoscope.text.passages import NAMES, Passages, passages, windows_to_fit
 from nanoscope.text.windows import first_speech, room
 
 ORDERS = 7
+MANY = 1024
+"""Symbols of a vocabulary for which the amounts of text of the tuned lens are meant."""
 LENSES = ("logit lens", "tuned lens")
 
 
@@ -96,14 +98,20 @@ class _Setting:
     def fitted(self) -> tuned_lens.Fit:
         """The tuned lens and the course of its fit."""
         train, held_out = (tuned_lens.collect(self.model, tokens) for tokens in self.windows)
-        settings = tuned_lens.Settings(steps=self.params.tuned_steps, batch=self.params.tuned_batch)
+        batch = self._affordable(self.params.tuned_batch)
+        settings = tuned_lens.Settings(steps=self.params.tuned_steps, batch=batch)
         return tuned_lens.fit(self.model, train, held_out, settings, self.params.seed)
+
+    def _affordable(self, tokens: int) -> int:
+        """A number of tokens, lowered for a vocabulary of more than `MANY` symbols: all their outputs are kept."""
+        return max(min(64, tokens), tokens * MANY // max(MANY, self.model.config.vocab_size))
 
     @property
     def windows(self) -> tuple[Tensor, Tensor]:
         """Windows of training text for the fit, and others between them for early stopping."""
         context = self.model.config.block_size
-        fitted, held = (max(2, n // context) for n in (self.params.tuned_tokens, self.params.held_out_tokens))
+        tokens = (self.params.tuned_tokens, self.params.held_out_tokens)
+        fitted, held = (max(2, self._affordable(n) // context) for n in tokens)
         return windows_to_fit(self.train, context, fitted, held, self.subject.start)
 
 
