@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from nanoscope.cli.console import CONSOLE, ModelOptions, called, open_model, open_text, save_figure, say
+from nanoscope.cli.console import CONSOLE, GivenText, ModelOptions, called, open_subject, read_prompt, save_figure, say
 
 if TYPE_CHECKING:
     from nanoscope.views.heads import HeadSummary
@@ -24,7 +24,7 @@ class HeadsCommand(ModelOptions):
     heads and classes. The result is stored and reused; `nanoscope run heads` offers all settings.
     """
 
-    text: str | None = None
+    text: GivenText = None
     """Text on which every head's attention is drawn; default: the beginning of a speech."""
     full: bool = False
     """Use as many examples as the published findings do; slower."""
@@ -42,9 +42,9 @@ def run_heads(command: HeadsCommand) -> None:
     from nanoscope.experiments.runner import run_experiment
     from nanoscope.views.heads import attention, summaries
 
-    checkpoint = open_model(command.checkpoint, command.threads)
-    patterns = None if command.text is None else attention(checkpoint, command.text)
-    subject = Subject(checkpoint, open_text(command.data), f"the model {command.checkpoint}")
+    checkpoint, corpus = open_subject(command)
+    patterns = None if command.text is None else attention(checkpoint, read_prompt(checkpoint, command.text))
+    subject = Subject(checkpoint, corpus, f"the model {command.checkpoint}")
     folder, settings = command.out.parent, Params() if command.full else QUICK
     with files.exclusive_lock(folder), CONSOLE.status("scoring every head"):
         result = run_experiment(open_experiment("heads"), subject, settings, folder / "results", called())

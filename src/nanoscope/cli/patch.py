@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.table import Table
 
-from nanoscope.cli.console import CONSOLE, bars, chosen_device, open_model, save_figure, say
+from nanoscope.cli.console import (
+    CONSOLE,
+    CheckpointPath,
+    GivenNumber,
+    GivenReal,
+    GivenText,
+    VocabularyFile,
+    bars,
+    chosen_device,
+    open_model,
+    read_pair,
+    save_figure,
+    say,
+)
 
 if TYPE_CHECKING:
     from nanoscope.analysis.causal.patching import Grid, PatchingResult
@@ -30,20 +43,21 @@ class PatchCommand:
     symbols, c and d, predicted from the text before them. With --answer and --wrong the model reads both prompts in full.
     """
 
-    checkpoint: tyro.conf.Positional[Path]
-    clean: tyro.conf.Positional[str]
+    checkpoint: CheckpointPath
+    """nanoGPT's ckpt.pt or its folder, or a checkpoint of nanoscope."""
+    clean: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CLEAN")]
     """The clean prompt."""
-    corrupt: tyro.conf.Positional[str]
+    corrupt: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CORRUPT")]
     """The corrupt prompt, with as many tokens as the clean one."""
-    answer: str | None = None
+    answer: GivenText = None
     """The symbol that should follow the clean prompt."""
-    wrong: str | None = None
+    wrong: GivenText = None
     """The symbol that should follow the corrupt prompt."""
     sweep: Kind = "heads"
     """Which activations to patch."""
-    layer: int | None = None
+    layer: GivenNumber = None
     """Layer to patch; required by the sweeps neurons and pattern."""
-    head: int | None = None
+    head: GivenNumber = None
     """Head to patch; required by the sweep pattern."""
     method: Literal["exact", "attribution", "screened"] = "exact"
     """exact: patch every cell; attribution: first-order estimates; screened: estimate all, patch the largest exactly."""
@@ -53,13 +67,16 @@ class PatchCommand:
     """Evenly spaced cells per direction to check against a full forward pass; a mismatch is an error."""
     plan: bool = False
     """Print what the sweep would cost, and stop."""
-    budget: float | None = None
+    budget: GivenReal = None
     """Memory for activations in MiB; default: a quarter of the free memory."""
     device: str = "auto"
     """cpu, cuda or auto."""
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """Of the matrix products; float32 is exact."""
     threads: int = 0
     """CPU threads; 0 uses all cores."""
+    vocabulary: VocabularyFile = None
+    """meta.pkl, a .json table, or the training text; default: as nanoGPT finds it."""
     out: Path = Path("runs/mine/patching.png")
     """File of the figure."""
 
@@ -72,8 +89,12 @@ def run_patch(command: PatchCommand) -> None:
     from nanoscope.tasks.task import pair
     from nanoscope.views.patch import grid
 
-    checkpoint = open_model(command.checkpoint, command.threads, chosen_device(command.device))
-    task = pair(checkpoint.known_vocabulary, command.clean, command.corrupt, command.answer, command.wrong)
+    checkpoint = open_model(
+        command.checkpoint, command.threads, chosen_device(command.device), vocabulary=command.vocabulary
+    )
+    answered = command.answer is not None and command.wrong is not None
+    clean, corrupt = read_pair(checkpoint, command.clean, command.corrupt, answered)
+    task = pair(checkpoint.known_vocabulary, clean, corrupt, command.answer, command.wrong)
     budget = None if command.budget is None else int(command.budget * 2**20)
     with in_precision(checkpoint.model, command.precision) as model:
         cells = grid(model, task, command.sweep, command.layer, command.head)
@@ -82,7 +103,7 @@ def run_patch(command: PatchCommand) -> None:
         found = _patched(command, model, task, cells, budget)
     _print(found)
     symbols = [checkpoint.known_vocabulary.decode([int(token)]) for token in task.clean[0]]
-    title = f"{command.sweep}: {command.clean!r} and {command.corrupt!r}"
+    title = f"{command.sweep}: {clean!r} and {corrupt!r}"
     save_figure(sweep_effects(found.effect, symbols, title), command.out)
 
 
