@@ -10,7 +10,17 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from nanoscope.cli.bars import progress
-from nanoscope.cli.console import CONSOLE, ModelOptions, called, open_model, open_text, save_figure, say, subject_at
+from nanoscope.cli.console import (
+    CONSOLE,
+    GivenText,
+    ModelOptions,
+    called,
+    open_subject,
+    read_prompt,
+    save_figure,
+    say,
+    subject_at,
+)
 from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 
 if TYPE_CHECKING:
@@ -25,7 +35,7 @@ class HeadsCommand(ModelOptions):
     heads and classes. The result is stored and reused; `nanoscope run heads` offers all settings.
     """
 
-    text: str | None = None
+    text: GivenText = None
     """Text on which every head's attention is drawn; default: the beginning of a speech."""
     full: bool = False
     """Use as many examples as the published findings do; slower."""
@@ -43,10 +53,10 @@ def run_heads(command: HeadsCommand) -> None:
     from nanoscope.views.heads import attention, summaries
 
     require_figure_file(command.out)
-    checkpoint = open_model(command.checkpoint, command.threads)
+    checkpoint, corpus = open_subject(command)
     file = figure_file(command.out, "heads", command.text or "", checkpoint.sha256, command.data)
-    patterns = None if command.text is None else attention(checkpoint, command.text)
-    subject = subject_at(command.checkpoint, checkpoint, open_text(command.data))
+    patterns = None if command.text is None else attention(checkpoint, read_prompt(checkpoint, command.text))
+    subject = subject_at(command.checkpoint, checkpoint, corpus)
     folder, settings = file.parent, Params() if command.full else QUICK
     with files.exclusive_lock(folder), progress("heads") as show:
         result = run_experiment(open_experiment("heads"), subject, settings, folder / "results", called(), show)

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nanoscope.cli.bars import progress
-from nanoscope.cli.console import CONSOLE, ModelOptions, open_model, open_text, save_figure, say
+from nanoscope.cli.console import CONSOLE, GivenText, ModelOptions, open_model, read_prompt, save_figure, say, text_for
 from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class LensCommand(ModelOptions):
     percent, and the layer after which the prediction has settled (KL to the output stays below 0.1 nats).
     """
 
-    text: str | None = None
+    text: GivenText = None
     """The text to read; default: the beginning of a speech."""
     lens: Literal["logit", "tuned"] = "logit"
     """tuned: first fits a tuned lens on the text given by --data."""
@@ -41,10 +41,11 @@ def run_lens(command: LensCommand) -> None:
     from nanoscope.views import lens as view
 
     require_figure_file(command.out)
-    checkpoint = open_model(command.checkpoint, command.threads)
-    text = command.text
-    if text is None:
-        text = view.opening(open_text(command.data), checkpoint.model.config.block_size)
+    checkpoint = open_model(command.checkpoint, command.threads, vocabulary=command.vocabulary)
+    if command.text is None:
+        text = view.opening(text_for(checkpoint, command), checkpoint.model.config.block_size)
+    else:
+        text = read_prompt(checkpoint, command.text)
     reading = view.read(checkpoint, text, _lens(command, checkpoint))
     _print(reading)
     figure = sentence(reading.values, reading.symbols, f"{command.lens} lens", str(command.checkpoint))
@@ -57,7 +58,7 @@ def _lens(command: LensCommand, checkpoint: Checkpoint) -> Lens:
     if command.lens == "logit":
         return checkpoint.model.unembed
     with progress("lens") as show:
-        fit = fitted(checkpoint, open_text(command.data), show)
+        fit = fitted(checkpoint, text_for(checkpoint, command), show)
     kl = f"{fit.course.values[0].mean():.3f} -> {fit.course.values.min(0).mean():.3f} nats"
     say(f"tuned lens: KL to the output {kl}, mean over layers, on held-out text")
     return fit.translation.lens(checkpoint.model)
@@ -67,7 +68,7 @@ def _print(reading: LensReading) -> None:
     """One row per position, the last `ROWS` of them."""
     from nanoscope.plots.style import visible_character
 
-    text, symbols = [str(symbol) for symbol in reading.values.labels("place")], reading.symbols
+    text, symbols = reading.pieces, reading.symbols
     names = ["emb.", *(f"L{layer}" for layer in range(len(reading.values.labels("layer")) - 1))]
     table = Table("read", *names, "follows", "settled", padding=(0, 0, 0, 1))
     top, chance = (reading.values.sel(measure=measure).values for measure in ("top", "chance"))

@@ -11,7 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from nanoscope.cli.bars import progress
-from nanoscope.cli.console import CONSOLE, chosen_device, open_model, save_figure, say
+from nanoscope.cli.console import (
+    CONSOLE,
+    CheckpointPath,
+    GivenNumber,
+    GivenReal,
+    GivenText,
+    VocabularyFile,
+    chosen_device,
+    open_model,
+    read_pair,
+    save_figure,
+    say,
+)
 from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 from nanoscope.errors import NanoscopeError
 
@@ -38,20 +50,21 @@ class PatchCommand:
     --wrong the model reads both prompts in full.
     """
 
-    checkpoint: tyro.conf.Positional[Path]
-    clean: tyro.conf.Positional[str]
+    checkpoint: CheckpointPath
+    """nanoGPT's ckpt.pt or its folder, or a checkpoint of nanoscope."""
+    clean: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CLEAN")]
     """The clean prompt."""
-    corrupt: tyro.conf.Positional[str]
+    corrupt: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CORRUPT")]
     """The corrupt prompt, with as many tokens as the clean one."""
-    answer: str | None = None
+    answer: GivenText = None
     """The symbol that should follow the clean prompt; needs --wrong."""
-    wrong: str | None = None
+    wrong: GivenText = None
     """The symbol that should follow the corrupt prompt; needs --answer."""
     sweep: Kind = "heads"
     """Which activations to patch."""
-    layer: int | None = None
+    layer: GivenNumber = None
     """Layer to patch; required by the sweeps neurons and pattern, and for these alone."""
-    head: int | None = None
+    head: GivenNumber = None
     """Head to patch; required by the sweep pattern, and for it alone."""
     method: Literal["exact", "attribution", "screened"] = "exact"
     """exact: patch every cell; attribution: first-order estimates; screened: estimate all, patch the largest exactly."""
@@ -61,13 +74,16 @@ class PatchCommand:
     """Evenly spaced cells per direction to check against a full forward pass; a mismatch is an error."""
     plan: bool = False
     """Print what the exact sweep would cost, and stop."""
-    budget: float | None = None
+    budget: GivenReal = None
     """Memory for activations in MiB; default: a quarter of the free memory."""
     device: str = "auto"
     """cpu, cuda or auto."""
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """Of the matrix products; float32 is exact."""
     threads: int = 0
     """CPU threads; 0 uses all cores."""
+    vocabulary: VocabularyFile = None
+    """meta.pkl, a .json table, or the training text; default: as nanoGPT finds it."""
     csv: TableFile = None
     """Write every cell, not only the largest, as CSV."""
     json: TableFile = None
@@ -86,9 +102,11 @@ def run_patch(command: PatchCommand) -> None:
     from nanoscope.views.patch_cells import effects
 
     _require_meant(command)
-    checkpoint = open_model(command.checkpoint, command.threads, chosen_device(command.device))
+    device = chosen_device(command.device)
+    checkpoint = open_model(command.checkpoint, command.threads, device, vocabulary=command.vocabulary)
     vocabulary = checkpoint.known_vocabulary
-    task = pair(vocabulary, command.clean, command.corrupt, command.answer, command.wrong)
+    clean, corrupt = read_pair(checkpoint, command.clean, command.corrupt, command.answer is not None)
+    task = pair(vocabulary, clean, corrupt, command.answer, command.wrong)
     budget = None if command.budget is None else int(command.budget * 2**20)
     with in_precision(checkpoint.model, command.precision) as model:
         cells = grid(model, task, command.sweep, command.layer, command.head)

@@ -27,7 +27,7 @@ from nanoscope.experiments.measuring import Stages, Sweeps, in_memory
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.text.corpora.corpus import Corpus
-from nanoscope.text.tokenizer import TokenizedText, Tokenizer, require_tokenizer, tokenized
+from nanoscope.text.tokenizer import TokenizedText, Tokenizer, tokenized
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +59,7 @@ class Subject:
     @property
     def tokenizer(self) -> Tokenizer:
         """The model's tokenizer; NanoscopeError if the checkpoint came without a vocabulary."""
-        return require_tokenizer(self.checkpoint.vocabulary)
+        return self.checkpoint.known_vocabulary
 
     def read(self, text: str) -> TokenizedText:
         """A text in the model's tokens."""
