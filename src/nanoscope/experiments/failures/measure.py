@@ -32,7 +32,7 @@ SHORTEST = 24
 BINS = 8
 GROUPS = ("the copy is the first choice", "the copy is another character", "nothing to copy")
 COPYABLE = 3
-"""Shorter matches are weak evidence for the next character (methods.md 1.4): they count as nothing to copy."""
+"""Shorter matches are weak evidence for the next character: they count as nothing to copy."""
 
 
 @dataclass(frozen=True)
