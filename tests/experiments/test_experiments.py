@@ -258,7 +258,7 @@ def test_an_untrained_model_has_no_induction_head_and_nothing_to_localise(studie
     verdicts = {f.id.split(".")[1]: f.verdict for f in result.findings}
     assert verdicts["heads"] == "not supported"
     assert verdicts["absent"] == "supported"
-    assert verdicts["localised"] == "undecided"
+    assert verdicts["localised"] == "not applicable"
 
 
 def test_figures_do_not_change_by_being_drawn(studied: Path, tmp_path: Path) -> None:

@@ -91,18 +91,29 @@ def save_figure(figure: Figure, path: Path) -> None:
     say(f"figure: {path}")
 
 
-def print_findings(result: Result, headlines: bool = False) -> None:
-    """Print verdicts and sentences; with `headlines`, only of claims that have a figure."""
-    colours = {"supported": "green", "not supported": "yellow", "undecided": "dim"}
+REPLIES = {"yes": "green", "no": "yellow", "cannot tell": "dim", "does not apply": "dim", "withdrawn": "dim"}
+VERDICTS = {"supported": "green", "not supported": "yellow"}
+
+
+def print_answers(result: Result) -> None:
+    """Print a result's questions in plain words, each with its answer and the size of the effect."""
+    from nanoscope.evidence.answer import answers
+    from nanoscope.experiments import open_experiment
+
     CONSOLE.print(f"\n[bold]{result.experiment}: {escape(result.subject.label)}[/]")
+    for one in answers(open_experiment(result.experiment).questions, result):
+        CONSOLE.print(f"{escape(one.ask)} [bold {REPLIES[one.reply]}]{one.reply.capitalize()}[/]: {escape(one.size)}.")
+
+
+def print_findings(result: Result) -> None:
+    """Print the answers, then every claim's verdict with its evidence in a sentence."""
+    print_answers(result)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for finding in result.findings:
-        if finding.figure or not headlines:
-            text = finding.text.replace("**", "").replace("[", "\\[")
-            word, colour = (
-                (finding.kind, "dim") if finding.kind == "timing" else (finding.verdict, colours[finding.verdict])
-            )
-            table.add_row(f"[{colour}]{word}[/]", text)
+        verdict = finding.kind if finding.kind == "timing" else "withdrawn" if finding.withdrawn else finding.verdict
+        text = finding.withdrawn or finding.text.replace("**", "")
+        table.add_row(f"[{VERDICTS.get(verdict, 'dim')}]{verdict}[/]", escape(text))
+    CONSOLE.print()
     CONSOLE.print(table)
 
 

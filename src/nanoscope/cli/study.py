@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from nanoscope.cli.console import CONSOLE, called, open_text, print_findings, say
+from nanoscope.cli.console import CONSOLE, called, open_text, print_answers, say
 from nanoscope.cli.training import StudyPreset
 from nanoscope.errors import NanoscopeError
 
@@ -62,7 +62,7 @@ def run_study_command(command: StudyCommand) -> None:
     with CONSOLE.status("drawing figures and writing the report"):
         page = report.write(folder)
     for result in results:
-        print_findings(result, headlines=True)
+        print_answers(result)
     say(f"\nreport: {page}\nfigures: {folder / 'figures'}\nnumbers: {folder / 'findings.json'}")
 
 

@@ -66,7 +66,30 @@ def save_result(result: Result, folder: Path) -> Path:
     arrays = {
         name: np.ascontiguousarray(sweep.values).reshape(sweep.values.shape) for name, sweep in result.sweeps.items()
     }
-    written = {
+    with files.new_directory(path) as temporary:
+        (temporary / "arrays.safetensors").write_bytes(safetensors.numpy.save(arrays, metadata=axes))
+        (temporary / "result.json").write_text(json.dumps(to_json(result), indent=1) + "\n")
+    return path
+
+
+def load_result(path: Path) -> Result:
+    """Read a result back; NanoscopeError where it is incomplete or its name does not fit its content."""
+    try:
+        written = json.loads((path / "result.json").read_text())
+        with safetensors.safe_open(path / "arrays.safetensors", framework="numpy") as file:
+            axes = {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
+            sweeps = {name: _sweep(file.get_tensor(name), axes[name]) for name in file.keys()}  # noqa: SIM118
+        result = from_json(written, sweeps)
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise NanoscopeError(f"{path} is not a complete result ({error}); remove it and run again") from None
+    if result.key != path.name:
+        raise NanoscopeError(f"{path} has been changed: its content belongs to {result.key}; remove it and run again")
+    return result
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """Everything but the sweeps, as plain values: the content of `result.json`."""
+    return {
         "experiment": result.experiment,
         "key": result.key,
         "format": FORMAT,
@@ -75,33 +98,14 @@ def save_result(result: Result, folder: Path) -> Path:
         "findings": [{**finding.to_json(), "result": result.key} for finding in result.findings],
         "provenance": dict(result.provenance),
     }
-    with files.new_directory(path) as temporary:
-        (temporary / "arrays.safetensors").write_bytes(safetensors.numpy.save(arrays, metadata=axes))
-        (temporary / "result.json").write_text(json.dumps(written, indent=1) + "\n")
-    return path
 
 
-def load_result(path: Path) -> Result:
-    """Read a result back; NanoscopeError where it is incomplete or its name does not fit its content."""
-    try:
-        written = migrated(json.loads((path / "result.json").read_text()))
-        with safetensors.safe_open(path / "arrays.safetensors", framework="numpy") as file:
-            axes = {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
-            sweeps = {name: _sweep(file.get_tensor(name), axes[name]) for name in file.keys()}  # noqa: SIM118
-        findings = tuple(Finding.from_json(value) for value in written["findings"])
-        result = Result(
-            written["experiment"],
-            written["identity"],
-            StoredSubject.from_json(written["subject"]),
-            sweeps,
-            findings,
-            written["provenance"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-        raise NanoscopeError(f"{path} is not a complete result ({error}); remove it and run again") from None
-    if result.key != path.name:
-        raise NanoscopeError(f"{path} has been changed: its content belongs to {result.key}; remove it and run again")
-    return result
+def from_json(stored: Mapping[str, Any], sweeps: Mapping[str, Sweep]) -> Result:
+    """A result from plain values of this or an earlier format, and its sweeps."""
+    written = migrated(stored)
+    findings = tuple(Finding.from_json(value) for value in written["findings"])
+    subject = StoredSubject.from_json(written["subject"])
+    return Result(written["experiment"], written["identity"], subject, sweeps, findings, written["provenance"])
 
 
 def load_results(folder: Path) -> tuple[Result, ...]:

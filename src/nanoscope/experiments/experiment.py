@@ -17,6 +17,7 @@ import torch
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.answer import Question
 from nanoscope.evidence.claim import Claim, judged
 from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.result import Result
@@ -106,6 +107,8 @@ class Experiment(Generic[Measured, Settings]):
     measure: Callable[[Measured, Settings], Sweeps]
     claims: tuple[Claim, ...]
     figures: Mapping[str, Callable[[Result], Figure]]
+    questions: tuple[Question, ...] = ()
+    """What a student asks, answered by the claims: printed after every run and on the report's first screen."""
     page: Page | None = None
     """Its section of the report; None if it has no section of its own."""
     reads: tuple[str, ...] = ()

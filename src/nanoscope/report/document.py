@@ -13,12 +13,13 @@ from nanoscope.evidence.finding import published
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study, drawn, read_study
 from nanoscope.experiments import open_experiment
-from nanoscope.experiments.pages import Chapter
+from nanoscope.experiments.pages import section
 from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.plots.quality import checklist
 from nanoscope.plots.style import save_png
 from nanoscope.report import frame, methods
-from nanoscope.report.figure_files import figure_paths
+from nanoscope.report.figure_files import KEY_FIGURES, figure_paths
+from nanoscope.report.overview import overview
 
 DRAWERS = 2
 """Number of drawing processes: figures take most of a report's time."""
@@ -27,35 +28,18 @@ DRAWERS = 2
 def render(study: Study, quality: methods.Quality) -> str:
     """FINDINGS.md as text. `quality` has the checks of each figure."""
     sections = (
-        frame.head(study),
+        overview(study),
         frame.models(study),
-        *chapters(study),
+        *(section(study, name) for name in experiments.EXPERIMENTS),
         methods.section(study, quality),
-        frame.reproducibility(study),
+        frame.limits(study),
         frame.future(study),
         frame.figures(study),
         frame.artifacts(study),
         frame.references(),
         frame.updates(study),
     )
-    return "\n\n---\n\n".join(section.strip() for section in sections) + "\n"
-
-
-def chapters(study: Study) -> list[str]:
-    """The chapters in order, each with the sections of its experiments."""
-    pages = {name: page for name in experiments.EXPERIMENTS if (page := open_experiment(name).page) is not None}
-    found: dict[Chapter, list[str]] = {}
-    for name, page in pages.items():
-        found.setdefault(page.chapter, []).append(name)
-    return [
-        "\n\n".join(
-            [
-                *([chapter.opening(study, names)] if chapter.opening else []),
-                *(pages[name].section(study) for name in names),
-            ]
-        )
-        for chapter, names in found.items()
-    ]
+    return "\n\n".join(section.strip() for section in sections if section) + "\n"
 
 
 def write(folder: Path) -> Path:
@@ -69,6 +53,9 @@ def write(folder: Path) -> Path:
     ]
     files.write_json(folder / "findings.json", findings)
     files.write_json(folder / "induction_heads_analysis.json", _analysis(study))
+    for name, source in KEY_FIGURES.items():
+        if path := source(study):
+            files.write_bytes(folder / name, (folder / path).read_bytes())
     files.write_bytes(folder / "FINDINGS.md", render(study, quality).encode())
     return folder / "FINDINGS.md"
 

@@ -10,6 +10,8 @@ from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.universality import figures
 from nanoscope.experiments.universality.claims import CLAIMS
 from nanoscope.experiments.universality.measure import Params, measure
+from nanoscope.experiments.universality.page import PAGE
+from nanoscope.experiments.universality.questions import QUESTIONS
 
 EXPERIMENT = Experiment(
     module=__name__,
@@ -18,6 +20,8 @@ EXPERIMENT = Experiment(
     params=Params,
     measure=measure,
     claims=CLAIMS,
+    questions=QUESTIONS,
+    page=PAGE,
     figures={"universality_neurons": figures.neurons},
     twinned=True,
 )
