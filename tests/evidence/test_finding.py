@@ -1,9 +1,11 @@
 """Findings: verdicts from intervals, sentences from verdicts, and results that come back as they went."""
 
+import csv
 import json
 import math
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -144,6 +146,45 @@ def test_a_damaged_or_changed_result_is_refused_in_one_line(tmp_path) -> None:
         with pytest.raises(NanoscopeError) as error:
             load_result(path)
         assert "\n" not in str(error.value)
+
+
+def test_a_sweep_is_written_with_its_axes_as_columns(tmp_path: Path) -> None:
+    sweep = Sweep(np.array([[0.1, np.nan], [1 / 3, -2.0]]), ("run", "pos"), "nats", {"run": ("a, b", "c")})
+    sweep.to_csv(tmp_path / "new" / "sweep.csv")
+    with (tmp_path / "new" / "sweep.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["value"] for row in rows] == ["0.1", "", repr(1 / 3), "-2.0"]
+    assert rows[1] == {"run": "a, b", "pos": "1", "value": "", "unit": "nats"}
+    sweep.to_json(str(tmp_path / "sweep.json"))
+    stored = json.loads((tmp_path / "sweep.json").read_text())
+    assert stored["values"] == [[0.1, None], [1 / 3, -2.0]]
+    assert (stored["dims"], stored["coords"]) == (["run", "pos"], {"run": ["a, b", "c"], "pos": [0, 1]})
+    Sweep(np.array(0.5), (), "share").to_csv(tmp_path / "point.csv")
+    assert (tmp_path / "point.csv").read_text() == "value,unit\n0.5,share\n"
+
+
+def test_a_sweep_as_a_table_is_the_one_of_xarray() -> None:
+    pytest.importorskip("pandas")
+    sweep = _result()["a"]
+    table = sweep.to_pandas()
+    assert (list(table.columns), table.attrs) == (["run", "layer", "value"], {"unit": "nats"})
+    assert table.equals(sweep.to_xarray().to_dataframe().reset_index()[table.columns])
+
+
+def test_results_print_what_they_hold_not_their_numbers() -> None:
+    result = _result()
+    assert repr(result["a"]) == "Sweep(run clean, corrupt, layer 0..2; in nats, from 0 to 5)"
+    assert repr(result["b"]) == "Sweep(one number; in share, from 0.5 to 0.5)"
+    assert repr(Sweep(np.full((5, 1), np.nan), ("name", "at"), "nats", {"name": tuple("abcde")})) == (
+        "Sweep(name a, ..., e (5), at 0; in nats)"
+    )
+    assert repr(result) == "Result(test on m: sweeps a, b; 1 findings)"
+    with pytest.raises(NanoscopeError, match="no sweep 'c'; it has a, b"):
+        _ = result["c"]
+    with pytest.raises(NanoscopeError, match=r"there is no layer 7; the axis has 0\.\.2"):
+        result["a"].sel(layer=7)
+    with pytest.raises(NanoscopeError, match="there is no axis 'head'; the axes are run, layer"):
+        result["a"].sel(head=0)
 
 
 def test_sweeps_refuse_axes_that_do_not_fit() -> None:

@@ -44,7 +44,13 @@ class Result:
         """The directory's name: the experiment and the head of the identity's hash."""
         return f"{self.experiment}-{files.sha256(files.canonical_json(dict(self.identity)).encode())[:12]}"
 
+    def __repr__(self) -> str:
+        held = f"sweeps {', '.join(self.sweeps) or 'none'}; {len(self.findings)} findings"
+        return f"Result({self.experiment} on {self.subject.label}: {held})"
+
     def __getitem__(self, name: str) -> Sweep:
+        if name not in self.sweeps:
+            raise NanoscopeError(f"{self.experiment} has no sweep {name!r}; it has {', '.join(self.sweeps) or 'none'}")
         return self.sweeps[name]
 
     def finding(self, id: str) -> Finding:

@@ -71,11 +71,12 @@ class Study:
         return [found for result in results if result and (found := result.finding_if_any(claim))]
 
 
-def read_study(folder: Path) -> Study:
+def read_study(folder: str | Path) -> Study:
     """The results listed in `study.json`, or all results in a folder without one.
 
     NanoscopeError if there are none, or two of one experiment on one model.
     """
+    folder = Path(folder)
     listed = folder / "study.json"
     if listed.exists():
         content = json.loads(listed.read_text())

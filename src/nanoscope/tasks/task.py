@@ -41,6 +41,11 @@ class Task:
     def __len__(self) -> int:
         return len(self.clean)
 
+    def __repr__(self) -> str:
+        (examples, length), reads = self.clean.shape, self.positions.shape[1]
+        where = f"clean and corrupt differ from position {self.first_difference} on"
+        return f"Task({examples} examples of {length} tokens, {reads} read in each; {where})"
+
     def __getitem__(self, examples: slice) -> Task:
         """Some of the examples."""
         return Task(*(getattr(self, f.name)[examples] for f in fields(self)))

@@ -107,6 +107,11 @@ class PatchingResult:
     arithmetic: str = "cpu float32"
     """Device and precision of the numbers."""
 
+    def __repr__(self) -> str:
+        some = 1.0 if self.is_exact is None else float(self.is_exact.mean())
+        means = f"clean {self.clean.mean():.3g}, corrupt {self.corrupt.mean():.3g}"
+        return f"PatchingResult({means}; {some:.0%} of the cells exact; metric {self.metric})"
+
     @property
     def difference(self) -> float:
         """Mean clean metric minus mean corrupt metric: the quantity to localise."""
