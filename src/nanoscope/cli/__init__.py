@@ -29,6 +29,7 @@ from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.neurons import NeuronsCommand, run_neurons
 from nanoscope.cli.patch import PatchCommand, run_patch
 from nanoscope.cli.release import ReleaseCommand, run_release
+from nanoscope.cli.sample import SampleCommand, run_sample
 from nanoscope.cli.study import StudyCommand, run_study_command
 from nanoscope.cli.training import TrainCommand, run_train
 from nanoscope.errors import NanoscopeError
@@ -90,6 +91,7 @@ Command = (
     | Annotated[HeadsCommand, tyro.conf.subcommand("heads")]
     | Annotated[LensCommand, tyro.conf.subcommand("lens")]
     | Annotated[NeuronsCommand, tyro.conf.subcommand("neurons")]
+    | Annotated[SampleCommand, tyro.conf.subcommand("sample")]
     | Annotated[StudyCommand, tyro.conf.subcommand("study")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[CheckCommand, tyro.conf.subcommand("check")]
@@ -232,6 +234,7 @@ _COMMANDS: dict[type, Callable[[Any], None]] = {
     HeadsCommand: run_heads,
     LensCommand: run_lens,
     NeuronsCommand: run_neurons,
+    SampleCommand: run_sample,
     StudyCommand: run_study_command,
     ReportCommand: _report,
     CheckCommand: _check,
