@@ -26,6 +26,7 @@ from nanoscope.cli.console import (
 )
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
+from nanoscope.cli.look import LookCommand, run_look
 from nanoscope.cli.neurons import NeuronsCommand, run_neurons
 from nanoscope.cli.patch import PatchCommand, run_patch
 from nanoscope.cli.release import ReleaseCommand, run_release
@@ -85,7 +86,8 @@ class ExportCommand:
 
 
 Command = (
-    Annotated[TrainCommand, tyro.conf.subcommand("train")]
+    Annotated[LookCommand, tyro.conf.subcommand("look")]
+    | Annotated[TrainCommand, tyro.conf.subcommand("train")]
     | Annotated[RunCommand, tyro.conf.subcommand("run")]
     | Annotated[PatchCommand, tyro.conf.subcommand("patch")]
     | Annotated[HeadsCommand, tyro.conf.subcommand("heads")]
@@ -229,6 +231,7 @@ def _export(command: ExportCommand) -> None:
 
 
 _COMMANDS: dict[type, Callable[[Any], None]] = {
+    LookCommand: run_look,
     TrainCommand: run_train,
     PatchCommand: run_patch,
     HeadsCommand: run_heads,
