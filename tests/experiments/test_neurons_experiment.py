@@ -22,7 +22,7 @@ from nanoscope.experiments.neurons.measure import Params
 from nanoscope.experiments.pages import section as page_section
 from nanoscope.experiments.runner import run_experiment
 from nanoscope.planted.induction import Planted, planted_induction
-from nanoscope.plots.style import save_png
+from nanoscope.plots.saving import save as save_figure
 from nanoscope.text.concepts import concepts
 from nanoscope.text.corpora import Corpus
 from nanoscope.text.tokenizer import tokenized
@@ -90,7 +90,7 @@ def test_p_values_know_their_families_and_shifts_test_no_place(measured: Result)
 
 def test_every_figure_and_the_section_are_drawn_from_the_result(measured: Result, tmp_path: Path) -> None:
     for name, draw in open_experiment("neurons").figures.items():
-        save_png(draw(measured), tmp_path / f"{name}.png")
+        save_figure(draw(measured), tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").stat().st_size > 20_000
     section = page_section(Study("quick", (measured,)), "neurons")
     assert "## Finding 3b: What the hidden units know" in section

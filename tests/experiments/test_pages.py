@@ -84,7 +84,7 @@ def test_a_users_own_report_shows_the_bundled_controls_and_nothing_that_was_not_
     alone = tuple(r for r in study.results if r.subject.label == study.main and r.experiment == "induction")
     page = render(Study(None, alone), {})
     headings = [line[3:] for line in page.split("\n") if line.startswith("## ")]
-    around = ("Limitations", "Visualisations", "Code and data")
+    around = ("Reproducibility and limitations", "Visualisations", "Code and data")
     assert headings == ["Models analysed", "Finding 1: Induction heads", *around]
     head = next(line for line in page.split("\n") if line.startswith("| claim"))
     assert head.endswith("| the echo control | planted model |")

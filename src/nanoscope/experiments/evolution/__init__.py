@@ -9,13 +9,14 @@ from nanoscope.experiments.evolution.measure import Params, measure
 from nanoscope.experiments.evolution.page import PAGE
 from nanoscope.experiments.evolution.questions import QUESTIONS
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.measuring import in_one_stage
 
 EXPERIMENT = Experiment(
     module=__name__,
     question="How do circuits evolve, and do all trainings go the same way?",
     version=4,
     params=Params,
-    measure=measure,
+    stages=in_one_stage(measure),
     claims=CLAIMS,
     questions=QUESTIONS,
     page=PAGE,

@@ -8,7 +8,7 @@ fitted on one part of the held-out text and judged on another. Planted failures 
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.failures import figures
 from nanoscope.experiments.failures.claims import CLAIMS
-from nanoscope.experiments.failures.measure import QUICK, Params, measure
+from nanoscope.experiments.failures.measure import QUICK, Params, stages
 from nanoscope.experiments.failures.page import PAGE
 from nanoscope.experiments.failures.questions import QUESTIONS
 
@@ -18,7 +18,7 @@ EXPERIMENT = Experiment(
     version=2,
     params=Params,
     settings={"quick": QUICK},
-    measure=measure,
+    stages=stages,
     claims=CLAIMS,
     questions=QUESTIONS,
     page=PAGE,

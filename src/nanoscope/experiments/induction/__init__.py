@@ -7,7 +7,7 @@ Olsson et al. 2022). The same code measures the trained model, the positive cont
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.induction import figures
 from nanoscope.experiments.induction.claims import CLAIMS
-from nanoscope.experiments.induction.measure import measure
+from nanoscope.experiments.induction.measure import stages
 from nanoscope.experiments.induction.page import PAGE
 from nanoscope.experiments.induction.questions import QUESTIONS
 from nanoscope.experiments.induction.setting import SETTINGS, Params
@@ -18,7 +18,7 @@ EXPERIMENT = Experiment(
     version=4,
     params=Params,
     settings=SETTINGS,
-    measure=measure,
+    stages=stages,
     claims=CLAIMS,
     questions=QUESTIONS,
     page=PAGE,

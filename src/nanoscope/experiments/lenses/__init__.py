@@ -7,7 +7,7 @@ n-gram tables: how long a context does the nearest table use? Each checkpoint's 
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.lenses import figures
 from nanoscope.experiments.lenses.claims import CLAIMS
-from nanoscope.experiments.lenses.measure import QUICK, Params, measure
+from nanoscope.experiments.lenses.measure import QUICK, Params, stages
 from nanoscope.experiments.lenses.page import PAGE
 from nanoscope.experiments.lenses.questions import QUESTIONS
 
@@ -17,7 +17,7 @@ EXPERIMENT = Experiment(
     version=3,
     params=Params,
     settings={"quick": QUICK},
-    measure=measure,
+    stages=stages,
     claims=CLAIMS,
     questions=QUESTIONS,
     page=PAGE,

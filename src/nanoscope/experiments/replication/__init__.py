@@ -5,6 +5,7 @@ with null assignments.
 """
 
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.measuring import in_one_stage
 from nanoscope.experiments.replication import figures
 from nanoscope.experiments.replication.claims import CLAIMS
 from nanoscope.experiments.replication.measure import READS, Params, measure
@@ -16,7 +17,7 @@ EXPERIMENT = Experiment(
     question="What replicates across trainings?",
     version=4,
     params=Params,
-    measure=measure,
+    stages=in_one_stage(measure),
     claims=CLAIMS,
     questions=QUESTIONS,
     page=PAGE,

@@ -7,6 +7,7 @@ et al. 2020, arXiv 2001.08361; the backward pass takes twice the forward pass).
 """
 
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.measuring import in_one_stage
 from nanoscope.experiments.scale import figures
 from nanoscope.experiments.scale.claims import CLAIMS
 from nanoscope.experiments.scale.measure import Params, measure
@@ -18,7 +19,7 @@ EXPERIMENT = Experiment(
     question="How small can a model be and still have a capability?",
     version=3,
     params=Params,
-    measure=measure,
+    stages=in_one_stage(measure),
     claims=CLAIMS,
     questions=QUESTIONS,
     page=PAGE,

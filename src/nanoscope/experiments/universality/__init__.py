@@ -7,6 +7,7 @@ untrained model; the method is validated on a hand-built model that shares half 
 """
 
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.measuring import in_one_stage
 from nanoscope.experiments.universality import figures
 from nanoscope.experiments.universality.claims import CLAIMS
 from nanoscope.experiments.universality.measure import Params, measure
@@ -18,7 +19,7 @@ EXPERIMENT = Experiment(
     question="Do other trainings grow the same neurons?",
     version=1,
     params=Params,
-    measure=measure,
+    stages=in_one_stage(measure),
     claims=CLAIMS,
     questions=QUESTIONS,
     page=PAGE,

@@ -9,6 +9,7 @@ import toy_study
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.answer import Question
 from nanoscope.experiments.experiment import Experiment, Subject, Sweeps
+from nanoscope.experiments.measuring import in_one_stage
 from nanoscope.experiments.pages import Page
 from nanoscope.training.evaluate import consecutive_windows, evaluate
 
@@ -35,7 +36,7 @@ EXPERIMENT = Experiment(
     "A toy?",
     1,
     toy_study.Params,
-    measure,
+    in_one_stage(measure),
     toy_study.claims("toy_loss"),
     {},
     questions=(Question("Is it small?", "toy_loss.value", "it is {value}", key=True),),
