@@ -100,7 +100,7 @@ def test_a_natural_lookup_loses_its_earlier_occurrence_and_nothing_else() -> Non
 
 
 def test_natural_match_lengths_are_as_frequent_as_in_the_specification(shakespeare: Corpus) -> None:
-    """methods.md 1.4: a match of 4 or more at 6.5 % of positions of windows of 128, of 6 or more at 2.4 %."""
+    """A match of 4 or more at 6.5 % of positions of windows of 128, of 6 or more at 2.4 %."""
     _, val = shakespeare.split(shakespeare.vocabulary)
     matches = [longest_match(val[i : i + 128])[0][32:] for i in range(0, 108_000, 1200)]
     share = [float((np.concatenate(matches) >= k).mean()) for k in (1, 2, 4, 6)]
