@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not (PUBLISHED / "study.json").exists(), reason=
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return read_study(PUBLISHED)
+    return read_study(str(PUBLISHED))
 
 
 def test_what_a_result_no_longer_claims_is_not_said(study: Study) -> None:
