@@ -119,6 +119,9 @@ def _ticks(ax: Axes, text: Sequence[str], numbered: bool, lettered: bool) -> Non
     ax.set_xticks(at, labels, fontsize=6 if numbered else 5)
     ax.set_yticks(at, labels, fontsize=6 if numbered else 5)
     ax.tick_params(length=2 if numbered else 0, pad=1 if numbered else 3)
+    if numbered:
+        ax.set_xlabel("position", fontsize=6, labelpad=1)
+        ax.set_ylabel("position", fontsize=6, labelpad=1)
 
 
 def _outline(text: Sequence[str], layout: _Layout) -> Path:
