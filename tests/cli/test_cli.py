@@ -528,7 +528,13 @@ def test_every_head_has_a_row_and_a_second_call_reads_the_result(
     arguments = ["heads", trained / "final", "--data", text, "--threads", 1, "--out", tmp_path / "h.png"]
     code, printed, complaint = call(*arguments, "--text", "the quick brown fox")
     assert (code, complaint) == (0, "")
-    assert [line.split()[1] for line in printed.splitlines() if line.startswith("│")] == ["L0H0", "L0H1"]
+    rows = [line.split("│")[1:] for line in printed.splitlines() if line.startswith("│")]
+    assert [row[0].strip() for row in rows if row[0].strip()] == ["L0H0", "L0H1"]
+    assert all(row[1].strip() for row in rows), (
+        "without a colour too, a head without a class is told from one with a class"
+    )
+    shares = [[float(cell.split()[-1]) for cell in row[2:4]] for row in rows if row[0].strip()]
+    assert all(first >= second for first, second in shares)
     (result,) = (tmp_path / "results").iterdir()
     drawn, written = (tmp_path / "h.png").read_bytes(), (result / "result.json").stat().st_mtime_ns
     call(*arguments)

@@ -9,6 +9,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.tasks import metrics, natural, synthetic
 from nanoscope.tasks.task import Task, pair
 from nanoscope.text.corpora import Corpus
+from nanoscope.text.tokenizer import Bytes
 
 SYMBOLS = torch.arange(56)
 
@@ -154,3 +155,11 @@ def test_an_alphabet_holds_only_symbols_that_occur() -> None:
     assert synthetic.alphabet(text, 300).tolist() == list(range(27))
     with pytest.raises(NanoscopeError, match="only 5 symbols occur often enough"):
         synthetic.alphabet(torch.arange(5).repeat(1000), 65)
+
+
+def test_two_bytes_that_are_no_characters_are_two_answers() -> None:
+    """The last bytes of é and è differ, though neither decodes to a character."""
+    task = pair(Bytes(), "é", "è")
+    assert (task.answer.item(), task.wrong.item()) == (0xA9, 0xA8)
+    with pytest.raises(NanoscopeError, match="both 'a'"):
+        pair(Bytes(), "ba", "ca")
