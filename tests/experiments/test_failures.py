@@ -346,13 +346,13 @@ def test_random_heads_have_the_layers_and_roles_of_the_chosen_ones() -> None:
     assert random_circuits(random_model(n_head=1, n_embd=16), Circuit((0, 0), (1, 0)), 5, 0) == []
 
 
-def test_without_other_heads_the_comparison_with_them_is_undecided(shakespeare: Corpus) -> None:
+def test_without_other_heads_the_comparison_with_them_does_not_apply(shakespeare: Corpus) -> None:
     torch.manual_seed(0)
     model = GPT(replace(SHAPE, n_head=1)).eval().requires_grad_(False)
     experiment = open_experiment("failures")
     sweeps = experiment.measure(_subject(shakespeare, model), FEW)
     finding = next(f for f in experiment.judge(sweeps) if f.id == "failures.beats_random")
-    assert finding.verdict == "undecided"
+    assert finding.verdict == "not applicable"
     assert finding.evidence.why == "its layers have no other heads"
     result = Result("failures", {}, StoredSubject("one head a layer"), sweeps)
     for draw in experiment.figures.values():

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from nanoscope.checkpoints.checkpoint import load
 from nanoscope.errors import Interrupted, NanoscopeError
+from nanoscope.evidence.subject import StoredSubject
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
 from nanoscope.report import frame
@@ -277,10 +278,14 @@ def test_a_training_notes_where_each_stretch_of_it_ran(tmp_path: Path, corpus: C
     first, second = (stretches.Stretch(**one) for one in final.training["stretches"])
     assert (first, second.first, second.processor) == (only, 7, "another")
     assert load(checkpoints(folder)[4]).training["stretches"] == stretches.plain([only])
-    ((_, told),) = frame.trained_on([first, second])
+    (told,) = frame.trained_on(_trained(first, second))
     assert "from iteration 7 on another" in told
     assert told.endswith("; no machine can train exactly these weights again")
-    assert "exactly" not in frame.trained_on([first])[0][1]
+    assert "exactly" not in frame.trained_on(_trained(first))[0]
+
+
+def _trained(*made: stretches.Stretch) -> StoredSubject:
+    return StoredSubject("the model", training={"stretches": stretches.plain(list(made))})
 
 
 def test_a_damaged_note_of_stretches_is_one_clear_line(tmp_path: Path, corpus: Corpus) -> None:

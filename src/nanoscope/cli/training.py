@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from nanoscope.cli.bars import progress
-from nanoscope.cli.console import CONSOLE, chosen_device, duration, open_text, say, thread_count
+from nanoscope.cli.console import (
+    CONSOLE,
+    DataName,
+    GivenNumber,
+    GivenPath,
+    GivenReal,
+    chosen_device,
+    duration,
+    open_text,
+    say,
+    thread_count,
+)
 
 if TYPE_CHECKING:
     from nanoscope.text.corpora import Corpus
@@ -25,23 +36,37 @@ StudyPreset = Literal["quick", "control", "shakespeare", "shakespeare-cpu", "sca
 
 @dataclass(frozen=True)
 class TrainCommand:
-    """Train a GPT by a preset's recipe, or resume an interrupted run in the same folder."""
+    """Train a GPT by a preset's recipe, or resume an interrupted run in the same folder.
+
+    `nanoscope train quick`; `nanoscope train shakespeare-cpu --data mine.txt --estimate` says how long it would take.
+    """
 
     preset: tyro.conf.Positional[Preset] = "quick"
-    out: Path | None = None
-    """Folder of the run [runs/PRESET-SEED]."""
-    data: str | None = None
-    """A text file, or shakespeare (default), code or wiki (write ./code for a file of that name)."""
+    """Model and recipe: quick (minutes), control (must copy), shakespeare-cpu (hours), shakespeare (nanoGPT's own, a GPU)."""
+    out: GivenPath = None
+    """Folder of the run; default: runs/PRESET-SEED."""
+    data: DataName = None
+    """The text to train on: a file, or shakespeare, code or wiki (./code is a file of that name); default: shakespeare."""
     seed: int = 1
-    iterations: int | None = None
-    batch_size: int | None = None
-    accumulation: int | None = None
-    n_layer: int | None = None
-    n_head: int | None = None
-    n_embd: int | None = None
-    block_size: int | None = None
-    dropout: float | None = None
-    learning_rate: float | None = None
+    """Seed of the first weights, the batches and dropout."""
+    iterations: GivenNumber = None
+    """Optimiser steps; default: the preset's."""
+    batch_size: GivenNumber = None
+    """Windows per batch; default: the preset's."""
+    accumulation: GivenNumber = None
+    """Batches per optimiser step (gradient accumulation); default: the preset's."""
+    n_layer: GivenNumber = None
+    """Layers; default: the preset's."""
+    n_head: GivenNumber = None
+    """Heads per layer; default: the preset's."""
+    n_embd: GivenNumber = None
+    """Width of the residual stream, a multiple of the heads; default: the preset's."""
+    block_size: GivenNumber = None
+    """Context in characters; default: the preset's."""
+    dropout: GivenReal = None
+    """Dropout rate, 0 <= X < 1; default: the preset's."""
+    learning_rate: GivenReal = None
+    """Highest learning rate, after the warm-up; default: the preset's."""
     device: str = "auto"
     """cpu, cuda or auto."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -49,6 +74,7 @@ class TrainCommand:
     threads: int = 0
     """CPU threads; 0 uses all cores. The number affects rounding, so keep it to reproduce a run."""
     compile: bool = False
+    """Compile the model with torch.compile: faster on a GPU, with other rounding."""
     estimate: bool = False
     """Time 20 iterations, print how long the training would take on this machine, and stop."""
 

@@ -43,7 +43,13 @@ class Result:
         """The directory's name: the experiment and the head of the identity's hash."""
         return f"{self.experiment}-{files.sha256(files.canonical_json(dict(self.identity)).encode())[:12]}"
 
+    def __repr__(self) -> str:
+        held = f"sweeps {', '.join(self.sweeps) or 'none'}; {len(self.findings)} findings"
+        return f"Result({self.experiment} on {self.subject.label}: {held})"
+
     def __getitem__(self, name: str) -> Sweep:
+        if name not in self.sweeps:
+            raise NanoscopeError(f"{self.experiment} has no sweep {name!r}; it has {', '.join(self.sweeps) or 'none'}")
         return self.sweeps[name]
 
     def finding(self, id: str) -> Finding:
@@ -58,7 +64,27 @@ class Result:
 def save_result(result: Result, folder: Path) -> Path:
     """Write a result under `folder`, whole or not at all. What is already there under the same key is kept."""
     path = folder / result.key
-    written = {
+    with files.new_directory(path) as temporary:
+        (temporary / "arrays.safetensors").write_bytes(sweep_files.packed(result.sweeps))
+        (temporary / "result.json").write_text(json.dumps(to_json(result), indent=1) + "\n")
+    return path
+
+
+def load_result(path: Path) -> Result:
+    """Read a result back; NanoscopeError where it is incomplete or its name does not fit its content."""
+    try:
+        written = json.loads((path / "result.json").read_text())
+        result = from_json(written, sweep_files.load(path / "arrays.safetensors"))
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise NanoscopeError(f"{path} is not a complete result ({error}); remove it and run again") from None
+    if result.key != path.name:
+        raise NanoscopeError(f"{path} has been changed: its content belongs to {result.key}; remove it and run again")
+    return result
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """Everything but the sweeps, as plain values: the content of `result.json`."""
+    return {
         "experiment": result.experiment,
         "key": result.key,
         "format": FORMAT,
@@ -67,31 +93,14 @@ def save_result(result: Result, folder: Path) -> Path:
         "findings": [{**finding.to_json(), "result": result.key} for finding in result.findings],
         "provenance": dict(result.provenance),
     }
-    with files.new_directory(path) as temporary:
-        (temporary / "arrays.safetensors").write_bytes(sweep_files.packed(result.sweeps))
-        (temporary / "result.json").write_text(json.dumps(written, indent=1) + "\n")
-    return path
 
 
-def load_result(path: Path) -> Result:
-    """Read a result back; NanoscopeError where it is incomplete or its name does not fit its content."""
-    try:
-        written = migrated(json.loads((path / "result.json").read_text()))
-        sweeps = sweep_files.load(path / "arrays.safetensors")
-        findings = tuple(Finding.from_json(value) for value in written["findings"])
-        result = Result(
-            written["experiment"],
-            written["identity"],
-            StoredSubject.from_json(written["subject"]),
-            sweeps,
-            findings,
-            written["provenance"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-        raise NanoscopeError(f"{path} is not a complete result ({error}); remove it and run again") from None
-    if result.key != path.name:
-        raise NanoscopeError(f"{path} has been changed: its content belongs to {result.key}; remove it and run again")
-    return result
+def from_json(stored: Mapping[str, Any], sweeps: Mapping[str, Sweep]) -> Result:
+    """A result from plain values of this or an earlier format, and its sweeps."""
+    written = migrated(stored)
+    findings = tuple(Finding.from_json(value) for value in written["findings"])
+    subject = StoredSubject.from_json(written["subject"])
+    return Result(written["experiment"], written["identity"], subject, sweeps, findings, written["provenance"])
 
 
 def load_results(folder: Path) -> tuple[Result, ...]:

@@ -74,11 +74,12 @@ class Study:
         return [found for result in results if result and (found := result.finding_if_any(claim))]
 
 
-def read_study(folder: Path) -> Study:
+def read_study(folder: str | Path) -> Study:
     """The results listed in `study.json`; in a folder without one, the newest of each experiment and model.
 
     NanoscopeError if there are none.
     """
+    folder = Path(folder)
     listed = folder / "study.json"
     if listed.exists():
         content = json.loads(listed.read_text())

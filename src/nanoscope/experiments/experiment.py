@@ -17,6 +17,7 @@ import torch
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.answer import Question
 from nanoscope.evidence.claim import Claim, judged
 from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.result import Result
@@ -26,7 +27,7 @@ from nanoscope.experiments.measuring import Stages, Sweeps, in_memory
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.text.corpora.corpus import Corpus
-from nanoscope.text.tokenizer import TokenizedText, Tokenizer, require_tokenizer, tokenized
+from nanoscope.text.tokenizer import TokenizedText, Tokenizer, tokenized
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +59,7 @@ class Subject:
     @property
     def tokenizer(self) -> Tokenizer:
         """The model's tokenizer; NanoscopeError if the checkpoint came without a vocabulary."""
-        return require_tokenizer(self.checkpoint.vocabulary)
+        return self.checkpoint.known_vocabulary
 
     def read(self, text: str) -> TokenizedText:
         """A text in the model's tokens."""
@@ -104,6 +105,8 @@ class Experiment(Generic[Measured, Settings]):
     stages: Callable[[Measured, Settings], Stages]
     claims: tuple[Claim, ...]
     figures: Mapping[str, Callable[[Result], Figure]]
+    questions: tuple[Question, ...] = ()
+    """What a student asks, answered by the claims: printed after every run and on the report's first screen."""
     page: Page | None = None
     """Its section of the report; None if it has no section of its own."""
     reads: tuple[str, ...] = ()

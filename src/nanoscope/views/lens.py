@@ -29,6 +29,8 @@ class LensReading:
     """A text read through a lens."""
 
     text: str
+    pieces: tuple[str, ...] = field(repr=False)
+    """The text token by token."""
     values: Sweep = field(repr=False)
     """`[measure, layer, place]`, as returned by `logit_lens.on_sentence`, with `place` labelled by the characters."""
     symbols: tuple[str, ...] = field(repr=False)
@@ -46,7 +48,7 @@ def read(checkpoint: Checkpoint, text: str, lens: Lens) -> LensReading:
     values = logit_lens.on_sentence(checkpoint.model, tokens, lens, vocabulary.start)
     values = replace(values, coords={**values.coords, "place": tuple(names[token] for token in tokens.tolist())})
     settled = logit_lens.settled(values.sel(measure="kl").values < logit_lens.NEAR)
-    return LensReading(text, values, names, settled)
+    return LensReading(text, checkpoint.pieces(text), values, names, settled)
 
 
 def opening(corpus: Corpus, context: int) -> str:

@@ -110,19 +110,21 @@ def _weights(s: Setting) -> Sweeps:
         "width": Sweep(np.array(float(s.model.config.n_embd)), (), "d_model"),
         "copying": Sweep(np.stack(copying), ("layer", "head"), "score"),
         "ov": Sweep(found.ov.values.astype(np.float32), found.ov.dims, found.ov.unit),
-        "ov_strongest": _strongest(found.ov, common, common),
-        "qk_strongest": _strongest(found.qk, common, common),
+        "ov_strongest": _strongest(found.ov, common, found.symbols),
+        "qk_strongest": _strongest(found.qk, common, found.symbols),
         "symbols": Sweep(np.arange(float(len(s.symbol_names))), ("symbol",), "token", {"symbol": s.symbol_names}),
     }
 
 
-def _strongest(table: Sweep, rows: np.ndarray, columns: np.ndarray) -> Sweep:
-    """The largest entries of each head's table: `[layer, head, rank, part]`, part being row, column, value."""
+def _strongest(table: Sweep, common: np.ndarray, symbols: np.ndarray) -> Sweep:
+    """The largest entries of each head's table among common symbols: `[layer, head, rank, part]`, part being row, column
+    (as token ids) and value."""
     layers, count = table.values.shape[:2]
     values = np.full((layers, count, RANKS, 3), np.nan)
     for layer, head in np.ndindex(layers, count):
-        found = character_tables.strongest(table.values[layer, head], rows, columns, RANKS)
-        values[layer, head, : len(found)] = found
+        found = character_tables.strongest(table.values[layer, head], common, common, RANKS)
+        for rank, (row, column, value) in enumerate(found):
+            values[layer, head, rank] = symbols[row], symbols[column], value
     return Sweep(values, ("layer", "head", "rank", "part"), table.unit, {"part": ("row", "column", "value")})
 
 

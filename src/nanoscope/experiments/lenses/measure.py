@@ -23,6 +23,8 @@ from nanoscope.text.passages import NAMES, Passages, passages, windows_to_fit
 from nanoscope.text.windows import first_speech, room
 
 ORDERS = 7
+MANY = 1024
+"""Symbols of a vocabulary for which the amounts of text of the tuned lens are meant."""
 LENSES = ("logit lens", "tuned lens")
 
 
@@ -95,11 +97,16 @@ class _Setting:
     def untrained(self) -> GPT:
         return untrained(self.model, "untrained model", self.params.seed)
 
+    def affordable(self, tokens: int) -> int:
+        """A number of tokens, lowered for a vocabulary of more than `MANY` symbols: all their outputs are kept."""
+        return max(min(64, tokens), tokens * MANY // max(MANY, self.model.config.vocab_size))
+
     @property
     def windows(self) -> tuple[Tensor, Tensor]:
         """Windows of training text for the fit, and others between them for early stopping."""
         context = self.model.config.block_size
-        fitted, held = (max(2, n // context) for n in (self.params.tuned_tokens, self.params.held_out_tokens))
+        tokens = (self.params.tuned_tokens, self.params.held_out_tokens)
+        fitted, held = (max(2, self.affordable(n) // context) for n in tokens)
         return windows_to_fit(self.train, context, fitted, held, self.subject.start)
 
 
@@ -146,7 +153,7 @@ def _tables(s: _Setting) -> Sweeps:
 def _fitted(s: _Setting) -> Sweeps:
     """The tuned lens, for later stages, and the course of its fit."""
     train, held_out = (tuned_lens.collect(s.model, tokens) for tokens in s.windows)
-    settings = tuned_lens.Settings(steps=s.params.tuned_steps, batch=s.params.tuned_batch)
+    settings = tuned_lens.Settings(steps=s.params.tuned_steps, batch=s.affordable(s.params.tuned_batch))
     fit = tuned_lens.fit(s.model, train, held_out, settings, s.params.seed)
     return {"tuned_course": fit.course, **private("tuned", vars(fit.translation))}
 

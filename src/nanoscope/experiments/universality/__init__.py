@@ -11,6 +11,8 @@ from nanoscope.experiments.measuring import in_one_stage
 from nanoscope.experiments.universality import figures
 from nanoscope.experiments.universality.claims import CLAIMS
 from nanoscope.experiments.universality.measure import Params, measure
+from nanoscope.experiments.universality.page import PAGE
+from nanoscope.experiments.universality.questions import QUESTIONS
 
 EXPERIMENT = Experiment(
     module=__name__,
@@ -19,6 +21,8 @@ EXPERIMENT = Experiment(
     params=Params,
     stages=in_one_stage(measure),
     claims=CLAIMS,
+    questions=QUESTIONS,
+    page=PAGE,
     figures={"universality_neurons": figures.neurons},
     twinned=True,
 )
