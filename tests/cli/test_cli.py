@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -320,6 +321,54 @@ def test_a_run_that_was_stopped_is_finished_by_the_same_command(
     assert checkpoints(tmp_path / "run") == undisturbed
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(501))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "x"], "nothing was written"),
+        (["report", "x"], "the results are untouched; the same command writes the report anew"),
+        (
+            ["study"],
+            "finished stages are kept, a training as it was last saved (every 30 s), and the same command goes on",
+        ),
+    ],
+)
+def test_an_interrupted_command_says_what_is_kept(
+    call: Call, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+):
+    def stop(command: object) -> None:
+        raise KeyboardInterrupt
+
+    known = {name: replace(command, run=stop) for name, command in cli.COMMANDS.items()}
+    monkeypatch.setattr(cli, "COMMANDS", known)
+    code, printed, complaint = call(*arguments)
+    assert (code, printed, complaint.count("\n")) == (130, "", 1)
+    assert complaint.startswith(f"nanoscope: interrupted; {said}")
+
+
+def test_an_interrupted_experiment_says_which_stages_are_kept_and_goes_on(
+    call: Call, tmp_path: Path, text: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Interrupted twice, the second time one stage later: what is kept is not measured again."""
+    from nanoscope.experiments import runner
+    from nanoscope.experiments.induction import measure
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "source_digest", lambda name: "code")  # takes a second
+    monkeypatch.setattr(measure, "_random_models", stop)
+    few = ["--sequences", 2, "--natural-examples", 2, "--windows", 4, "--permutations", 9]
+    given = ["run", "induction", trained / "final", "--data", text, "--out", tmp_path / "out", "--threads", 1, *few]
+    kept = "stages are kept, and the same command goes on with the next"
+    code, printed, complaint = call(*given)
+    assert (code, complaint) == (130, f"nanoscope: interrupted; 2 of 8 {kept} (untrained models)\n")
+    assert printed.startswith("induction: checking the model\ninduction: attention\ninduction: behaviour (27 % done")
+    monkeypatch.setattr(measure, "_random_models", lambda setting: {})
+    monkeypatch.setattr(measure, "_weights", stop)
+    monkeypatch.setattr(measure, "_attention", stop)
+    assert call(*given)[::2] == (130, f"nanoscope: interrupted; 3 of 8 {kept} (weights)\n")
 
 
 # ---- patching two texts of one's own ----------------------------------------------------------------------------------
