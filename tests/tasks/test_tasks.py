@@ -18,6 +18,9 @@ def test_the_paired_design(length: int) -> None:
     task = synthetic.copy_task(SYMBOLS, length, 20, "test", prefix=5, start=60)
     first = 6
     assert task.first_difference == first
+    assert repr(task) == (
+        f"Task(20 examples of {6 + 2 * length} tokens, {length - 1} read in each; clean and corrupt differ from position 6 on)"
+    )
     assert (task.clean[:, 0] == 60).all()
     clean, corrupt = task.clean.numpy(), task.corrupt.numpy()
     block, copy = clean[:, first : first + length], clean[:, first + length :]

@@ -18,7 +18,8 @@ from nanoscope.tasks.task import pair
 from nanoscope.text.tokenizer import Bytes
 from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.views import heads, lens
-from nanoscope.views.patch import grid, largest, patched
+from nanoscope.views.patch import against_shares, compared, grid, patched
+from nanoscope.views.patch_cells import effects, largest
 
 TEXT = "abcabd"
 
@@ -72,14 +73,16 @@ def test_the_largest_cells_are_those_of_one_forward_per_head(checkpoint: Checkpo
         return float(metrics.logit_diff(logits[:, task.positions[0]], task))
 
     high, low = metric(clean.logits), metric(corrupt.logits)
-    effects = {}
+    expected = {}
     for layer, head in product(range(model.config.n_layer), range(model.config.n_head)):
         edit = patch(Site("z", layer, head=head), clean.cache)
-        effects[str(layer), str(head)] = (metric(run(model, task.corrupt, [edit]).logits) - low) / (high - low)
-    cells = largest(found, 100)
-    assert {cell.labels for cell in cells} == effects.keys()
+        expected[str(layer), str(head)] = (metric(run(model, task.corrupt, [edit]).logits) - low) / (high - low)
+    assert against_shares(found) is None
+    between = compared(vocabulary, model.config.vocab_size, task)
+    cells = largest(found, effects(found, between, model.config.n_layer), 100)
+    assert {cell.labels for cell in cells} == expected.keys()
     for cell in cells:
-        assert cell.restored == pytest.approx(effects[cell.labels], abs=1e-4)
+        assert cell.restored == pytest.approx(expected[cell.labels], abs=1e-4)
         assert cell.exact == "exact"
     sizes = [max(abs(cell.restored), abs(cell.destroyed)) for cell in cells]
     assert sizes == sorted(sizes, reverse=True)

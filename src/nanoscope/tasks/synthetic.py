@@ -41,6 +41,10 @@ class RepeatedSequences:
     length: int
     copies: int
 
+    def __repr__(self) -> str:
+        examples, size = self.tokens.shape
+        return f"RepeatedSequences({examples} examples of {size} tokens: {self.copies} copies of {self.length} each)"
+
 
 def alphabet(tokens: Int[Tensor, "pos"], symbols: int, minimum: int = MIN_COUNT) -> Int[Tensor, "symbol"]:
     """The tokens that occur at least `minimum` times in a text: the symbols that a model could learn.
