@@ -2,26 +2,30 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import random_model
 
-from nanoscope.checkpoints.checkpoint import Checkpoint
+from nanoscope.analysis.causal import component_ablation
+from nanoscope.analysis.prediction import effective_context
+from nanoscope.checkpoints.checkpoint import Checkpoint, load
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.heads.setting import Params
+from nanoscope.experiments.experiment import untrained
+from nanoscope.model.sites import Site
 from nanoscope.planted.induction import Planted, planted_induction
 from nanoscope.plots.look import overview, text_reading
 from nanoscope.plots.quality import CHECKS, checklist
 from nanoscope.tasks import metrics
 from nanoscope.text.corpora.corpus import Corpus
-from nanoscope.text.tokenizer import Bytes
+from nanoscope.text.passages import passages
+from nanoscope.text.tokenizer import Bytes, tokenized
 from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.views import look_files, look_text
 from nanoscope.views.answers import answers
 from nanoscope.views.look import STAGES, Look, Unmeasured, look
-from nanoscope.views.look_heads import head_classes
 
 WORDS = "the quick brown fox jumps over the lazy dog, and the dog sleeps on.\nWhy? the fox: no.\n\n"
 CORPUS = Corpus("words", WORDS * 40)
@@ -95,10 +99,8 @@ def test_the_figures_are_readable(seen: tuple[Look, list[tuple[str, int, int]]])
 @pytest.mark.parametrize(
     "changes",
     [
-        {"attention_only": True, "n_head": 1},
-        {"n_layer": 3, "norm": "rms", "positions": "none"},
-        {"block_size": 2},
-        {"block_size": 200},
+        {"attention_only": True, "n_head": 1, "norm": "rms", "positions": "none"},
+        {"n_layer": 3, "block_size": 2},
     ],
 )
 def test_every_kind_of_model_ends_in_answers(changes: dict) -> None:
@@ -106,7 +108,7 @@ def test_every_kind_of_model_ends_in_answers(changes: dict) -> None:
     assert len(answers(found)) == 6
     assert all(one.text for one in answers(found))
     block = changes.get("block_size", 24)
-    assert isinstance(found.heads, Unmeasured) == (block in (2, 200))
+    assert isinstance(found.heads, Unmeasured) == (block == 2)
     assert "".join(one.text for one in answers(found)).count("Not measured") == isinstance(found.heads, Unmeasured)
 
 
@@ -156,13 +158,48 @@ def test_a_text_longer_than_the_context_is_read_with_half_a_context_before() -> 
 # ---- known answers ---------------------------------------------------------------------------------------------------
 
 
-def test_the_planted_copier_has_an_induction_head() -> None:
-    drawn = "".join(np.random.default_rng(0).choice(list("abcdefghijkl"), 4000))
-    checkpoint = planted_induction(Vocabulary(tuple("abcdefghijkl")), Planted(context=33))
-    heads = head_classes(checkpoint, Corpus("random", drawn), Params(windows=8, sequences=6, permutations=100))
-    assert heads.named(1, 0) == "induction"
-    assert heads.named(0, 0) == "previous token"
-    assert heads.score(1, 0) > 0.9
+@pytest.fixture(scope="module")
+def repetitive() -> Corpus:
+    """Twelve words of six letters in random order: much of it occurred before."""
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcdefghijkl"), 6)) for _ in range(12)]
+    return Corpus("words", "".join(words[int(i)] for i in rng.integers(0, 12, 3600)))
+
+
+def test_a_model_that_copies_is_seen_and_an_untrained_one_is_not(repetitive: Corpus) -> None:
+    copier = planted_induction(Vocabulary(tuple("abcdefghijkl")), Planted(context=49))
+    random = replace(copier, model=untrained(copier.model, "look"))
+    for checkpoint, copies in ((copier, True), (random, False)):
+        found = look(checkpoint, repetitive)
+        by_question = {one.question: one.verdict for one in answers(found)}
+        for question in ("Does it copy from its context?", "Has it an induction head?"):
+            assert by_question[question] == ("yes" if copies else "no"), question
+        assert not isinstance(found.heads, Unmeasured)
+        assert (found.heads.named(1, 0) == "induction") == copies
+        assert (found.heads.named(0, 0) == "previous token") == copies
+
+
+@pytest.mark.slow
+def test_the_shipped_model_is_as_an_independent_computation_found_it(shakespeare: Corpus) -> None:
+    """A 5-gram model built by layer 0. The bands are that computation's values (0.78, 0.146, 0.566, 2.03, 0.154) and both
+    computations' errors."""
+    checkpoint = load(Path(__file__).parents[2] / "trained_models" / "shakespeare-cpu-1")
+    text = passages(tokenized(shakespeare.val, checkpoint.known_vocabulary), 128, 48)
+    cost = effective_context.cost_of_cuts(checkpoint.model, text, most_tokens=4096).cost.mean("window")
+    for length, low, high in ((1, 0.65, 1.0), (3, 0.1, 0.23), (16, -0.06, 0.06)):
+        assert low < float(cost.sel(context=length).values) < high, length
+    config, previous = checkpoint.model.config, tuple(Site("z", 0, head=head) for head in (1, 4, 5))
+    layers = component_ablation.layers_of_heads(config)
+    wanted = {name: layers[name] for name in ("heads of L0", "heads above L0")}
+    sets = wanted | {"previous": previous, "one of them": previous[:1]}
+    found = component_ablation.cost_without(checkpoint.model, text[1::2], sets, text[0::2].tokens).mean("window")
+    for name, low, high in (
+        ("heads of L0", 1.7, 2.4),
+        ("heads above L0", 0.1, 0.21),
+        ("previous", 0.45, 0.75),
+        ("one of them", -0.03, 0.03),
+    ):
+        assert low < float(found.sel(set=name).values) < high, name
 
 
 def test_names_of_folders_say_which_model(tmp_path: Path) -> None:

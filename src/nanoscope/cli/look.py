@@ -166,9 +166,8 @@ def _print_layers(found: Look) -> None:
     config = found.checkpoint.model.config
     names = set(map(str, found.ablation.labels("set")))
     columns = ("layer", "no heads", "no MLP", "no heads above", "final", "lens")
-    table = Table(
-        *columns, title="By layer: what it costs to do without; the prediction after it", title_justify="left"
-    )
+    title = "By layer: what it costs to do without; the prediction after it"
+    table = Table(*columns, title=title, title_justify="left", box=SIMPLE)
     final, loss = found.lens.final.values.mean(1), found.lens.loss.values.mean(1)
     for layer in range(config.n_layer):
         above = f"heads of L{layer + 1}" if layer == config.n_layer - 2 else f"heads above L{layer}"
@@ -185,6 +184,7 @@ def _print_layers(found: Look) -> None:
 def _print_text(found: Look) -> None:
     """The user's own text, with its most surprising characters."""
     from nanoscope.plots.style import visible_character
+    from nanoscope.views.answers import unit_of
     from nanoscope.views.look import Unmeasured
 
     if found.text is None:
@@ -196,9 +196,7 @@ def _print_text(found: Look) -> None:
     strip, limit = Text(), sorted(read.loss)[-SURPRISES] if len(read.loss) >= SURPRISES else 0.0
     for piece, loss in zip(read.pieces, [0.0, *read.loss], strict=True):
         strip.append(piece, style="bold red" if loss >= limit > 0 else "")
-    CONSOLE.print(
-        f"\nYour text: {read.loss.mean():.3f} nats per token. Most surprising (red above, if colours are on):"
-    )
+    CONSOLE.print(f"\nYour text: {read.loss.mean():.3f} nats per {unit_of(found)}. Most surprising:")
     CONSOLE.print(strip)
     table = Table("at", "character", "nats", "expected", "settled after", box=SIMPLE)
     for at in read.hardest(SURPRISES):

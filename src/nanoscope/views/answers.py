@@ -159,9 +159,15 @@ def does_it_copy(found: Copying) -> Answer:
     }[judged]
     text = (
         f"{judged.capitalize()}: where the last {JUDGED} characters stood before and copying is right, overwriting what "
-        f"followed them costs {three(value)} nats [{three(low)}, {three(high)}], {clause} ({count} places)."
+        f"followed them costs {three(value)} nats [{three(low)}, {three(high)}], {clause} ({count} places{_by_match(found)})."
     )
     return Answer(question, judged, text)
+
+
+def _by_match(found: Copying) -> str:
+    """What copies after other lengths of match are worth."""
+    others = [f"{match}: {three(float(w.values.mean()))}" for match, w in found.worth.items() if match != JUDGED]
+    return f"; after matches of {', '.join(others)}" if others else ""
 
 
 def mean_over_windows(

@@ -35,14 +35,14 @@ FEWEST_WINDOWS, MOST_WINDOWS = 8, 128
 LEAST_TEXT = 64
 ABLATED = 20
 """The most windows on which components are ablated."""
-SEARCHED = 400
-"""The most windows that are searched for places where copying is right."""
+SEARCHED = 51_200
+"""About as many tokens of text are searched for places where copying is right."""
 MATCHES = (1, 2, 3, 5, 8)
 """How many characters must have occurred before, at least, for a place to count as one to copy."""
 JUDGED = 5
 """The length of match by which copying is judged, as in the experiment `induction`."""
-PLACES, FEW_PLACES = 128, 24
-"""The most places at that length, and at every other one."""
+PLACES, FEW_PLACES, ATTENDED = 128, 24, 512
+"""The most places at that length, and at every other one; and the most at which attention is measured."""
 STAGES = ("loss and n-gram tables", "context", "classes of heads", "ablations", "lens", "copying", "your text")
 
 Show = Callable[[str, int, int], None]
@@ -172,7 +172,7 @@ def _material(checkpoint: Checkpoint, corpus: Corpus) -> _Material:
         )
     context = min(config.block_size, len(val) // (FEWEST_WINDOWS + 1))
     windows = min(MOST_WINDOWS, max(FEWEST_WINDOWS, TOKENS // context))
-    text, searched = (passages(val, context, most) for most in (windows, max(windows, SEARCHED)))
+    text, searched = (passages(val, context, most) for most in (windows, max(windows, SEARCHED // context)))
     order = NGrams.largest_order(config.vocab_size, LARGEST_TABLE)
     return _Material(checkpoint, corpus, text, searched, NGrams.fit(train.numpy(), config.vocab_size, order))
 
@@ -233,7 +233,7 @@ def _copying(m: _Material, progress: Callable[[int, int], None]) -> Copying:
 
 def _attention(m: _Material) -> Sweep | None:
     """Attention to what is worth copying; None in a text without such places."""
-    places = copying.copy_places(m.text, JUDGED, m.text.targets.numel())
+    places = copying.copy_places(m.text, JUDGED, ATTENDED)
     if not len(places):
         return None
     found = copying.prefix_attention(m.checkpoint.model, m.text, places)
