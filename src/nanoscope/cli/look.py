@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +11,14 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from nanoscope.cli.console import CONSOLE, ModelOptions, bars, open_model, open_text, save_figure, say
+from nanoscope.cli.bars import progress
+from nanoscope.cli.console import CONSOLE, REPLIES, GivenPath, GivenText, ModelOptions, open_subject, save_figure, say
 
 if TYPE_CHECKING:
     from nanoscope.views.answers import Answer
     from nanoscope.views.look import Look
     from nanoscope.views.look_text import TextReading
 
-COLOURS = {"yes": "green", "no": "yellow", "cannot tell": "dim", None: ""}
 UNCLASSED = 3
 """How many heads without a class are listed, the costliest first."""
 SURPRISES = 8
@@ -35,9 +32,9 @@ class LookCommand(ModelOptions):
     --text "ROMEO: what light" also reads a text of yours. Figures, JSON and tables are kept in one folder.
     """
 
-    text: str | None = None
+    text: GivenText = None
     """A text to read: how surprising each character is, and after which layer it is decided."""
-    out: Path | None = None
+    out: GivenPath = None
     """Folder for figures and numbers; default: runs/look/NAME-CHECKSUM."""
 
 
@@ -45,52 +42,25 @@ def run_look(command: LookCommand) -> None:
     """Measure, answer, print, and keep everything."""
     from nanoscope import files
     from nanoscope.views.answers import answers
+    from nanoscope.views.given_text import prompt
     from nanoscope.views.look import look
     from nanoscope.views.look_files import folder_name, store
 
-    checkpoint, corpus = open_model(command.checkpoint, command.threads), open_text(command.data)
-    checkpoint.encode(command.text or "")  # a text that it cannot read is refused at once
+    checkpoint, corpus = open_subject(command)
+    text = None if command.text is None else prompt(checkpoint, command.text, more=len(command.text.encode())).text
+    checkpoint.encode(text or "")  # a text that the model cannot read is refused before anything is measured
     folder = command.out or Path("runs/look") / folder_name(checkpoint, command.checkpoint)
-    with _progress() as show:
-        found = look(checkpoint, corpus, command.text, show)
+    with progress("look") as show:
+        found = look(checkpoint, corpus, text, show)
     answered = answers(found)
     _print_answers(command.checkpoint, found, answered)
     _print_heads(found)
     _print_layers(found)
     _print_text(found)
     with files.exclusive_lock(folder):
-        store(found, answered, folder, command.text)
-        _draw(command, found, folder)
+        store(found, answered, folder, text)
+        _draw(command, found, folder, text)
     _print_next(command, folder, found.checkpoint.model.config.attention_only)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on a terminal, which shows the stages in turn; elsewhere a line when a stage has ended."""
-    if not CONSOLE.is_terminal:
-        yield _lines()
-        return
-    with bars() as shown:
-        task, current = shown.add_task("", total=1), [""]
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage != current[0]:
-                current[0] = stage
-                shown.reset(task, description=stage, total=total)
-            shown.update(task, completed=done, total=total)
-
-        yield show
-
-
-def _lines() -> Callable[[str, int, int], None]:
-    began = [time.monotonic()]
-
-    def show(stage: str, done: int, total: int) -> None:
-        if done == total:
-            say(f"{stage}: {time.monotonic() - began[0]:.0f} s", style="dim")
-            began[0] = time.monotonic()
-
-    return show
 
 
 def _print_answers(path: Path, found: Look, answered: tuple[Answer, ...]) -> None:
@@ -115,7 +85,7 @@ def _print_answers(path: Path, found: Look, answered: tuple[Answer, ...]) -> Non
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold", max_width=20)
     for one in answered:
-        table.add_row(one.question, Text(one.text, style=COLOURS[one.verdict]))
+        table.add_row(one.question, Text(one.text, style=REPLIES.get(one.verdict or "", "")))
     CONSOLE.print(table)
 
 
@@ -211,7 +181,7 @@ def _print_text(found: Look) -> None:
     CONSOLE.print(table)
 
 
-def _draw(command: LookCommand, found: Look, folder: Path) -> None:
+def _draw(command: LookCommand, found: Look, folder: Path, text: str | None) -> None:
     from nanoscope.plots.look import overview, text_reading
     from nanoscope.views.look import Unmeasured
     from nanoscope.views.look_files import text_name
@@ -225,10 +195,10 @@ def _draw(command: LookCommand, found: Look, folder: Path) -> None:
     ]
     lens = {"loss": found.lens.loss, "final": found.lens.final}
     save_figure(overview(found.loss, context, found.ablation, classes, lens, title), folder / "look.png")
-    if command.text is not None and found.text is not None and not isinstance(found.text, Unmeasured):
+    if text is not None and found.text is not None and not isinstance(found.text, Unmeasured):
         read = found.text
         figure = text_reading(read.pieces, read.loss, read.decided, config.n_layer, title)
-        save_figure(figure, folder / f"{text_name(command.text)}.png")
+        save_figure(figure, folder / f"{text_name(text)}.png")
 
 
 def _print_next(command: LookCommand, folder: Path, attention_only: bool) -> None:
