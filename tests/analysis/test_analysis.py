@@ -123,7 +123,7 @@ def test_uniform_attention_scores_the_uniform_baseline() -> None:
 
 
 def test_the_spec_baselines_of_uniform_attention() -> None:
-    """methods.md 1.1: two copies of 64 score 0.0108 without a prefix."""
+    """Two copies of 64 score 0.0108 without a prefix."""
     sequences = synthetic.repeated_sequences(torch.arange(100), 64, 128, 4, None, "test")
     assert repeated_sequences.uniform_scores(sequences).sel(score="induction_last").values == pytest.approx(
         0.0108, abs=2e-4

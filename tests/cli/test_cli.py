@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -322,6 +323,54 @@ def test_a_run_that_was_stopped_is_finished_by_the_same_command(
     assert steps == list(range(501))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "x"], "nothing was written"),
+        (["report", "x"], "the results are untouched; the same command writes the report anew"),
+        (
+            ["study"],
+            "finished stages are kept, a training as it was last saved (every 30 s), and the same command goes on",
+        ),
+    ],
+)
+def test_an_interrupted_command_says_what_is_kept(
+    call: Call, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+):
+    def stop(command: object) -> None:
+        raise KeyboardInterrupt
+
+    known = {name: replace(command, run=stop) for name, command in cli.COMMANDS.items()}
+    monkeypatch.setattr(cli, "COMMANDS", known)
+    code, printed, complaint = call(*arguments)
+    assert (code, printed, complaint.count("\n")) == (130, "", 1)
+    assert complaint.startswith(f"nanoscope: interrupted; {said}")
+
+
+def test_an_interrupted_experiment_says_which_stages_are_kept_and_goes_on(
+    call: Call, tmp_path: Path, text: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Interrupted twice, the second time one stage later: what is kept is not measured again."""
+    from nanoscope.experiments import runner
+    from nanoscope.experiments.induction import measure
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "source_digest", lambda name: "code")  # takes a second
+    monkeypatch.setattr(measure, "_random_models", stop)
+    few = ["--sequences", 2, "--natural-examples", 2, "--windows", 4, "--permutations", 9]
+    given = ["run", "induction", trained / "final", "--data", text, "--out", tmp_path / "out", "--threads", 1, *few]
+    kept = "stages are kept, and the same command goes on with the next"
+    code, printed, complaint = call(*given)
+    assert (code, complaint) == (130, f"nanoscope: interrupted; 2 of 8 {kept} (untrained models)\n")
+    assert printed.startswith("induction: checking the model\ninduction: attention\ninduction: behaviour (27 % done")
+    monkeypatch.setattr(measure, "_random_models", lambda setting: {})
+    monkeypatch.setattr(measure, "_weights", stop)
+    monkeypatch.setattr(measure, "_attention", stop)
+    assert call(*given)[::2] == (130, f"nanoscope: interrupted; 3 of 8 {kept} (weights)\n")
+
+
 # ---- patching two texts of one's own ----------------------------------------------------------------------------------
 
 
@@ -528,7 +577,13 @@ def test_every_head_has_a_row_and_a_second_call_reads_the_result(
     arguments = ["heads", trained / "final", "--data", text, "--threads", 1, "--out", tmp_path / "h.png"]
     code, printed, complaint = call(*arguments, "--text", "the quick brown fox")
     assert (code, complaint) == (0, "")
-    assert [line.split()[1] for line in printed.splitlines() if line.startswith("│")] == ["L0H0", "L0H1"]
+    rows = [line.split("│")[1:] for line in printed.splitlines() if line.startswith("│")]
+    assert [row[0].strip() for row in rows if row[0].strip()] == ["L0H0", "L0H1"]
+    assert all(row[1].strip() for row in rows), (
+        "without a colour too, a head without a class is told from one with a class"
+    )
+    shares = [[float(cell.split()[-1]) for cell in row[2:4]] for row in rows if row[0].strip()]
+    assert all(first >= second for first, second in shares)
     (result,) = (tmp_path / "results").iterdir()
     drawn, written = (tmp_path / "h.png").read_bytes(), (result / "result.json").stat().st_mtime_ns
     call(*arguments)

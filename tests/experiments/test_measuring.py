@@ -13,7 +13,7 @@ from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import Interrupted
 from nanoscope.evidence.result import Result, load_results
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments import open_experiment, runner
+from nanoscope.experiments import following, open_experiment, runner
 from nanoscope.experiments.experiment import Experiment, Subject
 from nanoscope.experiments.measuring import Kept, Stage, Stages, Sweeps, arrays_of, in_memory, measured, private
 from nanoscope.text.corpora import Corpus
@@ -130,6 +130,14 @@ def test_stages_are_announced_by_their_share_as_they_begin(tmp_path: Path) -> No
     assert told == [("first", 0, 100), ("second", 30, 100), ("", 100, 100)]
 
 
+def test_only_what_is_left_counts_as_progress_after_an_interruption(tmp_path: Path) -> None:
+    told = []
+    with pytest.raises(Interrupted):
+        measured(toy([], stopped), Kept(tmp_path, "code"))
+    measured(toy([]), Kept(tmp_path, "code"), lambda *now: told.append(now))
+    assert told == [("1 of 2 stages are kept from before", 0, 70), ("second", 0, 70), ("", 70, 70)]
+
+
 @pytest.mark.parametrize("spoil", ["other code", "cut short"])
 def test_what_other_code_kept_or_what_is_damaged_is_measured_again(tmp_path: Path, spoil: str) -> None:
     kept, log = Kept(tmp_path, "code"), []
@@ -137,11 +145,26 @@ def test_what_other_code_kept_or_what_is_damaged_is_measured_again(tmp_path: Pat
         measured(toy(log, stopped), kept)
     if spoil == "cut short":
         kept.path("first").write_bytes(kept.path("first").read_bytes()[:40])
-    measured(toy(log), replace(kept, made_by="other") if spoil == "other code" else kept)
+    now = replace(kept, made_by="other") if spoil == "other code" else kept
+    measured(toy(log), now)
     assert log == ["first", "first", "second"]
+    assert [path.name for path in tmp_path.iterdir()] == [now.made_by]
 
 
 def test_an_interrupted_first_stage_says_that_nothing_is_kept(tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match=r"^nothing is kept, as the first of 2 stages \(first\) was not finished$"):
         measured({"first": Stage(1, lambda before: stopped() or {}), "second": Stage(1, dict)}, Kept(tmp_path, ""))
     assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_training_that_is_followed_says_which_checkpoints_are_kept(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def snapshot(_: Subject, step: int, *__: object) -> None:
+        if step == 200:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(following, "snapshot", snapshot)
+    long = replace(subject, history=dict.fromkeys((0, 100, 200, 300), tmp_path))
+    with pytest.raises(Interrupted, match=r"^2 of 4 checkpoints are kept, and the same command goes on with the next$"):
+        following.follow(open_experiment("emergence"), long, None, tmp_path)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not (PUBLISHED / "study.json").exists(), reason=
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    return read_study(PUBLISHED)
+    return read_study(str(PUBLISHED))
 
 
 def test_what_was_not_measured_has_no_number(study: Study) -> None:

@@ -15,6 +15,7 @@ from nanoscope.cli.bars import progress
 from nanoscope.cli.console import CONSOLE, REPLIES, GivenPath, GivenText, ModelOptions, open_subject, save_figure, say
 
 if TYPE_CHECKING:
+    from nanoscope.checkpoints.checkpoint import Checkpoint
     from nanoscope.views.answers import Answer
     from nanoscope.views.look import Look
     from nanoscope.views.look_text import TextReading
@@ -42,13 +43,11 @@ def run_look(command: LookCommand) -> None:
     """Measure, answer, print, and keep everything."""
     from nanoscope import files
     from nanoscope.views.answers import answers
-    from nanoscope.views.given_text import prompt
     from nanoscope.views.look import look
     from nanoscope.views.look_files import folder_name, store
 
     checkpoint, corpus = open_subject(command)
-    text = None if command.text is None else prompt(checkpoint, command.text, more=len(command.text.encode())).text
-    checkpoint.encode(text or "")  # a text that the model cannot read is refused before anything is measured
+    text = None if command.text is None else _own_text(checkpoint, command.text)
     folder = command.out or Path("runs/look") / folder_name(checkpoint, command.checkpoint)
     with progress("look") as show:
         found = look(checkpoint, corpus, text, show)
@@ -61,6 +60,17 @@ def run_look(command: LookCommand) -> None:
         store(found, answered, folder, text)
         _draw(command, found, folder, text)
     _print_next(command, folder, found.checkpoint.model.config.attention_only)
+
+
+def _own_text(checkpoint: Checkpoint, text: str) -> str:
+    """The user's text as the model reads it, of any length; a text that it cannot read is refused before all measuring."""
+    from nanoscope.views.given_text import prompt
+
+    read = prompt(checkpoint, text, more=len(text.encode()))
+    if read.note:
+        say(f"note: {read.note}", style="dim")
+    checkpoint.encode(read.text)
+    return read.text
 
 
 def _print_answers(path: Path, found: Look, answered: tuple[Answer, ...]) -> None:

@@ -74,7 +74,10 @@ class Sweep:
     @property
     def _measured(self) -> np.ndarray:
         """The values, with None for NaN."""
-        return np.where(np.isnan(self.values), None, self.values) if self.values.dtype.kind == "f" else self.values
+        measured = self.values.astype(object)
+        if self.values.dtype.kind == "f":
+            measured[np.isnan(self.values)] = None
+        return measured
 
     def rows(self) -> Iterator[tuple[Label | None, ...]]:
         """One row for each value: its label along every axis, then the value (None for a value that was not measured)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nanoscope.checkpoints.checkpoint import load
+from nanoscope.errors import Interrupted
 from nanoscope.evidence.result import Result
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Experiment, Group, Settings, Subject
@@ -37,7 +38,12 @@ def follow(
     shots = []
     for step in sorted(subject.history):
         progress(f"checkpoint of iteration {step}", len(shots), len(subject.history))
-        shots.append(snapshot(subject, step, params, folder, command))
+        try:
+            shots.append(snapshot(subject, step, params, folder, command))
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"{len(shots)} of {len(subject.history)} checkpoints are kept, and the same command goes on with the next"
+            ) from None
     progress("", len(shots), len(subject.history))
     group = Group(subject.label, subject.role, tuple(shots), describe(subject))
     return run_comparison(experiment, group, experiment.params(), folder, command)

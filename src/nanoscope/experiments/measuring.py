@@ -65,7 +65,10 @@ class Kept:
             return None
 
     def save(self, stage: str, sweeps: Sweeps) -> Sweeps:
-        """Keep a finished stage; returns its sweeps as a later call loads them."""
+        """Keep a finished stage, and nothing of another hash; returns its sweeps as a later call loads them."""
+        for other in self.folder.glob("*"):
+            if other.name != self.made_by:
+                shutil.rmtree(other)
         files.write_bytes(self.path(stage), sweep_files.packed(sweeps))
         return sweep_files.load(self.path(stage))
 
@@ -84,23 +87,33 @@ def in_memory(stages: Stages) -> Sweeps:
 def measured(stages: Stages, kept: Kept, progress: Progress = silent) -> Sweeps:
     """Measure the stages that no earlier call has kept. The last one is not kept: the result itself comes next.
 
-    Ctrl-C raises `Interrupted`, which says how many stages the next call will find.
+    Progress is told of what this call has to measure. Ctrl-C raises `Interrupted`, which says how many stages the next call
+    will find.
     """
     sweeps: Sweeps = {}
-    done, last, total = 0, len(stages) - 1, sum(stage.share for stage in stages.values())
+    done, last, total = 0, len(stages) - 1, _left(stages, kept, progress)
     for number, (name, stage) in enumerate(stages.items()):
         try:
-            progress(name, done, total)
             found = kept.load(name)
             if found is None:
+                progress(name, min(done, total), total)
                 found = _timed(name, stage, sweeps)
                 found = kept.save(name, found) if number < last else found
+                done += stage.share
         except KeyboardInterrupt:
             raise Interrupted(_what_is_kept(number, len(stages), name)) from None
         sweeps |= found
-        done += stage.share
     progress("", total, total)
     return _result(stages, sweeps)
+
+
+def _left(stages: Stages, kept: Kept, progress: Progress) -> int:
+    """The sum of the shares of the stages that are not kept; it is told if some are."""
+    missing = [stage.share for name, stage in stages.items() if not kept.path(name).exists()]
+    total = max(1, sum(missing))
+    if len(missing) < len(stages):
+        progress(f"{len(stages) - len(missing)} of {len(stages)} stages are kept from before", 0, total)
+    return total
 
 
 def _timed(name: str, stage: Stage, before: Sweeps) -> Sweeps:
@@ -124,6 +137,8 @@ def _result(stages: Stages, sweeps: Sweeps) -> Sweeps:
 
 
 def _what_is_kept(done: int, total: int, name: str) -> str:
+    if total == 1:
+        return "nothing of it is kept, as it is measured in one piece"
     if not done:
         return f"nothing is kept, as the first of {total} stages ({name}) was not finished"
     return f"{done} of {total} stages are kept, and the same command goes on with the next ({name})"

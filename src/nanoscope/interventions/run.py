@@ -146,18 +146,21 @@ def residual_streams(model: GPT, tokens: Int[Tensor, "batch pos"]) -> Float[Tens
 
 
 def gradients(
-    model: GPT,
-    tokens: Int[Tensor, "batch pos"],
+    model: GPT | Checkpoint,
+    tokens: Tokens,
     metric: Callable[[Float[Tensor, "batch pos vocab"]], Float[Tensor, "batch"]],
     keep: Iterable[str | Key | Site],
     edits: Sequence[AnyEdit] = (),
 ) -> Gradients:
-    """Gradient of a metric of the logits with respect to activations. The model's parameters get no gradient."""
-    model, tokens = model_and_tokens(model, tokens)
-    check_edits(model, tokens.shape[1], edits)
+    """Gradient of a metric of the logits with respect to activations; arguments as those of `run`.
+
+    The model's parameters get no gradient.
+    """
+    model, ids = model_and_tokens(model, tokens)
+    check_edits(model, ids.shape[1], edits)
     tap = EditingTap(edits, _wanted(keep, model.config), differentiable=True)
     with torch.enable_grad():
-        value = metric(model(tokens.to(model.device), tap))
+        value = metric(model(ids.to(model.device), tap))
         found = torch.autograd.grad(value.sum(), list(tap.kept.values()), materialize_grads=True)
     kept = {key: tensor.detach() for key, tensor in tap.kept.items()}
     return Gradients(value.detach(), Cache(kept), Cache(dict(zip(kept, found, strict=True))))

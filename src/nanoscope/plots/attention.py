@@ -11,6 +11,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from jaxtyping import Float
@@ -80,13 +81,13 @@ def attention_grid(
     figure = Figure(figsize=(layout.width, layout.height))
     text = [visible_character(symbol) for symbol in symbols]
     outline = _outline(text, layout) if size > TICKS and not numbered else None
-    for at in np.ndindex(rows, columns):
-        ax = figure.add_axes(layout.panel(*at))
-        heatmap(ax, np.sqrt(patterns[at]), 1.0, diverging=False)
-        ax.set_title(textwrap.fill(titles[at[0]][at[1]], int(layout.side * 16)), fontsize=7.5)
+    for row, column in product(range(rows), range(columns)):
+        ax = figure.add_axes(layout.panel(row, column))
+        heatmap(ax, np.sqrt(patterns[row, column]), 1.0, diverging=False)
+        ax.set_title(textwrap.fill(titles[row][column], int(layout.side * 16)), fontsize=7.5)
         _ticks(ax, text, numbered, outline is None)
         if outline is not None:
-            place = Affine2D().translate(*layout.corner(*at)) + figure.dpi_scale_trans
+            place = Affine2D().translate(*layout.corner(row, column)) + figure.dpi_scale_trans
             letters = PathPatch(
                 outline, transform=place, facecolor=INK, linewidth=0, clip_on=False, label="".join(text)
             )
@@ -119,6 +120,9 @@ def _ticks(ax: Axes, text: Sequence[str], numbered: bool, lettered: bool) -> Non
     ax.set_xticks(at, labels, fontsize=6 if numbered else 5)
     ax.set_yticks(at, labels, fontsize=6 if numbered else 5)
     ax.tick_params(length=2 if numbered else 0, pad=1 if numbered else 3)
+    if numbered:
+        ax.set_xlabel("position", fontsize=6, labelpad=1)
+        ax.set_ylabel("position", fontsize=6, labelpad=1)
 
 
 def _outline(text: Sequence[str], layout: _Layout) -> Path:

@@ -9,7 +9,8 @@ with the largest estimates:
 
     exact(model, task, logit_diff, heads(model, task)).effect
 
-Source: Zhang & Nanda 2023; Heimersheim & Nanda 2024; Nanda 2023 and Kramar et al. 2024 for the estimates; methods.md 3.
+Source: Zhang & Nanda 2023; Heimersheim & Nanda 2024; Nanda 2023 and Kramar et al. 2024 for the estimates;
+docs/methods/patching.md.
 """
 
 from __future__ import annotations

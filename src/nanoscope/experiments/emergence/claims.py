@@ -1,8 +1,8 @@
 """Emergence, the claims: their criteria, and the words for the results.
 
-"Abrupt" is a convention fixed beforehand (methods.md 1.7): a logistic beats a line and a power law by more than 10 BIC, and
-10 to 90 % of the change take less than a factor of 3 in iterations, both by the logistic and by the curve itself. The curve's
-own condition was added in version 4, because a head that forms in two steps had passed without it.
+"Abrupt" is a convention fixed beforehand (docs/methods/training.md): a logistic beats a line and a power law by more than
+10 BIC, and 10 to 90 % of the change take less than a factor of 3 in iterations, both by the logistic and by the curve
+itself. The curve's own condition was added in version 4, because a head that forms in two steps had passed without it.
 """
 
 from functools import partial

@@ -35,7 +35,7 @@ GROUPS = ("the copy is the first choice", "the copy is another character", "noth
 PARTS = ("select", "fit", "test")
 """Parts of the text: heads are chosen on the first, regressions fitted on the second and judged on the third."""
 COPYABLE = 3
-"""Shorter matches are weak evidence for the next character (methods.md 1.4): they count as nothing to copy."""
+"""Shorter matches are weak evidence for the next character: they count as nothing to copy."""
 
 
 @dataclass(frozen=True)

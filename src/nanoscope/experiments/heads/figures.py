@@ -152,19 +152,24 @@ def _pairs(ax: Axes, result: Result, table: str, at: tuple[int, int], colour: st
 
 @styled
 def composition(result: Result) -> Figure:
-    """How much each later head reads what each earlier head wrote, at most through queries, keys or values."""
+    """How much each later head reads what each earlier head wrote, at most through queries, keys or values.
+
+    The last layer's heads write for no other head, and the first layer's read from none; a single layer has all its heads.
+    """
     scores = result["composition"].values.max(axis=0)
     layers, heads = scores.shape[:2]
     flat = scores.reshape(layers * heads, -1)
     can = np.repeat(np.repeat(np.tri(layers, k=-1, dtype=bool).T, heads, 0), heads, 1)
     random = 1 / np.sqrt(float(result["width"].values))
-    size = 0.26 * len(flat) + 2.4
-    figure, axes = new_figure(size + 1, size, 1, 1)
     ratios = np.where(can, flat / random, np.nan)
-    image = heatmap(axes[0], ratios, max(2.0, float(ratios[can].max(initial=0))), diverging=False)
-    ticks = [head_name(i // heads, i % heads) for i in range(len(flat))]
-    axes[0].set_xticks(range(len(flat)), ticks, rotation=90, fontsize=7)
-    axes[0].set_yticks(range(len(flat)), ticks, fontsize=7)
+    names = [head_name(i // heads, i % heads) for i in range(len(flat))]
+    first = heads if layers > 1 else 0
+    ratios, writing, reading = ratios[: len(flat) - first, first:], names[: len(flat) - first], names[first:]
+    size = 0.26 * len(writing) + 2.4
+    figure, axes = new_figure(size + 1, size, 1, 1)
+    image = heatmap(axes[0], ratios, max(2.0, float(np.nanmax(ratios, initial=0))), diverging=False)
+    axes[0].set_xticks(range(len(reading)), reading, rotation=90, fontsize=7)
+    axes[0].set_yticks(range(len(writing)), writing, fontsize=7)
     axes[0].set(xlabel="later head, which reads", ylabel="earlier head, which writes")
     figure.colorbar(image, ax=axes, label="times randomly oriented heads", shrink=0.8)
     figure.suptitle(f"{_label(result)}: composition", x=0.01, ha="left", fontweight="bold")
@@ -192,7 +197,7 @@ def ablation(result: Result) -> Figure:
     axes[0].invert_yaxis()
     axes[0].axvline(0, color=INK, linewidth=0.6)
     axes[0].set(xlabel="loss added by mean ablation, nats per character")
-    axes[0].legend(fontsize=8)
+    axes[0].legend(fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
     figure.suptitle(f"{_label(result)}: what is lost without them", x=0.01, ha="left", fontweight="bold")
     return figure
 

@@ -139,7 +139,8 @@ def settling(result: Result) -> Figure:
         edges = np.cumsum(values, axis=0) - values
         for depth in range(depths):
             ax.barh(range(len(kinds)), values[depth], left=edges[depth], color=colours[depth], label=names[depth])
-        ax.set(xlim=(0, 1), title=title, xlabel="share of predictions")
+        note = "\n(at the embedding, this lens names the character just read)" * (lens == "logit lens")
+        ax.set(xlim=(0, 1), title=title, xlabel=f"share of predictions{note}")
     axes[0].set_yticks(range(len(kinds)), kinds)
     axes[0].invert_yaxis()
     shown = axes[0].get_legend_handles_labels()
