@@ -22,7 +22,7 @@ from nanoscope.interventions.edits import (
 )
 from nanoscope.interventions.first_order import estimate
 from nanoscope.interventions.replay import Cell, replay
-from nanoscope.interventions.run import gradients, run
+from nanoscope.interventions.run import gradients, model_and_tokens, run
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import AXES, WHOLE_MODEL, Site
 from nanoscope.text.vocabulary import Vocabulary
@@ -278,6 +278,9 @@ def test_messages_say_what_was_asked_and_what_there_is() -> None:
         (lambda: listed(zero(Site("z", 0))), "edits are a list"),
         (lambda: listed([lambda z: z]), r"a function is no edit; make one with .* edit\(site, function\)"),
         (lambda: run(model, "ROMEO"), "for a text, give the checkpoint"),
+        (lambda: model_and_tokens("path", "ROMEO"), "a str cannot be run"),
+        (lambda: model_and_tokens(model, [1, 2]), "a tensor of whole numbers"),
+        (lambda: model_and_tokens(model, torch.ones(1, 2)), "a tensor of whole numbers"),
         (lambda: run(model, tokens, [zero(Site("z", 0, pos=-12))]), "no pos -12"),
         (lambda: run(model, tokens, [zero(Site("z", 0, pos=slice(11, 20)))]), "selects no pos"),
         (
