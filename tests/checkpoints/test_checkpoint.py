@@ -19,7 +19,8 @@ from nanoscope.checkpoints.checkpoint import Checkpoint, export, load, packed, s
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
-from nanoscope.text.vocabulary import Vocabulary, write_meta
+from nanoscope.text.vocabulary import Vocabulary
+from nanoscope.text.vocabulary_files import write_meta
 from nanoscope.training.evaluate import consecutive_windows, evaluate
 from nanoscope.training.release import PART_BYTES
 

@@ -36,15 +36,15 @@ CLAIM = Claim(
     [
         (Criterion(">=", 0.3), (0.3, 0.5), "supported"),
         (Criterion(">=", 0.3), (0.1, 0.29), "not supported"),
-        (Criterion(">=", 0.3), (0.29, 0.31), "undecided"),
+        (Criterion(">=", 0.3), (0.29, 0.31), "straddles the criterion"),
         (Criterion("<=", 3.0), (1.0, 3.0), "supported"),
         (Criterion("<=", 3.0), (3.1, 9.0), "not supported"),
         (Criterion("within", 0.0, 0.05), (-0.05, 0.05), "supported"),
         (Criterion("within", 0.0, 0.05), (0.06, 0.2), "not supported"),
-        (Criterion("within", 0.0, 0.05), (-0.06, 0.0), "undecided"),
-        (Criterion(">=", 0.3), (math.nan, math.nan), "undecided"),
-        (Criterion(">=", 0.3), (-math.inf, math.inf), "undecided"),
-        (Criterion(">=", 0.3), (math.nan, 0.1), "undecided"),
+        (Criterion("within", 0.0, 0.05), (-0.06, 0.0), "straddles the criterion"),
+        (Criterion(">=", 0.3), (math.nan, math.nan), "too little data"),
+        (Criterion(">=", 0.3), (-math.inf, math.inf), "straddles the criterion"),
+        (Criterion(">=", 0.3), (math.nan, 0.1), "too little data"),
     ],
 )
 def test_a_verdict_follows_from_the_interval(criterion: Criterion, interval: tuple, verdict: str) -> None:
@@ -56,12 +56,10 @@ def test_a_finding_says_what_its_verdict_says() -> None:
     assert own.found(_evidence(0.35, 0.45)).text == "0.400 is measured."
     assert own.found(_evidence(0.0, 0.2)).text == "0.100 is measured, so it is small."
     assert CLAIM.found(_evidence(0.0, 0.2)).text == "0.100 is measured: below the required 0.3."
-    assert (
-        own.found(_evidence(0.2, 0.6)).text
-        == "0.400 is measured, which leaves the claim undecided (criterion: >= 0.3)."
-    )
-    missing = own.found(Evidence.missing("there is one layer", 12, "runs"))
-    assert (missing.verdict, missing.text) == ("undecided", 'Not judged ("It is large"): there is one layer.')
+    assert own.found(_evidence(0.2, 0.6)).text == "0.400 is measured, which does not decide it (criterion: >= 0.3)."
+    missing = own.found(Evidence.not_applicable("there is one layer", 12, "runs"))
+    assert (missing.verdict, missing.text) == ("not applicable", 'Not judged ("It is large"): there is one layer.')
+    assert own.found(Evidence.too_little("there are two texts", 2, "texts")).verdict == "too little data"
 
 
 def _evidence(low: float, high: float) -> Evidence:
@@ -89,11 +87,14 @@ def test_claim_ids_are_unique_and_carry_the_experiments_name(name: str) -> None:
 
 
 def test_findings_come_back_from_json_as_they_went() -> None:
-    for value, interval in ((0.4, (0.35, 0.45)), (math.nan, (math.nan, math.nan))):
+    for value, interval in ((0.4, (0.35, 0.45)), (math.nan, (math.nan, math.nan)), (0.4, (math.nan, math.nan))):
         facts = {"head": "L1H0", "steps": (("L0", 0.25), ("L1", math.nan)), "count": 3, "all": ("L1H0", "L1H2")}
-        found = CLAIM.found(Evidence(value, interval, 12, "runs", 0.0, facts))
+        why = "" if interval[0] > 0 else "no such head"
+        claim = replace(CLAIM, withdrawn="blind") if math.isnan(value) else CLAIM
+        found = claim.found(Evidence(value, interval, 12, "runs", 0.0, facts, why, "not applicable"))
         again = Finding.from_json(json.loads(json.dumps(found.to_json(), allow_nan=False)))
         assert again.to_json() == found.to_json()
+        assert again.withdrawn == claim.withdrawn
         assert (again.verdict, again.text) == (found.verdict, found.text)
         assert again.evidence.facts["all"] == ("L1H0", "L1H2")
 

@@ -1,15 +1,19 @@
 import io
+import json
 import os
 import pickle
 import tracemalloc
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.text import vocabulary as tokens
+from nanoscope.text import vocabulary_files as tokens
+from nanoscope.text.tokenizer import Bytes
 from nanoscope.text.vocabulary import Vocabulary
 
 SHAKESPEARE = Path(__file__).parents[2] / "../shared/data/tinyshakespeare.txt"
@@ -157,8 +161,88 @@ def test_symbol_tables_of_every_kind_are_read(itos: Any):
 
 
 @pytest.mark.parametrize(
-    "itos", ["ab", None, {0: "a", 2: "b"}, {1: "a", 2: "b"}, {"a": 0}, {0: "a", 1: 7}, ["a", "a"], {0: "a", "1": "b"}]
+    "itos",
+    [
+        *["ab", None, {0: "a", 2: "b"}, {2: "a", 3: "b"}, {-1: "a", 0: "b"}, {"a": 0}, {0: "a", 1: 7}, ["a", "a"]],
+        *[{0: "a", "1": "b"}, {0: 200, 1: 97}, [b"a", b"\xc3"], {0: ["a"]}, {0: None}],
+    ],
 )
 def test_a_table_that_is_no_vocabulary_is_refused(itos: Any):
     with pytest.raises(NanoscopeError, match=r"^meta\.pkl[^\n]*itos[^\n]*$"):
         tokens.from_itos(itos, "meta.pkl")
+
+
+@pytest.mark.parametrize(
+    ("meta", "symbols"),
+    [
+        ({"stoi": {"b": 1, "a": 0}}, ("a", "b")),
+        ({"itos": {1: "a", 2: "b"}}, ("<0>", "a", "b")),
+        ({"stoi": {"the": 1, "cat": 2}}, ("<0>", "the", "cat")),
+        ({"itos": {np.int64(0): np.str_("é"), np.int64(1): np.str_("b")}, "vocab_size": np.int64(2)}, ("é", "b")),
+        ({"itos": OrderedDict({0: "a"}), "loss": np.float32(2.5)}, ("a",)),
+        ({"itos": [97, 98, 10]}, ("a", "b", "\n")),
+        ({"itos": {0: b"a", 1: b"b"}}, ("a", "b")),
+    ],
+)
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_tables_that_people_pickle_are_read(tmp_path: Path, meta: Any, symbols: tuple[str, ...], protocol: int):
+    found = tokens.read_meta(meta_file(tmp_path, pickle.dumps(meta, protocol)))
+    assert isinstance(found, Vocabulary)
+    assert found.symbols == symbols
+    assert found.decode(found.encode("".join(symbols[-2:])).tolist()).replace(" ", "") == "".join(symbols[-2:])
+
+
+def test_numpy_numbers_of_either_byte_order_keep_their_values(tmp_path: Path):
+    ids = np.array([0, 1], dtype=">i4")
+    found = tokens.read_meta(meta_file(tmp_path, pickle.dumps({"itos": {ids[1]: "b", ids[0]: "a"}})))
+    assert found == Vocabulary(("a", "b"))
+    dates = {"itos": {np.datetime64(0, "s"): "a"}}
+    assert "not a readable" in refusal(meta_file(tmp_path, pickle.dumps(dates)))
+
+
+@pytest.mark.parametrize("symbols", [list(range(256)), [bytes([value]) for value in range(256)]])
+def test_all_bytes_in_order_are_a_tokenizer_of_bytes(symbols: list[Any]):
+    assert tokens.from_itos(symbols, "x") == Bytes()
+
+
+def test_words_are_read_with_the_white_space_between_them():
+    words = Vocabulary(("cat", "sat", "the", ".", "\n"))
+    assert words.kind == "words"
+    assert words.encode("the cat  sat.\nthe").tolist() == [2, 0, 1, 3, 4, 2]
+    assert words.offsets("the  cat").tolist() == [[0, 3], [5, 8]]
+    assert words.decode([2, 0, 1]) == "the cat sat"
+    assert words.encode(words.decode([2, 0, 3, 4, 1])).tolist() == [2, 0, 3, 4, 1]
+    with pytest.raises(NanoscopeError, match="the word 'tomorrow' at position 8 is not among the model's 5 words"):
+        words.encode("the cat tomorrow")
+    assert Vocabulary.of("ab").kind == "characters"
+    assert Vocabulary(("a", "b", "ab")).kind == "pieces"
+
+
+def test_a_file_that_the_user_names_is_read_by_its_suffix(tmp_path: Path):
+    wanted = Vocabulary.of("hello\n")
+    (tmp_path / "a.pkl").write_bytes(tokens.write_meta(wanted))
+    (tmp_path / "b.json").write_text(json.dumps({"itos": {str(i): s for i, s in enumerate(wanted.symbols)}}))
+    (tmp_path / "c.json").write_text(json.dumps(wanted.to_json()))
+    (tmp_path / "d.txt").write_bytes("\ufeffhello\r\n".encode())
+    for name in ("a.pkl", "b.json", "c.json", "d.txt"):
+        assert tokens.read_vocabulary(tmp_path / name) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("none.pkl", None, "cannot read the vocabulary"),
+        ("a.json", b"{", "is no vocabulary"),
+        ("a.json", b"{}", "holds no table of symbols"),
+        ("a.txt", b"\xff", "is no vocabulary"),
+        ("a.txt", b"", "holds no table of symbols"),
+        ("a.pkl", pickle.dumps({"vocab_size": 50257}), "holds no table of symbols"),
+    ],
+)
+def test_a_named_file_without_a_vocabulary_is_one_line(tmp_path: Path, name: str, content: bytes | None, said: str):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(NanoscopeError) as caught:
+        tokens.read_vocabulary(tmp_path / name)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)

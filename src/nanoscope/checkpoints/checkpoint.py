@@ -35,11 +35,13 @@ class Checkpoint:
     sha256: str = ""
     notes: tuple[str, ...] = ()
     """Assumptions made when loading it."""
+    no_vocabulary: str = field(repr=False, default="")
+    """Why it has no vocabulary, and what to do; empty where that is unknown or it has one."""
 
     @property
     def known_vocabulary(self) -> Tokenizer:
         """The vocabulary; NanoscopeError if the checkpoint has none."""
-        return require_tokenizer(self.vocabulary)
+        return require_tokenizer(self.vocabulary, self.no_vocabulary)
 
     def encode(self, text: str) -> Tensor:
         """Token ids of a text, `[pos]`; NanoscopeError if the checkpoint has no vocabulary."""
@@ -78,9 +80,13 @@ class Checkpoint:
         )
 
 
-def load(path: str | Path, device: str = "cpu", known: Sequence[Format] = FORMATS) -> Checkpoint:
+def load(
+    path: str | Path, device: str = "cpu", known: Sequence[Format] = FORMATS, vocabulary: str | Path | None = None
+) -> Checkpoint:
     """Load a checkpoint: a nanoscope folder, a nanoGPT `ckpt.pt` (or its folder), or another of the `known` formats.
 
+    `vocabulary` names the file of its vocabulary (`meta.pkl`, JSON, or the training text), for a checkpoint that came
+    without one; it counts in the checksum, since results depend on it.
     The model is returned in evaluation mode, in float32, with frozen parameters.
     """
     path = Path(path)
@@ -88,12 +94,15 @@ def load(path: str | Path, device: str = "cpu", known: Sequence[Format] = FORMAT
         raise NanoscopeError(f"there is no checkpoint at {path}; check the path")
     if path.is_dir() and not (path / nanoscope.DESCRIPTION).exists() and (path / "ckpt.pt").exists():
         path = path / "ckpt.pt"
-    found = formats.read(path, known)
+    found = formats.read(path, known, None if vocabulary is None else Path(vocabulary))
     model = GPT(found.config)
     _fill(model, found.weights, path)
     _refuse_broken_weights(model, path)
     model.float().eval().requires_grad_(False).to(device)
-    return Checkpoint(model, found.vocabulary, found.corpus, found.training, found.sha256, found.notes)
+    sha256 = found.sha256
+    if vocabulary is not None and found.vocabulary is not None:
+        sha256 = files.sha256((sha256 + files.canonical_json(found.vocabulary.to_json())).encode())
+    return Checkpoint(model, found.vocabulary, found.corpus, found.training, sha256, found.notes, found.no_vocabulary)
 
 
 def save(checkpoint: Checkpoint, path: str | Path, half: bool = False, part_bytes: int | None = None) -> Checkpoint:

@@ -4,48 +4,80 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from nanoscope import __version__
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import (
     CONSOLE,
+    CheckpointPath,
+    GivenPath,
+    GivenText,
     ModelOptions,
-    bars,
+    VocabularyFile,
     called,
     open_model,
-    open_text,
+    open_subject,
     print_findings,
     save_figure,
     say,
+    subject_at,
 )
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
+from nanoscope.cli.look import LookCommand, run_look
 from nanoscope.cli.neurons import NeuronsCommand, run_neurons
 from nanoscope.cli.patch import PatchCommand, run_patch
 from nanoscope.cli.release import ReleaseCommand, run_release
 from nanoscope.cli.sample import SampleCommand, run_sample
 from nanoscope.cli.study import StudyCommand, run_study_command
+from nanoscope.cli.terminal import spell_missing_characters
 from nanoscope.cli.training import TrainCommand, run_train
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments import EXPERIMENTS
 
 if TYPE_CHECKING:
     from nanoscope.evidence.result import Result
     from nanoscope.experiments.experiment import Experiment, Subject
 
 
+STYLE = (tyro.conf.FlagCreatePairsOff,)
+
+
 @dataclass(frozen=True)
 class RunCommand:
-    """Run an experiment on a checkpoint: `nanoscope run induction CKPT`; `nanoscope run NAME --help` lists its settings."""
+    """One question about a checkpoint, answered in full with findings; `nanoscope report runs/mine` then writes the page.
 
-    experiment: tyro.conf.Positional[str]
-    checkpoint: tyro.conf.Positional[Path]
+    EXPERIMENT is one of:
+
+    induction: is there an induction circuit, and does copying depend on it?
+
+    heads: what does each attention head do?
+
+    lenses: how do predictions form through the layers?
+
+    neurons: what does each neuron detect?
+
+    failures: which circuits' failures can be predicted?
+
+    universality: which neurons do several trainings share? (with --twins CKPT ...)
+
+    emergence: when in training did each of these appear? (of a nanoscope training with its checkpoints)
+
+    `nanoscope run induction CKPT`; `nanoscope run induction --help` lists the settings of an experiment.
+    """
+
+    experiment: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="EXPERIMENT")]
+    """One of the names above."""
+    checkpoint: CheckpointPath
+    """nanoGPT's ckpt.pt or its folder, or a checkpoint of nanoscope."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +86,19 @@ class RunOptions(ModelOptions):
 
     out: Path = Path("runs/mine")
     """Folder for results and figures."""
-    label: str | None = None
-    """Name of the model in the report."""
+    label: GivenText = None
+    """Name of the model in the report; default: its path."""
     twins: tuple[Path, ...] = ()
-    """Checkpoints of other training runs, for experiments that compare them (universality)."""
+    """Checkpoints of other training runs, for the experiment that compares them (universality); default: none."""
 
 
 @dataclass(frozen=True)
 class ReportCommand:
     """Render FINDINGS.md, its figures and findings.json again from the stored results."""
 
-    folder: tyro.conf.Positional[Path]
-    publish: Path | None = None
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
+    """Folder of a study or of single results, such as runs/mine."""
+    publish: GivenPath = None
     """Copy what the report needs into this folder (without models, at most 30 MB) and render the report there instead."""
 
 
@@ -73,54 +106,90 @@ class ReportCommand:
 class CheckCommand:
     """Run the self-checks, identities that must hold for any model, and print their errors."""
 
-    checkpoint: tyro.conf.Positional[Path]
+    checkpoint: CheckpointPath
+    """nanoGPT's ckpt.pt or its folder, or a checkpoint of nanoscope."""
+    vocabulary: VocabularyFile = None
+    """meta.pkl, a .json table, or the training text; default: as nanoGPT finds it."""
 
 
 @dataclass(frozen=True)
 class ExportCommand:
     """Write a checkpoint in nanoGPT's format (ckpt.pt, and meta.pkl in the same folder)."""
 
-    checkpoint: tyro.conf.Positional[Path]
-    to: tyro.conf.Positional[Path]
+    checkpoint: CheckpointPath
+    """The checkpoint to write."""
+    to: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    """The file to write, such as nanoGPT/out/ckpt.pt."""
+    vocabulary: VocabularyFile = None
+    """meta.pkl, a .json table, or the training text; default: as nanoGPT finds it."""
 
 
-Command = (
-    Annotated[TrainCommand, tyro.conf.subcommand("train")]
-    | Annotated[RunCommand, tyro.conf.subcommand("run")]
-    | Annotated[PatchCommand, tyro.conf.subcommand("patch")]
-    | Annotated[HeadsCommand, tyro.conf.subcommand("heads")]
-    | Annotated[LensCommand, tyro.conf.subcommand("lens")]
-    | Annotated[NeuronsCommand, tyro.conf.subcommand("neurons")]
-    | Annotated[SampleCommand, tyro.conf.subcommand("sample")]
-    | Annotated[StudyCommand, tyro.conf.subcommand("study")]
-    | Annotated[ReportCommand, tyro.conf.subcommand("report")]
-    | Annotated[CheckCommand, tyro.conf.subcommand("check")]
-    | Annotated[ExportCommand, tyro.conf.subcommand("export")]
-    | Annotated[ReleaseCommand, tyro.conf.subcommand("release")]
-)
+@dataclass(frozen=True)
+class Command:
+    """A command as it is listed: its arguments in words, and what it is for."""
+
+    options: type
+    run: Callable[[Any], None]
+    arguments: str
+    summary: str
+
+
+KEPT = {
+    "train": "the training is kept as it was last saved, and the same command goes on from there",
+    "study": "finished stages are kept, a training as it was last saved (every 30 s), and the same command goes on from there",
+    "run": "results that were stored are kept, and the same command reads them",
+    "heads": "a result that was stored is kept, and the same command reads it",
+    "report": "the results are untouched; the same command writes the report anew",
+}
+"""By command, what is kept after Ctrl-C."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Invalid input prints one line on standard error and exits with code 2."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    spell_missing_characters(sys.stdout, sys.stderr)
     try:
         _dispatch(arguments)
     except NanoscopeError as error:
         print("nanoscope:", " ".join(str(error).splitlines()), file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("nanoscope: interrupted; run the same command again to resume", file=sys.stderr)  # noqa: T201
+    except KeyboardInterrupt as stopped:
+        print("nanoscope: interrupted;", str(stopped) or _kept(arguments), file=sys.stderr)  # noqa: T201
         sys.exit(130)
 
 
+def _kept(arguments: list[str]) -> str:
+    """What an interrupted command keeps, where nothing is known of how far it was."""
+    return KEPT.get(arguments[0] if arguments else "", "nothing was written")
+
+
 def _dispatch(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        return CONSOLE.print(_overview())
     if arguments == ["--version"]:
         return CONSOLE.print(f"nanoscope {__version__}")
-    if len(arguments) > 1 and arguments[0] == "run" and not arguments[1].startswith("-"):
-        return _run(arguments[1], arguments[2:])
-    description = "A microscope for nanoGPT. Experiments: " + ", ".join(EXPERIMENTS)
-    command: Any = tyro.cli(Command, prog="nanoscope", description=description, args=arguments)
-    return _COMMANDS[type(command)](command)
+    name, *rest = arguments
+    if name == "run" and rest and not rest[0].startswith("-"):
+        return _run(rest[0], rest[1:])
+    if name not in COMMANDS:
+        raise NanoscopeError(f"there is no command {name!r}; there are {', '.join(COMMANDS)}")
+    command = COMMANDS[name]
+    return command.run(tyro.cli(command.options, prog=f"nanoscope {name}", args=rest, config=STYLE))
+
+
+def _overview() -> Group:
+    """What `nanoscope` alone and `nanoscope --help` print."""
+    table = Table(box=None, show_header=False, padding=(0, 0, 0, 2))
+    for name, command in COMMANDS.items():
+        table.add_row(Text(f"{name} {command.arguments}", style="bold"), command.summary)
+    examples = (Text(f"  {line}\n      {words}", no_wrap=True) for line, words in EXAMPLES.items())
+    return Group(
+        "A microscope for nanoGPT: look into a small GPT that you have trained, or train one.\n\nCommands:",
+        table,
+        "\nExamples:",
+        *examples,
+        "\nCKPT is nanoGPT's ckpt.pt or its folder, or a checkpoint of nanoscope. `nanoscope COMMAND --help` says more.",
+    )
 
 
 def _run(name: str, arguments: list[str]) -> None:
@@ -134,9 +203,18 @@ def _run(name: str, arguments: list[str]) -> None:
     measured = open_experiment(SNAPSHOT) if experiment.of_training else experiment
 
     options: Any = tyro.cli(
-        _run_options(measured.params), prog=f"nanoscope run {name}", description=experiment.question, args=arguments
+        _run_options(measured.params),
+        prog=f"nanoscope run {name}",
+        description=experiment.question,
+        args=arguments,
+        config=STYLE,
     )
     _run_on(experiment, options, options.settings)
+
+
+def _run_named(command: RunCommand) -> None:
+    """For a call whose options precede the experiment's name."""
+    _run(command.experiment, [str(command.checkpoint)])
 
 
 def _run_options(params: type) -> type[RunOptions]:
@@ -148,18 +226,13 @@ def _run_options(params: type) -> type[RunOptions]:
 def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
     from nanoscope import files
     from nanoscope.checkpoints.checkpoint import load
-    from nanoscope.experiments.experiment import Subject
-    from nanoscope.training.loop import checkpoints
 
     if options.twins and not experiment.twinned:
         raise NanoscopeError(f"{experiment.name} analyses a single model; remove --twins")
-    checkpoint, corpus = open_model(options.checkpoint, options.threads), open_text(options.data)
-    for note in checkpoint.notes:
-        say(f"note: {note}")
-    role = "control" if checkpoint.training.get("data") == "echo" else "model"
-    others = tuple(load(twin) for twin in options.twins)
-    label, history = options.label or f"the model {options.checkpoint}", checkpoints(options.checkpoint.parent)
-    subject = Subject(checkpoint, corpus, label, role, history, others)
+    checkpoint, corpus = open_subject(options)
+    subject = subject_at(options.checkpoint, checkpoint, corpus)
+    twins = tuple(load(twin) for twin in options.twins)
+    subject = replace(subject, twins=twins, label=options.label or subject.label)
     with files.exclusive_lock(options.out):
         result = _answer(experiment, subject, settings, options.out / "results")
         print_findings(result)
@@ -170,20 +243,14 @@ def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
 
 
 def _answer(experiment: Experiment, subject: Subject, settings: Any, folder: Path) -> Result:
-    """Run the experiment; one that follows training runs on every checkpoint, with a progress bar."""
+    """Run the experiment, and show its progress; one that follows training runs on every checkpoint."""
     from nanoscope.experiments.following import follow
     from nanoscope.experiments.runner import run_experiment
 
-    if not experiment.of_training:
-        with CONSOLE.status(f"{experiment.name}: {experiment.question}"):
-            return run_experiment(experiment, subject, settings, folder, called())
-    with bars() as shown:
-        task = shown.add_task("checkpoints", total=max(1, len(subject.history)))
-
-        def show(done: int, total: int) -> None:
-            shown.update(task, completed=done)
-
-        return follow(experiment, subject, settings, folder, show, called())
+    with progress(experiment.name) as show:
+        if experiment.of_training:
+            return follow(experiment, subject, settings, folder, show, called())
+        return run_experiment(experiment, subject, settings, folder, called(), show)
 
 
 def _report(command: ReportCommand) -> None:
@@ -191,16 +258,22 @@ def _report(command: ReportCommand) -> None:
 
     if not command.folder.is_dir():
         raise NanoscopeError(f"there is no folder {command.folder}; give the folder of a study, such as runs/quick")
-    page = report.publish(command.folder, command.publish) if command.publish else report.write(command.folder)
+    with progress("report") as show:
+        if command.publish:
+            page = report.publish(command.folder, command.publish, progress=show)
+        else:
+            page = report.write(command.folder, show)
     say(f"report: {page}")
+    if aside := report.read_study(command.folder).left_aside:
+        say(f"left aside: {aside}")
 
 
 def _check(command: CheckCommand) -> None:
-    from nanoscope.checkpoints.checkpoint import load
     from nanoscope.experiments.self_checks import self_checks
 
-    checkpoint = load(command.checkpoint)
-    checks = self_checks(checkpoint.model)
+    checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
+    with progress("check") as show:
+        checks = self_checks(checkpoint.model, show)
     table = Table(
         title=f"{escape(str(command.checkpoint))}: {checkpoint.model.parameter_count:,} parameters",
         title_justify="left",
@@ -212,8 +285,6 @@ def _check(command: CheckCommand) -> None:
             check.name, f"{check.error:.1e}", f"{check.limit:.0e}", "holds" if check.passed else "[red]BROKEN"
         )
     CONSOLE.print(table)
-    for note in checkpoint.notes:
-        say(f"note: {note}")
     broken = [check.name for check in checks if not check.passed]
     if broken:
         raise NanoscopeError(
@@ -222,22 +293,34 @@ def _check(command: CheckCommand) -> None:
 
 
 def _export(command: ExportCommand) -> None:
-    from nanoscope.checkpoints.checkpoint import export, load
+    from nanoscope.checkpoints.checkpoint import export
 
-    export(load(command.checkpoint), command.to)
+    export(open_model(command.checkpoint, 0, vocabulary=command.vocabulary), command.to)
     say(f"wrote {command.to}")
 
 
-_COMMANDS: dict[type, Callable[[Any], None]] = {
-    TrainCommand: run_train,
-    PatchCommand: run_patch,
-    HeadsCommand: run_heads,
-    LensCommand: run_lens,
-    NeuronsCommand: run_neurons,
-    SampleCommand: run_sample,
-    StudyCommand: run_study_command,
-    ReportCommand: _report,
-    CheckCommand: _check,
-    ExportCommand: _export,
-    ReleaseCommand: run_release,
+COMMANDS = {
+    "look": Command(LookCommand, run_look, "CKPT", "start here: the first answers about a model, in a minute"),
+    "lens": Command(LensCommand, run_lens, "CKPT", "what it would predict after each layer, along a text"),
+    "heads": Command(HeadsCommand, run_heads, "CKPT", "what each attention head attends to"),
+    "neurons": Command(NeuronsCommand, run_neurons, "CKPT", "what each neuron detects, and which fire on a text"),
+    "patch": Command(PatchCommand, run_patch, "CKPT CLEAN CORRUPT", "which activations tell two prompts apart"),
+    "sample": Command(SampleCommand, run_sample, "CKPT", "text from the model, with and without a part of it"),
+    "run": Command(
+        RunCommand, _run_named, "EXPERIMENT CKPT", "one question in full, with findings; `run --help` lists them"
+    ),
+    "report": Command(ReportCommand, _report, "FOLDER", "FINDINGS.md from stored results"),
+    "study": Command(
+        StudyCommand, run_study_command, "PRESET", "train and analyse several models, and write FINDINGS.md"
+    ),
+    "train": Command(TrainCommand, run_train, "PRESET", "train a model, or go on with a training"),
+    "check": Command(CheckCommand, _check, "CKPT", "identities that must hold for any GPT"),
+    "export": Command(ExportCommand, _export, "CKPT FILE", "write nanoGPT's ckpt.pt and meta.pkl"),
+    "release": Command(ReleaseCommand, run_release, "CKPT FOLDER", "write a model for publication"),
+}
+EXAMPLES = {
+    "nanoscope look out-shakespeare-char/ckpt.pt": "a minute; what it does, how good it is, whether it copies",
+    'nanoscope lens out-shakespeare-char/ckpt.pt --text "ROMEO: what light"': "a table and a figure in seconds",
+    "nanoscope run induction out-shakespeare-char/ckpt.pt": "minutes; then nanoscope report runs/mine",
+    "nanoscope study quick": "minutes; trains its own small models",
 }

@@ -1,20 +1,17 @@
-"""Shared by all commands: the terminal, progress bars and checks of options."""
+"""Shared by all commands: the terminal, models and texts, and checks of options."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from nanoscope.errors import NanoscopeError
@@ -22,32 +19,56 @@ from nanoscope.errors import NanoscopeError
 if TYPE_CHECKING:
     from nanoscope.checkpoints.checkpoint import Checkpoint
     from nanoscope.evidence.result import Result
+    from nanoscope.experiments.experiment import Subject
     from nanoscope.plots.style import Figure
     from nanoscope.text.corpora import Corpus
 
 CONSOLE = Console(highlight=False)
+
+CheckpointPath = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CKPT")]
+"""Types of options that may be left out; their words say what happens then."""
+VocabularyFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
+DataName = Annotated[str | None, tyro.conf.arg(metavar="FILE|NAME", help_behavior_hint="")]
+GivenText = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="")]
+GivenPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")]
+GivenNumber = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
+GivenReal = Annotated[float | None, tyro.conf.arg(metavar="X", help_behavior_hint="")]
 
 
 @dataclass(frozen=True)
 class ModelOptions:
     """Options of every command that analyses a model on a text."""
 
-    checkpoint: tyro.conf.Positional[Path]
-    """A nanoscope checkpoint folder, or nanoGPT's ckpt.pt."""
-    data: str | None = None
-    """Text to measure on: a file, or shakespeare (default), code or wiki (write ./code for a file of that name)."""
+    checkpoint: CheckpointPath
+    """nanoGPT's ckpt.pt or its folder, or a checkpoint of nanoscope."""
+    data: DataName = None
+    """The text to measure on: a file, or shakespeare, code or wiki (./code is a file of that name); default: shakespeare."""
+    vocabulary: VocabularyFile = None
+    """meta.pkl, a .json table, or the training text; default: meta.pkl beside the checkpoint or in nanoGPT's data folder."""
     threads: int = 0
     """CPU threads; 0 uses all cores."""
 
 
-def open_model(path: Path, threads: int, device: str = "cpu") -> Checkpoint:
-    """Load a checkpoint and set the number of CPU threads."""
+def open_model(path: Path, threads: int, device: str = "cpu", vocabulary: Path | None = None) -> Checkpoint:
+    """Load a checkpoint, print its notes, and set the number of CPU threads."""
     import torch
 
     from nanoscope.checkpoints.checkpoint import load
 
     torch.set_num_threads(thread_count(threads))
-    return load(path, device)
+    checkpoint = load(path, device, vocabulary=vocabulary)
+    for note in checkpoint.notes:
+        say(f"note: {note}", style="dim")
+    return checkpoint
+
+
+def subject_at(path: Path, checkpoint: Checkpoint, corpus: Corpus) -> Subject:
+    """A checkpoint as an experiment's subject, named by its path, with the earlier checkpoints of its training."""
+    from nanoscope.experiments.experiment import Subject
+    from nanoscope.training.loop import checkpoints
+
+    role = "control" if checkpoint.training.get("data") == "echo" else "model"
+    return Subject(checkpoint, corpus, f"the model {path}", role, checkpoints(path.parent))
 
 
 def called() -> str:
@@ -78,55 +99,88 @@ def open_text(source: str | None) -> Corpus:
     return open_corpus(source, lambda line: say(line, style="dim"))
 
 
+def open_subject(options: ModelOptions) -> tuple[Checkpoint, Corpus]:
+    """The model and the text to measure it on; NanoscopeError if the model cannot read that text."""
+    checkpoint = open_model(options.checkpoint, options.threads, vocabulary=options.vocabulary)
+    return checkpoint, text_for(checkpoint, options)
+
+
+def text_for(checkpoint: Checkpoint, options: ModelOptions) -> Corpus:
+    """The text to measure a model on; NanoscopeError if the model cannot read it, a note if it is of another text."""
+    from nanoscope.views.given_text import measured_on, require_readable
+
+    _ = checkpoint.known_vocabulary
+    corpus = open_text(options.data)
+    require_readable(checkpoint, options.checkpoint, corpus, options.data is not None)
+    if options.data is None and (note := measured_on(checkpoint, options.checkpoint, corpus)):
+        say(f"note: {note}", style="dim")
+    return corpus
+
+
+def read_prompt(checkpoint: Checkpoint, text: str) -> str:
+    """A user's text as the model reads it; a note says what was changed or cut."""
+    from nanoscope.views.given_text import prompt
+
+    read = prompt(checkpoint, text)
+    if read.note:
+        say(f"note: {read.note}", style="dim")
+    return read.text
+
+
+def read_pair(checkpoint: Checkpoint, clean: str, corrupt: str, answered: bool) -> tuple[str, str]:
+    """Two prompts as the model reads them; where no answers are given, the last token of each is not read."""
+    from nanoscope.views.given_text import prompt_pair
+
+    read = prompt_pair(checkpoint, clean, corrupt, more=0 if answered else 1)
+    for note in dict.fromkeys(one.note for one in read if one.note):
+        say(f"note: {note}", style="dim")
+    return read[0].text, read[1].text
+
+
 def say(line: str, style: str | None = None) -> None:
     """Print a line unchanged, without wrapping or markup, so that paths stay intact."""
     CONSOLE.print(line, style=style, markup=False, soft_wrap=True)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure and print its path."""
-    from nanoscope.plots.style import save_png
+    """Write a figure and print its path, with the characters that no font here has."""
+    from nanoscope.plots.fonts import missing
+    from nanoscope.plots.saving import save
 
-    save_png(figure, path)
+    save(figure, path)
     say(f"figure: {path}")
+    if unknown := missing(figure):
+        shown = " ".join(unknown[:8]) + (" ..." if len(unknown) > 8 else "")
+        say(
+            f"note: no font here has {shown}: placeholders in the figure; install one, such as Noto Sans CJK",
+            style="dim",
+        )
 
 
-def print_findings(result: Result, headlines: bool = False) -> None:
-    """Print verdicts and sentences; with `headlines`, only of claims that have a figure."""
-    colours = {"supported": "green", "not supported": "yellow", "undecided": "dim"}
+REPLIES = {"yes": "green", "no": "yellow", "cannot tell": "dim", "does not apply": "dim", "withdrawn": "dim"}
+VERDICTS = {"supported": "green", "not supported": "yellow"}
+
+
+def print_answers(result: Result) -> None:
+    """Print a result's questions in plain words, each with its answer and the size of the effect."""
+    from nanoscope.evidence.answer import answers
+    from nanoscope.experiments import open_experiment
+
     CONSOLE.print(f"\n[bold]{result.experiment}: {escape(result.subject.label)}[/]")
+    for one in answers(open_experiment(result.experiment).questions, result):
+        CONSOLE.print(f"{escape(one.ask)} [bold {REPLIES[one.reply]}]{one.reply.capitalize()}[/]: {escape(one.size)}.")
+
+
+def print_findings(result: Result) -> None:
+    """Print the answers, then every claim's verdict with its evidence in a sentence."""
+    print_answers(result)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for finding in result.findings:
-        if finding.figure or not headlines:
-            text = finding.text.replace("**", "").replace("[", "\\[")
-            word, colour = (
-                (finding.kind, "dim") if finding.kind == "timing" else (finding.verdict, colours[finding.verdict])
-            )
-            table.add_row(f"[{colour}]{word}[/]", text)
+        verdict = finding.kind if finding.kind == "timing" else "withdrawn" if finding.withdrawn else finding.verdict
+        text = finding.withdrawn or finding.text.replace("**", "")
+        table.add_row(f"[{VERDICTS.get(verdict, 'dim')}]{verdict}[/]", escape(text))
+    CONSOLE.print()
     CONSOLE.print(table)
-
-
-@contextmanager
-def bars() -> Iterator[Progress]:
-    """Progress bars for the length of a block."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with _Noted(*columns, console=CONSOLE) as bars:
-        yield bars
-
-
-class _Noted(Progress):
-    """A progress display whose tasks all have a `note`, empty by default."""
-
-    def add_task(self, description: str, *args: Any, **fields: Any) -> TaskID:
-        return super().add_task(description, *args, **({"note": ""} | fields))
 
 
 def duration(hours: float) -> str:

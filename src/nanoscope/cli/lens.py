@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 from rich.text import Text
 
-from nanoscope.cli.console import CONSOLE, ModelOptions, open_model, open_text, save_figure, say
+from nanoscope.cli.bars import progress
+from nanoscope.cli.console import CONSOLE, GivenText, ModelOptions, open_model, read_prompt, save_figure, say, text_for
+from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 
 if TYPE_CHECKING:
     from nanoscope.checkpoints.checkpoint import Checkpoint
@@ -22,16 +23,16 @@ ROWS = 40
 class LensCommand(ModelOptions):
     """What would the model predict if it stopped after each layer? `nanoscope lens CKPT --text "ROMEO: the cat"`.
 
-    One row per character: the most probable next character after each layer, its probability in percent, and the layer
-    after which the prediction has settled (KL to the output stays below 0.1 nats).
+    One row per character: the most probable next character after the embedding (emb.) and each layer, its probability in
+    percent, and the layer after which the prediction has settled (KL to the output stays below 0.1 nats).
     """
 
-    text: str | None = None
+    text: GivenText = None
     """The text to read; default: the beginning of a speech."""
     lens: Literal["logit", "tuned"] = "logit"
     """tuned: first fits a tuned lens on the text given by --data."""
-    out: Path = Path("runs/mine/lens.png")
-    """File of the figure."""
+    out: FigureFile = None
+    """File of the figure: .png, .svg or .pdf."""
 
 
 def run_lens(command: LensCommand) -> None:
@@ -39,14 +40,16 @@ def run_lens(command: LensCommand) -> None:
     from nanoscope.experiments.lenses.figures import sentence
     from nanoscope.views import lens as view
 
-    checkpoint = open_model(command.checkpoint, command.threads)
-    text = command.text
-    if text is None:
-        text = view.opening(open_text(command.data), checkpoint.model.config.block_size)
+    require_figure_file(command.out)
+    checkpoint = open_model(command.checkpoint, command.threads, vocabulary=command.vocabulary)
+    if command.text is None:
+        text = view.opening(text_for(checkpoint, command), checkpoint.model.config.block_size)
+    else:
+        text = read_prompt(checkpoint, command.text)
     reading = view.read(checkpoint, text, _lens(command, checkpoint))
     _print(reading)
     figure = sentence(reading.values, reading.symbols, f"{command.lens} lens", str(command.checkpoint))
-    save_figure(figure, command.out)
+    save_figure(figure, figure_file(command.out, "lens", text, checkpoint.sha256, command.lens))
 
 
 def _lens(command: LensCommand, checkpoint: Checkpoint) -> Lens:
@@ -54,20 +57,20 @@ def _lens(command: LensCommand, checkpoint: Checkpoint) -> Lens:
 
     if command.lens == "logit":
         return checkpoint.model.unembed
-    with CONSOLE.status("fitting the tuned lens"):
-        fit = fitted(checkpoint, open_text(command.data))
+    with progress("lens") as show:
+        fit = fitted(checkpoint, text_for(checkpoint, command), show)
     kl = f"{fit.course.values[0].mean():.3f} -> {fit.course.values.min(0).mean():.3f} nats"
     say(f"tuned lens: KL to the output {kl}, mean over layers, on held-out text")
     return fit.translation.lens(checkpoint.model)
 
 
 def _print(reading: LensReading) -> None:
-    """One row per character, the last `ROWS` of them."""
+    """One row per position, the last `ROWS` of them."""
     from nanoscope.plots.style import visible_character
 
-    text, symbols = reading.text, reading.symbols
-    names = ["embedding", *(f"L{layer}" for layer in range(len(reading.values.labels("layer")) - 1))]
-    table = Table("read", *names, "follows", "settled after")
+    text, symbols = reading.pieces, reading.symbols
+    names = ["emb.", *(f"L{layer}" for layer in range(len(reading.values.labels("layer")) - 1))]
+    table = Table("read", *names, "follows", "settled", padding=(0, 0, 0, 1))
     top, chance = (reading.values.sel(measure=measure).values for measure in ("top", "chance"))
     for position in range(max(0, len(text) - ROWS), len(text)):
         follows = text[position + 1] if position + 1 < len(text) else ""
@@ -79,7 +82,7 @@ def _print(reading: LensReading) -> None:
         table.add_row(read, *cells, visible_character(follows), names[reading.settled[position]])
     CONSOLE.print(table)
     if len(text) > ROWS:
-        say(f"showing the last {ROWS} of {len(text)} characters; the figure shows all")
+        say(f"the last {ROWS} of {len(text)} positions; the figure shows all")
 
 
 def _style(symbol: str, follows: str, chance: float) -> str:

@@ -15,7 +15,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from nanoscope.cli.console import CONSOLE, called, open_text, print_findings, say
+from nanoscope.cli.bars import clock, progress
+from nanoscope.cli.console import CONSOLE, DataName, GivenPath, called, open_text, print_answers, say
 from nanoscope.cli.training import StudyPreset
 from nanoscope.errors import NanoscopeError
 
@@ -31,14 +32,15 @@ class StudyCommand:
     """Train and analyse all models of a preset and write FINDINGS.md. An interrupted study resumes."""
 
     preset: tyro.conf.Positional[StudyPreset] = "quick"
-    out: Path | None = None
-    """Folder of the study [runs/PRESET]. On a cluster it must be on a disk that all machines share."""
-    data: str | None = None
-    """A text file, or shakespeare (default), code or wiki (write ./code for a file of that name)."""
+    """Which models are trained and analysed."""
+    out: GivenPath = None
+    """Folder of the study; default: runs/PRESET. On a cluster it must be on a disk that all machines share."""
+    data: DataName = None
+    """The text to train on: a file, or shakespeare, code or wiki (./code is a file of that name); default: shakespeare."""
     seeds: int = 8
     """Train each kind of model with seeds 1 to this number; a larger number extends an earlier study."""
     leave_out: tuple[str, ...] = ()
-    """Models to leave out, by name or prefix, such as `text- echo- wiki code`."""
+    """Models to leave out, by name or prefix, such as `text- echo- wiki code`; default: none."""
     cluster: str = "local"
     """Where the stages run: local, dask[:ADDRESS] or slurm[:PARTITION]; see docs/clusters.md."""
     workers: int = 0
@@ -59,10 +61,13 @@ def run_study_command(command: StudyCommand) -> None:
         raise NanoscopeError("no models are left in the study; raise --seeds or give --leave-out fewer names")
     with display() as show:
         results = run_study(study, corpus, folder, command.workers or None, show, command.cluster, called())
-    with CONSOLE.status("drawing figures and writing the report"):
-        page = report.write(folder)
+    if report.is_current(folder):
+        return say(f"nothing to do: all stages are finished\nreport: {folder / 'FINDINGS.md'}")
+    with progress("report") as show:
+        page = report.write(folder, show)
+    report.note_current(folder)
     for result in results:
-        print_findings(result, headlines=True)
+        print_answers(result)
     say(f"\nreport: {page}\nfigures: {folder / 'figures'}\nnumbers: {folder / 'findings.json'}")
 
 
@@ -117,10 +122,3 @@ class _Log:
 def _before(status: StudyProgress) -> int:
     """The number of stages that were finished before this call."""
     return status.done - len(status.ended)
-
-
-def clock(seconds: float) -> str:
-    """A duration as `42 s`, `3 min` or `2.5 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from nanoscope.cli.console import CONSOLE, bars, chosen_device, duration, open_text, say, thread_count
+from nanoscope.cli.bars import progress
+from nanoscope.cli.console import (
+    CONSOLE,
+    DataName,
+    GivenNumber,
+    GivenPath,
+    GivenReal,
+    chosen_device,
+    duration,
+    open_text,
+    say,
+    thread_count,
+)
 
 if TYPE_CHECKING:
     from nanoscope.text.corpora import Corpus
@@ -16,29 +28,45 @@ if TYPE_CHECKING:
     from nanoscope.training.recipe import Machine, Recipe
 
 LONG_HOURS = 2.0
+LINES = 10
+"""Lines of a training in a log."""
 Preset = Literal["quick", "control", "shakespeare", "shakespeare-cpu"]
 StudyPreset = Literal["quick", "control", "shakespeare", "shakespeare-cpu", "scale", "code", "wiki"]
 
 
 @dataclass(frozen=True)
 class TrainCommand:
-    """Train a GPT by a preset's recipe, or resume an interrupted run in the same folder."""
+    """Train a GPT by a preset's recipe, or resume an interrupted run in the same folder.
+
+    `nanoscope train quick`; `nanoscope train shakespeare-cpu --data mine.txt --estimate` says how long it would take.
+    """
 
     preset: tyro.conf.Positional[Preset] = "quick"
-    out: Path | None = None
-    """Folder of the run [runs/PRESET-SEED]."""
-    data: str | None = None
-    """A text file, or shakespeare (default), code or wiki (write ./code for a file of that name)."""
+    """Model and recipe: quick (minutes), control (must copy), shakespeare-cpu (hours), shakespeare (nanoGPT's own, a GPU)."""
+    out: GivenPath = None
+    """Folder of the run; default: runs/PRESET-SEED."""
+    data: DataName = None
+    """The text to train on: a file, or shakespeare, code or wiki (./code is a file of that name); default: shakespeare."""
     seed: int = 1
-    iterations: int | None = None
-    batch_size: int | None = None
-    accumulation: int | None = None
-    n_layer: int | None = None
-    n_head: int | None = None
-    n_embd: int | None = None
-    block_size: int | None = None
-    dropout: float | None = None
-    learning_rate: float | None = None
+    """Seed of the first weights, the batches and dropout."""
+    iterations: GivenNumber = None
+    """Optimiser steps; default: the preset's."""
+    batch_size: GivenNumber = None
+    """Windows per batch; default: the preset's."""
+    accumulation: GivenNumber = None
+    """Batches per optimiser step (gradient accumulation); default: the preset's."""
+    n_layer: GivenNumber = None
+    """Layers; default: the preset's."""
+    n_head: GivenNumber = None
+    """Heads per layer; default: the preset's."""
+    n_embd: GivenNumber = None
+    """Width of the residual stream, a multiple of the heads; default: the preset's."""
+    block_size: GivenNumber = None
+    """Context in characters; default: the preset's."""
+    dropout: GivenReal = None
+    """Dropout rate, 0 <= X < 1; default: the preset's."""
+    learning_rate: GivenReal = None
+    """Highest learning rate, after the warm-up; default: the preset's."""
     device: str = "auto"
     """cpu, cuda or auto."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -46,6 +74,7 @@ class TrainCommand:
     threads: int = 0
     """CPU threads; 0 uses all cores. The number affects rounding, so keep it to reproduce a run."""
     compile: bool = False
+    """Compile the model with torch.compile: faster on a GPU, with other rounding."""
     estimate: bool = False
     """Time 20 iterations, print how long the training would take on this machine, and stop."""
 
@@ -57,22 +86,30 @@ def run_train(command: TrainCommand) -> None:
     if command.estimate:
         return _estimate(command, recipe, machine, text)
     folder = command.out or Path("runs") / f"{command.preset}-{command.seed}"
-    with bars() as shown:
-        task = shown.add_task(f"training {command.preset}, seed {command.seed}", total=recipe.iterations)
+    with progress("training") as show:
 
-        def show(now: TrainingProgress) -> None:
-            shown.update(task, completed=now.step, total=now.total, note=f"loss {now.loss:.3f}")
+        def told(now: TrainingProgress) -> None:
+            show(_part(command, now), now.step, now.total)
 
-        trained = train(recipe, text, folder, machine, show)
+        trained = train(recipe, text, folder, machine, told)
     loss = trained.training["val_loss"]
     say(f"validation loss {loss:.4f} nats per character; checkpoint: {folder / 'final'}")
     say(f"next: nanoscope run induction {folder / 'final'}")
 
 
+def _part(command: TrainCommand, now: TrainingProgress) -> str:
+    """What is shown of a training: on a terminal the loss of every iteration, in a log every tenth of it."""
+    if CONSOLE.is_terminal or now.step == 1 or now.step % max(1, now.total // LINES) == 0:
+        return f"{command.preset}, seed {command.seed}: loss {now.loss:.3f}"
+    return ""
+
+
 def _estimate(command: TrainCommand, recipe: Recipe, machine: Machine, text: Corpus) -> None:
     from nanoscope.training.loop import seconds_per_iteration
 
-    seconds = seconds_per_iteration(recipe, text, machine)
+    with progress("training") as show:
+        show("timing some iterations", 0, 1)
+        seconds = seconds_per_iteration(recipe, text, machine)
     hours = seconds * recipe.iterations / 3600
     where = "the GPU" if machine.device != "cpu" else f"{machine.threads} CPU thread{'s' * (machine.threads > 1)}"
     CONSOLE.print(

@@ -1,6 +1,6 @@
 """Tasks of random symbols: repeated sequences (Olsson et al. 2022) and their controls, and suffix lookups.
 
-Controls are numbered as in methods.md 1.4.
+Controls are numbered as in docs/methods/texts_and_tasks.md.
 """
 
 from __future__ import annotations

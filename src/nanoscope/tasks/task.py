@@ -69,7 +69,7 @@ def pair(tokenizer: Tokenizer, clean: str, corrupt: str, answer: str | None = No
         answer, wrong = (tokenizer.decode(part[0]) for part in ids[2:])
     if any(tokens.shape[1] == 0 for tokens in ids) or ids[2].shape[1] != 1 or ids[3].shape[1] != 1:
         raise NanoscopeError("both prompts must have at least two symbols, and each answer must be one symbol")
-    if answer == wrong:
+    if torch.equal(ids[2], ids[3]):
         raise NanoscopeError(
             f"the answer and the wrong answer are both {answer!r}; give two, or texts that end differently"
         )

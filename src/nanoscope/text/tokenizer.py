@@ -82,10 +82,12 @@ def from_json(value: dict[str, Any]) -> Tokenizer:
     return Bytes(value["started"]) if "bytes" in value else Vocabulary.from_json(value)
 
 
-def require_tokenizer(vocabulary: Tokenizer | None) -> Tokenizer:
-    """A checkpoint's tokenizer. Raises NanoscopeError if it has none."""
+def require_tokenizer(vocabulary: Tokenizer | None, why_none: str = "") -> Tokenizer:
+    """A checkpoint's tokenizer. Raises NanoscopeError, which says `why_none`, if it has none."""
     if vocabulary is None:
-        raise NanoscopeError("this checkpoint has no vocabulary; put nanoGPT's meta.pkl next to it")
+        raise NanoscopeError(
+            why_none or "this checkpoint has no vocabulary; give nanoGPT's meta.pkl with --vocabulary FILE"
+        )
     return vocabulary
 
 

@@ -222,6 +222,18 @@ def test_qk_table_of_a_planted_head() -> None:
     assert character_tables.strongest(row[None], np.array([0]), np.arange(len(row)), 1)[0][1] == row.argmax()
 
 
+def test_tables_of_the_most_frequent_symbols_are_parts_of_the_whole_tables() -> None:
+    tokens = random_tokens(model := fold(random_model(n_layer=2)), batch=8)
+    tokens[:, ::2] = torch.tensor([2, 7, 7, 11, 11, 11])
+    whole, part = (character_tables.tables(model, tokens, most) for most in (13, 3))
+    assert whole.symbols.tolist() == list(range(13))
+    assert part.symbols.tolist() == [2, 7, 11]
+    rows = np.ix_(*map(range, part.ov.values.shape[:2]), part.symbols, part.symbols)
+    assert np.allclose(part.ov.values, whole.ov.values[rows], atol=1e-5)
+    assert np.allclose(part.qk.values, whole.qk.values[rows], atol=1e-5)
+    assert part.count.values.tolist() == whole.count.values[part.symbols].tolist()
+
+
 def test_composition_by_full_matrices() -> None:
     w = head_weights(fold(random_model(n_layer=3)))
     found = composition.composition(w)

@@ -134,6 +134,18 @@ def test_a_model_that_is_a_bigram_table_reads_as_one_at_every_layer() -> None:
     assert read.settled.sel(criterion="near", kind="all").values[1:].sum() == 0
 
 
+def test_a_large_vocabulary_is_read_in_smaller_batches_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, text = _model(), _passages()
+    tables = NGrams.fit(text.current.numpy().ravel(), model.config.vocab_size, 2)
+    whole = logit_lens.over_text(model, text, model.unembed, tables)
+    assert logit_lens.windows_at_a_time(text, 65) == logit_lens.WINDOWS
+    monkeypatch.setattr(logit_lens, "CELLS", 1)
+    assert logit_lens.windows_at_a_time(text, 65) == 2
+    parts = logit_lens.over_text(model, text, model.unembed, tables)
+    for name in ("measures", "settled", "distances", "counts"):
+        assert np.allclose(getattr(parts, name).values, getattr(whole, name).values, atol=1e-3)
+
+
 def test_tables_of_the_same_half_have_no_floor() -> None:
     tokens = VOCABULARY.encode(TEXT).numpy()
     one = NGrams.fit(tokens, len(VOCABULARY), 3)

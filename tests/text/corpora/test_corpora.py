@@ -124,13 +124,33 @@ def test_a_local_copy_of_tiny_shakespeare_is_opened_and_cached(tmp_path: Path, m
 
 
 def test_any_text_file_is_a_corpus_under_its_own_name(tmp_path: Path):
-    text = "Grüße, 世界 😀\r\n" * 100
+    text = "Grüße,\t世界 😀 \n" * 100
     (tmp_path / "greetings.txt").write_bytes(text.encode())
     corpus = corpora.open_corpus(tmp_path / "greetings.txt")
     assert (corpus.name, corpus.text) == ("greetings", text)
     assert corpus.train == text[:1170]
     assert corpus.val == text[1170:]
     assert corpus.vocabulary.decode(corpus.vocabulary.encode(text).tolist()) == text
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_line_ends_of_other_systems_and_a_byte_order_mark_are_read_as_python_reads_them(
+    tmp_path: Path, end: str, mark: str
+):
+    text, path, said = "to be,\nor not to be\n\n" * 60, tmp_path / "play.txt", []
+    path.write_bytes((mark + text.replace("\n", end)).encode())
+    corpus = corpora.open_corpus(path, said.append)
+    assert corpus.text == text == path.read_text(encoding="utf-8-sig")
+    assert corpus.vocabulary.symbols == tuple(sorted(set(text)))
+    (line,) = said
+    assert ("line ends" in line, "byte order mark" in line) == (True, bool(mark))
+
+
+@needs_shakespeare
+def test_a_copy_of_tiny_shakespeare_with_other_line_ends_is_recognised(tmp_path: Path):
+    (tmp_path / "input.txt").write_bytes(FILE.read_bytes().replace(b"\n", b"\r\n"))
+    assert corpora.read_text(tmp_path / "input.txt") == corpora.read_text(FILE)
 
 
 @pytest.mark.parametrize(

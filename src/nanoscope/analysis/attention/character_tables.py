@@ -2,8 +2,8 @@
 
 OV: x_s W_V W_O W_U for every source character s, in logits of every target at the average scale of the final norm. QK:
 x_a W_Q W_K^T x_b for every query character a and key character b, in pre-softmax scores. x_s is the mean normalised input
-of the layer at a character, minus its mean over the text: raw embeddings differ from what later layers read (methods.md
-1.2). Positions are averaged over, so a head that attends by position has a flat QK table.
+of the layer at a character, minus its mean over the text: raw embeddings differ from what later layers read. Positions
+are averaged over, so a head that attends by position has a flat QK table.
 
 For folded weights. Source: Elhage et al. 2021, "Interpreting attention heads by their OV and QK circuits".
 """
@@ -24,11 +24,14 @@ from nanoscope.model.folded import head_weights
 from nanoscope.model.gpt import GPT
 
 CHUNK = 32
+MOST = 512
+"""Of a larger vocabulary, the tables show this many symbols, the most frequent: they grow with the square of the number."""
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Both circuits of every head. Characters that never occur have zero rows and columns."""
+    """Both circuits of every head, for all or the most frequent symbols of a vocabulary. Those that never occur have zero
+    rows and columns."""
 
     ov: Sweep
     """`[layer, head, source, target]`, logits."""
@@ -36,19 +39,29 @@ class Tables:
     """`[layer, head, query, key]`, score."""
     count: Sweep
     """`[character]`, how often each occurs."""
+    symbols: Int[np.ndarray, "character"]
+    """The token id of each row and column."""
 
 
-def tables(folded: GPT, tokens: Int[Tensor, "window pos"]) -> Tables:
-    """The tables of a folded model; the layers' inputs are averaged over some windows."""
+def tables(folded: GPT, tokens: Int[Tensor, "window pos"], most: int = MOST) -> Tables:
+    """The tables of a folded model, for at most so many symbols; the layers' inputs are averaged over some windows."""
     read, scale, count = _reads(folded, tokens)
-    w = head_weights(folded)
-    ov = torch.einsum("lsd,lhdk,lhke,et->lhst", read, w.W_V, w.W_O, w.W_U) / scale
+    w, shown = head_weights(folded), torch.arange(len(count))
+    raised = w.W_U
+    if len(count) > most:
+        shown = count.argsort(descending=True, stable=True)[:most].sort().values
+        read, raised, count = read[:, shown], raised[:, shown], count[shown]
+    ov = torch.einsum("lsd,lhdk,lhke,et->lhst", read, w.W_V, w.W_O, raised) / scale
+    mean = ov.mean(-1, keepdim=True)
+    if len(shown) < w.W_U.shape[1]:  # over all symbols, also those that are not shown
+        mean = torch.einsum("lsd,lhdk,lhke,et->lhst", read, w.W_V, w.W_O, w.W_U.mean(1, keepdim=True)) / scale
     queries, keys = (torch.einsum("lsd,lhdk->lhsk", read, weight) for weight in (w.W_Q, w.W_K))
     qk = queries @ keys.transpose(-1, -2) * folded.config.score_scale
     return Tables(
-        Sweep((ov - ov.mean(-1, keepdim=True)).numpy(), ("layer", "head", "source", "target"), "logits"),
+        Sweep((ov - mean).numpy(), ("layer", "head", "source", "target"), "logits"),
         Sweep(qk.numpy(), ("layer", "head", "query", "key"), "score"),
         Sweep(count.numpy(), ("character",), "occurrences"),
+        shown.numpy(),
     )
 
 

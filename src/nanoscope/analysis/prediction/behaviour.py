@@ -1,7 +1,7 @@
 """A model's behaviour: accuracy and loss on a task, and loss on text by the length of the match that could be copied.
 
 The baseline is never 1/V alone: each number is compared with the corrupt run's, and with n-gram tables at the same
-positions (methods.md 1.3, 1.4).
+positions (docs/methods/behaviour.md).
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from nanoscope.text.matches import matches
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.windows import batches, lead, started
 
-CHUNK = 64
+CHUNK, TABLE_CHUNK = 64, 8
+"""Examples that a model and that a table of n-grams reads at a time."""
 MATCH_LIMIT = 8
 SOURCES = ("model", "bigram", "5-gram", "copy", "count")
 
@@ -42,7 +43,8 @@ def tables_on_task(tables: NGrams, task: Task, symbols: int) -> Sweep:
     Tokens outside the tables' vocabulary (a start symbol) count as its first symbol.
     """
     tokens = np.where(task.clean.numpy() < symbols, task.clean.numpy(), 0)
-    best = tables.distribution(tokens).argmax(-1)
+    parts = [tables.distribution(tokens[some]).argmax(-1) for some in batches(len(tokens), TABLE_CHUNK)]
+    best = np.concatenate(parts, axis=1)
     positions = np.broadcast_to(task.positions.numpy(), (len(best), *task.positions.shape))
     guesses = np.take_along_axis(best, positions, axis=2)
     correct = (guesses == task.answer.numpy()).mean(-1)

@@ -6,9 +6,9 @@ its first reading is mostly the current token. A tuned lens (`tuned_lens.py`) tr
 
 A prediction has *settled* at the first reading from which on a criterion always holds: "top", the lens's top token is the
 model's; "near", KL(model || lens) < 0.1 nats; "half", the lens gives its top token a probability above one half. "half" is
-uninformative for characters, whose entropy is naturally high (methods.md 4.5).
+uninformative for characters, whose entropy is naturally high.
 
-Source: nostalgebraist 2020; Hoogland et al. 2024 for distances to n-grams; methods.md 4.1, 4.4, 4.5.
+Source: nostalgebraist 2020; Hoogland et al. 2024 for distances to n-grams; docs/methods/lenses.md.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ DIRECTIONS = ("table to lens", "lens to table")
 NEAR, HALF = 0.1, 0.5
 CHUNK = 32
 WINDOWS = 16
+CELLS = 2**21
+"""Windows x positions x symbols of one batch: with a large vocabulary fewer windows are read at a time."""
 
 
 def lens_logits(model: GPT, tokens: Tensor) -> Tensor:
@@ -106,7 +108,9 @@ class Reading:
 
 def over_text(model: GPT, text: Passages, lens: Lens, tables: NGrams) -> Reading:
     """Apply a lens to a text at every layer. Early positions belong to no kind (`passages`, `skip`)."""
-    parts = [_read(model, text[some], lens, tables) for some in batches(len(text), WINDOWS)]
+    parts = [
+        _read(model, text[some], lens, tables) for some in batches(len(text), windows_at_a_time(text, tables.symbols))
+    ]
     measures, depths, distances = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
     kinds, orders = {"kind": NAMES}, tuple(range(1, distances.shape[1] + 1))
     return Reading(
@@ -120,6 +124,11 @@ def over_text(model: GPT, text: Passages, lens: Lens, tables: NGrams) -> Reading
         ),
         Sweep(text.counts, ("kind", "window"), "places", kinds),
     )
+
+
+def windows_at_a_time(text: Passages, symbols: int) -> int:
+    """Windows that are read in one batch: `WINDOWS`, or fewer of a model of many symbols, at least 2."""
+    return max(2, min(WINDOWS, CELLS // (text.targets.shape[1] * symbols)))
 
 
 def _read(model: GPT, text: Passages, lens: Lens, tables: NGrams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -192,7 +201,7 @@ def noise_floor(text: Passages, first: NGrams, second: NGrams) -> Sweep:
     """KL between the tables of two halves of a corpus, nats per position: `[n]`. Smaller distances cannot be resolved."""
     orders = range(1, len(first.orders) + 1)
     total = np.zeros(len(orders))
-    for part in (text[some] for some in batches(len(text), WINDOWS)):
+    for part in (text[some] for some in batches(len(text), windows_at_a_time(text, first.symbols))):
         p, q = (table.distribution(part.current.numpy()) for table in (first, second))
         total += part.sums((p * np.log(p / q)).sum(-1))[:, 0].sum(-1)
     return Sweep(total / text.counts[0].sum(), ("n",), "nats", {"n": tuple(orders)})
@@ -207,7 +216,7 @@ def model_distances(model: GPT, text: Passages, tables: NGrams) -> Sweep:
         return part.sums(_distances(known, log_probs)[:, :, 0])
 
     coords = {"direction": DIRECTIONS, "n": tuple(range(1, len(tables.orders) + 1)), "kind": NAMES}
-    values = in_batches(text, WINDOWS, distances, axis=-1)
+    values = in_batches(text, windows_at_a_time(text, tables.symbols), distances, axis=-1)
     return Sweep(values, ("direction", "n", "kind", "window"), "nats, summed", coords)
 
 
@@ -221,7 +230,9 @@ def damage_by_settling(model: GPT, text: Passages, lens: Lens) -> Sweep:
     before the layer ("settled") or not ("open"), and the number of these positions. If a settled prediction is final,
     later layers affect it less.
     """
-    values = in_batches(text, WINDOWS, lambda some: _damage(model, some, lens), axis=-1)
+    values = in_batches(
+        text, windows_at_a_time(text, model.config.vocab_size), lambda some: _damage(model, some, lens), axis=-1
+    )
     coords = {"state": ("settled", "open"), "quantity": ("damage", "places")}
     return Sweep(values, ("layer", "state", "quantity", "window"), "nats, summed", coords)
 

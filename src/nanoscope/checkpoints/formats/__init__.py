@@ -25,9 +25,9 @@ FORMATS: tuple[Format, ...] = (nanoscope, nanogpt, renamed)
 """Tried in this order."""
 
 
-def read(path: Path, formats: Sequence[Format] = FORMATS) -> Contents:
+def read(path: Path, formats: Sequence[Format] = FORMATS, vocabulary: Path | None = None) -> Contents:
     """Read a file or folder with the first format that recognises it; NanoscopeError if none does."""
-    source = Source(path)
+    source = Source(path, vocabulary)
     for one in formats:
         if one.recognises(source):
             return one.read(source)

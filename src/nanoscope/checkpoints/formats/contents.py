@@ -23,3 +23,5 @@ class Contents:
     training: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     notes: tuple[str, ...] = ()
+    no_vocabulary: str = ""
+    """Why it has no vocabulary, and what to do; empty where that is unknown or it has one."""

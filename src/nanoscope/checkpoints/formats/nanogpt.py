@@ -1,4 +1,4 @@
-"""nanoGPT's format: a pickled `ckpt.pt`, and `meta.pkl` in the same folder with the vocabulary.
+"""nanoGPT's format: a pickled `ckpt.pt`, and a `meta.pkl` with the vocabulary (`vocabulary_search` finds it).
 
 The config is inferred from the weights, then from `model_args`; anything else is assumed and listed in the notes.
 """
@@ -17,10 +17,12 @@ from torch import Tensor
 from nanoscope import files
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.source import Source
+from nanoscope.checkpoints.formats.vocabulary_search import find_vocabulary
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
-from nanoscope.text import vocabulary as tokens
+from nanoscope.text.tokenizer import Tokenizer
 from nanoscope.text.vocabulary import Vocabulary
+from nanoscope.text.vocabulary_files import write_meta
 
 EMBEDDING, POSITIONS = "transformer.wte.weight", "transformer.wpe.weight"
 MASK_BUFFER = re.compile(r"\.attn\.(bias|masked_bias|mask)$")
@@ -42,7 +44,8 @@ def from_weights(source: Source, weights: Mapping[str, Tensor], notes: tuple[str
     """The contents of a file, given its weights under nanoGPT's names; all else is read as nanoGPT stores it."""
     weights = {key: value for key, value in weights.items() if not _is_mask(key, value)}
     config, assumed = _config(weights, source)
-    vocabulary, missing = _vocabulary(source, config.vocab_size)
+    vocabulary, missing = find_vocabulary(source, config.vocab_size)
+    notes = (*notes, *assumed, *_about(vocabulary, config.vocab_size))
     training = source.plain("config")
     corpus = training.pop("dataset", None)
     step = source.content.get("iter_num")
@@ -53,7 +56,8 @@ def from_weights(source: Source, weights: Mapping[str, Tensor], notes: tuple[str
         corpus if isinstance(corpus, str) else None,
         training | ({"step": step} if isinstance(step, int) else {}),
         files.sha256(source.raw),
-        (*notes, *assumed, *missing),
+        notes,
+        missing,
     )
 
 
@@ -73,7 +77,7 @@ def written(contents: Contents) -> dict[str, bytes]:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     symbols = contents.vocabulary if isinstance(contents.vocabulary, Vocabulary) else None  # all that meta.pkl can hold
-    meta = {} if symbols is None else {"meta.pkl": tokens.write_meta(symbols)}
+    meta = {} if symbols is None else {"meta.pkl": write_meta(symbols)}
     return {"ckpt.pt": buffer.getvalue(), **meta}
 
 
@@ -123,22 +127,12 @@ def _inner(neurons: Tensor | None, width: int) -> int | None:
     return None if neurons is None or neurons.shape[:1] in ((), (4 * width,)) else len(neurons)
 
 
-def _vocabulary(source: Source, size: int) -> tuple[Vocabulary | None, list[str]]:
-    """The vocabulary from `itos` in the checkpoint or from `meta.pkl` in its folder, or None; and notes."""
-    path, meta = source.path, source.path.with_name("meta.pkl")
-    holder = next((one for one in (source.content, source.plain("config")) if "itos" in one), None)
-    if holder is not None:
-        vocabulary = tokens.from_itos(holder["itos"], f"{path} (itos)")
-    else:
-        vocabulary = tokens.read_meta(meta) if meta.exists() else None
+def _about(vocabulary: Tokenizer | None, rows: int) -> list[str]:
+    """Notes on the vocabulary of a model whose embedding has so many rows."""
     if vocabulary is None:
-        return None, ["it came without a vocabulary: text can be neither read nor printed"]
-    padding = size - len(vocabulary)
-    if padding < 0:
-        raise NanoscopeError(
-            f"the vocabulary of {path} has {len(vocabulary)} symbols but the model {size}; it belongs to another model"
-        )
-    return vocabulary, [f"{padding} rows of the embedding are padding"] if padding else []
+        return ["it came without a vocabulary: text can be neither read nor printed"]
+    padding = rows - len(vocabulary)
+    return [f"{padding} rows of the embedding are padding"] if padding else []
 
 
 def _is_mask(key: str, value: Tensor) -> bool:

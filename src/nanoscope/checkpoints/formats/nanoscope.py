@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nanoscope import files
 from nanoscope.checkpoints import file_parts
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.source import Source
+from nanoscope.checkpoints.formats.vocabulary_search import named_vocabulary
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
 from nanoscope.text.tokenizer import from_json
@@ -31,7 +33,7 @@ def read(source: Source) -> Contents:
     """Read a folder; NanoscopeError naming any file that is missing, damaged or changed."""
     path = source.path
     try:
-        description = json.loads((path / DESCRIPTION).read_text())
+        description = json.loads((path / DESCRIPTION).read_bytes())
         weights = _weights(source, description)
     except NanoscopeError:
         raise
@@ -46,9 +48,12 @@ def read(source: Source) -> Contents:
     if _digest(weights, description) != description.get("sha256"):
         raise NanoscopeError(f"{path} has been changed or damaged (its checksum differs); copy it again")
     try:
-        return _contents(description, safetensors.torch.load(weights))
+        found = _contents(description, safetensors.torch.load(weights))
     except (KeyError, TypeError) as error:
         raise NanoscopeError(f"{path / DESCRIPTION} is not a nanoscope checkpoint ({error})") from None
+    if source.vocabulary is None:
+        return found
+    return replace(found, vocabulary=named_vocabulary(source.vocabulary, found.config.vocab_size))
 
 
 def written(contents: Contents, half: bool, part_bytes: int | None) -> tuple[dict[str, bytes], str]:

@@ -29,6 +29,8 @@ class Source:
     """A path whose content is read on first use."""
 
     path: Path
+    vocabulary: Path | None = None
+    """The file of the vocabulary, where the user names one."""
 
     @cached_property
     def raw(self) -> bytes:

@@ -7,11 +7,12 @@ import numpy as np
 from nanoscope.analysis.attention import character_tables, classes, composition
 from nanoscope.analysis.attention.profile import Profile, profile
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.experiment import Subject, Sweeps, timed, times_in_turn, untrained
+from nanoscope.experiments.experiment import Subject, times_in_turn, untrained
 from nanoscope.experiments.heads import control
 from nanoscope.experiments.heads.ablation import ablation
 from nanoscope.experiments.heads.label import ALL_CLASSES, FAMILIES, labels
 from nanoscope.experiments.heads.setting import Params, Setting, induction, setting_of, with_induction
+from nanoscope.experiments.measuring import Stage, Stages, Sweeps
 from nanoscope.interventions.run import run
 from nanoscope.model.folded import fold, head_weights
 from nanoscope.model.gpt import GPT
@@ -28,22 +29,20 @@ REFERENCE_PERMUTATIONS = 200
 """The most permutations for untrained and planted heads: enough for p = 0.02 after both corrections."""
 
 
-def measure(subject: Subject, params: Params) -> Sweeps:
-    """All sweeps of experiment 02, by name."""
+def stages(subject: Subject, params: Params) -> Stages:
+    """The stages of experiment 02."""
     s = setting_of(subject, params)
-    return timed(
-        {
-            "attention": lambda: _attention(s),
-            "nulls": lambda: {"p": s.p, "label": Sweep(s.labels, ("layer", "head"), "class")},
-            "untrained models": lambda: _untrained(s),
-            "properties": lambda: _properties(s),
-            "weights": lambda: _weights(s),
-            "ablation": lambda: ablation(s),
-            "planted heads": lambda: _planted(s),
-            "cost": lambda: _cost(s),
-            "example": lambda: _example(s),
-        }
-    )
+    return {
+        "attention": Stage(13, lambda before: _attention(s)),
+        "nulls": Stage(10, lambda before: _nulls(s, before["scores_select"])),
+        "untrained models": Stage(14, lambda before: _untrained(s)),
+        "properties": Stage(2, lambda before: _properties(s)),
+        "weights": Stage(11, lambda before: _weights(s)),
+        "ablation": Stage(39, lambda before: ablation(s, before["label"].values)),
+        "planted heads": Stage(6, lambda before: _planted(s)),
+        "cost": Stage(5, lambda before: _cost(s)),
+        "example": Stage(0, lambda before: _example(s)),
+    }
 
 
 def _attention(s: Setting) -> Sweeps:
@@ -58,6 +57,12 @@ def _attention(s: Setting) -> Sweeps:
         "induction_report": Sweep(copied.values.astype(np.float32), copied.dims, copied.unit, copied.coords),
         "scores_random": with_induction(s.random_text.attention(s.model), copied),
     }
+
+
+def _nulls(s: Setting, scores: Sweep) -> Sweeps:
+    """Every head's p-values and its class."""
+    p = s.p
+    return {"p": p, "label": Sweep(labels(scores, p), ("layer", "head"), "class")}
 
 
 def _untrained(s: Setting) -> Sweeps:
@@ -105,19 +110,21 @@ def _weights(s: Setting) -> Sweeps:
         "width": Sweep(np.array(float(s.model.config.n_embd)), (), "d_model"),
         "copying": Sweep(np.stack(copying), ("layer", "head"), "score"),
         "ov": Sweep(found.ov.values.astype(np.float32), found.ov.dims, found.ov.unit),
-        "ov_strongest": _strongest(found.ov, common, common),
-        "qk_strongest": _strongest(found.qk, common, common),
+        "ov_strongest": _strongest(found.ov, common, found.symbols),
+        "qk_strongest": _strongest(found.qk, common, found.symbols),
         "symbols": Sweep(np.arange(float(len(s.symbol_names))), ("symbol",), "token", {"symbol": s.symbol_names}),
     }
 
 
-def _strongest(table: Sweep, rows: np.ndarray, columns: np.ndarray) -> Sweep:
-    """The largest entries of each head's table: `[layer, head, rank, part]`, part being row, column, value."""
+def _strongest(table: Sweep, common: np.ndarray, symbols: np.ndarray) -> Sweep:
+    """The largest entries of each head's table among common symbols: `[layer, head, rank, part]`, part being row, column
+    (as token ids) and value."""
     layers, count = table.values.shape[:2]
     values = np.full((layers, count, RANKS, 3), np.nan)
     for layer, head in np.ndindex(layers, count):
-        found = character_tables.strongest(table.values[layer, head], rows, columns, RANKS)
-        values[layer, head, : len(found)] = found
+        found = character_tables.strongest(table.values[layer, head], common, common, RANKS)
+        for rank, (row, column, value) in enumerate(found):
+            values[layer, head, rank] = symbols[row], symbols[column], value
     return Sweep(values, ("layer", "head", "rank", "part"), table.unit, {"part": ("row", "column", "value")})
 
 

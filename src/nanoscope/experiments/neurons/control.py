@@ -20,7 +20,6 @@ from nanoscope.model.names import neuron_name
 from nanoscope.planted.neuron import plant_detector
 from nanoscope.seeds import seed_for
 from nanoscope.statistics.auroc import auroc as auroc_of
-from nanoscope.text.tokenizer import require_tokenizer
 from nanoscope.text.windows import Windows
 
 MEASURES = ("auroc", "best", "p", "smallest p", "top share", "change")
@@ -33,7 +32,7 @@ def control(checkpoint: Checkpoint, select: Split, report: Split, shifts: int, s
     layer = model.config.n_layer // 2
     neuron = seed_for("planted neuron", seed) % model.config.d_mlp
     concept = _median_token(select)
-    names = require_tokenizer(checkpoint.vocabulary).names(model.config.vocab_size)
+    names = checkpoint.known_vocabulary.names(model.config.vocab_size)
     token = [concept_of("current", name) for name in names].index(concept)
     try:
         planted = plant_detector(model, token, layer, neuron)

@@ -26,6 +26,7 @@ from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.corpora.published import Progress, Published, cache_directory, obtain
 from nanoscope.text.corpora.standard_library import library_name, library_text
 from nanoscope.text.corpora.wheels import Wheel
+from nanoscope.text.plain_text import plain_text
 
 __all__ = [
     "SHAKESPEARE",
@@ -44,6 +45,8 @@ SHAKESPEARE = "tiny-shakespeare"
 WIKITEXT = "wikitext-2"
 WIKI_CHARACTERS = 2_000_000
 RARE = 200
+SHORTEST = 1000
+"""Characters that a corpus must have."""
 UNKNOWN = "\ufffd"
 
 SHAKESPEARE_FILE = Published(
@@ -84,23 +87,24 @@ def open_corpus(source: str | Path | None = None, progress: Progress = lambda li
         return tiny_shakespeare(progress)
     if isinstance(source, str) and source in NAMED:
         return NAMED[source](progress)
-    return read_text(Path(source))
+    return read_text(Path(source), progress)
 
 
-def read_text(path: Path) -> Corpus:
-    """Any UTF-8 text file as a corpus. A copy of tiny Shakespeare is recognised by its checksum."""
+def read_text(path: Path, progress: Progress = lambda line: None) -> Corpus:
+    """Any UTF-8 text file as a corpus, read as `plain_text` says. A copy of tiny Shakespeare is recognised by its checksum."""
     try:
-        data = path.read_bytes()
-        text = data.decode()
+        text, changed = plain_text(path.read_bytes().decode())
     except OSError as error:
         raise NanoscopeError(
             f"cannot read {path}: {error.strerror}; give the path of a text file, or one of {', '.join(NAMED)}"
         ) from None
     except UnicodeDecodeError:
         raise NanoscopeError(f"{path} is not UTF-8 text; convert it first") from None
-    if len(text) < 1000:
-        raise NanoscopeError(f"{path} has {len(text)} characters; a corpus needs at least 1,000")
-    return Corpus(SHAKESPEARE if sha256(data) == SHAKESPEARE_FILE.sha256 else path.stem, text)
+    if changed:
+        progress(f"note: {path}: {changed}")
+    if len(text) < SHORTEST:
+        raise NanoscopeError(f"{path} has {len(text)} characters; a corpus needs at least {SHORTEST:,}")
+    return Corpus(SHAKESPEARE if sha256(text.encode()) == SHAKESPEARE_FILE.sha256 else path.stem, text)
 
 
 def tiny_shakespeare(progress: Progress = lambda line: None) -> Corpus:

@@ -1,0 +1,172 @@
+"""Vocabularies in files: nanoGPT's pickled `meta.pkl`, a table in JSON, or the training text itself.
+
+A pickle is opened by an unpickler that creates only plain containers, strings and numbers; numpy's numbers and strings
+become Python's. A table may say `itos` (id -> symbol) or `stoi` (symbol -> id); ids may begin at 1. Symbols are
+characters, words, or byte values.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.text.plain_text import plain_text
+from nanoscope.text.tokenizer import Bytes, Tokenizer
+from nanoscope.text.vocabulary import UNUSED, Vocabulary
+
+META_SIZE_LIMIT = 4 * 2**20
+
+
+def read_vocabulary(path: Path) -> Tokenizer:
+    """The vocabulary in a file that a user names: a pickle (`.pkl`), JSON (`.json`), or else the training text, whose
+    sorted characters are nanoGPT's vocabulary. NanoscopeError if the file has none."""
+    try:
+        if path.suffix in (".pkl", ".pickle"):
+            found = read_meta(path)
+        elif path.suffix == ".json":
+            found = from_table(json.loads(path.read_bytes()), str(path))
+        else:
+            found = Vocabulary.of(plain_text(path.read_bytes().decode())[0])
+    except OSError as error:
+        raise NanoscopeError(f"cannot read the vocabulary {path}: {error.strerror}") from None
+    except NanoscopeError:
+        raise
+    except ValueError:
+        raise NanoscopeError(f"{path} is no vocabulary: give a meta.pkl, a .json table or the training text") from None
+    if found is None or not len(found):
+        raise NanoscopeError(f"{path} holds no table of symbols (itos or stoi); give another file")
+    return found
+
+
+def read_meta(path: Path) -> Tokenizer | None:
+    """The vocabulary in a nanoGPT `meta.pkl`, or None if the file describes a tokenizer without a symbol table."""
+    size = path.stat().st_size
+    if size > META_SIZE_LIMIT:
+        raise NanoscopeError(
+            f"{path} is {size:,} bytes, too large for a vocabulary; remove it or put the real one there"
+        )
+    try:
+        meta = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
+    except NanoscopeError:
+        raise
+    except Exception:
+        raise NanoscopeError(f"{path} is not a readable nanoGPT meta.pkl; remove it or restore it") from None
+    return from_table(meta, str(path)) if isinstance(meta, dict) else None
+
+
+def from_table(meta: Any, source: str) -> Tokenizer | None:
+    """The vocabulary in a mapping with `itos` or `stoi`, in nanoscope's own JSON, or in a plain list; None if there is none."""
+    if isinstance(meta, dict) and "itos" in meta:
+        return from_itos(meta["itos"], source)
+    if isinstance(meta, dict) and isinstance(meta.get("stoi"), dict):
+        return from_stoi(meta["stoi"], source)
+    if isinstance(meta, dict) and isinstance(meta.get("symbols"), list):
+        return from_itos(meta["symbols"], source)
+    return from_itos(meta, source) if isinstance(meta, list) else None
+
+
+def from_stoi(stoi: Mapping[Any, Any], source: str) -> Tokenizer:
+    """A vocabulary from a table symbol -> id."""
+    if len(set(stoi.values())) < len(stoi):
+        raise NanoscopeError(f"{source}: two symbols of stoi have the same id; give another vocabulary or remove it")
+    return from_itos({index: symbol for symbol, index in stoi.items()}, source)
+
+
+def from_itos(itos: Any, source: str) -> Tokenizer:
+    """A vocabulary from nanoGPT's `itos` table (id -> symbol), checked to hold one symbol for each of 0..n-1 or 1..n."""
+    table = dict(enumerate(itos)) if isinstance(itos, (list, tuple)) else itos
+    if isinstance(table, dict) and all(isinstance(index, str) and index.isdecimal() for index in table):
+        table = {int(index): symbol for index, symbol in table.items()}  # JSON turns integer keys into strings
+    if not isinstance(table, dict) or not all(isinstance(index, int) for index in table):
+        raise NanoscopeError(f"{source} holds no table of symbols 0..n-1 (itos); give another vocabulary or remove it")
+    first = min(table, default=0)
+    if first not in (0, 1) or set(table) != set(range(first, first + len(table))):
+        raise NanoscopeError(
+            f"{source}: the ids of itos are not 0..n-1 or 1..n; give a complete vocabulary or remove it"
+        )
+    symbols = _symbols([table[index] for index in range(first, first + len(table))], source)
+    if isinstance(symbols, Bytes):
+        return symbols
+    return Vocabulary((UNUSED,) * first + symbols)
+
+
+def _symbols(symbols: list[Any], source: str) -> tuple[str, ...] | Bytes:
+    """The symbols as text; all 256 byte values in order are the tokenizer `Bytes`."""
+    kinds = {type(symbol) for symbol in symbols}
+    if kinds == {int}:
+        kinds, symbols = {bytes}, [bytes([value]) if 0 <= value < 256 else b"\xff\xff" for value in symbols]
+    if kinds == {bytes}:
+        if symbols == [bytes([value]) for value in range(256)]:
+            return Bytes()
+        try:
+            symbols = [symbol.decode() for symbol in symbols]
+        except UnicodeDecodeError:
+            raise NanoscopeError(
+                f"{source}: itos holds {len(symbols)} bytes or numbers that are no characters by themselves; "
+                "characters, words or all 256 bytes in order can be read"
+            ) from None
+    elif kinds - {str}:
+        raise NanoscopeError(f"{source}: the symbols in itos are not all text; give another vocabulary or remove it")
+    if len(set(symbols)) < len(symbols):
+        raise NanoscopeError(
+            f"{source}: the symbols in itos are not all different; give another vocabulary or remove it"
+        )
+    return tuple(symbols)
+
+
+def write_meta(vocabulary: Vocabulary) -> bytes:
+    """The bytes of a nanoGPT `meta.pkl` (protocol 4, plain containers only)."""
+    itos = dict(enumerate(vocabulary.symbols))
+    return pickle.dumps({"vocab_size": len(vocabulary), "itos": itos, "stoi": vocabulary.ids}, protocol=4)
+
+
+class _DType:
+    """Stands in for numpy's dtype in a pickle: its code, such as `i8` or `U1`, and its byte order."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        if not re.fullmatch(r"b1|[iuf][1248]|[US][0-9]{1,4}", code):
+            raise ValueError(code)
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = {"<": "<", ">": ">"}.get(state[1], "=")
+
+
+def _scalar(dtype: _DType, data: bytes) -> Any:
+    """A numpy scalar in a pickle, as a plain number or string."""
+    return np.frombuffer(data, np.dtype(dtype.order + dtype.code), 1)[0].item()
+
+
+def _latin(text: str, encoding: str) -> bytes:
+    """Protocols 0 to 2 spell bytes as Latin-1 text."""
+    return text.encode("latin-1") if encoding == "latin1" else b""
+
+
+STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
+    ("collections", "OrderedDict"): dict,
+    ("numpy", "dtype"): _DType,
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy._core.multiarray", "scalar"): _scalar,
+    ("_codecs", "encode"): _latin,
+}
+
+
+class _PlainUnpickler(pickle._Unpickler):
+    """Rejects every global but a few that are replaced by harmless ones, so that only dicts, lists, tuples, strings and
+    numbers can result.
+
+    Based on the Python unpickler, whose memo is a dict: with the C unpickler a file of ten bytes can request 32 GB.
+    """
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in STAND_INS:
+            return STAND_INS[module, name]
+        raise NanoscopeError(f"meta.pkl requests {f'{module}.{name}'!r}, which no vocabulary needs; it was not loaded")
