@@ -76,7 +76,7 @@ def test_without_and_steer_are_edits_of_the_library(folder: Path, said) -> None:
 
 def test_without_a_text_that_the_model_can_read_a_part_is_set_to_zero(folder: Path, said, shakespeare) -> None:
     printed = said("--start", "abba", "--without", "L0H1")
-    assert "set to zero (no text to average over: character" in printed
+    assert "set to zero (no text to average over: this model's 13 symbols" in printed
     assert written(folder, 1, zero(Site("z", 0, head=1))) in printed
 
 
