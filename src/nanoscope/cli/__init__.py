@@ -211,12 +211,18 @@ def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
     from nanoscope.experiments.experiment import Subject
     from nanoscope.training.loop import checkpoints
 
+    history = checkpoints(options.checkpoint.parent)
+    if experiment.of_training and not history:
+        raise NanoscopeError(
+            f"{experiment.name} reads the checkpoints of a training, and none lie beside {options.checkpoint}; "
+            "`nanoscope train` keeps them: give FOLDER/final of such a training"
+        )
     if options.twins and not experiment.twinned:
         raise NanoscopeError(f"{experiment.name} analyses a single model; remove --twins")
     checkpoint, corpus = open_subject(options)
     role = "control" if checkpoint.training.get("data") == "echo" else "model"
     others = tuple(load(twin) for twin in options.twins)
-    label, history = options.label or f"the model {options.checkpoint}", checkpoints(options.checkpoint.parent)
+    label = options.label or f"the model {options.checkpoint}"
     subject = Subject(checkpoint, corpus, label, role, history, others)
     with files.exclusive_lock(options.out):
         result = _answer(experiment, subject, settings, options.out / "results")
@@ -278,9 +284,13 @@ def _check(command: CheckCommand) -> None:
 
 def _export(command: ExportCommand) -> None:
     from nanoscope.checkpoints.checkpoint import export
+    from nanoscope.checkpoints.exchange import NO_RESUME, sampling_note
 
-    export(open_model(command.checkpoint, 0, vocabulary=command.vocabulary), command.to)
-    say(f"wrote {command.to}")
+    checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
+    for path in export(checkpoint, command.to):
+        say(f"wrote {path}")
+    for note in filter(None, (sampling_note(checkpoint, command.to), NO_RESUME)):
+        say(f"note: {note}", style="dim")
 
 
 COMMANDS = {

@@ -129,4 +129,4 @@ def hundredths(value: float) -> str:
 
 def visible_character(symbol: str) -> str:
     """A visible form of a character, for axes and tables."""
-    return {"\n": "↵", " ": "␣", "<start>": "▸"}.get(symbol, symbol)
+    return {"\n": "↵", " ": "␣", "\t": "⇥", "<start>": "▸"}.get(symbol, symbol)
