@@ -1,11 +1,12 @@
 # make findings   install, train, analyse, and write runs/quick/FINDINGS.md
 # make test       install and run every check
 # make check      format, lint, types, architecture and all tests but the slow ones, in an environment that exists
+# make docs       the documentation as a site, in build/site, with every link checked
 # make bench      ours and its peers side by side, and write benchmarks/RESULTS.md
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: findings test check format env notebooks bench
+.PHONY: findings test check format env notebooks bench docs
 
 findings: env
 	@$(BIN)/nanoscope study quick
@@ -31,6 +32,10 @@ bench: env
 
 notebooks: env
 	$(BIN)/python scripts/build_notebooks.py
+
+docs: env
+	@$(BIN)/python -c "import mkdocs, material, mkdocstrings_handlers.python" 2> /dev/null || $(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[docs]'
+	@$(BIN)/python scripts/build_docs.py
 
 env:
 	@$(PYTHON) scripts/bootstrap.py

@@ -30,7 +30,7 @@ model, control, planted = (quick.result(label, "induction") for label in quick.l
 # ## The question, and what would count
 #
 # Each claim has a criterion that was written down before the run. The verdict is computed from the interval: *supported*
-# inside the criterion, *not supported* outside, *undecided* else.
+# inside the criterion, *not supported* outside; it may also straddle it, lack data, or not apply.
 
 # %%
 for result in (model, control, planted):

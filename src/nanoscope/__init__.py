@@ -35,12 +35,27 @@ if TYPE_CHECKING:
     from nanoscope.errors import NanoscopeError
     from nanoscope.evidence.finding import Criterion, Finding
     from nanoscope.evidence.result import Result
+    from nanoscope.evidence.stored_study import read_study
     from nanoscope.evidence.sweep import Sweep
-    from nanoscope.interventions.edits import Edit, add, freeze, mean, patch, resample, zero
+    from nanoscope.interventions.edits import (
+        Edit,
+        Transform,
+        add,
+        edit,
+        freeze,
+        mean,
+        patch,
+        project_out,
+        resample,
+        scale,
+        zero,
+    )
+    from nanoscope.interventions.generate import generate
     from nanoscope.interventions.run import Cache, gradients, run
     from nanoscope.model.config import GPTConfig
     from nanoscope.model.gpt import GPT
-    from nanoscope.model.sites import Site
+    from nanoscope.model.names import component
+    from nanoscope.model.sites import AXES, Site
     from nanoscope.statistics import intervals as stats
     from nanoscope.studies import run as study
     from nanoscope.tasks import metrics
@@ -56,11 +71,16 @@ _EXPORTS = {
     "nanoscope.evidence.finding": ("Criterion", "Finding"),
     "nanoscope.evidence.result": ("Result",),
     "nanoscope.evidence.sweep": ("Sweep",),
-    "nanoscope.interventions.edits": ("Edit", "add", "freeze", "mean", "patch", "resample", "zero"),
+    "nanoscope.evidence.stored_study": ("read_study",),
+    "nanoscope.interventions.edits": (
+        *("Edit", "Transform", "add", "edit", "freeze", "mean", "patch", "project_out", "resample", "scale", "zero"),
+    ),
+    "nanoscope.interventions.generate": ("generate",),
     "nanoscope.interventions.run": ("Cache", "gradients", "run"),
     "nanoscope.model.config": ("GPTConfig",),
     "nanoscope.model.gpt": ("GPT",),
-    "nanoscope.model.sites": ("Site",),
+    "nanoscope.model.names": ("component",),
+    "nanoscope.model.sites": ("AXES", "Site"),
     "nanoscope.tasks.task": ("Task",),
     "nanoscope.text.corpora": ("Corpus", "open_corpus"),
     "nanoscope.text.ngrams": ("NGrams",),

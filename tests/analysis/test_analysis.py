@@ -123,7 +123,7 @@ def test_uniform_attention_scores_the_uniform_baseline() -> None:
 
 
 def test_the_spec_baselines_of_uniform_attention() -> None:
-    """methods.md 1.1: two copies of 64 score 0.0108 without a prefix."""
+    """Two copies of 64 score 0.0108 without a prefix."""
     sequences = synthetic.repeated_sequences(torch.arange(100), 64, 128, 4, None, "test")
     assert repeated_sequences.uniform_scores(sequences).sel(score="induction_last").values == pytest.approx(
         0.0108, abs=2e-4
@@ -164,7 +164,7 @@ def test_experiment_one_takes_no_position_head_for_an_induction_head(context: in
     verdicts = {f.id.split(".")[1]: f.verdict for f in experiment.judge(experiment.measure(subject, few))}
     assert verdicts["heads"] == "not supported"
     assert verdicts["absent"] == "not supported"
-    assert verdicts["and_gate"] == "undecided"
+    assert verdicts["and_gate"] == "not applicable"
 
 
 def _offset_head(context: int, offset: int) -> GPT:

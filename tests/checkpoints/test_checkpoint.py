@@ -155,6 +155,18 @@ def test_fields_that_came_later_are_stored_only_where_they_are_set(tmp_path: Pat
     assert torch.equal(loaded.model.wpe.weight, other.model.wpe.weight)
 
 
+def test_a_checkpoint_prints_what_it_is():
+    model = random_model()
+    trained = Checkpoint(
+        model, Vocabulary(tuple("abcdefghijklm")), "words", {"step": 300, "val_loss": 1.23456, "betas": [0.9]}
+    )
+    shape = f"3 layers x 2 heads, width 16, context 24, {model.parameter_count:,} parameters"
+    assert repr(trained) == f"Checkpoint({shape}, 13 symbols, trained on words, step 300, validation loss 1.235)"
+    assert repr(Checkpoint(model)) == f"Checkpoint({shape}, no vocabulary)"
+    with pytest.raises(NanoscopeError, match=r"one text, \[pos\], not \[1, 2\]"):
+        trained.decode(torch.zeros(1, 2, dtype=torch.long))
+
+
 def test_the_released_model_keeps_its_checksum():
     """Written anew it is the same file, byte for byte, though the config has more fields than when it was released."""
     folder = Path(__file__).parents[2] / "trained_models" / "shakespeare-cpu-1"

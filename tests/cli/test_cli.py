@@ -1,10 +1,13 @@
+import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -295,7 +298,11 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_finishes(
 @pytest.mark.parametrize(
     ("by", "code", "complaint"),
     [
-        (signal.SIGINT, 130, "nanoscope: interrupted; run the same command again to resume\n"),
+        (
+            signal.SIGINT,
+            130,
+            r"nanoscope: interrupted; (\d+) of 500 iterations are kept, and the same command goes on from there\n",
+        ),
         (signal.SIGKILL, -signal.SIGKILL, ""),
     ],
 )
@@ -305,13 +312,65 @@ def test_a_run_that_was_stopped_is_finished_by_the_same_command(
     with start(text, tmp_path / "run") as stopped:
         stopped.send_signal(by)
         _, said = stopped.communicate()
-    assert (stopped.returncode, said) == (code, complaint)
+    told = re.fullmatch(complaint, said)
+    assert told
+    assert stopped.returncode == code
     assert not (tmp_path / "run" / "final").exists()
+    saved = [path.name for path in (tmp_path / "run").glob("resume_*")]
+    assert saved == [f"resume_{int(step):08d}" for step in told.groups()]
     again, _, said = call(*train(text, tmp_path / "run", LONG)[1:])
     assert (again, said) == (0, "")
     assert checkpoints(tmp_path / "run") == undisturbed
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(501))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "x"], "nothing was written"),
+        (["report", "x"], "the results are untouched; the same command writes the report anew"),
+        (
+            ["study"],
+            "finished stages are kept, a training as it was last saved (every 30 s), and the same command goes on",
+        ),
+    ],
+)
+def test_an_interrupted_command_says_what_is_kept(
+    call: Call, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+):
+    def stop(command: object) -> None:
+        raise KeyboardInterrupt
+
+    known = {name: replace(command, run=stop) for name, command in cli.COMMANDS.items()}
+    monkeypatch.setattr(cli, "COMMANDS", known)
+    code, printed, complaint = call(*arguments)
+    assert (code, printed, complaint.count("\n")) == (130, "", 1)
+    assert complaint.startswith(f"nanoscope: interrupted; {said}")
+
+
+def test_an_interrupted_experiment_says_which_stages_are_kept_and_goes_on(
+    call: Call, tmp_path: Path, text: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Interrupted twice, the second time one stage later: what is kept is not measured again."""
+    from nanoscope.experiments import runner
+    from nanoscope.experiments.induction import measure
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "source_digest", lambda name: "code")  # takes a second
+    monkeypatch.setattr(measure, "_random_models", stop)
+    few = ["--sequences", 2, "--natural-examples", 2, "--windows", 4, "--permutations", 9]
+    given = ["run", "induction", trained / "final", "--data", text, "--out", tmp_path / "out", "--threads", 1, *few]
+    kept = "stages are kept, and the same command goes on with the next"
+    code, printed, complaint = call(*given)
+    assert (code, complaint) == (130, f"nanoscope: interrupted; 2 of 8 {kept} (untrained models)\n")
+    assert printed.startswith("induction: checking the model\ninduction: attention\ninduction: behaviour (27 % done")
+    monkeypatch.setattr(measure, "_random_models", lambda setting: {})
+    monkeypatch.setattr(measure, "_weights", stop)
+    monkeypatch.setattr(measure, "_attention", stop)
+    assert call(*given)[::2] == (130, f"nanoscope: interrupted; 3 of 8 {kept} (weights)\n")
 
 
 # ---- patching two texts of one's own ----------------------------------------------------------------------------------
@@ -328,17 +387,18 @@ def patched(call: Call, trained: Path, tmp_path: Path, *options: object) -> tupl
         ("residual", "pos"),
         ("heads-by-position", "head"),
         ("mlps", "layer"),
-        ("neurons", "neuron"),
-        ("pattern", "query"),
+        ("neurons --layer 0", "neuron"),
+        ("pattern --layer 0 --head 1", "query"),
         ("keys", "head"),
     ],
 )
 def test_patching_shows_a_table_a_plan_and_a_figure(
     call: Call, trained: Path, tmp_path: Path, sweep: str, rows: str
 ) -> None:
-    code, printed, complaint = patched(call, trained, tmp_path, "--sweep", sweep, "--layer", 0, "--head", 1)
+    code, printed, complaint = patched(call, trained, tmp_path, "--sweep", *sweep.split())
     assert (code, complaint) == (0, "")
-    for words in (rows, "GFLOP needed", "cpu float32", "clean", "figure: "):
+    compared = "'x' against 'g', predicted from position 17"
+    for words in (rows, "GFLOP needed", "cpu float32", "clean", "figure: ", compared):
         assert words in printed
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
@@ -363,7 +423,8 @@ def test_a_plan_alone_runs_nothing(call: Call, trained: Path, tmp_path: Path) ->
 def test_patching_is_verified_by_full_forwards(
     call: Call, trained: Path, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ("--method", method, "--share", 0.5, "--verify", 2)
+    share = ("--share", 0.5) if method == "screened" else ()
+    options = ("--method", method, *share, "--verify", 2)
     assert patched(call, trained, tmp_path, *options)[0] == 0
     monkeypatch.setattr("nanoscope.interventions.replay.replay_rows", lambda *_: None)
     assert "differs from a full forward" in assert_one_line(patched(call, trained, tmp_path, *options))
@@ -380,6 +441,22 @@ def test_patching_is_verified_by_full_forwards(
         (["--answer", "a", "--wrong", "a"], "both 'a'"),
         (["--device", "cuda"], "no device cuda"),
         (["--method", "attribution", "--verify", 2], "estimates cannot be verified"),
+        (["--method", "attribution", "--budget", 2], "--budget limits exact patching"),
+        (["--budget", -1], "must be a number of MiB above 0"),
+        (["--budget", "nan"], "must be a number of MiB above 0"),
+        (["--verify", -1], "must be 0 or more"),
+        (["--answer", "a"], "--answer and --wrong go together"),
+        (["--wrong", "a"], "--answer and --wrong go together"),
+        (["--share", 0.1], "--share is for --method screened"),
+        (["--head", 9], "the sweep heads covers every head; leave out --head, or give --sweep pattern"),
+        (["--layer", 99], "leave out --layer, or give --sweep neurons or pattern"),
+        (["--sweep", "neurons", "--layer", 0, "--head", 0], "the sweep neurons covers every head"),
+        (["--sweep", "neurons", "--layer", -1], "there is no layer -1"),
+        (["--plan", "--csv", "cells.csv"], "--plan measures nothing"),
+        (["--plan", "--method", "screened"], "the cost of the exact sweep"),
+        (["--csv", "cells", "--json", "cells"], "name the same file"),
+        (["--out", "picture.jpg"], "figures are written as .png, .svg or .pdf, not 'picture.jpg'"),
+        (["--out", "picture"], "figures are written as .png, .svg or .pdf, not 'picture'"),
     ],
 )
 def test_patching_that_cannot_be_meant(
@@ -390,6 +467,87 @@ def test_patching_that_cannot_be_meant(
     answer = patched(call, trained, tmp_path, *options)
     assert words in assert_one_line(answer)
     assert not (tmp_path / "p.png").exists()
+
+
+@pytest.mark.parametrize("how", ["--method exact", "--method attribution", "--method screened", "--plan"])
+def test_texts_that_differ_in_the_answers_alone_are_refused_alike(
+    call: Call, trained: Path, tmp_path: Path, how: str
+) -> None:
+    options = ["--sweep", "residual", "--threads", 1, "--out", tmp_path / "p.png", *how.split()]
+    line = assert_one_line(call("patch", trained / "final", "the fox", "the fog", *options))
+    assert "both texts are the same up to the two symbols compared" in line
+    assert not (tmp_path / "p.png").exists()
+
+
+def test_every_cell_is_kept_as_csv_and_json(call: Call, trained: Path, tmp_path: Path) -> None:
+    """The same numbers in both, one row a cell; where there are no shares, none."""
+    files = [tmp_path / "cells.csv", tmp_path / "cells.json"]
+    code, printed, _ = patched(
+        call,
+        trained,
+        tmp_path,
+        "--sweep",
+        "residual",
+        "--csv",
+        files[0],
+        "--json",
+        files[1],
+        "--answer",
+        "x",
+        "--wrong",
+        "q",
+    )
+    assert code == 0
+    with files[0].open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    kept = json.loads(files[1].read_text())
+    assert (kept["answer"], kept["wrong"], kept["position"]) == ("x", "q", 18)
+    assert ("".join(kept["clean"]), "".join(kept["corrupt"])) == ("the quick brown fox", "the quick brown dog")
+    cells = kept["cells"]
+    assert len(rows) == len(cells) == 2 * 3
+    assert {row["layer"] for row in rows} == {"into L0", "output"}
+    assert [(row["pos"], row["pos_clean"], row["pos_corrupt"]) for row in rows[:3]] == [
+        ("16", "f", "d"), ("17", "o", "o"), ("18", "x", "g"),
+    ]  # fmt: skip
+    difference = kept["clean_logit_difference"] - kept["corrupt_logit_difference"]
+    for row, cell in zip(rows, cells, strict=True):
+        assert float(row["restored_logits"]) == cell["restored_logits"]
+        if kept["why_no_shares"] is None:
+            assert cell["restored"] == pytest.approx(cell["restored_logits"] / difference)
+        else:
+            assert (row["restored"], cell["restored"]) == ("", None)
+            assert "no shares, only logits: " in printed
+            assert "%" not in printed.split("logits: ")[1].split("┏")[1]
+    assert cells[-1]["restored_logits"] == pytest.approx(difference, abs=1e-6), "the last output is the whole model"
+
+
+@pytest.mark.parametrize(("suffix", "begins"), [(".svg", b"<?xml"), (".pdf", b"%PDF"), (".PNG", b"\x89PNG")])
+def test_a_figure_has_the_format_of_its_name(
+    call: Call, trained: Path, tmp_path: Path, suffix: str, begins: bytes
+) -> None:
+    figure = tmp_path / f"lens{suffix}"
+    written = []
+    for _ in range(2):
+        assert call("lens", trained / "final", "--text", "a", "--threads", 1, "--out", figure)[0] == 0
+        written.append(figure.read_bytes())
+    assert written[0].startswith(begins)
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize("command", ["lens", "heads", "neurons"])
+def test_other_formats_are_refused_before_anything_is_read(call: Call, tmp_path: Path, command: str) -> None:
+    line = assert_one_line(call(command, tmp_path / "no checkpoint", "--out", tmp_path / "figure.jpg"))
+    assert "figures are written as .png, .svg or .pdf" in line
+
+
+def test_pictures_of_two_texts_stand_side_by_side(
+    call: Call, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for text in ("the dog", "the fox", "the dog"):
+        assert call("lens", trained / "final", "--text", text, "--threads", 1)[0] == 0
+    names = sorted(path.name for path in Path("runs/mine").iterdir())
+    assert [name[:12] for name in names] == ["lens-the-dog", "lens-the-fox"]
 
 
 def test_texts_that_cannot_be_compared(call: Call, trained: Path) -> None:
@@ -421,7 +579,13 @@ def test_every_head_has_a_row_and_a_second_call_reads_the_result(
     arguments = ["heads", trained / "final", "--data", text, "--threads", 1, "--out", tmp_path / "h.png"]
     code, printed, complaint = call(*arguments, "--text", "the quick brown fox")
     assert (code, complaint) == (0, "")
-    assert [line.split()[1] for line in printed.splitlines() if line.startswith("│")] == ["L0H0", "L0H1"]
+    rows = [line.split("│")[1:] for line in printed.splitlines() if line.startswith("│")]
+    assert [row[0].strip() for row in rows if row[0].strip()] == ["L0H0", "L0H1"]
+    assert all(row[1].strip() for row in rows), (
+        "without a colour too, a head without a class is told from one with a class"
+    )
+    shares = [[float(cell.split()[-1]) for cell in row[2:4]] for row in rows if row[0].strip()]
+    assert all(first >= second for first, second in shares)
     (result,) = (tmp_path / "results").iterdir()
     drawn, written = (tmp_path / "h.png").read_bytes(), (result / "result.json").stat().st_mtime_ns
     call(*arguments)

@@ -54,8 +54,8 @@ def test_numbers_are_written_for_readers() -> None:
 
 
 def test_paragraphs_become_one_line_and_all_else_stays() -> None:
-    kept = (
-        "# A\n\n1. one\n   goes on\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n**Status**: yes  \n**Book**: no\n\n- x\n- y\n"
-    )
+    code = "```bash\nls\n  cd\n```\n"
+    kept = f"# A\n\n1. one\n\n{code}\n| a | b |\n|---|---|\n| 1 | 2 |\n\n**Status**: yes  \n**Book**: no\n\n- x\n- y\n"
     assert unwrapped(kept) == kept
+    assert unwrapped("1. one\n   goes on\n- two\n  goes on\n") == "1. one goes on\n- two goes on\n"
     assert unwrapped("one\ntwo\n**three**\n\n\n\nfour") == "one two **three**\n\nfour"

@@ -34,7 +34,7 @@ def _ends(criterion: Criterion) -> dict[str, tuple[float, float]]:
     ends = {"supported": inside, "not supported": outside}
     found = {verdict: (criterion.threshold + step * by,) * 2 for verdict, by in ends.items()}
     low, high = sorted((found["supported"][0], found["not supported"][0]))
-    return {**found, "undecided": (low, high)}
+    return {**found, "straddles the criterion": (low, high)}
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
@@ -64,6 +64,8 @@ def test_every_verdict_of_every_claim_has_its_own_sentence(claim: Claim) -> None
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_what_could_not_be_measured_says_why(claim: Claim) -> None:
-    text = claim.found(Evidence.missing("there is one layer", 0, "things")).text
-    assert text == f'Not judged ("{claim.sentence.rstrip(".")}"): there is one layer.'
-    assert math.isnan(claim.found(Evidence.missing("there is one layer", 0, "things")).evidence.value)
+    for missing, verdict in ((Evidence.too_little, "too little data"), (Evidence.not_applicable, "not applicable")):
+        found = claim.found(missing("there is one layer", 0, "things"))
+        assert found.text == f'Not judged ("{claim.sentence.rstrip(".")}"): there is one layer.'
+        assert found.verdict == verdict
+        assert math.isnan(found.evidence.value)

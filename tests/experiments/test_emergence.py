@@ -117,7 +117,8 @@ def test_the_change_point_is_where_a_plain_evaluation_puts_it(switched: tuple[Ch
 
 
 @pytest.mark.parametrize(
-    ("previous", "verdict"), [("first", "supported"), ("last", "not supported"), ("together", "undecided")]
+    ("previous", "verdict"),
+    [("first", "supported"), ("last", "not supported"), ("together", "straddles the criterion")],
 )
 def test_which_head_is_first_is_read_off_their_courses(
     switched: tuple[Checkpoint, tuple[Result, ...]], previous: str, verdict: str
@@ -164,7 +165,7 @@ def test_without_an_induction_head_the_previous_token_head_is_sought_in_all_laye
     said = {finding.id: finding.verdict for finding in EMERGENCE.judge(sweeps)}
     assert said["emergence.forms"] == "not supported"
     assert said["emergence.previous"] == "supported"
-    assert said["emergence.order"] == said["emergence.sharp"] == "undecided"
+    assert said["emergence.order"] == said["emergence.sharp"] == "not applicable"
 
 
 # ---- how abruptly ----------------------------------------------------------------------------------------------------

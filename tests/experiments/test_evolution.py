@@ -111,7 +111,7 @@ def test_planted_events_are_found_in_their_order(tmp_path: Path) -> None:
 def test_a_training_without_an_induction_head_has_no_such_event(tmp_path: Path) -> None:
     result = _emergence("a training", tmp_path, previous=100, induction=None)
     assert result.finding("emergence.forms").verdict == "not supported"
-    assert result.finding("emergence.sharp").verdict == "undecided"
+    assert result.finding("emergence.sharp").verdict == "not applicable"
     assert math.isnan(float(result["events"].sel(event="induction head", part="step").values))
     steps = [step for _, step in result.finding("emergence.repeated").evidence.facts["events"]]
     assert len(steps) == 5
@@ -132,7 +132,7 @@ def test_trainings_that_go_the_same_way_are_said_to(tmp_path: Path) -> None:
     apart = [_emergence(f"other seed {i}", tmp_path, at, None, i) for i, at in enumerate((12, 30, 90, 300, 600, 60))]
     result = run_comparison(EVOLUTION, Group("apart", "seeds", tuple(apart)), EVOLUTION.params(), tmp_path)
     assert result.finding("evolution.timing").verdict == "not supported"
-    assert result.finding("evolution.previous_first").verdict == "undecided"
+    assert result.finding("evolution.previous_first").verdict == "not applicable"
     assert result.finding("evolution.stages").evidence.value == pytest.approx(4 / 6)
     mixed = run_comparison(EVOLUTION, Group("mixed", "seeds", (alike[0], *apart)), EVOLUTION.params(), tmp_path)
     both = mixed.finding("evolution.previous_first").evidence

@@ -29,7 +29,7 @@ from nanoscope.experiments.lenses.measure import Params as Lenses
 from nanoscope.experiments.runner import judged_again, provenance, run_experiment
 from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.model.config import GPTConfig
-from nanoscope.plots.style import save_png
+from nanoscope.plots.saving import save as save_figure
 from nanoscope.report.publish import sweeps_read
 from nanoscope.studies.members import Member, StudyDesign
 from nanoscope.studies.presets import STUDIES
@@ -71,9 +71,8 @@ FEW_LENSES = Lenses(
 )
 SMALL = GPTConfig(n_layer=2, n_head=2, n_embd=16, block_size=48)
 VERSIONS = Path(__file__).parents[2] / "src" / "nanoscope" / "experiments" / "versions.json"
-SECTIONS = """Overview|Models analysed|Finding 1: Induction heads|Finding 2: Attention head specialisation
-Finding 3: Layer-wise prediction formation|Finding 4: |Methodological insights|Reproducibility|Future directions|Visualisations
-Code and data|References|Updates log""".replace("\n", "|").split("|")
+SECTIONS = """Models analysed|Finding 1: Induction heads|Finding 1b: |Finding 2: What each attention head does|Finding 3: How
+Methodological insights|Reproducibility|Visualisations|Code and data|Updates log""".replace("\n", "|").split("|")
 
 
 def _study() -> StudyDesign:
@@ -119,7 +118,11 @@ def test_the_report_has_the_templates_sections_in_its_order(studied: Path) -> No
     for blank in (r"TBD", r"\bNone\b", r"\bnan\b", r"[{}]"):
         assert not re.search(blank, page), blank
     assert "nanoscope study quick --data excerpt.txt" in page
-    assert "figures of this report is checked as drawn (nothing cut off" in page
+    assert re.search(r"Each of the \d+ figures is checked as drawn .*: none is\.", page)
+    assert "Future directions" not in page, "the project's history is not a user's"
+    first = page.split("\n## ")[0]
+    assert first.startswith("# What the quick model has learned")
+    assert "| Is there an induction head? | **no** | " in first
 
 
 def test_every_link_and_figure_of_the_report_exists(studied: Path) -> None:
@@ -258,7 +261,7 @@ def test_an_untrained_model_has_no_induction_head_and_nothing_to_localise(studie
     verdicts = {f.id.split(".")[1]: f.verdict for f in result.findings}
     assert verdicts["heads"] == "not supported"
     assert verdicts["absent"] == "supported"
-    assert verdicts["localised"] == "undecided"
+    assert verdicts["localised"] == "not applicable"
 
 
 def test_figures_do_not_change_by_being_drawn(studied: Path, tmp_path: Path) -> None:
@@ -267,7 +270,7 @@ def test_figures_do_not_change_by_being_drawn(studied: Path, tmp_path: Path) -> 
     (result,) = [r for r in load_results(studied / "results") if r.subject.role == "planted"]
     arrays = {name: sweep.values.copy() for name, sweep in result.sweeps.items()}
     settings = dict(matplotlib.rcParams)
-    save_png(open_experiment("induction").figures["induction_attention"](result), tmp_path / "a.png")
+    save_figure(open_experiment("induction").figures["induction_attention"](result), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes() == (studied / "figures/planted-model/induction_attention.png").read_bytes()
     assert all((result.sweeps[name].values == values).all() for name, values in arrays.items())
     assert dict(matplotlib.rcParams) == settings
@@ -324,12 +327,16 @@ def test_a_folder_belongs_to_one_study(studied: Path, shakespeare: Corpus) -> No
         run_study(STUDIES["control"], Corpus("excerpt", shakespeare.text[:120_000]), studied)
 
 
-def test_two_results_of_one_model_stop_a_report(studied: Path, tmp_path: Path) -> None:
+def test_of_two_results_of_one_model_the_report_shows_the_newer(studied: Path, tmp_path: Path) -> None:
     shutil.copytree(studied / "results", tmp_path / "results")
-    (path,) = [r for r in load_results(tmp_path / "results") if r.subject.role == "planted"]
-    save_result(replace(path, identity={**path.identity, "version": 99}), tmp_path / "results")
-    with pytest.raises(NanoscopeError, match="two results of induction on the planted model"):
-        report.write(tmp_path)
+    (old,) = [r for r in load_results(tmp_path / "results") if r.subject.role == "planted"]
+    later = {**old.provenance, "time": "2999-01-01T00:00:00Z"}
+    new = replace(old, identity={**old.identity, "params": {**old.identity["params"], "seed": 7}}, provenance=later)
+    save_result(new, tmp_path / "results")
+    study = report.read_study(tmp_path)
+    assert [r.key for r in study.results if r.subject.role == "planted"] == [new.key]
+    assert study.left_aside.startswith(f"{old.key} (induction on the planted model, ")
+    assert not [label for label in study.labels if "iteration" in label]
 
 
 def test_an_intermediate_checkpoint_can_be_reported_on(studied: Path, tmp_path: Path, shakespeare: Corpus) -> None:

@@ -22,7 +22,6 @@ from nanoscope.experiments.failures.measure import (
     GROUPS,
     Params,
     _setting,
-    measure,
     random_circuits,
     table_features,
     three_parts,
@@ -287,7 +286,7 @@ def test_it_runs_from_end_to_end(shakespeare: Corpus, changes: dict) -> None:
     torch.manual_seed(0)
     subject = _subject(shakespeare, GPT(replace(SHAPE, **changes)).eval().requires_grad_(False))
     experiment = open_experiment("failures")
-    sweeps = measure(subject, FEW)
+    sweeps = experiment.measure(subject, FEW)
     found = experiment.judge(sweeps)
     assert [one.id for one in found] == [claim.id for claim in experiment.claims]
     places = sweeps["states"].sel(measure="places").values
@@ -302,7 +301,8 @@ def test_a_start_symbol_shifts_positions_and_not_what_is_asked(shakespeare: Corp
     """Every place's errors and table features are those of the text itself, read one window at a time."""
     subject = Subject(planted, shakespeare, "planted")
     s = _setting(subject, replace(FEW, select_windows=20))
-    text, rows = s.test, s.parts[2]
+    chosen_heads = circuit_state.scores(planted.model, s.windows.tokens[s.parts[0]]).best
+    text, rows = s.text("test", [chosen_heads]), s.parts[2]
     window = s.windows.text[rows[0]]
     tokens = torch.cat([torch.tensor([subject.start]), window[:-1]])
     logits = run(planted.model, tokens[None]).logits[0, 1 + SKIP :].numpy()
@@ -346,13 +346,13 @@ def test_random_heads_have_the_layers_and_roles_of_the_chosen_ones() -> None:
     assert random_circuits(random_model(n_head=1, n_embd=16), Circuit((0, 0), (1, 0)), 5, 0) == []
 
 
-def test_without_other_heads_the_comparison_with_them_is_undecided(shakespeare: Corpus) -> None:
+def test_without_other_heads_the_comparison_with_them_does_not_apply(shakespeare: Corpus) -> None:
     torch.manual_seed(0)
     model = GPT(replace(SHAPE, n_head=1)).eval().requires_grad_(False)
     experiment = open_experiment("failures")
-    sweeps = measure(_subject(shakespeare, model), FEW)
+    sweeps = experiment.measure(_subject(shakespeare, model), FEW)
     finding = next(f for f in experiment.judge(sweeps) if f.id == "failures.beats_random")
-    assert finding.verdict == "undecided"
+    assert finding.verdict == "not applicable"
     assert finding.evidence.why == "its layers have no other heads"
     result = Result("failures", {}, StoredSubject("one head a layer"), sweeps)
     for draw in experiment.figures.values():
@@ -365,9 +365,9 @@ def test_what_cannot_be_done_is_said_in_one_line(shakespeare: Corpus) -> None:
         for changes in ({"block_size": 16}, {"n_layer": 1, "n_head": 1})
     )
     with pytest.raises(NanoscopeError, match="a context of 16 is too short"):
-        measure(_subject(shakespeare, short), FEW)
+        open_experiment("failures").measure(_subject(shakespeare, short), FEW)
     with pytest.raises(NanoscopeError, match="one head only"):
-        measure(_subject(shakespeare, alone), FEW)
+        open_experiment("failures").measure(_subject(shakespeare, alone), FEW)
     with pytest.raises(NanoscopeError, match="--fit-windows must be at least"):
         replace(FEW, fit_windows=1)
 

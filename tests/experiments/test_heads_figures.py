@@ -1,16 +1,20 @@
 """The figures of the heads say what their result says: their own texts, read on a planted result."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.patches import Rectangle
+from matplotlib.patches import PathPatch, Rectangle
 from toys.figure_texts import cells, heights, is_readable, legend, ticks, title, widths
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.heads import figures
+from nanoscope.plots.quality import CHECKS, checklist
 from nanoscope.plots.style import ACCENT, SOFT, tenths
+from nanoscope.views.heads import summaries
 
 CLASSES = ("previous token", "induction", "none of these")
 SCORES = np.array([[[0.98, 0.04], [0.31, 0.0]], [[0.1, 1.0], [0.949, -0.7]], [[0.0, 0.2], [0.05, 0.6]]])
@@ -25,6 +29,8 @@ NAMED = np.array([[[2, 0, 2], [0, 0, 4]], [[4, 0, 0], [0, 3, 1]]])
 def _planted() -> Result:
     sweeps = {
         "scores_report": Sweep(SCORES, ("cls", "layer", "head"), "share", {"cls": CLASSES}),
+        "scores_select": Sweep(SCORES, ("cls", "layer", "head"), "share", {"cls": CLASSES}),
+        "p": Sweep(np.full(SCORES.shape, 0.2), ("cls", "layer", "head"), "p", {"cls": CLASSES}),
         "untrained_scores": Sweep(np.full((2, 3, 2, 2), 0.12), ("model", "cls", "layer", "head"), "share"),
         "label": Sweep(np.array([[0.0, 1.0], [1.0, -1.0]]), ("layer", "head"), "class"),
         "example": Sweep(np.ones((2, 2, 1, 1)) * np.tri(3) / 3, ("layer", "head", "query", "key"), "attention",
@@ -67,9 +73,53 @@ def test_the_boxed_cell_is_the_class_of_the_head() -> None:
     assert boxed == {(head, int(label)) for head, label in enumerate(planted["label"].values.ravel()) if label >= 0}
 
 
+def test_a_head_of_two_classes_is_called_both_everywhere_and_one_that_fails_on_new_text_none() -> None:
+    """L1H0 is as certainly a previous-token head; L0H0's class does not hold on the other half."""
+    planted = _planted()
+    p, report = np.full(SCORES.shape, 0.2), SCORES.copy()
+    p[0, 1, 0], report[0, 0, 0] = 0.01, 0.29
+    dims = ("cls", "layer", "head")
+    changed = {name: Sweep(to, dims, "", {"cls": CLASSES}) for name, to in (("p", p), ("scores_report", report))}
+    result = replace(planted, sweeps={**planted.sweeps, **changed})
+    both = "induction and previous token"
+    titles = [title(ax).replace("\n", " ") for ax in figures.grid(result).axes[:4]]
+    assert titles == ["L0H0", "L0H1 induction", f"L1H0 {both}", "L1H1"]
+    boxes = [patch for patch in figures.taxonomy(result).axes[0].patches if isinstance(patch, Rectangle)]
+    assert {(round(box.get_x() + 0.5), round(box.get_y() + 0.5)) for box in boxes} == {(1, 1), (2, 1), (2, 0)}
+    assert title(figures.cards(result).axes[0]) == "L0H1: induction"
+    assert ticks(figures.ablation(result).axes[0].yaxis) == [
+        "previous token (1, of which 1 weak on new text)",
+        "induction (2)",
+    ]
+    rows = summaries(result)
+    assert [row.attention_class for row in rows] == [None, "induction", both, None]
+    assert [(row.attends_to, row.second) for row in rows][2] == ("induction", "previous token")
+    assert all(row.share >= row.second_share for row in rows)
+
+
+@pytest.mark.parametrize("size", [2, 12, 13, 64, 65, 600])
+def test_every_character_of_a_text_is_in_the_grid(size: int) -> None:
+    """At the ticks, as an outline, or below the panels, where the axes have numbers."""
+    text = [chr(ord("a") + n % 26) for n in range(size)]
+    patterns = Sweep(np.full((1, 2, size, size), 1 / size), ("layer", "head", "query", "key"), "", {"key": tuple(text)})
+    figure = figures.sentence(patterns, [["induction and previous token"] * 2], "a text of $1_2^3$")
+    assert figure.texts[0].get_text() == "a text of $1_2^3$"
+    first = figure.axes[0]
+    outlines = [str(one.get_label()) for one in figure.findobj(PathPatch) if one.get_label()]
+    if size <= 12:
+        assert ticks(first.xaxis) == ticks(first.yaxis) == text
+    elif size < 600:
+        assert outlines == ["".join(text)] * 2
+    else:
+        assert ticks(first.xaxis)[:3] == ["0", "64", "128"]
+        assert "".join(line[6:] for line in figure.texts[1].get_text().split("\n")) == "".join(text)
+    assert figure.get_figwidth() <= 41
+    assert size not in (2, 65, 600) or checklist(figure) == dict.fromkeys(CHECKS, True)
+
+
 def test_the_grids_titles_are_the_classes_of_the_taxonomy() -> None:
     figure = figures.grid(_planted())
-    titles = ["L0H0 previous token", "L0H1 induction", "L1H0 induction", "L1H1 "]
+    titles = ["L0H0 previous token", "L0H1 induction", "L1H0 induction", "L1H1"]
     assert [title(ax) for ax in figure.axes[:4]] == titles
     assert ticks(figure.axes[0].xaxis) == ticks(figure.axes[0].yaxis) == ["a", "␣", "↵"]
     assert ticks(figure.axes[4].yaxis) == ["0", "0.25", "0.5", "1"]
@@ -112,13 +162,24 @@ def test_planted_heads_are_counted_in_per_cent_as_the_scale_says() -> None:
     is_readable(figure)
 
 
-def test_composition_is_in_units_of_random_heads_and_blank_where_there_can_be_none() -> None:
+def test_composition_is_in_units_of_random_heads_and_has_only_heads_that_can_compose() -> None:
     figure = figures.composition(_planted())
     image = np.ma.filled(np.asarray(figure.axes[0].images[0].get_array(), dtype=float), np.nan)
-    assert image[:2, 2:] == pytest.approx(np.full((2, 2), 2.5)), "0.25 at a width of 100, where random heads have 0.1"
-    assert np.isnan(image).sum() == 12
-    assert ticks(figure.axes[0].xaxis) == ticks(figure.axes[0].yaxis) == ["L0H0", "L0H1", "L1H0", "L1H1"]
+    assert image == pytest.approx(np.full((2, 2), 2.5)), "0.25 at a width of 100, where random heads have 0.1"
+    assert (ticks(figure.axes[0].yaxis), ticks(figure.axes[0].xaxis)) == (["L0H0", "L0H1"], ["L1H0", "L1H1"])
     assert figure.axes[1].get_ylabel() == "times randomly oriented heads"
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_composition_is_blank_where_there_can_be_none(layers: int) -> None:
+    every = Sweep(
+        np.full((3, layers, 2, layers, 2), 0.25), ("way", "layer", "head", "later_layer", "later_head"), "score"
+    )
+    planted = _planted()
+    figure = figures.composition(replace(planted, sweeps={**planted.sweeps, "composition": every}))
+    image = np.ma.filled(np.asarray(figure.axes[0].images[0].get_array(), dtype=float), np.nan)
+    assert np.isnan(image).sum() == 4, "a head of the middle layer reads none of its own layer, nor does a single one"
+    assert image.shape == ((2, 2) if layers == 1 else (4, 4))
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.1, ".1"), (0.3, ".3"), (0.949, ".9"), (0.95, "1.0"), (1.0, "1.0")])

@@ -106,7 +106,10 @@ def test_the_lens_names_its_curves_and_where_it_settles() -> None:
 
 def test_attention_names_its_heads_and_writes_the_characters() -> None:
     figure = figures.attention(_planted())
-    assert [title(ax) for ax in figure.axes[:2]] == ["L1H0", "L0H1"]
+    assert [title(ax) for ax in figure.axes[:2]] == [
+        "L1H0 induction, 0.31 above uniform",
+        "L0H1 nearest to induction, 0.00 above uniform",
+    ]
     assert ticks(figure.axes[0].xaxis) == ticks(figure.axes[0].yaxis) == ["a", "␣", "↵"]
     assert figure.axes[0].get_ylabel() == "query: attending"
     is_readable(figure)

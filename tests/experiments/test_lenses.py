@@ -8,12 +8,10 @@ import pytest
 
 from nanoscope.evidence.claim import Claim
 from nanoscope.evidence.finding import Evidence
-from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import read_study
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.lenses import EXPERIMENT, judge
+from nanoscope.experiments.lenses import judge
 from nanoscope.experiments.lenses.claims import CLAIMS
-from nanoscope.experiments.lenses.page import section
 
 PUBLISHED = Path(__file__).parents[2] / "results"
 published = pytest.mark.skipif(not (PUBLISHED / "study.json").exists(), reason="no study is published in results/ yet")
@@ -110,31 +108,5 @@ def test_each_verdict_of_a_claim_has_words_of_its_own(claim: Claim) -> None:
         found = claim.found(replace(evidence, interval=(threshold + low, threshold + high)))
         texts[found.verdict] = found.text
     assert len(set(texts.values())) == 3
-    missing = claim.found(Evidence.missing("nothing was read", evidence.n, evidence.unit, facts=evidence.facts))
+    missing = claim.found(Evidence.not_applicable("nothing was read", evidence.n, evidence.unit, facts=evidence.facts))
     assert missing.text == f'Not judged ("{claim.sentence.rstrip(".")}"): nothing was read.'
-
-
-@published
-def test_the_page_says_what_a_result_claims() -> None:
-    """Version 2 had three claims more; their sentences stand only where they were judged."""
-    study = read_study(PUBLISHED)
-    today = replace(study, results=tuple(_judged_today(result) for result in study.results))
-    old, new = section(study), section(today)
-    for part in ("**Through training.**", "What such a map can learn by itself", "are bounded here by a control"):
-        assert part in old
-        assert part not in new
-    for claim in CLAIMS:
-        if claim.kind == "measurement":
-            finding = today.result(study.main, "lenses").finding(claim.id)  # pyright: ignore[reportOptionalMemberAccess]
-            assert finding.text in new
-    assert "](figures/lenses_training.png)" in new
-
-
-def _judged_today(result: Result) -> Result:
-    """By today's claims; a result without all its arrays loses the claims of earlier versions only."""
-    if result.experiment != "lenses":
-        return result
-    if "reading" in result.sweeps:
-        return replace(result, findings=EXPERIMENT.judge(result.sweeps))
-    ids = {claim.id for claim in CLAIMS}
-    return replace(result, findings=tuple(finding for finding in result.findings if finding.id in ids))

@@ -17,13 +17,13 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
-from nanoscope.experiments.neurons import page as report
 from nanoscope.experiments.neurons.judge import corrected_p, in_context
 from nanoscope.experiments.neurons.labels import CONTEXT, CURRENT, FAMILIES, KIND, labels
-from nanoscope.experiments.neurons.measure import Params, measure
+from nanoscope.experiments.neurons.measure import Params, stages
+from nanoscope.experiments.pages import section as page_section
 from nanoscope.experiments.runner import run_experiment
 from nanoscope.planted.induction import Planted, planted_induction
-from nanoscope.plots.style import save_png
+from nanoscope.plots.saving import save as save_figure
 from nanoscope.text.concepts import concepts
 from nanoscope.text.corpora import Corpus
 from nanoscope.text.tokenizer import tokenized
@@ -91,13 +91,13 @@ def test_p_values_know_their_families_and_shifts_test_no_place(measured: Result)
 
 def test_every_figure_and_the_section_are_drawn_from_the_result(measured: Result, tmp_path: Path) -> None:
     for name, draw in open_experiment("neurons").figures.items():
-        save_png(draw(measured), tmp_path / f"{name}.png")
+        save_figure(draw(measured), tmp_path / f"{name}.png")
         assert (tmp_path / f"{name}.png").stat().st_size > 20_000
-    section = report.section(Study("quick", (measured,)))
-    assert "### What the hidden units know" in section
+    section = page_section(Study("quick", (measured,)), "neurons")
+    assert "## Finding 3b: What the hidden units know" in section
     for blank in (r"\bnan\b", r"\bNone\b", r"\{", "undefined"):
         assert not re.search(blank, section.split("<details>")[0]), blank
-    assert report.section(Study("quick", (replace(measured, experiment="induction"),))) == ""
+    assert page_section(Study("quick", (replace(measured, experiment="snapshot"),)), "neurons") == ""
 
 
 @pytest.mark.parametrize("changes", [{"n_layer": 1, "bias": True}, {"n_embd": 16, "activation": "relu"}])
@@ -105,10 +105,10 @@ def test_other_shapes_are_measured_and_say_what_they_lack(excerpt: Corpus, tmp_p
     """One layer has no depth; a narrow one no direction for a single character."""
     result = run_experiment(open_experiment("neurons"), _subject(excerpt, **changes), FEW, tmp_path)
     missing = "depth" if "n_layer" in changes else "planted"
-    assert result.finding(f"neurons.{missing}").verdict == "undecided"
+    assert result.finding(f"neurons.{missing}").verdict == "not applicable"
     for draw in open_experiment("neurons").figures.values():
         draw(result)
-    report.section(Study("quick", (result,)))
+    page_section(Study("quick", (result,)), "neurons")
 
 
 def test_the_planted_induction_model_has_a_start_symbol_and_dead_neurons(excerpt: Corpus, tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_the_planted_induction_model_has_a_start_symbol_and_dead_neurons(excerpt
     assert result["report"].sel(source="neurons").mean("window").values == pytest.approx(0.5)
     for draw in open_experiment("neurons").figures.values():
         draw(result)
-    assert "undefined" not in report.section(Study("quick", (result,))).split("<details>")[0]
+    assert "undefined" not in page_section(Study("quick", (result,)), "neurons").split("<details>")[0]
 
 
 def test_what_cannot_be_measured_is_one_line(excerpt: Corpus, tmp_path: Path) -> None:
@@ -213,7 +213,11 @@ def test_the_command_shows_one_neuron_and_refuses_what_is_not_there(
     ("text", "least", "said"),
     [
         ("a" * 6000, 20, "only one symbol"),
-        ("The cat sat on the mat. " * 100, 100, "give a text about 3 times as long with --data, or --least"),
+        (
+            "".join(map(chr, range(65, 115))) * 120,
+            100,
+            "at most 12; give a text about 9 times as long",
+        ),
         (
             "The cat sat on the mat. " * 10,
             20,
@@ -226,8 +230,8 @@ def test_a_text_that_is_too_small_or_monotonous_is_refused_at_once_with_what_is_
 ) -> None:
     corpus = Corpus("small", text)
     model = random_model(vocab_size=len(corpus.vocabulary))
-    monkeypatch.setattr(sys.modules[measure.__module__], "over_text", lambda *_: pytest.fail("it was measured"))
+    monkeypatch.setattr(sys.modules[stages.__module__], "over_text", lambda *_: pytest.fail("it was measured"))
     with pytest.raises(NanoscopeError) as caught:
-        measure(Subject(Checkpoint(model, corpus.vocabulary), corpus, "x"), Params(least=least))
+        stages(Subject(Checkpoint(model, corpus.vocabulary), corpus, "x"), Params(least=least))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -18,7 +18,7 @@ def _planted() -> Result:
     each = np.array(list(AGREEMENT.values())) * np.ones((3, 3, 1))
     each[np.eye(3, dtype=bool)] = np.nan
     sweeps = {
-        "verdicts": Sweep(VERDICTS, ("claim", "training"), "1: supported, 0: undecided, -1: not",
+        "verdicts": Sweep(VERDICTS, ("claim", "training"), "1: supported, 0: not decided, -1: not",
                           {"claim": ("induction.gain", "heads.classified"), "training": TRAININGS}),
         "agreement": Sweep(each, ("training", "other", "assignment"), "cosine", {"assignment": tuple(AGREEMENT)}),
         "depth": Sweep(np.array([[0, 1, 0], [0, 0, 1], [1, 1, 1]]), ("training", "cls"), "layer",

@@ -66,7 +66,7 @@ def test_the_smallest_size_that_copies_is_found_and_cells_not_run_are_shown(tmp_
 def test_a_width_that_learned_nothing_says_nothing_of_one_layer(tmp_path: Path) -> None:
     """Where nothing copies, one layer is not judged; where one layer itself copies, its width counts."""
     shapes = [("echo", layers, width, seed) for layers in (1, 2, 4) for width in (64, 128, 256) for seed in (1, 2, 3)]
-    for copier, verdict in ((0, "undecided"), (1, "not supported"), (2, "supported")):
+    for copier, verdict in ((0, "not applicable"), (1, "not supported"), (2, "supported")):
         cells = [_cell(*shape, 0.9 - 0.01 * shape[3] if shape[1:3] == (copier, 128) else 0.01, 2.0) for shape in shapes]
         found = run_comparison(SCALE, Group("sizes", "seeds", tuple(cells)), SCALE.params(), tmp_path / str(copier))
         assert found.finding("scale.one_layer").verdict == verdict

@@ -12,16 +12,17 @@ from nanoscope import cli
 from nanoscope.analysis.neurons import universality
 from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.answer import answers
 from nanoscope.evidence.stored_study import Study
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
-from nanoscope.experiments.neurons import page as report
 from nanoscope.experiments.neurons.measure import Params as Neurons
+from nanoscope.experiments.pages import section
 from nanoscope.experiments.runner import run_experiment
 from nanoscope.experiments.universality.measure import Params
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
-from nanoscope.plots.style import save_png
+from nanoscope.plots.saving import save as save_figure
 from nanoscope.studies import plan, stages
 from nanoscope.studies.members import StudyDesign
 from nanoscope.studies.presets import STUDIES, Member, only
@@ -140,7 +141,7 @@ def test_trainings_that_share_their_neurons_are_universal_and_strangers_are_not(
     assert experiment.judge(same.sweeps) == same.findings
     for result in (same, strange):
         for name, draw in experiment.figures.items():
-            save_png(draw(result), tmp_path / f"{name}.png")
+            save_figure(draw(result), tmp_path / f"{name}.png")
 
 
 def test_the_twins_decide_the_key_and_a_model_without_any_keeps_its_own(excerpt: Corpus, tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_the_twins_decide_the_key_and_a_model_without_any_keeps_its_own(excerpt:
         run_experiment(experiment, _subject(excerpt, _checkpoint(excerpt, seed)), FEW, tmp_path) for seed in (1, 2)
     )
     assert one.key != other.key
-    assert one.finding("universality.alike").verdict == "undecided", "one other training gives no interval"
+    assert one.finding("universality.alike").verdict == "too little data", "one other training gives no interval"
     alone = run_experiment(open_experiment("neurons"), _subject(excerpt), _FEW_NEURONS, tmp_path)
     assert "twins" not in alone.identity
 
@@ -181,13 +182,11 @@ def test_the_page_tells_of_it_where_it_was_measured(excerpt: Corpus, tmp_path: P
     subject = _subject(excerpt, _checkpoint(excerpt, 1), _checkpoint(excerpt, 2))
     neurons = run_experiment(open_experiment("neurons"), replace(subject, twins=()), _FEW_NEURONS, tmp_path)
     twinned = run_experiment(open_experiment("universality"), subject, FEW, tmp_path)
-    alone = report.section(Study("quick", (neurons,)))
-    told = report.section(Study("quick", (neurons, twinned)))
-    assert "Across trainings" not in alone
-    assert "universal" not in alone
-    assert twinned.finding("universality.some").text in told
+    assert section(Study("quick", (neurons,)), "universality") == ""
+    told = section(Study("quick", (neurons, twinned)), "universality")
+    assert answers(open_experiment("universality").questions, twinned)[0].size in told
     assert "universality_neurons.png" in told
-    assert "very same weights" not in told
+    assert "other weights" not in told
     others = [_checkpoint(excerpt, seed) for seed in (1, 2)]
     others[1] = replace(others[1], sha256="trained elsewhere", training={"seed": 2, "val_loss": 1.5})
     further = [
@@ -196,8 +195,8 @@ def test_the_page_tells_of_it_where_it_was_measured(excerpt: Corpus, tmp_path: P
         )
         for i, other in enumerate(others, 1)
     ]
-    told = report.section(Study("quick", (neurons, twinned, *further)))
-    assert "(seed 2: validation loss unknown; in the other sections 1.5000)" in told
+    told = section(Study("quick", (neurons, twinned, *further)), "universality")
+    assert "and with seed 2 they ended in other weights" in told
 
 
 # ---- the command, and the study ------------------------------------------------------------------------------------

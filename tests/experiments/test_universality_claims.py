@@ -58,5 +58,8 @@ def test_one_other_training_has_a_mean_but_no_interval() -> None:
     assert two.facts["best"] == pytest.approx(0.9)
     assert one.value == pytest.approx(0.8 / 8)
     found = CLAIMS[2].found(one)
-    assert (found.verdict, found.text.rpartition("): ")[2]) == ("undecided", "one other training gives no interval.")
+    assert (found.verdict, found.text.rpartition("): ")[2]) == (
+        "too little data",
+        "one other training gives no interval.",
+    )
     assert Finding.from_json(json.loads(json.dumps(found.to_json()))).text == found.text

@@ -15,6 +15,7 @@ from nanoscope.interventions.run import run
 from nanoscope.model import arithmetic
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT, with_learned_positions
+from nanoscope.model.names import component, head_name, neuron_name
 from nanoscope.model.positions import sinusoids
 from nanoscope.model.sites import AXES, Site
 
@@ -224,7 +225,10 @@ def test_sites_print_and_index_as_they_say() -> None:
     assert str(Site("pattern", 1, head=0, query=4)) == "L1H0.pattern[4,:]"
     assert str(Site("resid_pre", 2)) == "L2.resid_pre"
     assert str(Site("embed", pos=3)) == "embed[3]"
-    assert Site("pattern", 1, head=0, key=2).index == (slice(None), 0, slice(None), 2)
+    assert Site("pattern", 1, head=0, key=2).index_in((5, 2, 4, 4)) == (slice(None), 0, slice(None), 2)
+    assert str(Site("z", 3, head=5, pos=[7, -1])) == "L3H5.z[(7,-1)]"
+    assert str(Site("resid_pre", 2, pos=slice(-3, None))) == "L2.resid_pre[-3:]"
+    assert {Site("z", 0, pos=[1, 2]): 1}[Site("z", 0, pos=(1, 2))] == 1
     for bad in (
         {"name": "zz", "layer": 0},
         {"name": "z"},
@@ -233,3 +237,13 @@ def test_sites_print_and_index_as_they_say() -> None:
     ):
         with pytest.raises(NanoscopeError):
             Site(**bad)
+
+
+def test_a_component_is_read_as_it_is_named() -> None:
+    assert component(head_name(3, 11)) == component("l3h11") == Site("z", 3, head=11)
+    assert component(neuron_name(2, 17)) == Site("post", 2, neuron=17)
+    assert component("L1.mlp") == Site("mlp_out", 1)
+    assert component(" L0.attn") == Site("attn_out", 0)
+    for wrong in ("L1", "H3", "L1H", "L1.z", "", "L1H2 L1H3"):
+        with pytest.raises(NanoscopeError, match="write a head as L0H4"):
+            component(wrong)

@@ -1,4 +1,4 @@
-"""The planted model: every number of methods.md 9.1, and every method's verdict on it."""
+"""The planted model: every number that is known in advance, and every method's verdict on it."""
 
 import math
 

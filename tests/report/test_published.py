@@ -11,6 +11,7 @@ from nanoscope import report
 from nanoscope.checkpoints.checkpoint import load
 from nanoscope.evidence.finding import published
 from nanoscope.evidence.result import load_results
+from nanoscope.experiments import EXPERIMENTS, open_experiment
 from nanoscope.experiments.todays_words import reworded
 
 ROOT = Path(__file__).parents[2]
@@ -43,8 +44,22 @@ def test_the_page_has_no_blank_and_every_link_leads_somewhere() -> None:
     assert all((PUBLISHED / target).exists() for target in targets if not target.startswith("http"))
 
 
+def test_the_page_is_short_and_its_first_screen_answers() -> None:
+    page = (PUBLISHED / "FINDINGS.md").read_text()
+    assert len(page.split()) <= 9000
+    assert len(page.split("\n")) <= 500
+    first = page.split("\n## ")[0]
+    answers = [line.split(" | ")[1] for line in first.split("\n") if line.startswith("| ") and line.endswith(" |")][1:]
+    assert 8 <= len(answers) <= 12
+    assert set(answers) <= {"**yes**", "**no**", "**cannot tell**", "**does not apply**", "**withdrawn**"}
+    assert first.count("![") == 1
+    prose = re.sub(r"\]\(.*?\)", "", page)
+    ids = {claim.id for name in EXPERIMENTS for claim in open_experiment(name).claims}
+    assert not [id for id in ids if id in prose], "a reader sees sentences, not ids"
+
+
 def test_every_kind_of_model_stands_in_the_comparison_to_the_literature() -> None:
-    head = (PUBLISHED / "FINDINGS.md").read_text().split("### Comparison to the literature")[1].split("\n")[2]
+    head = (PUBLISHED / "FINDINGS.md").read_text().split("| induction heads |")[1].split("\n")[0]
     for label in report.read_study(PUBLISHED).labels:
         assert (label.rpartition(",")[0] or label) in head, label
 

@@ -64,13 +64,17 @@ def test_a_new_experiment_is_in_the_report_without_a_change_of_the_report(alone:
     """A folder and a name in the table: its section, its claims and its verdicts appear."""
     run = Path(shutil.copytree(alone, tmp_path / "run"))
     page = report.write(run).read_text()
-    section = page.split("### Is a toy's loss small?")[1].split("---\n")[0]
+    section = page.split("## Is a toy's loss small?")[1].split("\n## ")[0]
     assert "The loss at the end of a training, on a few windows." in section
     claims = json.loads((run / "findings.json").read_text())
-    (found,) = [one for one in claims if one["id"] == "toy_loss.value" and one["model"] == "toy 1"]
-    assert f"{found['text']} ([evidence](results/{found['result']}" in section
-    assert f"**{found['verdict']}**" in section
-    assert "| [toy 2](results/" in section
+    one, two = (next(c for c in claims if (c["id"], c["model"]) == ("toy_loss.value", f"toy {n}")) for n in (1, 2))
+    alike = 1 + (one["verdict"] == two["verdict"])
+    assert f"| It is small |{one['value']: .2f}" in section
+    assert f"| {one['verdict']} | {alike} of 2" in section
+    assert f"results/{one['result']}/result.json" in section
+    reply = "yes" if one["verdict"] == "supported" else "no"
+    assert f"| Is it small? | **{reply}** | it is {one['value']:.2f} | {alike} of 2 |" in page
+    assert f"Toys {'learn' if reply == 'yes' else 'do not learn'}." in section
 
 
 def without(folder: Path, to: Path, *names: str) -> Path:

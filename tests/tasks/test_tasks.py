@@ -9,6 +9,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.tasks import metrics, natural, synthetic
 from nanoscope.tasks.task import Task, pair
 from nanoscope.text.corpora import Corpus
+from nanoscope.text.tokenizer import Bytes
 
 SYMBOLS = torch.arange(56)
 
@@ -18,6 +19,9 @@ def test_the_paired_design(length: int) -> None:
     task = synthetic.copy_task(SYMBOLS, length, 20, "test", prefix=5, start=60)
     first = 6
     assert task.first_difference == first
+    assert repr(task) == (
+        f"Task(20 examples of {6 + 2 * length} tokens, {length - 1} read in each; clean and corrupt differ from position 6 on)"
+    )
     assert (task.clean[:, 0] == 60).all()
     clean, corrupt = task.clean.numpy(), task.corrupt.numpy()
     block, copy = clean[:, first : first + length], clean[:, first + length :]
@@ -97,7 +101,7 @@ def test_a_natural_lookup_loses_its_earlier_occurrence_and_nothing_else() -> Non
 
 
 def test_natural_match_lengths_are_as_frequent_as_in_the_specification(shakespeare: Corpus) -> None:
-    """methods.md 1.4: a match of 4 or more at 6.5 % of positions of windows of 128, of 6 or more at 2.4 %."""
+    """A match of 4 or more at 6.5 % of positions of windows of 128, of 6 or more at 2.4 %."""
     _, val = shakespeare.split(shakespeare.vocabulary)
     matches = [longest_match(val[i : i + 128])[0][32:] for i in range(0, 108_000, 1200)]
     share = [float((np.concatenate(matches) >= k).mean()) for k in (1, 2, 4, 6)]
@@ -151,3 +155,11 @@ def test_an_alphabet_holds_only_symbols_that_occur() -> None:
     assert synthetic.alphabet(text, 300).tolist() == list(range(27))
     with pytest.raises(NanoscopeError, match="only 5 symbols occur often enough"):
         synthetic.alphabet(torch.arange(5).repeat(1000), 65)
+
+
+def test_two_bytes_that_are_no_characters_are_two_answers() -> None:
+    """The last bytes of é and è differ, though neither decodes to a character."""
+    task = pair(Bytes(), "é", "è")
+    assert (task.answer.item(), task.wrong.item()) == (0xA9, 0xA8)
+    with pytest.raises(NanoscopeError, match="both 'a'"):
+        pair(Bytes(), "ba", "ca")

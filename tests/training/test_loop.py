@@ -21,7 +21,8 @@ from reference import NanoGPT
 from torch.nn import functional as F
 
 from nanoscope.checkpoints.checkpoint import load
-from nanoscope.errors import NanoscopeError
+from nanoscope.errors import Interrupted, NanoscopeError
+from nanoscope.evidence.subject import StoredSubject
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
 from nanoscope.report import frame
@@ -30,7 +31,7 @@ from nanoscope.text.corpora import Corpus
 from nanoscope.training import allocator, stretches
 from nanoscope.training.batches import EchoBatches, TextBatches
 from nanoscope.training.evaluate import consecutive_windows, evaluate
-from nanoscope.training.loop import checkpoints, make_batches, make_optimizer, train, update
+from nanoscope.training.loop import TrainingProgress, checkpoints, make_batches, make_optimizer, train, update
 from nanoscope.training.recipe import Machine, Recipe, learning_rate, scheduled
 
 TEXT = "the quick brown fox jumps over the lazy dog\n" * 60
@@ -277,10 +278,14 @@ def test_a_training_notes_where_each_stretch_of_it_ran(tmp_path: Path, corpus: C
     first, second = (stretches.Stretch(**one) for one in final.training["stretches"])
     assert (first, second.first, second.processor) == (only, 7, "another")
     assert load(checkpoints(folder)[4]).training["stretches"] == stretches.plain([only])
-    ((_, told),) = frame.trained_on([first, second])
+    (told,) = frame.trained_on(_trained(first, second))
     assert "from iteration 7 on another" in told
     assert told.endswith("; no machine can train exactly these weights again")
-    assert "exactly" not in frame.trained_on([first])[0][1]
+    assert "exactly" not in frame.trained_on(_trained(first))[0]
+
+
+def _trained(*made: stretches.Stretch) -> StoredSubject:
+    return StoredSubject("the model", training={"stretches": stretches.plain(list(made))})
 
 
 def test_a_damaged_note_of_stretches_is_one_clear_line(tmp_path: Path, corpus: Corpus) -> None:
@@ -427,3 +432,33 @@ def test_what_cannot_be_trained_claims_no_folder(tmp_path: Path, corpus: Corpus)
     (tmp_path / "run" / "recipe.json").write_text("{")
     with pytest.raises(NanoscopeError, match="is damaged; remove"):
         train(TINY, corpus, tmp_path / "run")
+
+
+@pytest.mark.parametrize("at", [7, 30])
+def test_an_interrupt_is_obeyed_after_the_iteration_and_its_state_is_saved(
+    tmp_path: Path, corpus: Corpus, at: int
+) -> None:
+    """Whenever Ctrl-C comes, at the end too; the run then ends with the weights of one left alone."""
+
+    def press(now: TrainingProgress) -> None:
+        if now.step == at:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted, match=f"^{at} of 30 iterations are kept"):
+        train(TINY, corpus, tmp_path / "run", progress=press)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert [path.name for path in (tmp_path / "run").glob("resume_*")] == [f"resume_{at:08d}"]
+    train(TINY, corpus, tmp_path / "run")
+    train(TINY, corpus, tmp_path / "alone")
+    assert _weights(tmp_path / "run") == _weights(tmp_path / "alone")
+
+
+def test_a_second_interrupt_does_not_wait(tmp_path: Path, corpus: Corpus) -> None:
+    def press(now: TrainingProgress) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        train(TINY, corpus, tmp_path / "run", progress=press)
+    assert not isinstance(stopped.value, Interrupted)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -48,6 +48,28 @@ class Checkpoint:
         """Token ids of a text, `[pos]`; NanoscopeError if the checkpoint has no vocabulary."""
         return self.known_vocabulary.encode(text)
 
+    def decode(self, tokens: Tensor | Sequence[int]) -> str:
+        """The text of token ids `[pos]`; NanoscopeError if the checkpoint has no vocabulary."""
+        ids = tokens if isinstance(tokens, Tensor) else torch.tensor(tokens, dtype=torch.long)
+        if ids.dim() != 1:
+            raise NanoscopeError(f"decode takes the tokens of one text, [pos], not {list(ids.shape)}; pass one row")
+        return self.known_vocabulary.decode(ids)
+
+    def __repr__(self) -> str:
+        config, training = self.model.config, self.training
+        loss = training.get("val_loss")
+        parts = [
+            f"{config.n_layer} layers x {config.n_head} heads",
+            f"width {config.n_embd}",
+            f"context {config.block_size}",
+            f"{self.model.parameter_count:,} parameters",
+            "no vocabulary" if self.vocabulary is None else f"{len(self.vocabulary)} symbols",
+            *([f"trained on {self.corpus}"] if self.corpus else []),
+            *([f"step {training['step']}"] if "step" in training else []),
+            *([f"validation loss {loss:.3f}"] if isinstance(loss, float) else []),
+        ]
+        return f"Checkpoint({', '.join(parts)})"
+
     def pieces(self, text: str) -> tuple[str, ...]:
         """A text token by token, each as it is read alone; an error where the checkpoint came without a vocabulary."""
         return tuple(self.known_vocabulary.decode([token]) for token in self.encode(text).tolist())

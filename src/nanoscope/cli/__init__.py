@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nanoscope import __version__
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import (
     CONSOLE,
     CheckpointPath,
@@ -22,19 +23,21 @@ from nanoscope.cli.console import (
     GivenText,
     ModelOptions,
     VocabularyFile,
-    bars,
     called,
     open_model,
     open_subject,
     print_findings,
     save_figure,
     say,
+    subject_at,
 )
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
+from nanoscope.cli.look import LookCommand, run_look
 from nanoscope.cli.neurons import NeuronsCommand, run_neurons
 from nanoscope.cli.patch import PatchCommand, run_patch
 from nanoscope.cli.release import ReleaseCommand, run_release
+from nanoscope.cli.sample import SampleCommand, run_sample
 from nanoscope.cli.study import StudyCommand, run_study_command
 from nanoscope.cli.terminal import spell_missing_characters
 from nanoscope.cli.training import TrainCommand, run_train
@@ -131,6 +134,16 @@ class Command:
     summary: str
 
 
+KEPT = {
+    "train": "the training is kept as it was last saved, and the same command goes on from there",
+    "study": "finished stages are kept, a training as it was last saved (every 30 s), and the same command goes on from there",
+    "run": "results that were stored are kept, and the same command reads them",
+    "heads": "a result that was stored is kept, and the same command reads it",
+    "report": "the results are untouched; the same command writes the report anew",
+}
+"""By command, what is kept after Ctrl-C."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point. Invalid input prints one line on standard error and exits with code 2."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
@@ -140,9 +153,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except NanoscopeError as error:
         print("nanoscope:", " ".join(str(error).splitlines()), file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("nanoscope: interrupted; run the same command again to resume", file=sys.stderr)  # noqa: T201
+    except KeyboardInterrupt as stopped:
+        print("nanoscope: interrupted;", str(stopped) or _kept(arguments), file=sys.stderr)  # noqa: T201
         sys.exit(130)
+
+
+def _kept(arguments: list[str]) -> str:
+    """What an interrupted command keeps, where nothing is known of how far it was."""
+    return KEPT.get(arguments[0] if arguments else "", "nothing was written")
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -208,11 +226,9 @@ def _run_options(params: type) -> type[RunOptions]:
 def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
     from nanoscope import files
     from nanoscope.checkpoints.checkpoint import load
-    from nanoscope.experiments.experiment import Subject
     from nanoscope.training.loop import checkpoints
 
-    history = checkpoints(options.checkpoint.parent)
-    if experiment.of_training and not history:
+    if experiment.of_training and not checkpoints(options.checkpoint.parent):
         raise NanoscopeError(
             f"{experiment.name} reads the checkpoints of a training, and none lie beside {options.checkpoint}; "
             "`nanoscope train` keeps them: give FOLDER/final of such a training"
@@ -220,10 +236,9 @@ def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
     if options.twins and not experiment.twinned:
         raise NanoscopeError(f"{experiment.name} analyses a single model; remove --twins")
     checkpoint, corpus = open_subject(options)
-    role = "control" if checkpoint.training.get("data") == "echo" else "model"
-    others = tuple(load(twin) for twin in options.twins)
-    label = options.label or f"the model {options.checkpoint}"
-    subject = Subject(checkpoint, corpus, label, role, history, others)
+    subject = subject_at(options.checkpoint, checkpoint, corpus)
+    twins = tuple(load(twin) for twin in options.twins)
+    subject = replace(subject, twins=twins, label=options.label or subject.label)
     with files.exclusive_lock(options.out):
         result = _answer(experiment, subject, settings, options.out / "results")
         print_findings(result)
@@ -234,20 +249,14 @@ def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
 
 
 def _answer(experiment: Experiment, subject: Subject, settings: Any, folder: Path) -> Result:
-    """Run the experiment; one that follows training runs on every checkpoint, with a progress bar."""
+    """Run the experiment, and show its progress; one that follows training runs on every checkpoint."""
     from nanoscope.experiments.following import follow
     from nanoscope.experiments.runner import run_experiment
 
-    if not experiment.of_training:
-        with CONSOLE.status(f"{experiment.name}: {experiment.question}"):
-            return run_experiment(experiment, subject, settings, folder, called())
-    with bars() as shown:
-        task = shown.add_task("checkpoints", total=max(1, len(subject.history)))
-
-        def show(done: int, total: int) -> None:
-            shown.update(task, completed=done)
-
-        return follow(experiment, subject, settings, folder, show, called())
+    with progress(experiment.name) as show:
+        if experiment.of_training:
+            return follow(experiment, subject, settings, folder, show, called())
+        return run_experiment(experiment, subject, settings, folder, called(), show)
 
 
 def _report(command: ReportCommand) -> None:
@@ -255,15 +264,22 @@ def _report(command: ReportCommand) -> None:
 
     if not command.folder.is_dir():
         raise NanoscopeError(f"there is no folder {command.folder}; give the folder of a study, such as runs/quick")
-    page = report.publish(command.folder, command.publish) if command.publish else report.write(command.folder)
+    with progress("report") as show:
+        if command.publish:
+            page = report.publish(command.folder, command.publish, progress=show)
+        else:
+            page = report.write(command.folder, show)
     say(f"report: {page}")
+    if aside := report.read_study(command.folder).left_aside:
+        say(f"left aside: {aside}")
 
 
 def _check(command: CheckCommand) -> None:
     from nanoscope.experiments.self_checks import self_checks
 
     checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
-    checks = self_checks(checkpoint.model)
+    with progress("check") as show:
+        checks = self_checks(checkpoint.model, show)
     table = Table(
         title=f"{escape(str(command.checkpoint))}: {checkpoint.model.parameter_count:,} parameters",
         title_justify="left",
@@ -294,10 +310,12 @@ def _export(command: ExportCommand) -> None:
 
 
 COMMANDS = {
+    "look": Command(LookCommand, run_look, "CKPT", "start here: the first answers about a model, in a minute"),
     "lens": Command(LensCommand, run_lens, "CKPT", "what it would predict after each layer, along a text"),
     "heads": Command(HeadsCommand, run_heads, "CKPT", "what each attention head attends to"),
     "neurons": Command(NeuronsCommand, run_neurons, "CKPT", "what each neuron detects, and which fire on a text"),
     "patch": Command(PatchCommand, run_patch, "CKPT CLEAN CORRUPT", "which activations tell two prompts apart"),
+    "sample": Command(SampleCommand, run_sample, "CKPT", "text from the model, with and without a part of it"),
     "run": Command(
         RunCommand, _run_named, "EXPERIMENT CKPT", "one question in full, with findings; `run --help` lists them"
     ),
@@ -311,6 +329,7 @@ COMMANDS = {
     "release": Command(ReleaseCommand, run_release, "CKPT FOLDER", "write a model for publication"),
 }
 EXAMPLES = {
+    "nanoscope look out-shakespeare-char/ckpt.pt": "a minute; what it does, how good it is, whether it copies",
     'nanoscope lens out-shakespeare-char/ckpt.pt --text "ROMEO: what light"': "a table and a figure in seconds",
     "nanoscope run induction out-shakespeare-char/ckpt.pt": "minutes; then nanoscope report runs/mine",
     "nanoscope study quick": "minutes; trains its own small models",

@@ -1,20 +1,17 @@
-"""Shared by all commands: the terminal, progress bars and checks of options."""
+"""Shared by all commands: the terminal, models and texts, and checks of options."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from nanoscope.errors import NanoscopeError
@@ -22,6 +19,7 @@ from nanoscope.errors import NanoscopeError
 if TYPE_CHECKING:
     from nanoscope.checkpoints.checkpoint import Checkpoint
     from nanoscope.evidence.result import Result
+    from nanoscope.experiments.experiment import Subject
     from nanoscope.plots.style import Figure
     from nanoscope.text.corpora import Corpus
 
@@ -62,6 +60,15 @@ def open_model(path: Path, threads: int, device: str = "cpu", vocabulary: Path |
     for note in checkpoint.notes:
         say(f"note: {note}", style="dim")
     return checkpoint
+
+
+def subject_at(path: Path, checkpoint: Checkpoint, corpus: Corpus) -> Subject:
+    """A checkpoint as an experiment's subject, named by its path, with the earlier checkpoints of its training."""
+    from nanoscope.experiments.experiment import Subject
+    from nanoscope.training.loop import checkpoints
+
+    role = "control" if checkpoint.training.get("data") == "echo" else "model"
+    return Subject(checkpoint, corpus, f"the model {path}", role, checkpoints(path.parent))
 
 
 def called() -> str:
@@ -136,49 +143,44 @@ def say(line: str, style: str | None = None) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure and print its path."""
-    from nanoscope.plots.style import save_png
+    """Write a figure and print its path, with the characters that no font here has."""
+    from nanoscope.plots.fonts import missing
+    from nanoscope.plots.saving import save
 
-    save_png(figure, path)
+    save(figure, path)
     say(f"figure: {path}")
+    if unknown := missing(figure):
+        shown = " ".join(unknown[:8]) + (" ..." if len(unknown) > 8 else "")
+        say(
+            f"note: no font here has {shown}: placeholders in the figure; install one, such as Noto Sans CJK",
+            style="dim",
+        )
 
 
-def print_findings(result: Result, headlines: bool = False) -> None:
-    """Print verdicts and sentences; with `headlines`, only of claims that have a figure."""
-    colours = {"supported": "green", "not supported": "yellow", "undecided": "dim"}
+REPLIES = {"yes": "green", "no": "yellow", "cannot tell": "dim", "does not apply": "dim", "withdrawn": "dim"}
+VERDICTS = {"supported": "green", "not supported": "yellow"}
+
+
+def print_answers(result: Result) -> None:
+    """Print a result's questions in plain words, each with its answer and the size of the effect."""
+    from nanoscope.evidence.answer import answers
+    from nanoscope.experiments import open_experiment
+
     CONSOLE.print(f"\n[bold]{result.experiment}: {escape(result.subject.label)}[/]")
+    for one in answers(open_experiment(result.experiment).questions, result):
+        CONSOLE.print(f"{escape(one.ask)} [bold {REPLIES[one.reply]}]{one.reply.capitalize()}[/]: {escape(one.size)}.")
+
+
+def print_findings(result: Result) -> None:
+    """Print the answers, then every claim's verdict with its evidence in a sentence."""
+    print_answers(result)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for finding in result.findings:
-        if finding.figure or not headlines:
-            text = finding.text.replace("**", "").replace("[", "\\[")
-            word, colour = (
-                (finding.kind, "dim") if finding.kind == "timing" else (finding.verdict, colours[finding.verdict])
-            )
-            table.add_row(f"[{colour}]{word}[/]", text)
+        verdict = finding.kind if finding.kind == "timing" else "withdrawn" if finding.withdrawn else finding.verdict
+        text = finding.withdrawn or finding.text.replace("**", "")
+        table.add_row(f"[{VERDICTS.get(verdict, 'dim')}]{verdict}[/]", escape(text))
+    CONSOLE.print()
     CONSOLE.print(table)
-
-
-@contextmanager
-def bars() -> Iterator[Progress]:
-    """Progress bars for the length of a block."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with _Noted(*columns, console=CONSOLE) as bars:
-        yield bars
-
-
-class _Noted(Progress):
-    """A progress display whose tasks all have a `note`, empty by default."""
-
-    def add_task(self, description: str, *args: Any, **fields: Any) -> TaskID:
-        return super().add_task(description, *args, **({"note": ""} | fields))
 
 
 def duration(hours: float) -> str:

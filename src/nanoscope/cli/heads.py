@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from nanoscope.cli.console import CONSOLE, GivenText, ModelOptions, called, open_subject, read_prompt, save_figure, say
+from nanoscope.cli.bars import progress
+from nanoscope.cli.console import (
+    CONSOLE,
+    GivenText,
+    ModelOptions,
+    called,
+    open_subject,
+    read_prompt,
+    save_figure,
+    say,
+    subject_at,
+)
+from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 
 if TYPE_CHECKING:
     from nanoscope.views.heads import HeadSummary
@@ -28,51 +39,60 @@ class HeadsCommand(ModelOptions):
     """Text on which every head's attention is drawn; default: the beginning of a speech."""
     full: bool = False
     """Use as many examples as the published findings do; slower."""
-    out: Path = Path("runs/mine/heads.png")
-    """File of the figure; the result is stored in the folder `results` next to it."""
+    out: FigureFile = None
+    """File of the figure: .png, .svg or .pdf; the result is stored in the folder `results` next to it."""
 
 
 def run_heads(command: HeadsCommand) -> None:
     """Score every head, print the table, and draw the attention."""
     from nanoscope import files
     from nanoscope.experiments import open_experiment
-    from nanoscope.experiments.experiment import Subject
     from nanoscope.experiments.heads.figures import sentence
     from nanoscope.experiments.heads.setting import QUICK, Params
     from nanoscope.experiments.runner import run_experiment
     from nanoscope.views.heads import attention, summaries
 
+    require_figure_file(command.out)
     checkpoint, corpus = open_subject(command)
+    file = figure_file(command.out, "heads", command.text or "", checkpoint.sha256, command.data)
     patterns = None if command.text is None else attention(checkpoint, read_prompt(checkpoint, command.text))
-    subject = Subject(checkpoint, corpus, f"the model {command.checkpoint}")
-    folder, settings = command.out.parent, Params() if command.full else QUICK
-    with files.exclusive_lock(folder), CONSOLE.status("scoring every head"):
-        result = run_experiment(open_experiment("heads"), subject, settings, folder / "results", called())
+    subject = subject_at(command.checkpoint, checkpoint, corpus)
+    folder, settings = file.parent, Params() if command.full else QUICK
+    with files.exclusive_lock(folder), progress("heads") as show:
+        result = run_experiment(open_experiment("heads"), subject, settings, folder / "results", called(), show)
     rows = summaries(result)
     _print(rows)
     say(result.finding("heads.categoriser").text.replace("**", ""), style="dim")
     say(f"result: {folder / 'results' / result.key}")
     layers = groupby(rows, lambda row: row.name.partition("H")[0])
     titles = [[row.attention_class or "" for row in layer] for _, layer in layers]
-    save_figure(sentence(patterns or result["example"], titles, str(command.checkpoint)), command.out)
+    save_figure(sentence(patterns or result["example"], titles, str(command.checkpoint)), file)
 
 
 def _print(rows: tuple[HeadSummary, ...]) -> None:
-    """One row per head: its class (or, dim, the highest-scoring one), the second, and its strongest OV entry."""
-    table = Table("head", "attends to", "share", "p", "and to", "share", "attending to → raises")
+    """One row per head: its classes, the two classes with the highest shares, and its strongest OV entry."""
+    table = Table("head", Column("class", max_width=12), "attends most to", "then to", "a → b")
     for row in rows:
         table.add_row(
             row.name,
-            Text(row.attends_to, style="bold green" if row.has_class else "dim"),
-            f"{row.share:.2f}",
-            f"{row.p:.3f}",
-            Text(row.second, style="dim"),
-            f"{row.second_share:.2f}",
+            Text(row.attention_class or "none", style="bold green" if row.has_class else "dim"),
+            f"{row.attends_to} {row.share:.2f}",
+            f"{row.second} {row.second_share:.2f}",
             Text(_writes(row)),
         )
     CONSOLE.print(table)
-    note = "green: the head's class; dim: too small or not significant. Shares of attention are above chance."
-    say(note, style="dim")
+    say("a → b: attending to a raises the logit of b most, by so much")
+    _print_criterion(rows)
+
+
+def _print_criterion(rows: tuple[HeadSummary, ...]) -> None:
+    from nanoscope.experiments.heads.label import SIGNIFICANT, WEAK
+
+    some = sum(row.has_class for row in rows)
+    say(
+        f"{some} of {len(rows)} heads have a class: at least {WEAK} of their attention, above chance, on each of two halves of"
+    )
+    say(f"the text (shares: of the second), and p <= {SIGNIFICANT} corrected for all heads and classes")
 
 
 def _writes(row: HeadSummary) -> str:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 from rich.text import Text
 
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import CONSOLE, GivenText, ModelOptions, open_model, read_prompt, save_figure, say, text_for
+from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 
 if TYPE_CHECKING:
     from nanoscope.checkpoints.checkpoint import Checkpoint
     from nanoscope.views.lens import Lens, LensReading
 
 ROWS = 40
-CELL, REST = 8, 22
+CELL, REST = 7, 25
 """Width of a cell with a probability, and of all else in a row of the table."""
 
 
@@ -24,16 +25,16 @@ CELL, REST = 8, 22
 class LensCommand(ModelOptions):
     """What would the model predict if it stopped after each layer? `nanoscope lens CKPT --text "ROMEO: the cat"`.
 
-    One row per character: the most probable next character after each layer, its probability in percent, and the layer
-    from which on the prediction is kept (KL to the output stays below 0.1 nats).
+    One row per character: the most probable next character after the embedding (emb.) and each layer, its probability in
+    percent, and the layer after which the prediction has settled (KL to the output stays below 0.1 nats).
     """
 
     text: GivenText = None
     """The text to read; default: the beginning of a speech."""
     lens: Literal["logit", "tuned"] = "logit"
     """tuned: first fits a tuned lens on the text given by --data."""
-    out: Path = Path("runs/mine/lens.png")
-    """File of the figure."""
+    out: FigureFile = None
+    """File of the figure: .png, .svg or .pdf."""
 
 
 def run_lens(command: LensCommand) -> None:
@@ -41,6 +42,7 @@ def run_lens(command: LensCommand) -> None:
     from nanoscope.experiments.lenses.figures import sentence
     from nanoscope.views import lens as view
 
+    require_figure_file(command.out)
     checkpoint = open_model(command.checkpoint, command.threads, vocabulary=command.vocabulary)
     if command.text is None:
         text = view.opening(text_for(checkpoint, command), checkpoint.model.config.block_size)
@@ -49,7 +51,7 @@ def run_lens(command: LensCommand) -> None:
     reading = view.read(checkpoint, text, _lens(command, checkpoint))
     _print(reading)
     figure = sentence(reading.values, reading.symbols, f"{command.lens} lens", str(command.checkpoint))
-    save_figure(figure, command.out)
+    save_figure(figure, figure_file(command.out, "lens", text, checkpoint.sha256, command.lens))
 
 
 def _lens(command: LensCommand, checkpoint: Checkpoint) -> Lens:
@@ -57,21 +59,21 @@ def _lens(command: LensCommand, checkpoint: Checkpoint) -> Lens:
 
     if command.lens == "logit":
         return checkpoint.model.unembed
-    with CONSOLE.status("fitting the tuned lens"):
-        fit = fitted(checkpoint, text_for(checkpoint, command))
+    with progress("lens") as show:
+        fit = fitted(checkpoint, text_for(checkpoint, command), show)
     kl = f"{fit.course.values[0].mean():.3f} -> {fit.course.values.min(0).mean():.3f} nats"
     say(f"tuned lens: KL to the output {kl}, mean over layers, on held-out text")
     return fit.translation.lens(checkpoint.model)
 
 
 def _print(reading: LensReading) -> None:
-    """One row per character, the last `ROWS` of them."""
+    """One row per position, the last `ROWS` of them."""
     from nanoscope.plots.style import visible_character
 
     text, symbols = reading.pieces, reading.symbols
     names = ["emb.", *(f"L{layer}" for layer in range(len(reading.values.labels("layer")) - 1))]
     wide = CONSOLE.width >= CELL * len(names) + REST
-    table = Table("read", *names, "next", "kept\nfrom")
+    table = Table("read", *names, "follows", "settled", padding=(0, 0, 0, 1))
     top, chance = (reading.values.sel(measure=measure).values for measure in ("top", "chance"))
     for position in range(max(0, len(text) - ROWS), len(text)):
         follows = text[position + 1] if position + 1 < len(text) else ""
@@ -83,7 +85,7 @@ def _print(reading: LensReading) -> None:
     if not wide:
         say("a wider terminal also shows the probabilities, as the figure does")
     if len(text) > ROWS:
-        say(f"showing the last {ROWS} of {len(text)} characters; the figure shows all")
+        say(f"the last {ROWS} of {len(text)} positions; the figure shows all")
 
 
 def _cell(symbol: str, chance: float, wide: bool) -> str:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import (
     CONSOLE,
     GivenNumber,
@@ -21,6 +22,7 @@ from nanoscope.cli.console import (
     save_figure,
     say,
 )
+from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -44,8 +46,8 @@ class NeuronsCommand(ModelOptions):
     """Layer of --neuron; shows that neuron's card."""
     neuron: GivenNumber = None
     """The neuron of --layer whose card is shown."""
-    out: Path = Path("runs/mine/neurons.png")
-    """File of the figure of cards; the figure of your own text is written next to it."""
+    out: FigureFile = None
+    """File of the figure of cards: .png, .svg or .pdf; the figure of your own text is written next to it."""
 
 
 def run_neurons(command: NeuronsCommand) -> None:
@@ -54,20 +56,24 @@ def run_neurons(command: NeuronsCommand) -> None:
     from nanoscope.model.names import neuron_name
     from nanoscope.views.neurons import NeuronsOverText
 
+    require_figure_file(command.out)
     checkpoint, corpus = open_subject(command)
     text = None if command.text is None else read_prompt(checkpoint, command.text)
-    with CONSOLE.status("running the neurons over the text"):
+    with progress("neurons") as show:
         view = NeuronsOverText.of(checkpoint, corpus, f"the model {command.checkpoint}")
         one = _chosen(command, view)
         if text is not None:
             view.tokens(text)  # rejects an empty text before anything is measured
+        show("statistics of every neuron", 0, 1)
         _ = view.over, view.weights
     titles = _print_best(view) if one is None else _print_one(view, one)
     shown = list(titles)[:DRAWN]
     named = {neuron_name(*neuron): titles[neuron] for neuron in shown}
-    save_figure(cards(view.cards(shown), str(command.checkpoint), named), command.out)
+    of = (checkpoint.sha256, command.data, command.layer, command.neuron)
+    file = figure_file(command.out, "neurons", text or "", *of)
+    save_figure(cards(view.cards(shown), str(command.checkpoint), named), file)
     if text is not None:
-        _print_text(text, view, titles, command.out.with_stem(f"{command.out.stem}-text"))
+        _print_text(text, view, titles, file.with_stem(f"{file.stem}-text"))
 
 
 def _chosen(command: NeuronsCommand, view: NeuronsOverText) -> Neuron | None:
@@ -81,8 +87,8 @@ def _chosen(command: NeuronsCommand, view: NeuronsOverText) -> Neuron | None:
 
 def _print_best(view: NeuronsOverText) -> dict[Neuron, str]:
     """Print the most selective neurons; returns neuron -> title naming its best concept."""
-    with CONSOLE.status("finding the best neuron for every concept, and its null distribution"):
-        best, shifts = view.best(LISTED)
+    with progress("neurons") as show:
+        best, shifts = view.best(LISTED, show)
     table = Table("concept", "neuron", "AUROC", "p", "untrained", "raises", "strongest example")
     titles: dict[Neuron, str] = {}
     for row in best:

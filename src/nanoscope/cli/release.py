@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import CheckpointPath, DataName, VocabularyFile, open_model, open_text, say
 
 
@@ -29,7 +30,8 @@ def run_release(command: ReleaseCommand) -> None:
     from nanoscope.training.release import release
 
     checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
-    measured = release(checkpoint, open_text(command.data), command.to).training
+    with progress("release") as show:
+        measured = release(checkpoint, open_text(command.data), command.to, progress=show).training
     say(
         f"validation loss {measured['val_loss']:.4f} nats per character (before rounding {measured['val_loss_float32']:.4f})"
     )

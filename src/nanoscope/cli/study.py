@@ -15,7 +15,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from nanoscope.cli.console import CONSOLE, DataName, GivenPath, called, open_text, print_findings, say
+from nanoscope.cli.bars import clock, progress
+from nanoscope.cli.console import CONSOLE, DataName, GivenPath, called, open_text, print_answers, say
 from nanoscope.cli.training import StudyPreset
 from nanoscope.errors import NanoscopeError
 
@@ -60,10 +61,13 @@ def run_study_command(command: StudyCommand) -> None:
         raise NanoscopeError("no models are left in the study; raise --seeds or give --leave-out fewer names")
     with display() as show:
         results = run_study(study, corpus, folder, command.workers or None, show, command.cluster, called())
-    with CONSOLE.status("drawing figures and writing the report"):
-        page = report.write(folder)
+    if report.is_current(folder):
+        return say(f"nothing to do: all stages are finished\nreport: {folder / 'FINDINGS.md'}")
+    with progress("report") as show:
+        page = report.write(folder, show)
+    report.note_current(folder)
     for result in results:
-        print_findings(result, headlines=True)
+        print_answers(result)
     say(f"\nreport: {page}\nfigures: {folder / 'figures'}\nnumbers: {folder / 'findings.json'}")
 
 
@@ -118,10 +122,3 @@ class _Log:
 def _before(status: StudyProgress) -> int:
     """The number of stages that were finished before this call."""
     return status.done - len(status.ended)
-
-
-def clock(seconds: float) -> str:
-    """A duration as `42 s`, `3 min` or `2.5 h`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from nanoscope.cli.bars import progress
 from nanoscope.cli.console import (
     CONSOLE,
     DataName,
     GivenNumber,
     GivenPath,
     GivenReal,
-    bars,
     chosen_device,
     duration,
     open_text,
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from nanoscope.training.recipe import Machine, Recipe
 
 LONG_HOURS = 2.0
+LINES = 10
+"""Lines of a training in a log."""
 Preset = Literal["quick", "control", "shakespeare", "shakespeare-cpu"]
 StudyPreset = Literal["quick", "control", "shakespeare", "shakespeare-cpu", "scale", "code", "wiki"]
 
@@ -84,22 +86,30 @@ def run_train(command: TrainCommand) -> None:
     if command.estimate:
         return _estimate(command, recipe, machine, text)
     folder = command.out or Path("runs") / f"{command.preset}-{command.seed}"
-    with bars() as shown:
-        task = shown.add_task(f"training {command.preset}, seed {command.seed}", total=recipe.iterations)
+    with progress("training") as show:
 
-        def show(now: TrainingProgress) -> None:
-            shown.update(task, completed=now.step, total=now.total, note=f"loss {now.loss:.3f}")
+        def told(now: TrainingProgress) -> None:
+            show(_part(command, now), now.step, now.total)
 
-        trained = train(recipe, text, folder, machine, show)
+        trained = train(recipe, text, folder, machine, told)
     loss = trained.training["val_loss"]
     say(f"validation loss {loss:.4f} nats per character; checkpoint: {folder / 'final'}")
     say(f"next: nanoscope run induction {folder / 'final'}")
 
 
+def _part(command: TrainCommand, now: TrainingProgress) -> str:
+    """What is shown of a training: on a terminal the loss of every iteration, in a log every tenth of it."""
+    if CONSOLE.is_terminal or now.step == 1 or now.step % max(1, now.total // LINES) == 0:
+        return f"{command.preset}, seed {command.seed}: loss {now.loss:.3f}"
+    return ""
+
+
 def _estimate(command: TrainCommand, recipe: Recipe, machine: Machine, text: Corpus) -> None:
     from nanoscope.training.loop import seconds_per_iteration
 
-    seconds = seconds_per_iteration(recipe, text, machine)
+    with progress("training") as show:
+        show("timing some iterations", 0, 1)
+        seconds = seconds_per_iteration(recipe, text, machine)
     hours = seconds * recipe.iterations / 3600
     where = "the GPU" if machine.device != "cpu" else f"{machine.threads} CPU thread{'s' * (machine.threads > 1)}"
     CONSOLE.print(

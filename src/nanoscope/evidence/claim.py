@@ -7,7 +7,6 @@ that gathers this evidence from stored numbers, and the words of the answer. A c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -45,6 +44,8 @@ class Claim:
     clauses: Mapping[Verdict, str] = field(default_factory=dict)
     figure: str | None = None
     kind: str = "measurement"
+    withdrawn: str = ""
+    """Why its number answers nothing until it is measured in another way; empty for a sound claim."""
 
     def __post_init__(self) -> None:
         if self.relation in CAUSAL and self.source != "intervened":
@@ -54,12 +55,12 @@ class Claim:
 
     def wording(self, evidence: Evidence) -> str:
         """The template of the sentence for this evidence: the measured sentence and the clause of its verdict."""
-        if any(math.isnan(end) for end in evidence.interval):
+        if not evidence.measured:
             return f'Not judged ("{self.sentence.rstrip(".")}"): {{why}}.'
         verdict = self.criterion.verdict(*evidence.interval)
         defaults = {
             "not supported": SHORT[self.criterion.op],
-            "undecided": ", which leaves the claim undecided (criterion: {criterion})",
+            "straddles the criterion": ", which does not decide it (criterion: {criterion})",
         }
         clause = self.clauses.get(verdict, defaults.get(verdict, ""))
         return f"{self.measured}{clause}."
@@ -77,6 +78,7 @@ class Claim:
             self.kind,
             self.relation,
             self.source,
+            self.withdrawn,
         )
 
 

@@ -1,8 +1,10 @@
 """Findings: claims together with their measured evidence.
 
 Measured evidence turns a claim, which was declared before any run, into a `Finding`. Its verdict is computed: *supported*
-where the interval lies wholly inside the criterion, *not supported* where it lies wholly outside, *undecided* otherwise.
-No number or verdict is typed by hand. Only numbers and names are stored; `text` is generated from them.
+where the interval lies wholly inside the criterion, *not supported* where it lies wholly outside, *straddles the criterion*
+where it lies across. Evidence without an interval says why: *too little data*, or *not applicable* where the question has
+no object, such as a copying head that does not exist. No number or verdict is typed by hand. Only numbers and names are
+stored; `text` is generated from them.
 """
 
 from __future__ import annotations
@@ -10,14 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from nanoscope import files
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.wording import Fact, fill
 
-Verdict = Literal["supported", "not supported", "undecided"]
-VERDICTS: tuple[Verdict, ...] = ("supported", "not supported", "undecided")
+Unanswered = Literal["too little data", "not applicable"]
+"""Why evidence has no interval."""
+Verdict = Literal["supported", "not supported", "straddles the criterion", "too little data", "not applicable"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+DECIDED: tuple[Verdict, ...] = ("supported", "not supported")
 
 Relation = Literal["present", "absent", "equal", "predicts", "necessary for", "sufficient for"]
 """What a claim asserts about its parts."""
@@ -35,9 +40,9 @@ class Criterion:
     margin: float = 0.0
 
     def verdict(self, low: float, high: float) -> Verdict:
-        """The verdict for an interval; "undecided" if either end is NaN."""
+        """The verdict for an interval; "too little data" if either end is NaN."""
         if math.isnan(low) or math.isnan(high):
-            return "undecided"
+            return "too little data"
         least, most = {
             ">=": (self.threshold, math.inf),
             "<=": (-math.inf, self.threshold),
@@ -45,7 +50,7 @@ class Criterion:
         }[self.op]
         if least <= low and high <= most:
             return "supported"
-        return "not supported" if high < least or low > most else "undecided"
+        return "not supported" if high < least or low > most else "straddles the criterion"
 
     def __str__(self) -> str:
         return f"{self.threshold:g} ± {self.margin:g}" if self.op == "within" else f"{self.op} {self.threshold:g}"
@@ -69,13 +74,27 @@ class Evidence:
     """Further measurements that the wording uses, such as which head."""
     why: str = ""
     """The reason for a missing interval: "there is one layer"."""
+    instead: Unanswered = "too little data"
+    """The verdict where the interval is missing."""
 
     @staticmethod
-    def missing(
+    def too_little(
         why: str, n: int, unit: str, null: float = math.nan, facts: Mapping[str, Fact] | None = None
     ) -> Evidence:
-        """Evidence without a value: the question does not apply here, or there is too little data to answer it."""
+        """Evidence without a value, for want of data: `why` says of what."""
         return Evidence(math.nan, (math.nan, math.nan), n, unit, null, facts or {}, why)
+
+    @staticmethod
+    def not_applicable(
+        why: str, n: int, unit: str, null: float = math.nan, facts: Mapping[str, Fact] | None = None
+    ) -> Evidence:
+        """Evidence without a value, since the question has no object here: `why` says which is missing."""
+        return Evidence(math.nan, (math.nan, math.nan), n, unit, null, facts or {}, why, "not applicable")
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is an interval to judge."""
+        return not any(math.isnan(end) for end in self.interval)
 
 
 @dataclass(frozen=True)
@@ -94,10 +113,12 @@ class Finding:
     relation: Relation | None = None
     source: Source | None = None
     """`relation` and `source` are None in a result of an earlier format, whose words are kept as stored."""
+    withdrawn: str = ""
+    """Why the number answers no question until it is measured again; empty for a sound one."""
 
     @property
     def verdict(self) -> Verdict:
-        return self.criterion.verdict(*self.evidence.interval)
+        return self.criterion.verdict(*self.evidence.interval) if self.evidence.measured else self.evidence.instead
 
     @property
     def text(self) -> str:
@@ -139,6 +160,7 @@ class Finding:
             "wording": self.wording,
             "facts": {name: _storable(fact) for name, fact in self.evidence.facts.items()},
             **({"why": self.evidence.why} if self.evidence.why else {}),
+            **({"withdrawn": self.withdrawn} if self.withdrawn else {}),
             "figure": self.figure,
             "kind": self.kind,
         }
@@ -151,7 +173,8 @@ class Finding:
             math.nan if x is None else float(x) for x in (value["value"], *value["interval"], value["null"])
         )
         facts = {name: _restored(fact) for name, fact in value["facts"].items()}
-        evidence = Evidence(middle, (low, high), value["n"], value["unit"], null, facts, value.get("why", ""))
+        instead = "not applicable" if value["verdict"] == "not applicable" else "too little data"
+        evidence = Evidence(middle, (low, high), value["n"], value["unit"], null, facts, value.get("why", ""), instead)
         finding = Finding(
             value["id"],
             value["claim"],
@@ -163,6 +186,7 @@ class Finding:
             value["kind"],
             value.get("relation"),
             value.get("source"),
+            value.get("withdrawn", ""),
         )
         if finding.verdict != value["verdict"]:
             raise NanoscopeError(

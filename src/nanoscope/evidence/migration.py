@@ -1,8 +1,9 @@
 """Reading results that earlier versions stored. The only module that parses names or numbers out of text.
 
 Format 1 (which has no format number) kept a subject's family, seed and checkpoint only in its label. Formats 1 and 2 stored a
-finding's facts as text, and its final text: that text is kept, and facts that are numbers are converted. This module and its
-tests will be removed when the study in `results/` is published again.
+finding's facts as text, and its final text: that text is kept, and facts that are numbers are converted. Up to format 3 there
+were three verdicts: "undecided" is what today straddles the criterion or, without an interval, is not applicable. This module
+and its tests will be removed when the study in `results/` is published again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-FORMAT = 3
+FORMAT = 4
 """The current format."""
 _NUMBER = re.compile(r"-?[\d,]+(\.\d+)?( %)?")
 _HEAD = re.compile(r"L(?P<layer>\d+)H\d+")
@@ -23,8 +24,15 @@ def migrated(stored: Mapping[str, Any]) -> Mapping[str, Any]:
     if stored.get("format") == FORMAT:
         return stored
     subject = stored["subject"] if "format" in stored else _subject(stored["subject"])
-    findings = [_finding(finding) for finding in stored["findings"]]
+    findings = [_decided(f if stored.get("format") == 3 else _finding(f)) for f in stored["findings"]]
     return {**stored, "format": FORMAT, "subject": subject, "findings": findings}
+
+
+def _decided(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A finding with one of today's verdicts."""
+    if stored["verdict"] != "undecided":
+        return stored
+    return {**stored, "verdict": "not applicable" if None in stored["interval"] else "straddles the criterion"}
 
 
 def _finding(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors
-import safetensors.numpy
 
 from nanoscope import files
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence import sweep_files
 from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.migration import FORMAT, migrated
 from nanoscope.evidence.subject import StoredSubject
@@ -44,7 +43,13 @@ class Result:
         """The directory's name: the experiment and the head of the identity's hash."""
         return f"{self.experiment}-{files.sha256(files.canonical_json(dict(self.identity)).encode())[:12]}"
 
+    def __repr__(self) -> str:
+        held = f"sweeps {', '.join(self.sweeps) or 'none'}; {len(self.findings)} findings"
+        return f"Result({self.experiment} on {self.subject.label}: {held})"
+
     def __getitem__(self, name: str) -> Sweep:
+        if name not in self.sweeps:
+            raise NanoscopeError(f"{self.experiment} has no sweep {name!r}; it has {', '.join(self.sweeps) or 'none'}")
         return self.sweeps[name]
 
     def finding(self, id: str) -> Finding:
@@ -59,14 +64,27 @@ class Result:
 def save_result(result: Result, folder: Path) -> Path:
     """Write a result under `folder`, whole or not at all. What is already there under the same key is kept."""
     path = folder / result.key
-    axes = {
-        name: json.dumps({"dims": sweep.dims, "unit": sweep.unit, "coords": dict(sweep.coords)}, sort_keys=True)
-        for name, sweep in result.sweeps.items()
-    }
-    arrays = {
-        name: np.ascontiguousarray(sweep.values).reshape(sweep.values.shape) for name, sweep in result.sweeps.items()
-    }
-    written = {
+    with files.new_directory(path) as temporary:
+        (temporary / "arrays.safetensors").write_bytes(sweep_files.packed(result.sweeps))
+        (temporary / "result.json").write_text(json.dumps(to_json(result), indent=1) + "\n")
+    return path
+
+
+def load_result(path: Path) -> Result:
+    """Read a result back; NanoscopeError where it is incomplete or its name does not fit its content."""
+    try:
+        written = json.loads((path / "result.json").read_text())
+        result = from_json(written, sweep_files.load(path / "arrays.safetensors"))
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise NanoscopeError(f"{path} is not a complete result ({error}); remove it and run again") from None
+    if result.key != path.name:
+        raise NanoscopeError(f"{path} has been changed: its content belongs to {result.key}; remove it and run again")
+    return result
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """Everything but the sweeps, as plain values: the content of `result.json`."""
+    return {
         "experiment": result.experiment,
         "key": result.key,
         "format": FORMAT,
@@ -75,33 +93,14 @@ def save_result(result: Result, folder: Path) -> Path:
         "findings": [{**finding.to_json(), "result": result.key} for finding in result.findings],
         "provenance": dict(result.provenance),
     }
-    with files.new_directory(path) as temporary:
-        (temporary / "arrays.safetensors").write_bytes(safetensors.numpy.save(arrays, metadata=axes))
-        (temporary / "result.json").write_text(json.dumps(written, indent=1) + "\n")
-    return path
 
 
-def load_result(path: Path) -> Result:
-    """Read a result back; NanoscopeError where it is incomplete or its name does not fit its content."""
-    try:
-        written = migrated(json.loads((path / "result.json").read_text()))
-        with safetensors.safe_open(path / "arrays.safetensors", framework="numpy") as file:
-            axes = {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
-            sweeps = {name: _sweep(file.get_tensor(name), axes[name]) for name in file.keys()}  # noqa: SIM118
-        findings = tuple(Finding.from_json(value) for value in written["findings"])
-        result = Result(
-            written["experiment"],
-            written["identity"],
-            StoredSubject.from_json(written["subject"]),
-            sweeps,
-            findings,
-            written["provenance"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
-        raise NanoscopeError(f"{path} is not a complete result ({error}); remove it and run again") from None
-    if result.key != path.name:
-        raise NanoscopeError(f"{path} has been changed: its content belongs to {result.key}; remove it and run again")
-    return result
+def from_json(stored: Mapping[str, Any], sweeps: Mapping[str, Sweep]) -> Result:
+    """A result from plain values of this or an earlier format, and its sweeps."""
+    written = migrated(stored)
+    findings = tuple(Finding.from_json(value) for value in written["findings"])
+    subject = StoredSubject.from_json(written["subject"])
+    return Result(written["experiment"], written["identity"], subject, sweeps, findings, written["provenance"])
 
 
 def load_results(folder: Path) -> tuple[Result, ...]:
@@ -115,8 +114,3 @@ def thinned(result: Result, most_bytes: int, needed: Collection[str] = ()) -> Re
     kept = {name: sweep for name, sweep in result.sweeps.items() if name in needed or sizes[name] <= most_bytes}
     left_out = {name: size for name, size in sizes.items() if name not in kept}
     return replace(result, sweeps=kept, provenance={**result.provenance, "left_out": left_out})
-
-
-def _sweep(values: np.ndarray, axes: Mapping[str, Any]) -> Sweep:
-    coords = {dim: tuple(labels) for dim, labels in axes["coords"].items()}
-    return Sweep(values, tuple(axes["dims"]), axes["unit"], coords)

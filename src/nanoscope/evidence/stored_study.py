@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.finding import Finding
+from nanoscope.evidence.newest import Chosen, newest, stored_at
 from nanoscope.evidence.result import Result, load_result, load_results
 from nanoscope.evidence.subject import StoredSubject
 
@@ -21,6 +22,8 @@ class Study:
 
     name: str | None
     results: tuple[Result, ...]
+    left_aside: str = ""
+    """Which results of the folder are not shown, and why; empty if all are."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -71,11 +74,12 @@ class Study:
         return [found for result in results if result and (found := result.finding_if_any(claim))]
 
 
-def read_study(folder: Path) -> Study:
-    """The results listed in `study.json`, or all results in a folder without one.
+def read_study(folder: str | Path) -> Study:
+    """The results listed in `study.json`; in a folder without one, the newest of each experiment and model.
 
-    NanoscopeError if there are none, or two of one experiment on one model.
+    NanoscopeError if there are none.
     """
+    folder = Path(folder)
     listed = folder / "study.json"
     if listed.exists():
         content = json.loads(listed.read_text())
@@ -83,19 +87,24 @@ def read_study(folder: Path) -> Study:
         if not results:
             raise NanoscopeError(f"the study in {folder} is not finished; run the same `nanoscope study` command again")
         return Study(content["study"], results)
-    results = load_results(folder / "results")
-    if not results:
+    chosen = newest(load_results(folder / "results"))
+    if not chosen.shown:
         raise NanoscopeError(f"{folder} holds no results; make some with `make findings` or `nanoscope study quick`")
-    seen: dict[tuple[str, str], str] = {}
-    for result in results:
-        what = (result.subject.label, result.experiment)
-        if what in seen:
-            raise NanoscopeError(
-                f"{folder} holds two results of {what[1]} on {what[0]} ({seen[what]} and {result.key}); "
-                "remove one, or run each into a folder of its own"
-            )
-        seen[what] = result.key
-    return Study(None, results)
+    return Study(None, chosen.shown, _left_aside(chosen))
+
+
+def _left_aside(chosen: Chosen) -> str:
+    reasons = {"newer results are shown": chosen.older, "newer checkpoints are shown": chosen.of_older_checkpoints}
+    parts = [
+        f"{', '.join(f'{result.key} ({_what(result)})' for result in results)}: {reason}"
+        for reason, results in reasons.items()
+        if results
+    ]
+    return "; ".join(parts)
+
+
+def _what(result: Result) -> str:
+    return f"{result.experiment} on {result.subject.label}, {stored_at(result).replace('T', ' ').rstrip('Z')}"
 
 
 def drawn(study: Study) -> tuple[Result, ...]:

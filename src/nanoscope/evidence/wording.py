@@ -56,13 +56,29 @@ def fill_file(template: Path, values: Mapping[str, object]) -> str:
     return unwrapped(_template(template.read_text(encoding="utf-8")).render(values).strip())
 
 
+def fill_block(template: Path, block: str, values: Mapping[str, object]) -> str:
+    """Fill one block of a page's template file; an empty text where it has no such block."""
+    whole = _template(template.read_text(encoding="utf-8"))
+    if block not in whole.blocks:
+        return ""
+    return unwrapped("".join(whole.blocks[block](whole.new_context(dict(values)))).strip())
+
+
 def unwrapped(page: str) -> str:
-    """Markdown with each paragraph on one line and single blank lines. Lists, tables, HTML and hard breaks are kept."""
+    """Markdown with each paragraph and list item on one line. Tables, HTML, code and hard breaks are kept as they are."""
     lines: list[str] = []
+    code = False
     for line in page.split("\n"):
-        continues = lines and _PROSE.match(line) and _PROSE.match(lines[-1]) and not lines[-1].endswith("  ")
-        lines[-1:] = [f"{lines[-1].rstrip()} {line}"] if continues else [*lines[-1:], line]
+        code ^= line.startswith("```")
+        continues = not code and lines and _continues(lines[-1], line)
+        lines[-1:] = [f"{lines[-1].rstrip()} {line.lstrip()}"] if continues else [*lines[-1:], line]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+
+
+def _continues(before: str, line: str) -> bool:
+    """Whether a line goes on with the paragraph or the list item of the line before it."""
+    open_item = _ITEM.match(before) and line.startswith("  ")
+    return bool(_PROSE.match(line.lstrip()) and (_PROSE.match(before) or open_item) and not before.endswith("  "))
 
 
 def capital(text: str) -> str:
@@ -77,6 +93,7 @@ def each(facts: tuple[Fact, ...], form: str) -> tuple[str, ...]:
 
 _PROSE = re.compile(r"(?!#|\||\s|- |\d+\. |!\[|<|```)\S")
 """The beginning of a line of a paragraph."""
+_ITEM = re.compile(r"- |\d+\. ")
 
 
 def _listed(facts: tuple[Fact, ...]) -> str:

@@ -2,7 +2,7 @@
 
 It covers the package's modules that the experiment imports, directly or indirectly, as syntax trees without docstrings:
 comments, formatting and files outside the package do not count. Modules that only draw or write text are left out:
-`figures` and `page` of an experiment, `plots` and `report`.
+`figures`, `page` and `questions` of an experiment, `plots` and `report`.
 """
 
 import ast
@@ -33,7 +33,7 @@ def _reached(start: str) -> set[str]:
 
 def _only_presents(name: str) -> bool:
     """Whether a module only draws or writes text: no number depends on it, so rewording makes no result stale."""
-    return name.startswith(("nanoscope.plots", "nanoscope.report")) or _leaf(name) in ("figures", "page")
+    return name.startswith(("nanoscope.plots", "nanoscope.report")) or _leaf(name) in ("figures", "page", "questions")
 
 
 def _imports(name: str) -> list[str]:

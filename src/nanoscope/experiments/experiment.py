@@ -17,11 +17,13 @@ import torch
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.answer import Question
 from nanoscope.evidence.claim import Claim, judged
 from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments.measuring import Stages, Sweeps, in_memory
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.text.corpora.corpus import Corpus
@@ -36,9 +38,6 @@ Measured = TypeVar("Measured")
 """What an experiment is run on: a `Subject`, or a `Group` of stored results."""
 Settings = TypeVar("Settings")
 """An experiment's own `Params`."""
-
-
-Sweeps = dict[str, Sweep]
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Group:
 class Experiment(Generic[Measured, Settings]):
     """A question and everything needed to answer it.
 
-    `measure(subject, params)` returns the numbers; the claims are judged from the numbers alone. An experiment that `reads`
+    `stages(subject, params)` measure the numbers; the claims are judged from the numbers alone. An experiment that `reads`
     other experiments' results is a comparison: its subject is a `Group`.
     """
 
@@ -103,9 +102,11 @@ class Experiment(Generic[Measured, Settings]):
     question: str
     version: int
     params: type[Settings]
-    measure: Callable[[Measured, Settings], Sweeps]
+    stages: Callable[[Measured, Settings], Stages]
     claims: tuple[Claim, ...]
     figures: Mapping[str, Callable[[Result], Figure]]
+    questions: tuple[Question, ...] = ()
+    """What a student asks, answered by the claims: printed after every run and on the report's first screen."""
     page: Page | None = None
     """Its section of the report; None if it has no section of its own."""
     reads: tuple[str, ...] = ()
@@ -124,6 +125,10 @@ class Experiment(Generic[Measured, Settings]):
         """The first of these amounts that it declares, else the full amount."""
         return next((self.settings[amount] for amount in amounts if amount in self.settings), self.params())
 
+    def measure(self, subject: Measured, params: Settings) -> Sweeps:
+        """All numbers, kept nowhere; `runner.run_experiment` stores them."""
+        return in_memory(self.stages(subject, params))
+
     def judge(self, sweeps: Mapping[str, Sweep]) -> tuple[Finding, ...]:
         """Every claim's finding, from the numbers alone."""
         return judged(self.claims, sweeps)
@@ -140,16 +145,6 @@ def require_least(params: object, **least: int) -> None:
         minimum = least.get(name, 1)
         if name != "seed" and isinstance(value, int) and value < minimum:
             raise NanoscopeError(f"--{name.replace('_', '-')} must be at least {minimum}, not {value}")
-
-
-def timed(stages: Mapping[str, Callable[[], Sweeps]]) -> Sweeps:
-    """Run all stages in order; returns their sweeps and the seconds that each stage took."""
-    sweeps, seconds = {}, []
-    for stage in stages.values():
-        began = time.perf_counter()
-        sweeps |= stage()
-        seconds.append(time.perf_counter() - began)
-    return {**sweeps, "seconds": Sweep(np.array(seconds), ("stage",), "s", {"stage": tuple(stages)})}
 
 
 def times_in_turn(runs: Mapping[str, Callable[[], object]], repeats: int) -> Sweep:

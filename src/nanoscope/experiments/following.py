@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from nanoscope.checkpoints.checkpoint import load
+from nanoscope.errors import Interrupted
 from nanoscope.evidence.result import Result
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Experiment, Group, Settings, Subject
 from nanoscope.experiments.runner import describe, run_comparison, run_experiment
+from nanoscope.progress import Progress, silent
 
 SNAPSHOT = "snapshot"
 
@@ -30,14 +31,19 @@ def follow(
     subject: Subject,
     params: object,
     folder: Path,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
     command: str = "",
 ) -> Result:
     """Take snapshots of all checkpoints with these settings, then compare them. Stored results are reused."""
     shots = []
     for step in sorted(subject.history):
-        progress(len(shots), len(subject.history))
-        shots.append(snapshot(subject, step, params, folder, command))
-    progress(len(shots), len(subject.history))
+        progress(f"checkpoint of iteration {step}", len(shots), len(subject.history))
+        try:
+            shots.append(snapshot(subject, step, params, folder, command))
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"{len(shots)} of {len(subject.history)} checkpoints are kept, and the same command goes on with the next"
+            ) from None
+    progress("", len(shots), len(subject.history))
     group = Group(subject.label, subject.role, tuple(shots), describe(subject))
     return run_comparison(experiment, group, experiment.params(), folder, command)

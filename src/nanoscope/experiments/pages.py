@@ -1,94 +1,130 @@
-"""An experiment's section of the report.
+"""An experiment's section of the report: its answers, a table of its claims, figures, what they mean, and the method.
 
-A section is a template of the experiment's own (`page.md.j2`) filled from stored results. An experiment without a template
-gets the plain section below: question, method, and each answer with its figures.
+All sections have one form (`section.md.j2`). What is an experiment's own lies in its folder, in `page.md.j2`: a block
+`meaning` of about three sentences, a block `method`, and if it has further tables a block `more`. They are filled with the
+values of `Page.values` and those of `_words`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+from nanoscope import experiments
+from nanoscope.evidence.answer import Answer, Question, Reply, answers, reply
 from nanoscope.evidence.finding import Finding
-from nanoscope.evidence.markdown import evidence_table, link, picture, table, with_interval
+from nanoscope.evidence.markdown import link, picture
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
-from nanoscope.evidence.wording import fill_file
+from nanoscope.evidence.wording import fill_block, fill_file
 from nanoscope.experiments import open_experiment
+from nanoscope.experiments.claims_table import claims_table, lent, over_trainings
 
-PLAIN = Path(__file__).with_name("plain_page.md.j2")
+SECTION = Path(__file__).with_name("section.md.j2")
 
 
-@dataclass(frozen=True)
-class Chapter:
-    """A heading over several experiments' sections. `opening` writes it from the study and the experiments' names."""
-
-    name: str
-    opening: Callable[[Study, Sequence[str]], str] | None = None
-    """None if the first section brings its own heading."""
+def _nothing(study: Study, result: Result) -> Mapping[str, object]:
+    return {}
 
 
 @dataclass(frozen=True)
 class Page:
-    """An experiment's section: the chapter it belongs to, and its text for a study."""
+    """How an experiment appears in the report."""
 
-    chapter: Chapter
-    section: Callable[[Study], str]
-
-
-def answers(study: Study, experiment: str) -> tuple[Result, ...]:
-    """The results that answer an experiment's question: comparisons, or the experiment on the main model."""
-    main = study.result(study.main, experiment)
-    return study.compared(experiment) + (() if main is None else (main,))
-
-
-def plain_page(module: str, chapter: Chapter, needs: str) -> Page:
-    """The page of an experiment whose folder holds `method.md`: its title and its method.
-
-    `module` is the experiment's `__name__`; `needs` names what must be trained to measure it, for a study without it.
-    """
-    return Page(chapter, partial(_plain_section, module, needs))
+    title: str
+    figures: tuple[str, ...]
+    """The two or three of its figures that the section shows, for the model (or the group) that the report is about."""
+    values: Callable[[Study, Result], Mapping[str, object]] = _nothing
+    """Further values of its template, from the study and the result that the section is about."""
+    control: tuple[str, ...] = ()
+    """Figures that are shown for the positive control instead."""
 
 
-def _plain_section(module: str, needs: str, study: Study) -> str:
-    experiment, folder = module.rpartition(".")[2], Path(str(import_module(module).__file__)).parent
-    title, method = (folder / "method.md").read_text(encoding="utf-8").split("\n\n", 1)
-    compares = bool(open_experiment(experiment).reads)
-    command = "nanoscope study shakespeare-cpu" if compares else f"nanoscope run {experiment} CHECKPOINT"
-    found = [_answer(study, result) for result in answers(study, experiment)]
-    values = {"title": title, "method": " ".join(method.split()), "needs": needs, "command": command}
-    return fill_file(PLAIN, {**values, "answers": found})
+def main_result(study: Study, experiment: str) -> Result | None:
+    """The result that a section is about: on the main model, or the first comparison of trainings; None if there is none."""
+    compared = study.compared(experiment)
+    return study.result(study.main, experiment) or (compared[0] if compared else None)
 
 
-def _answer(study: Study, result: Result) -> dict[str, object]:
-    """The template's values for one group or model: its findings, and the same claims on the other trainings."""
-    label = result.subject.label
-    figures = [picture(study, label, name) for name in open_experiment(result.experiment).figures]
+def study_answers(study: Study) -> list[tuple[Answer, str]]:
+    """All answers on the main model in the order of the sections, each with the number of trainings that agree."""
+    found = []
+    for name in experiments.EXPERIMENTS:
+        experiment, result = open_experiment(name), main_result(study, name)
+        if result is not None:
+            found += [(one, over_trainings(study, result, one.claim)) for one in answers(experiment.questions, result)]
+    return found
+
+
+def section(study: Study, name: str) -> str:
+    """The section of one experiment; an empty text if it has none or was not measured."""
+    experiment, result = open_experiment(name), main_result(study, name)
+    page = experiment.page
+    if page is None or result is None:
+        return ""
+    values = {**_words(study, experiment.questions, result), **page.values(study, result)}
+    template = Path(str(import_module(experiment.module).__file__)).with_name("page.md.j2")
+    controls = [label for label in study.with_role("control")[:1] if study.result(label, name)]
+    return fill_file(
+        SECTION,
+        {
+            "title": page.title,
+            "answers": [(one, _alike(study, result, one)) for one in answers(experiment.questions, result)],
+            "table": claims_table(study, result),
+            "pictures": [
+                *(picture(study, result.subject.label, figure) for figure in page.figures),
+                *(picture(study, label, figure) for label in controls for figure in page.control),
+            ],
+            **{block: fill_block(template, block, values) for block in ("meaning", "method", "more")},
+            "evidence": _evidence(study, result),
+        },
+    )
+
+
+def _alike(study: Study, result: Result, one: Answer) -> str:
+    """In how many of the model's trainings the answer is the same; empty where that is not asked."""
+    sound = result.subject.label == study.main and one.reply != "withdrawn"
+    return over_trainings(study, result, one.claim) if sound else ""
+
+
+def _words(study: Study, questions: Sequence[Question], result: Result) -> Mapping[str, object]:
+    """What every page template may use: `reply("heads")`, `found("heads")` and the subject's name."""
     return {
-        "label": label,
-        "findings": _measured(result),
-        "link": link(result),
-        "others": _others(study, result.experiment) if label == study.main else "",
-        "pictures": figures,
-        "table": evidence_table(result),
+        "main": result.subject.label,
+        "reply": partial(_reply, questions, result),
+        "found": partial(_found, result),
+        "models": len(study.with_role("model")),
     }
 
 
-def _others(study: Study, experiment: str) -> str:
-    """The same claims on the other trainings, as a table with one row per training."""
-    results = [r for label in study.labels if label != study.main and (r := study.result(label, experiment))]
-    if not results:
-        return ""
-    head = ["", *(finding.claim.rstrip(".") for finding in _measured(results[0]))]
-    rows = [
-        [f"[{r.subject.label}]({link(r)})", *(f"{with_interval(f)}: {f.verdict}" for f in _measured(r))]
-        for r in results
-    ]
-    return table(head, rows)
+def _reply(questions: Sequence[Question], result: Result, claim: str) -> Reply | None:
+    """The reply to the question about a claim; None if it was not judged."""
+    found = _found(result, claim)
+    asked = next(question for question in questions if question.claim == f"{result.experiment}.{claim}")
+    return reply(asked, found) if found else None
 
 
-def _measured(result: Result) -> list[Finding]:
-    return [finding for finding in result.findings if finding.kind == "measurement"]
+def _found(result: Result, claim: str) -> Finding | None:
+    return result.finding_if_any(f"{result.experiment}.{claim}")
+
+
+def _evidence(study: Study, result: Result) -> str:
+    """Links to the stored numbers of every model that was measured, and remarks on their versions."""
+    measured = [other for other in study.results if other.experiment == result.experiment]
+    notes = sorted({other.note for other in measured if other.note})
+    names = dict.fromkeys(other.subject.family or other.subject.label for other in measured)
+    links = "; ".join(_links(name, measured) for name in names)
+    known = ", ".join(other.subject.family or other.subject.label for other in lent(study, result))
+    notes += [f"the columns of {known} come with the package"] if known else []
+    return f"Stored numbers: {links}." + "".join(f" ({note[:1].upper()}{note[1:]}.)" for note in notes)
+
+
+def _links(name: str, measured: Sequence[Result]) -> str:
+    """The results on one model, or on the trainings of one family by their seeds."""
+    mine = [other for other in measured if name in (other.subject.family, other.subject.label)]
+    if len(mine) == 1:
+        return f"[{name}]({link(mine[0])})"
+    return f"{name}, seed {' '.join(f'[{other.subject.seed}]({link(other)})' for other in mine)}"

@@ -14,18 +14,27 @@ import numpy as np
 import torch
 
 import nanoscope
+from nanoscope import files
 from nanoscope.evidence.result import Result, load_result, save_result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.experiments.code_digest import source_digest
 from nanoscope.experiments.experiment import Experiment, Group, Measured, Settings, Subject, plain_settings
+from nanoscope.experiments.measuring import SECONDS, Kept, Sweeps, measured
 from nanoscope.experiments.self_checks import require_sound
+from nanoscope.progress import Progress, silent
 
 
 def run_experiment(
-    experiment: Experiment[Subject, Settings], subject: Subject, params: Settings, folder: Path, command: str = ""
+    experiment: Experiment[Subject, Settings],
+    subject: Subject,
+    params: Settings,
+    folder: Path,
+    command: str = "",
+    progress: Progress = silent,
 ) -> Result:
     """Measure, judge and store a result; one that is stored already is read instead.
 
+    Finished stages are kept beside it until it is stored: a call after an interruption measures only the others.
     NanoscopeError if the model fails a self-check. `command` is the command line, kept in the result's provenance; it is
     empty for a call from Python.
     """
@@ -41,8 +50,9 @@ def run_experiment(
     unmeasured = Result(experiment.name, _plain(identity), describe(subject), {})
     if (folder / unmeasured.key).exists():
         return load_result(folder / unmeasured.key)
+    progress("checking the model", 0, 100)
     require_sound(subject.checkpoint.model)
-    return _measure_and_store(experiment, unmeasured, subject, params, folder, command)
+    return _measure_and_store(experiment, unmeasured, subject, params, folder, command, progress)
 
 
 def run_comparison(
@@ -70,18 +80,32 @@ def _measure_and_store(
     params: Settings,
     folder: Path,
     command: str,
+    progress: Progress = silent,
 ) -> Result:
     began = time.monotonic()
-    sweeps = experiment.measure(subject, params)
+    kept = Kept(folder / f".{unmeasured.key}.stages", _made_by(experiment.name))
+    sweeps = measured(experiment.stages(subject, params), kept, progress)
     result = Result(
         experiment.name,
         unmeasured.identity,
         unmeasured.subject,
         sweeps,
         experiment.judge(sweeps),
-        {**provenance(experiment.name, command), "seconds": round(time.monotonic() - began, 2)},
+        {**provenance(experiment.name, command), "seconds": round(max(time.monotonic() - began, _seconds(sweeps)), 2)},
     )
-    return load_result(save_result(result, folder))
+    path = save_result(result, folder)
+    kept.remove()
+    return load_result(path)
+
+
+def _seconds(sweeps: Sweeps) -> float:
+    """The time of all stages, those of an interrupted call included."""
+    return float(sweeps[SECONDS].values.sum()) if SECONDS in sweeps else 0.0
+
+
+def _made_by(experiment: str) -> str:
+    """Hash of what a measurement's last bits depend on beside its result's key: code, libraries, processor, threads."""
+    return files.sha256(files.canonical_json(_origin(experiment)).encode())[:16]
 
 
 def stored_params(experiment: Experiment[Measured, Settings], result: Result) -> Settings:
@@ -124,9 +148,14 @@ def describe(subject: Subject) -> StoredSubject:
 
 
 def provenance(experiment: str, command: str) -> dict[str, Any]:
-    """How a result was made: date, code, libraries, machine and command."""
+    """How a result was made: date and time (UTC), code, libraries, machine and command."""
+    now = time.gmtime()
+    when = {"date": time.strftime("%Y-%m-%d", now), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", now)}
+    return {**when, **_origin(experiment), "command": command}
+
+
+def _origin(experiment: str) -> dict[str, Any]:
     return {
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "source": source_digest(experiment),
         "nanoscope": nanoscope.__version__,
         "torch": torch.__version__,
@@ -135,7 +164,6 @@ def provenance(experiment: str, command: str) -> dict[str, Any]:
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
         "products": products(),
-        "command": command,
     }
 
 

@@ -19,6 +19,7 @@ from nanoscope.interventions.replay import replay
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import AXES, MLP_SITES, WHOLE_MODEL, Site
+from nanoscope.progress import Progress, silent
 from nanoscope.seeds import seed_for
 from nanoscope.tasks.task import Task
 
@@ -41,7 +42,7 @@ class Check:
 
 
 @torch.no_grad()
-def self_checks(model: GPT) -> tuple[Check, ...]:
+def self_checks(model: GPT, progress: Progress = silent) -> tuple[Check, ...]:
     """Test every identity on a few random prompts of the model's own tokens."""
     task = _random_pair(model)
     checks: list[tuple[str, Callable[[GPT, Task], float], float]] = [
@@ -55,7 +56,11 @@ def self_checks(model: GPT) -> tuple[Check, ...]:
         ("the logits do not depend on the rest of the batch", _batch, TOLERANCE),
         ("a replayed cell = a full forward pass", _replayed, TOLERANCE),
     ]
-    return tuple(Check(name, error(model, task), limit) for name, error, limit in checks)
+    found = []
+    for done, (name, error, limit) in enumerate(checks):
+        progress(name, done, len(checks))
+        found.append(Check(name, error(model, task), limit))
+    return tuple(found)
 
 
 def require_sound(model: GPT) -> None:

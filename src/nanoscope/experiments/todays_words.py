@@ -19,24 +19,28 @@ def in_todays_words(study: Study) -> Study:
 
 
 def reworded(result: Result) -> Result:
-    """The same numbers and verdicts in today's words. A result of another version keeps its words and gets a `note`."""
+    """The same numbers and verdicts in today's words.
+
+    A result of another version keeps its words and gets a `note`; claims that are made no more are left out of it.
+    """
     if result.experiment not in experiments.EXPERIMENTS:
         return replace(result, note=f"{result.experiment} is no longer an experiment of this program")
     experiment = open_experiment(result.experiment)
-    if (version := result.identity["version"]) != experiment.version:
-        return replace(
-            result, note=f"judged by version {version} of {experiment.name}; today's is {experiment.version}"
-        )
     claims = {claim.id: claim for claim in experiment.claims}
-    return replace(result, findings=tuple(_reworded(finding, claims.get(finding.id)) for finding in result.findings))
+    known = [(finding, claims[finding.id]) for finding in result.findings if finding.id in claims]
+    if (version := result.identity["version"]) != experiment.version:
+        note = f"judged by version {version} of {experiment.name}; today's is {experiment.version}"
+        kept = tuple(replace(finding, withdrawn=claim.withdrawn) for finding, claim in known)
+        return replace(result, findings=kept, note=note)
+    return replace(result, findings=tuple(_reworded(finding, claim) for finding, claim in known))
 
 
-def _reworded(finding: Finding, claim: Claim | None) -> Finding:
+def _reworded(finding: Finding, claim: Claim) -> Finding:
     """The finding in today's words; one of an earlier format keeps its stored words."""
-    if claim is None or finding.relation is None:
-        return finding
     if claim.criterion != finding.criterion:
         raise NanoscopeError(
             f"the criterion of claim {finding.id} has changed since it was judged: raise its experiment's version"
         )
+    if finding.relation is None:
+        return replace(finding, withdrawn=claim.withdrawn)
     return claim.found(finding.evidence)

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nanoscope.interventions.edits import Edit
-from nanoscope.interventions.run import Gradients, Key, check_site, gradients
+from nanoscope.interventions.edits import Edit, with_values
+from nanoscope.interventions.run import Gradients, Key, check_swept, gradients
 from nanoscope.model import arithmetic
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import AXES, Site
@@ -40,8 +40,8 @@ def estimate(
     Raises NanoscopeError for a site that the model does not have.
     """
     for cell in cells:
-        for edit in cell:
-            check_site(edit.site, model, tokens.shape[1])
+        for edit in with_values(cell):
+            check_swept(edit.site, model, tokens.shape[1])
     named = {edit.site.name for cell in cells for edit in cell}
     fixed = named.intersection(THROUGH_THE_PATTERN) if qk_fix else set()
     found = gradients(
@@ -92,7 +92,8 @@ def _through_pattern(model: GPT, found: Gradients, site: Site, to: Tensor) -> Fl
     for dim, axis in enumerate(AXES[site.name]):
         to = to.unsqueeze(dim) if getattr(site, axis, None) is not None else to
     heads = slice(None) if site.head is None else slice(site.head, site.head + 1)
-    positions = slice(None) if site.pos is None else slice(site.pos, site.pos + 1)
+    pos = site.single("pos")
+    positions = slice(None) if pos is None else slice(pos, pos + 1)
     cache = found.cache
     raw = cache["scores", layer][:, heads].clone()
     if site.name == "q":

@@ -2,6 +2,7 @@
 
     logits, cache = run(model, tokens, keep=["z", "pattern"])
     logits, _ = run(model, tokens, edits=[zero(Site("z", 1, head=0))])
+    logits, cache = run(checkpoint, "ROMEO:", keep=["pattern"])
 
 Both pass a `Tap` to the model's forward pass; it exists only during the call.
 """
@@ -15,12 +16,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
-from nanoscope.interventions.edits import Edit
+from nanoscope.interventions.edits import AnyEdit, listed
+from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
-from nanoscope.model.sites import AXES, MLP_SITES, Site
+from nanoscope.model.sites import AXES, MLP_SITES, POSITIONS, WHOLE_MODEL, Site
+from nanoscope.text.windows import started
 
 Key = tuple[str, int | None]
+Tokens = Int[Tensor, "*batch pos"] | str
+"""Token ids, `[batch, pos]` or `[pos]`, or (for a checkpoint, which has a vocabulary) a text."""
 
 
 class Cache(Mapping[Key, Tensor]):
@@ -31,12 +37,15 @@ class Cache(Mapping[Key, Tensor]):
 
     def __getitem__(self, key: Key | str | Site) -> Tensor:
         if isinstance(key, Site):
-            return self[key.name, key.layer][key.index]
-        whole = (key, None) if isinstance(key, str) else key
-        if whole not in self._values:
-            kept = ", ".join(sorted({name for name, _ in self._values})) or "nothing"
-            raise NanoscopeError(f"{whole[0]} of layer {whole[1]} was not kept in this run, which kept {kept}")
-        return self._values[whole]
+            value = self[key.name, key.layer]
+            return value[key.index_in(value.shape)]
+        name, layer = (key, None) if isinstance(key, str) else key
+        if (name, layer) not in self._values:
+            raise NanoscopeError(self._missing(name, layer))
+        return self._values[name, layer]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._values)
@@ -46,9 +55,30 @@ class Cache(Mapping[Key, Tensor]):
 
     def layers(self, name: str) -> Tensor:
         """One activation of all layers, stacked: `[layer, *its axes]`."""
-        return torch.stack(
-            [self[name, layer] for layer in sorted(at for n, at in self if n == name and at is not None)]
-        )
+        kept = self._layers_of(name)
+        return torch.stack([self[name, layer] for layer in kept]) if kept else self[name, 0]
+
+    def _layers_of(self, name: str) -> list[int]:
+        return sorted(layer for kept, layer in self if kept == name and layer is not None)
+
+    def _missing(self, name: str, layer: int | None) -> str:
+        """Why there is no such activation, and what to ask for instead."""
+        layers = self._layers_of(name)
+        if layers and layer is None:
+            one, every = f'cache["{name}", {layers[-1]}]', f'cache.layers("{name}")'
+            return f"{name} was kept in {_spelled(layers)}; ask for one of them, {one}, or for all, {every}"
+        if name in WHOLE_MODEL and layer is not None:
+            return f'{name} belongs to no layer; ask for cache["{name}"]'
+        if layers:
+            return f"{name} of layer {layer} was not kept; it was kept in {_spelled(layers)}"
+        what = name if layer is None else f"{name} of layer {layer}"
+        kept = ", ".join(sorted({kept for kept, _ in self})) or "nothing"
+        return f'{what} was not kept in this run, which kept {kept}; run it with keep=["{name}"]'
+
+    def __repr__(self) -> str:
+        shapes = {name: list(value.shape) for (name, _), value in self._values.items()}
+        held = (" ".join(filter(None, (name, str(at), _spelled(self._layers_of(name))))) for name, at in shapes.items())
+        return f"Cache({', '.join(held)})"
 
 
 class Run(NamedTuple):
@@ -67,21 +97,46 @@ class Gradients(NamedTuple):
 
 
 def run(
-    model: GPT,
-    tokens: Int[Tensor, "batch pos"],
-    edits: Sequence[Edit] = (),
+    model: GPT | Checkpoint,
+    tokens: Tokens,
+    edits: Sequence[AnyEdit] = (),
     keep: Iterable[str | Key | Site] = (),
 ) -> Run:
     """Run the model with some edits and keep some activations (with their values after the edits).
 
-    `keep` names activations: `"z"` in every layer, `("z", 3)` in one. Raises NanoscopeError for tokens or sites that
-    the model does not have.
+    A text needs the checkpoint; it is read after the start symbol if the model has one. Tokens `[pos]` and texts are a batch
+    of one. `keep` names activations: `"z"` in every layer, `("z", 3)` in one; `keep=AXES` keeps all. Raises NanoscopeError
+    for tokens or sites that the model does not have.
     """
-    _check(model, tokens, edits)
-    tap = _Tap(edits, _wanted(keep))
+    model, ids = model_and_tokens(model, tokens)
+    check_edits(model, ids.shape[1], edits)
+    tap = EditingTap(edits, _wanted(keep, model.config))
     with torch.no_grad():
-        logits = model(tokens.to(model.device), tap)
+        logits = model(ids.to(model.device), tap)
     return Run(logits, Cache(tap.kept))
+
+
+def model_and_tokens(model: GPT | Checkpoint, tokens: Tokens) -> tuple[GPT, Int[Tensor, "batch pos"]]:
+    """The model and its input. Raises NanoscopeError for a text without a checkpoint, and for ids outside the vocabulary."""
+    bare = model.model if isinstance(model, Checkpoint) else model
+    if not isinstance(bare, GPT):
+        raise NanoscopeError(
+            f"a {type(model).__name__} cannot be run; give a model, or a checkpoint opened by load(path)"
+        )
+    if isinstance(tokens, str):
+        if not isinstance(model, Checkpoint):
+            raise NanoscopeError(
+                "a model alone reads token ids; for a text, give the checkpoint that load(path) returned"
+            )
+        tokens = started(model.encode(tokens), model.known_vocabulary.start)
+    ids = tokens[None] if tokens.dim() == 1 else tokens
+    if ids.dim() != 2 or ids.numel() == 0:
+        raise NanoscopeError(f"tokens must be [batch, pos] or [pos] and not empty, not {list(tokens.shape)}")
+    if int(ids.min()) < 0 or int(ids.max()) >= bare.config.vocab_size:
+        raise NanoscopeError(
+            f"token ids must lie in 0..{bare.config.vocab_size - 1}, not {int(ids.min())}..{int(ids.max())}"
+        )
+    return bare, ids
 
 
 def residual_streams(model: GPT, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "reading batch pos d_model"]:
@@ -91,26 +146,35 @@ def residual_streams(model: GPT, tokens: Int[Tensor, "batch pos"]) -> Float[Tens
 
 
 def gradients(
-    model: GPT,
-    tokens: Int[Tensor, "batch pos"],
+    model: GPT | Checkpoint,
+    tokens: Tokens,
     metric: Callable[[Float[Tensor, "batch pos vocab"]], Float[Tensor, "batch"]],
     keep: Iterable[str | Key | Site],
-    edits: Sequence[Edit] = (),
+    edits: Sequence[AnyEdit] = (),
 ) -> Gradients:
-    """Gradient of a metric of the logits with respect to activations. The model's parameters get no gradient."""
-    _check(model, tokens, edits)
-    tap = _Tap(edits, _wanted(keep), differentiable=True)
+    """Gradient of a metric of the logits with respect to activations; arguments as those of `run`.
+
+    The model's parameters get no gradient.
+    """
+    model, ids = model_and_tokens(model, tokens)
+    check_edits(model, ids.shape[1], edits)
+    tap = EditingTap(edits, _wanted(keep, model.config), differentiable=True)
     with torch.enable_grad():
-        value = metric(model(tokens.to(model.device), tap))
+        value = metric(model(ids.to(model.device), tap))
         found = torch.autograd.grad(value.sum(), list(tap.kept.values()), materialize_grads=True)
     kept = {key: tensor.detach() for key, tensor in tap.kept.items()}
     return Gradients(value.detach(), Cache(kept), Cache(dict(zip(kept, found, strict=True))))
 
 
-class _Tap:
+class EditingTap:
     """Applies the edits, then keeps the values with which the model continues."""
 
-    def __init__(self, edits: Sequence[Edit], wanted: Callable[[str, int | None], bool], differentiable: bool = False):
+    def __init__(
+        self,
+        edits: Sequence[AnyEdit],
+        wanted: Callable[[str, int | None], bool] = lambda name, layer: False,
+        differentiable: bool = False,
+    ) -> None:
         self.edits = {(e.site.name, e.site.layer): [] for e in edits}
         for edit in edits:
             self.edits[edit.site.name, edit.site.layer].append(edit)
@@ -131,8 +195,12 @@ class _Tap:
         return value
 
 
-def _wanted(keep: Iterable[str | Key | Site]) -> Callable[[str, int | None], bool]:
+def _wanted(keep: Iterable[str | Key | Site], config: GPTConfig) -> Callable[[str, int | None], bool]:
     names, keys = set(), set()
+    if isinstance(keep, str):
+        raise NanoscopeError(
+            f'keep is a list of names, such as keep=["pattern"], not {keep!r}; keep=AXES keeps everything'
+        )
     for item in keep:
         if isinstance(item, Site):
             keys.add((item.name, item.layer))
@@ -143,27 +211,35 @@ def _wanted(keep: Iterable[str | Key | Site]) -> Callable[[str, int | None], boo
     unknown = sorted({*names, *(name for name, _ in keys)} - set(AXES))
     if unknown:
         raise NanoscopeError(f"no activation is called {unknown[0]!r}; choose one of {', '.join(AXES)}")
+    for name, layer in keys:
+        Site(name, layer).check({"layer": config.n_layer})
     return lambda name, layer: name in names or (name, layer) in keys
 
 
-def _check(model: GPT, tokens: Tensor, edits: Sequence[Edit]) -> None:
-    config = model.config
-    if tokens.dim() != 2 or tokens.numel() == 0:
-        raise NanoscopeError(f"tokens must be [batch, pos] and not empty, not {list(tokens.shape)}")
-    if int(tokens.min()) < 0 or int(tokens.max()) >= config.vocab_size:
-        raise NanoscopeError(f"token ids must lie in 0..{config.vocab_size - 1}, not up to {int(tokens.max())}")
-    for edit in edits:
-        check_site(edit.site, model, tokens.shape[1])
+def check_edits(model: GPT, length: int, edits: Sequence[AnyEdit]) -> None:
+    """Raise NanoscopeError for what is no edit, and for a site that the model, on texts of `length` tokens, has not."""
+    for edit in listed(edits):
+        check_site(edit.site, model, length)
 
 
 def check_site(site: Site, model: GPT, length: int) -> None:
     """Raise NanoscopeError if the model, on texts of `length` tokens, has no such site."""
     config = model.config
-    sizes = {"pos": length, "query": length, "key": length, "head": config.n_head, "neuron": config.d_mlp}
-    limits = {"layer": config.n_layer} | sizes
-    for axis, limit in limits.items():
-        chosen = getattr(site, axis)
-        if chosen is not None and not 0 <= chosen < limit:
-            raise NanoscopeError(f"{site}: there is no {axis} {chosen}; the model has 0..{limit - 1}")
+    inside = {"layer": config.n_layer, "head": config.n_head, "neuron": config.d_mlp}
+    site.check(inside | dict.fromkeys(POSITIONS, length))
     if config.attention_only and site.name in MLP_SITES:
         raise NanoscopeError(f"{site}: the model has no MLPs")
+
+
+def check_swept(site: Site, model: GPT, length: int) -> None:
+    """As `check_site`, for a sweep: along each axis the site has one index, counted from 0, or all."""
+    check_site(site, model, length)
+    for axis in POSITIONS:
+        site.single(axis)
+
+
+def _spelled(layers: Sequence[int]) -> str:
+    """`layer 3`, `layers 0..5` or `layers 0, 2`; nothing for no layers."""
+    if len(layers) > 1 and layers[-1] - layers[0] == len(layers) - 1:
+        return f"layers {layers[0]}..{layers[-1]}"
+    return f"layer{'s' * (len(layers) > 1)} {', '.join(map(str, layers))}" if layers else ""

@@ -2,7 +2,7 @@
 
 Folding the gain and bias of a norm into the matrices that read it, and centring all writes to the residual stream,
 changes no log-probability and makes weights comparable across components (TransformerLens's `fold_ln`,
-`center_writing_weights`, `center_unembed`; methods.md 0.4).
+`center_writing_weights`, `center_unembed`; docs/methods/known_answers.md).
 """
 
 from __future__ import annotations

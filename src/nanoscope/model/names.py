@@ -1,8 +1,14 @@
-"""Names of heads and neurons in all output."""
+"""Names of heads and neurons in all output, and back: what a user's `L0H4` refers to."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.model.sites import Site
+
+COMPONENT = re.compile(r"L(?P<layer>\d+)(H(?P<head>\d+)|N(?P<neuron>\d+)|\.(?P<part>attn|mlp))", re.IGNORECASE)
 
 
 def head_name(layer: int, head: int) -> str:
@@ -23,3 +29,21 @@ def neuron_name(layer: int, neuron: int) -> str:
 def head_names(heads: Iterable[tuple[int, int]]) -> str:
     """The names of several heads, joined by commas."""
     return ", ".join(named(heads))
+
+
+def component(name: str) -> Site:
+    """The output of a head (`L0H4`), a neuron (`L2N17`), or a layer's attention or MLP (`L1.attn`, `L1.mlp`).
+
+    Raises NanoscopeError for any other name. Whether a model has the component is checked when it runs.
+    """
+    found = COMPONENT.fullmatch(name.strip())
+    if found is None:
+        raise NanoscopeError(f"{name!r} names no component; write a head as L0H4, a neuron as L2N17, L1.attn or L1.mlp")
+    layer = int(found["layer"])
+    if found["head"]:
+        return Site("z", layer, head=int(found["head"]))
+    return (
+        Site("post", layer, neuron=int(found["neuron"]))
+        if found["neuron"]
+        else Site(f"{found['part'].lower()}_out", layer)
+    )

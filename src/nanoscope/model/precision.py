@@ -18,6 +18,8 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT
 
 Precision = Literal["float32", "tf32", "bfloat16"]
+RESOLUTION = {"float64": 2.0**-40, "float32": 2.0**-11, "tf32": 2.0**-8, "bfloat16": 2.0**-5, "float16": 2.0**-8}
+"""Relative difference below which two results may be equal: 4,096 roundings of float32, four of a short mantissa."""
 
 
 @contextmanager
@@ -39,6 +41,15 @@ def in_precision(model: GPT, precision: Precision) -> Iterator[GPT]:
 
 def arithmetic_of(model: GPT) -> str:
     """Device and precision of a sweep on this model, as recorded with its result: `cpu float32`, `cuda tf32`."""
+    return f"{model.device.type} {_mantissa(model)}"
+
+
+def resolution(model: GPT) -> float:
+    """The `RESOLUTION` of a sweep on this model: a share of its largest logit."""
+    return RESOLUTION[_mantissa(model)]
+
+
+def _mantissa(model: GPT) -> str:
     dtype = str(model.wte.weight.dtype).removeprefix("torch.")
     tf32 = model.device.type == "cuda" and torch.backends.cuda.matmul.fp32_precision == "tf32"
-    return f"{model.device.type} {'tf32' if tf32 and dtype == 'float32' else dtype}"
+    return "tf32" if tf32 and dtype == "float32" else dtype

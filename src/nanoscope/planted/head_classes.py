@@ -3,7 +3,7 @@
 It has two attention-only layers with layer norm and a tied head, built like `planted.induction`: L0H0 writes the previous
 token into the residual stream. So heads of the second layer can use the token before a key: an induction head, and one
 that attends to a word's first character. What each class attends to is in `planted.channels`. Source: nanoscope's own,
-after methods.md 9.1.
+see docs/methods/known_answers.md.
 """
 
 from __future__ import annotations

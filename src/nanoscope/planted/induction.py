@@ -7,7 +7,7 @@ token is the current token and writes that position's token into `tok`. Every ot
 
 Queries of L1H0 without a match attend to the start symbol at position 0.
 
-Source: methods.md 9.1; the circuit is that of Elhage et al. 2021 and Olsson et al. 2022.
+Its known answers are in docs/methods/known_answers.md; the circuit is that of Elhage et al. 2021 and Olsson et al. 2022.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from nanoscope.plots.fonts import quiet
 from nanoscope.plots.overlaps import covered
 
 SMALLEST = 5.0
@@ -30,7 +31,8 @@ CHECKS = (
 def checklist(figure: Figure) -> dict[str, bool]:
     """Whether each of `CHECKS` holds for a figure. Drawing it lays it out again, so save it first."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with quiet():
+        canvas.draw()
     texts = _drawn(figure)
     boxes = np.array([_box(text, canvas.get_renderer()) for text in texts]).reshape(-1, 4)
     width, height = figure.bbox.width, figure.bbox.height

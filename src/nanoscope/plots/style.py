@@ -1,31 +1,36 @@
-"""The style of all figures, and writing them so that the same result gives the same bytes."""
+"""The style of all figures, and what their panels have in common."""
 
 from __future__ import annotations
 
-import io
 import math
+import textwrap
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib
 import matplotlib.colors
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter, StrMethodFormatter
 
-from nanoscope import files
+from nanoscope.plots.fonts import families
 
 INK, SOFT, ACCENT, SECOND, THIRD = "#1f2933", "#9aa5b1", "#c2410c", "#1d4ed8", "#15803d"
 Shown = ParamSpec("Shown")
 """Arguments of a drawing function: a result, or parts of one."""
+TITLE_LETTERS = 9.5
+"""Letters per inch of a figure's title, in bold of 10.8 points."""
 DIVERGING, SEQUENTIAL = "RdBu_r", "Blues"
+SUPERSCRIPTS = str.maketrans("-\N{MINUS SIGN}0123456789", "⁻⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SETTINGS: Any = {
     "font.size": 9,
-    "font.family": "DejaVu Sans",
+    "font.family": list(families()),
+    "text.parse_math": False,  # a prompt, a path or a label may hold dollar signs
+    "text.usetex": False,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
@@ -43,14 +48,24 @@ SETTINGS: Any = {
 
 
 def styled(draw: Callable[Shown, Figure]) -> Callable[Shown, Figure]:
-    """Make a function draw with `SETTINGS` instead of the user's own settings."""
+    """Make a function draw with `SETTINGS` instead of the user's own settings, and break a title that is too long."""
 
     @wraps(draw)
     def drawn(*args: Shown.args, **kwargs: Shown.kwargs) -> Figure:
         with matplotlib.rc_context(SETTINGS):
-            return draw(*args, **kwargs)
+            figure = draw(*args, **kwargs)
+            for title in figure.texts:
+                if title.get_text() and title.get_text() == figure.get_suptitle():
+                    title.set_text(wrapped(title.get_text(), figure.get_figwidth()))
+        return figure
 
     return drawn
+
+
+def wrapped(title: str, width: float) -> str:
+    """A figure's title in lines that fit into a width in inches."""
+    lines = [textwrap.wrap(line, max(10, int(width * TITLE_LETTERS))) for line in title.splitlines()]
+    return "\n".join(line for some in lines for line in some)
 
 
 def new_figure(
@@ -60,14 +75,6 @@ def new_figure(
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     return figure, list(axes.flat)
-
-
-def save_png(figure: Figure, path: Path) -> None:
-    """Write a figure atomically, without a date or a version in the file."""
-    buffer = io.BytesIO()
-    with matplotlib.rc_context(SETTINGS):
-        figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    files.write_bytes(path, buffer.getvalue())
 
 
 def heatmap(ax: Axes, values: np.ndarray, limit: float, diverging: bool = True) -> AxesImage:
@@ -100,6 +107,21 @@ def plain_logarithms(ax: Axes) -> None:
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 
+def powers_of_ten(axis: Axis) -> None:
+    """Label a logarithmic axis as matplotlib does, but in plain characters (10³): no text of a figure is a formula."""
+    axis.set_major_formatter(_PlainPowers())
+    axis.set_minor_formatter(_PlainPowers())
+
+
+class _PlainPowers(LogFormatterSciNotation):
+    """Turns `$\\mathdefault{2\\times10^{3}}$` into `2×10³`."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        said = super().__call__(x, pos).replace("$\\mathdefault{", "").removesuffix("}$").replace("\\times", "×")
+        base, _, power = said.partition("^")
+        return base + power.strip("{}").translate(SUPERSCRIPTS)
+
+
 def legend_above(ax: Axes, columns: int = 1, size: float = 7) -> None:
     """Draw a legend above a panel's data by extending its y axis, linear or logarithmic. Set limits and scale first."""
     rows = math.ceil(len(ax.get_legend_handles_labels()[1]) / columns)
@@ -128,5 +150,10 @@ def hundredths(value: float) -> str:
 
 
 def visible_character(symbol: str) -> str:
-    """A visible form of a character, for axes and tables."""
-    return {"\n": "↵", " ": "␣", "\t": "⇥", "<start>": "▸"}.get(symbol, symbol)
+    """A visible form of a symbol, for axes and tables: a sign for white space, an escape such as `\\x1b` for a control."""
+    known = {"\n": "↵", " ": "␣", "\t": "⇥", "<start>": "▸"}
+    return known.get(symbol) or "".join(one if one.isprintable() else _escaped(one) for one in symbol)
+
+
+def _escaped(symbol: str) -> str:
+    return ascii(symbol)[1:-1]

@@ -10,35 +10,40 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.plots.style import ACCENT, SECOND, heatmap, new_figure, styled, visible_character
+from nanoscope.plots.style import ACCENT, SECOND, heatmap, legend_above, new_figure, styled
 
 TITLES = {
     "denoise": "denoising: clean into corrupt",
     "noise": "noising: corrupt into clean",
 }
-POSITIONS = ("pos", "query", "key")
-LETTERED = 48
-"""The largest number of rows or columns that are all labelled."""
+UNITS = {"logits": "change of the\nlogit difference, logits"}
+SHARE = "share of the\nclean-corrupt difference"
+NAMES = {"pos": "position patched", "neuron": "neuron"}
+PITCH = 0.115
+"""Inches from one labelled row or column to the next: a line of letters of 7 points."""
+LETTERED = 256
+"""The largest number of rows or columns that are all labelled; of more, as many evenly spaced ones."""
 
 
 @styled
-def sweep_effects(effect: Sweep, symbols: Sequence[str], title: str) -> Figure:
+def sweep_effects(effect: Sweep, title: str) -> Figure:
     """Draw `effect [direction, *cell]`, one panel per direction: the last axis as columns, the others as rows.
 
-    `symbols` has the prompt's symbol at each position.
+    The labels of the axes are written as they are; a head is called by its layer and number.
     """
     if len(effect.dims) == 2:
         return _curves(effect, title)
-    rows = [_label(effect.dims[1:-1], at, symbols) for at in product(*(effect.labels(d) for d in effect.dims[1:-1]))]
-    columns = [_label(effect.dims[-1:], (label,), symbols) for label in effect.labels(effect.dims[-1])]
-    figure, axes = new_figure(max(7.6, 4.4 + 0.16 * min(len(columns), 60)), 1.6 + 0.2 * min(len(rows), 60), 1, 2)
+    rows = [_row(effect.dims[1:-1], at) for at in product(*(effect.labels(dim) for dim in effect.dims[1:-1]))]
+    columns = [str(label) for label in effect.labels(effect.dims[-1])]
+    width, height = (PITCH * min(count, LETTERED) for count in (len(columns), len(rows)))
+    figure, axes = new_figure(max(7.6, 3.4 + 2 * width), 1.7 + max(height, 0.2 * min(len(rows), 12)), 1, 2)
     limit = max(float(np.abs(effect.values).max()), 1e-9)
     for ax, direction, values in zip(axes, effect.labels("direction"), effect.values, strict=True):
         heatmap(ax, values.reshape(len(rows), len(columns)), limit)
         ax.set_title(TITLES[str(direction)])
         _ticks(ax, columns, rows)
-        ax.set_xlabel({"pos": "position patched", "key": "key", "head": "head"}.get(effect.dims[-1], effect.dims[-1]))
-    figure.colorbar(axes[0].images[0], ax=axes, label="share of the\nclean-corrupt difference")
+        ax.set_xlabel(NAMES.get(effect.dims[-1], effect.dims[-1]))
+    figure.colorbar(axes[0].images[0], ax=axes, label=UNITS.get(effect.unit, SHARE))
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -49,22 +54,20 @@ def _curves(effect: Sweep, title: str) -> Figure:
     for colour, direction, values in zip((SECOND, ACCENT), effect.labels("direction"), effect.values, strict=True):
         ax.plot(values, linewidth=0.8, color=colour, label=TITLES[str(direction)])
     ax.set_xlabel(effect.dims[1])
-    ax.set_ylabel("share of the\nclean-corrupt difference")
-    ax.legend()
-    ax.set_title(title, fontweight="bold")
+    ax.set_ylabel(UNITS.get(effect.unit, SHARE))
+    legend_above(ax, columns=2)
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
 
-def _label(dims: Sequence[str], at: Sequence[object], symbols: Sequence[str]) -> str:
+def _row(dims: Sequence[str], at: Sequence[object]) -> str:
+    """`L0H3` for a head, `L2` for a layer, other labels as they are."""
     known = dict(zip(dims, at, strict=True))
-    if "layer" in known and "head" in known:
-        known = {"layer": f"L{known['layer']}H{known['head']}", **{d: v for d, v in known.items() if d in POSITIONS}}
-    elif "layer" in known:
-        known["layer"] = f"L{known['layer']}"
-    return " ".join(
-        f"{value} {visible_character(symbols[int(str(value))])}" if dim in POSITIONS else str(value)
-        for dim, value in known.items()
-    )
+    layer = known.pop("layer", None)
+    if layer is None:
+        return " ".join(map(str, known.values()))
+    first = layer if isinstance(layer, str) else f"L{layer}"
+    return f"{first}H{known['head']}" if "head" in known else first
 
 
 def _ticks(ax: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:

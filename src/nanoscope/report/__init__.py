@@ -5,7 +5,8 @@ arranges the findings' sentences in the order of the report that started the pro
 """
 
 from nanoscope.evidence.stored_study import read_study
+from nanoscope.report.current import is_current, note_current
 from nanoscope.report.document import render, write
 from nanoscope.report.publish import publish
 
-__all__ = ["publish", "read_study", "render", "write"]
+__all__ = ["is_current", "note_current", "publish", "read_study", "render", "write"]

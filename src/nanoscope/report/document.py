@@ -13,13 +13,16 @@ from nanoscope.evidence.finding import published
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study, drawn, read_study
 from nanoscope.experiments import open_experiment
-from nanoscope.experiments.pages import Chapter
+from nanoscope.experiments.pages import section
 from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.plots.quality import checklist
-from nanoscope.plots.style import save_png
+from nanoscope.plots.saving import save
+from nanoscope.progress import Progress, silent
 from nanoscope.report import frame, methods
-from nanoscope.report.figure_files import figure_paths
+from nanoscope.report.figure_files import KEY_FIGURES, figure_paths
+from nanoscope.report.overview import overview
 
+PAGE, FINDINGS, ANALYSIS = FILES = ("FINDINGS.md", "findings.json", "induction_heads_analysis.json")
 DRAWERS = 2
 """Number of drawing processes: figures take most of a report's time."""
 
@@ -27,66 +30,58 @@ DRAWERS = 2
 def render(study: Study, quality: methods.Quality) -> str:
     """FINDINGS.md as text. `quality` has the checks of each figure."""
     sections = (
-        frame.head(study),
+        overview(study),
         frame.models(study),
-        *chapters(study),
+        *(section(study, name) for name in experiments.EXPERIMENTS),
         methods.section(study, quality),
-        frame.reproducibility(study),
+        frame.limits(study),
         frame.future(study),
         frame.figures(study),
         frame.artifacts(study),
         frame.references(),
         frame.updates(study),
     )
-    return "\n\n---\n\n".join(section.strip() for section in sections) + "\n"
+    return "\n\n".join(section.strip() for section in sections if section) + "\n"
 
 
-def chapters(study: Study) -> list[str]:
-    """The chapters in order, each with the sections of its experiments."""
-    pages = {name: page for name in experiments.EXPERIMENTS if (page := open_experiment(name).page) is not None}
-    found: dict[Chapter, list[str]] = {}
-    for name, page in pages.items():
-        found.setdefault(page.chapter, []).append(name)
-    return [
-        "\n\n".join(
-            [
-                *([chapter.opening(study, names)] if chapter.opening else []),
-                *(pages[name].section(study) for name in names),
-            ]
-        )
-        for chapter, names in found.items()
-    ]
-
-
-def write(folder: Path) -> Path:
+def write(folder: Path, progress: Progress = silent) -> Path:
     """Write the report into a study's folder: figures, findings.json, the analysis file, and FINDINGS.md last."""
+    progress("reading the results", 0, 100)
     study = in_todays_words(read_study(folder))
-    quality = _draw(study, folder)
+    quality = _draw(study, folder, progress)
+    progress("writing the page", 95, 100)
     findings = [
         {"model": result.subject.label, **published(finding), "result": result.key}
         for result in study.results
         for finding in result.findings
     ]
-    files.write_json(folder / "findings.json", findings)
-    files.write_json(folder / "induction_heads_analysis.json", _analysis(study))
-    files.write_bytes(folder / "FINDINGS.md", render(study, quality).encode())
-    return folder / "FINDINGS.md"
+    files.write_json(folder / FINDINGS, findings)
+    files.write_json(folder / ANALYSIS, _analysis(study))
+    for name, source in KEY_FIGURES.items():
+        if path := source(study):
+            files.write_bytes(folder / name, (folder / path).read_bytes())
+    files.write_bytes(folder / PAGE, render(study, quality).encode())
+    return folder / PAGE
 
 
-def _draw(study: Study, folder: Path) -> dict[str, dict[str, bool]]:
+def _draw(study: Study, folder: Path, progress: Progress) -> dict[str, dict[str, bool]]:
     """Write every figure of every result; returns the checks of each figure by its path."""
     results = drawn(study)
     paths = [figure_paths(study, result) for result in results]
+    checked: dict[str, dict[str, bool]] = {}
     with ProcessPoolExecutor(DRAWERS, mp_context=get_context("spawn")) as pool:
-        checked = pool.map(_draw_result, results, paths, repeat(folder))
-        return dict(sorted((path, passed) for one in checked for path, passed in one.items()))
+        drawing = pool.map(_draw_result, results, paths, repeat(folder))
+        for done, result in enumerate(results):
+            progress(f"figures of {result.experiment}, {result.subject.label}", 2 + 93 * done // len(results), 100)
+            checked |= next(drawing)
+    return dict(sorted(checked.items()))
 
 
 def _draw_result(result: Result, paths: dict[str, str], folder: Path) -> dict[str, dict[str, bool]]:
     quality = {}
     for name, path in paths.items():
         figure = open_experiment(result.experiment).figures[name](result)
-        save_png(figure, folder / path)
+        save(figure, folder / path)
         quality[path] = checklist(figure)
     return quality
 

@@ -2,161 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, Template
-
+from nanoscope import experiments
 from nanoscope.evidence.markdown import table
-from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study, drawn
 from nanoscope.evidence.subject import StoredSubject
+from nanoscope.evidence.wording import fill_block
 from nanoscope.experiments import open_experiment
-from nanoscope.experiments.replication import table as replication
-from nanoscope.report import absences
-from nanoscope.report.figure_files import figure_paths
+from nanoscope.experiments.pages import main_result, study_answers
+from nanoscope.report.figure_files import KEY_FIGURES, figure_paths
 from nanoscope.text.corpora import SHAKESPEARE, data_option
 from nanoscope.training.stretches import Stretch, repeatable
 
-TEMPLATE = Template(Path(__file__).with_suffix(".md.j2").read_text(encoding="utf-8"), undefined=StrictUndefined)
-REPORT_COMMANDS = {
-    None: "nanoscope run induction CHECKPOINT --out runs/mine && nanoscope report runs/mine",
-    "quick": "make findings",
-}
-
-
-def head(study: Study) -> str:
-    """Title and overview."""
-    return _block("head", date=study.date, command=_command(study))
+TEMPLATE = Path(__file__).with_suffix(".md.j2")
+PUBLISHED = ("shakespeare", "shakespeare-cpu")
+"""The studies whose report is kept with the code, in `results/`."""
+REPORT_COMMANDS = {None: "nanoscope report runs/mine", "quick": "make findings"}
+MOST_UPDATES = 8
 
 
 def models(study: Study) -> str:
-    """The analysed models with their sizes and losses, a table of further trainings, and the range of sizes."""
-    subjects = [study.subject(label) for label in study.shown]
-    others = [(label, study.subject(label)) for label in study.labels if label not in study.shown]
-    scales = [result for result in study.compared("scale") if result["scores"].values.size]
-    return _block(
-        "models",
-        subjects=[
-            {"title": about.label.removeprefix("the ").capitalize(), "table": _model(about)} for about in subjects
-        ],
-        further=others
-        and table(
-            ("further trainings", "text", "validation loss, nats per character"),
-            [(label, about.corpus, _loss(about.training)) for label, about in others],
-        ),
-        sizes=[len(result.subject.models) for result in scales],
+    """The analysed models with their training and losses, and what was not measured."""
+    subjects = [study.subject(label) for label in study.labels]
+    columns = ("model", "shape", "trained", "on", "validation loss")
+    families = dict.fromkeys(study.subject(label).family or label for label in study.labels)
+    rows = [_models([about for about in subjects if name in (about.family, about.label)]) for name in families]
+    machines = [line for label in study.labels for line in trained_on(study.subject(label))]
+    return _block("models", models=table(columns, rows), machines=list(dict.fromkeys(machines)), **_not_measured(study))
+
+
+def _not_measured(study: Study) -> Mapping[str, object]:
+    """The experiments on single models that this report lacks."""
+    names = [name for name in experiments.EXPERIMENTS if open_experiment(name).questions]
+    missing = [name for name in names if main_result(study, name) is None]
+    alone = [name for name in missing if not open_experiment(name).reads and not open_experiment(name).twinned]
+    return {"own": study.name is None, "missing": alone}
+
+
+def _models(trainings: Sequence[StoredSubject]) -> list[str]:
+    """One row: trainings that differ only in their seed, with each one's loss."""
+    subject = trainings[0]
+    config = subject.config
+    shape = f"{config['n_layer']} layers x {config['n_head']} heads, width {config['n_embd']}"
+    kind = ", attention only" if config["attention_only"] else ""
+    name = (subject.family or subject.label).removeprefix("the ")
+    count = f", {len(trainings)} trainings" if len(trainings) > 1 else ""
+    losses = ", ".join(loss for one in trainings if (loss := _loss(one.training)))
+    return [f"{name}{count}", f"{shape}{kind}; {subject.parameters:,}", *_training(subject), losses]
+
+
+def _training(subject: StoredSubject) -> tuple[str, str]:
+    """How long it was trained, and on what."""
+    training = subject.training
+    if "planted" in training:
+        return "not: its weights were written by hand", "nothing"
+    if "accumulation" not in training:
+        return "not recorded", subject.corpus
+    batch = training["batch_size"] * training["accumulation"]
+    done = f"{training['step']:,}" + (
+        f" of {training['iterations']:,}" if training["step"] != training["iterations"] else ""
     )
+    kind = {"text": subject.corpus, "echo": f"{subject.corpus}, with a random span and its copy in each window"}
+    return f"{done} x {batch} x {subject.config['block_size']}", kind[training["data"]]
 
 
 def _loss(training: Mapping[str, Any]) -> str:
-    return f"{training['val_loss']:.4f}" if "val_loss" in training else "not recorded"
+    """The loss on held-out text; on its own kind of data for a control that was trained on another."""
+    name = "val_loss_own_data" if training.get("data") == "echo" else "val_loss"
+    return f"{training[name]:.3f}" if name in training else ""
 
 
-def _model(subject: StoredSubject) -> str:
-    config, training = subject.config, subject.training
-    shape = f"{config['n_layer']} layers, {config['n_head']} heads each, width {config['n_embd']}"
-    rows = [
-        ("Architecture", f"GPT, {shape}" + (", attention only" if config["attention_only"] else "")),
-        ("Context length", f"{config['block_size']} characters"),
-        ("Vocabulary", f"{config['vocab_size']} symbols"),
-        ("Parameters", f"{subject.parameters:,}"),
-        *_training_rows(subject.corpus, config, training),
-    ]
-    return table(("", ""), rows)
-
-
-def _training_rows(corpus: str, config: Mapping[str, Any], training: Mapping[str, Any]) -> list[tuple[str, str]]:
-    if "planted" in training:
-        return [("Training", "none: its weights were written by hand, so that every answer is known")]
-    if "accumulation" not in training:
-        return [("Training", "not recorded in the checkpoint"), ("Measured on", corpus)]
-    batch = training["batch_size"] * training["accumulation"]
-    kind = {"text": "windows of the text", "echo": "windows with a random span and its copy"}[training["data"]]
-    done = f"{training['step']:,} of {training['iterations']:,}" if training["step"] != training["iterations"] else ""
-    rows = [
-        ("Data", f"{corpus}: {kind}"),
-        (
-            "Training",
-            f"{done or format(training['iterations'], ',')} iterations of {batch} x {config['block_size']} tokens, "
-            f"seed {training['seed']}",
-        ),
-    ]
-    if "val_loss" in training:
-        rows.append(("Validation loss", f"{_loss(training)} nats per character (the whole validation split)"))
-    if "released_from" in training:
-        rounded = f"rounded to 16 bits for the release; the loss before was {training['val_loss_float32']:.4f}"
-        rows.append(("Weights", rounded))
-    rows += trained_on([Stretch(**one) for one in training.get("stretches", [])])
-    if training["data"] == "echo" and "val_loss_own_data" in training:
-        rows.append(("Loss on its own data", f"{training['val_loss_own_data']:.4f} nats per character"))
-    return rows
-
-
-def trained_on(stretches: Sequence[Stretch]) -> list[tuple[str, str]]:
+def trained_on(subject: StoredSubject) -> list[str]:
     """The machines of a training, with a remark if its weights cannot be reproduced because it moved between machines."""
+    stretches = [Stretch(**one) for one in subject.training.get("stretches", [])]
     machines = [
         f"from iteration {one.first:,} on {one.processor}: {one.threads} threads, {one.precision}, torch {one.torch}"
         for one in stretches
     ]
     moved = [] if repeatable(stretches) else ["no machine can train exactly these weights again"]
-    return [("Trained", "; ".join([*machines, *moved]))] if machines else []
+    return [f"{subject.label}: {'; '.join([*machines, *moved])}"] if machines else []
 
 
-def reproducibility(study: Study) -> str:
-    """Replication over trainings, negative results and limitations."""
-    return _block(
-        "reproducibility",
-        replication=replication.section(study),
-        absences=absences.section(study),
-        corpora=", ".join(sorted({study.subject(label).corpus for label in study.labels})),
-        examples=_examples(study),
-    )
-
-
-def _examples(study: Study) -> str:
-    counts = [
-        f"{label}: {result.identity['params']['sequences']} sequences per block length and split, "
-        f"{result.identity['params']['windows']} windows of text"
-        for label in study.shown
-        if (result := study.result(label, "induction")) is not None
-    ]
-    return "; ".join(counts) + "."
+def limits(study: Study) -> str:
+    """What the results are no evidence for."""
+    step = study.subject(study.main).training.get("step")
+    corpora = ", ".join(sorted({study.subject(label).corpus for label in study.labels}))
+    return _block("limits", corpora=corpora, step=step, replicated=bool(study.compared("replication")))
 
 
 def future(study: Study) -> str:
-    """Future work."""
-    larger = "Longer trainings and larger models"
-    canonical = "The canonical model (`nanoscope study shakespeare`, on a GPU)"
-    return _block("future", first=larger if study.name == "shakespeare" else canonical)
+    """Future work; only in a report that is kept with the code."""
+    if study.name not in PUBLISHED:
+        return ""
+    return _block("future", first="larger models" if study.name == "shakespeare" else "the canonical model")
 
 
 def figures(study: Study) -> str:
-    """The list of figures, each described by the first docstring line of the function that draws it."""
-    shown = [
-        {"label": result.subject.label, "name": name, "path": path, "shows": _shows(experiment.figures[name])}
-        for result in drawn(study)
-        for experiment in [open_experiment(result.experiment)]
-        for name, path in figure_paths(study, result).items()
-    ]
-    return _block("figures", drawn=shown)
-
-
-def _shows(draw: Callable[[Result], object]) -> str:
-    line = (draw.__doc__ or "").splitlines()[0].rstrip(".")
-    return line[:1].lower() + line[1:]
+    """All figures as links, one line per experiment and model."""
+    lines = []
+    for result in drawn(study):
+        paths = figure_paths(study, result)
+        if paths:
+            named = ", ".join(f"[{name.split('_', 1)[1].replace('_', ' ')}]({path})" for name, path in paths.items())
+            lines.append(f"{result.experiment}, {result.subject.label.removeprefix('the ')}: {named}")
+    keys = [name for name, source in KEY_FIGURES.items() if source(study)]
+    return _block("figures", lines=lines, keys=keys)
 
 
 def artifacts(study: Study) -> str:
     """The files of the study and the commands that reproduce them."""
-    return _block("artifacts", released=_released(study), command=_command(study), folder=_folder(study))
-
-
-def _released(study: Study) -> str:
-    """The published models of this study."""
     released = [label for label in study.labels if "released_from" in study.subject(label).training]
-    return f"{', '.join(released)}, in half precision, as it is analysed here" if released else "none of this study"
+    folder = "results" if study.name in PUBLISHED else f"runs/{study.name}" if study.name else "runs/mine"
+    return _block(
+        "artifacts", released=released, command=_command(study), folder=folder, published=study.name in PUBLISHED
+    )
 
 
 def references() -> str:
@@ -165,19 +127,19 @@ def references() -> str:
 
 
 def updates(study: Study) -> str:
-    """The log of measurements, by the dates of the results."""
-    by_date: dict[str, list[str]] = {}
-    for result in study.results:
-        verdicts = [f"{f.id.split('.')[1]} {f.verdict}" for f in result.findings if f.kind == "measurement"]
-        line = f"{result.experiment} on {result.subject.label}: {', '.join(verdicts)}"
-        by_date.setdefault(str(result.provenance["date"]), []).append(line)
-    days = [{"date": date, "lines": lines} for date, lines in sorted(by_date.items(), reverse=True)]
-    return _block("updates", days=days)
-
-
-def _block(name: str, **values: Any) -> str:
-    """One section of the template."""
-    return "".join(TEMPLATE.blocks[name](TEMPLATE.new_context(values)))
+    """At most eight dated discoveries, the newest first: what was answered, and when. A user's own results have no log."""
+    if study.name is None:
+        return ""
+    dated = []
+    for one, trainings in study_answers(study):
+        if one.key and one.reply in ("yes", "no"):
+            result = main_result(study, one.claim.split(".")[0])
+            date = str(result.provenance["date"]) if result else ""
+            dated.append(
+                (date, f"{one.ask} {one.reply.capitalize()}{f' ({trainings} trainings)' if trainings else ''}")
+            )
+    newest: Sequence[tuple[str, str]] = sorted(dated, key=lambda pair: pair[0], reverse=True)[:MOST_UPDATES]
+    return _block("updates", lines=[f"{date}: {line}." for date, line in newest]) if newest else ""
 
 
 def _command(study: Study) -> str:
@@ -188,8 +150,6 @@ def _command(study: Study) -> str:
     return f"nanoscope study {study.name} --data {data_option(corpus)}"
 
 
-def _folder(study: Study) -> str:
-    """The folder of the report; that of a published study is kept with the code."""
-    if study.name in ("shakespeare", "shakespeare-cpu"):
-        return "results"
-    return f"runs/{study.name}" if study.name else "runs/mine"
+def _block(name: str, **values: object) -> str:
+    """One section of the template."""
+    return fill_block(TEMPLATE, name, values)

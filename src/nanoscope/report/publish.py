@@ -18,6 +18,7 @@ from nanoscope.evidence.stored_study import Study, drawn, read_study
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.todays_words import in_todays_words
+from nanoscope.progress import Progress, silent
 from nanoscope.report.document import render, write
 
 MOST_BYTES = 30_000_000
@@ -25,7 +26,7 @@ LARGE_SWEEP = 20_000
 """Size in bytes above which a sweep is left out, for results without figures of their own."""
 
 
-def publish(study_folder: Path, folder: Path, most_bytes: int = MOST_BYTES) -> Path:
+def publish(study_folder: Path, folder: Path, most_bytes: int = MOST_BYTES, progress: Progress = silent) -> Path:
     """Copy what the report needs from a study's folder, render it in `folder`, and return its path.
 
     An older publication is replaced as a whole, once the new one is written. NanoscopeError if the folder holds
@@ -33,6 +34,7 @@ def publish(study_folder: Path, folder: Path, most_bytes: int = MOST_BYTES) -> P
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / "study.json").exists():
         raise NanoscopeError(f"{folder} is not empty and holds no published study; give a new folder")
+    progress("reading the results", 0, 100)
     study = read_study(study_folder)
     needed = sweeps_read(study)
     whole = {result.key for result in drawn(study)}
@@ -44,7 +46,7 @@ def publish(study_folder: Path, folder: Path, most_bytes: int = MOST_BYTES) -> P
             )
         listed = {"study": study.name, "results": [result.key for result in study.results]}
         files.write_json(temporary / "study.json", listed | {"corpus": _corpus(study_folder)})
-        write(temporary)
+        write(temporary, progress)
         _check_size(temporary, most_bytes)
     return folder / "FINDINGS.md"
 

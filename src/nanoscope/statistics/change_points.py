@@ -4,8 +4,8 @@ With x = log(step + 1), a logistic y = a + (b - a) / (1 + exp(-(x - x0) / w)) is
 law y = a + b (step + 1)^-k, by BIC = n log(RSS / n) + p log(n) with p = 4, 2 and 3. The midpoint is exp(x0) - 1, and the
 curve goes from 10 to 90 % within a factor of exp(2 w log 9). Given x0 and w (or k), a and b are linear. So the nonlinear
 parameters are searched on a fixed grid, for all curves of a bootstrap at once; the logistic's are then refined on finer
-grids around the best point. Nine tenths of the change must lie within the training. Source: methods.md 1.7; BIC: Schwarz
-1978.
+grids around the best point. Nine tenths of the change must lie within the training. Source: docs/methods/training.md; BIC:
+Schwarz 1978.
 
 A logistic may beat a line and still describe the curve badly: a score that rises in two steps gets one midpoint and a
 short fitted width. So `crossing` also measures when the curve itself has completed a share of its change. For a noisy

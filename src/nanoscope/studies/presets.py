@@ -135,7 +135,7 @@ STUDIES = {
     "quick": StudyDesign("quick", (_model("quick", 1, FEW), _control(1, FEW_CONTROL), _planted())),
     "control": StudyDesign(
         "control",
-        tuple(_control(seed, CONTROL_MANY) for seed in SEEDS),
+        (*(_control(seed, CONTROL_MANY) for seed in SEEDS), _planted()),
         _compared("the echo controls", [_control(seed, CONTROL_MANY) for seed in SEEDS], "evolution", "replication"),
     ),
     "scale": StudyDesign("scale", _sizes(), _compared("models of nine sizes", _sizes(), "scale")),

@@ -1,4 +1,7 @@
-"""Tasks from real text: copied chunks, and positions whose context occurred earlier in the window (methods.md 1.4)."""
+"""Tasks from real text: copied chunks, and positions whose context occurred earlier in the window.
+
+Controls are numbered as in docs/methods/texts_and_tasks.md.
+"""
 
 from __future__ import annotations
 

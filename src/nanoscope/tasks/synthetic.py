@@ -1,6 +1,6 @@
 """Tasks of random symbols: repeated sequences (Olsson et al. 2022) and their controls, and suffix lookups.
 
-Controls are numbered as in methods.md 1.4.
+Controls are numbered as in docs/methods/texts_and_tasks.md.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ class RepeatedSequences:
     first: Tensor
     length: int
     copies: int
+
+    def __repr__(self) -> str:
+        examples, size = self.tokens.shape
+        return f"RepeatedSequences({examples} examples of {size} tokens: {self.copies} copies of {self.length} each)"
 
 
 def alphabet(tokens: Int[Tensor, "pos"], symbols: int, minimum: int = MIN_COUNT) -> Int[Tensor, "symbol"]:

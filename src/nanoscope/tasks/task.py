@@ -41,6 +41,11 @@ class Task:
     def __len__(self) -> int:
         return len(self.clean)
 
+    def __repr__(self) -> str:
+        (examples, length), reads = self.clean.shape, self.positions.shape[1]
+        where = f"clean and corrupt differ from position {self.first_difference} on"
+        return f"Task({examples} examples of {length} tokens, {reads} read in each; {where})"
+
     def __getitem__(self, examples: slice) -> Task:
         """Some of the examples."""
         return Task(*(getattr(self, f.name)[examples] for f in fields(self)))
@@ -64,7 +69,7 @@ def pair(tokenizer: Tokenizer, clean: str, corrupt: str, answer: str | None = No
         answer, wrong = (tokenizer.decode(part[0]) for part in ids[2:])
     if any(tokens.shape[1] == 0 for tokens in ids) or ids[2].shape[1] != 1 or ids[3].shape[1] != 1:
         raise NanoscopeError("both prompts must have at least two symbols, and each answer must be one symbol")
-    if answer == wrong:
+    if torch.equal(ids[2], ids[3]):
         raise NanoscopeError(
             f"the answer and the wrong answer are both {answer!r}; give two, or texts that end differently"
         )

@@ -4,7 +4,7 @@
 character exactly one label, for results that are split by kind of input. Both depend on the text alone.
 
 A word is a run of letters and apostrophes. A speaker's name is a line that follows an empty line and ends in a colon, as
-in printed plays; other texts have none (methods.md 2.1, 5).
+in printed plays; other texts have none (docs/methods/texts_and_tasks.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Earlier occurrences of the text before each position in the same window, and the position of what followed.
 
 The longest suffix that occurred earlier counts; of several occurrences, the most recent. An induction head of any reach
-should attend to the token after it (methods.md 1.4).
+should attend to the token after it (docs/methods/texts_and_tasks.md).
 """
 
 from __future__ import annotations

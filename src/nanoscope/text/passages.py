@@ -20,7 +20,7 @@ from nanoscope.text.tokenizer import TokenizedText
 from nanoscope.text.windows import Windows, cut, room, spread_starts, spread_windows, started, windows_at
 
 COPYABLE = 5
-"""A token after an earlier match of at least this many tokens belongs to a repeated passage (methods.md 1.4)."""
+"""A token after an earlier match of at least this many tokens belongs to a repeated passage."""
 NAMES = ("all", *KINDS, "repeated passage")
 
 

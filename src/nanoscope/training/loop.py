@@ -23,7 +23,7 @@ from torch import Tensor
 
 from nanoscope import files
 from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
-from nanoscope.errors import NanoscopeError
+from nanoscope.errors import Interrupted, NanoscopeError
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.text.corpora.corpus import Corpus
@@ -32,6 +32,7 @@ from nanoscope.training import stretches
 from nanoscope.training.allocator import freed_memory_kept
 from nanoscope.training.batches import Batches, EchoBatches, TextBatches
 from nanoscope.training.evaluate import consecutive_windows, evaluate, mean_loss
+from nanoscope.training.interrupts import noted
 from nanoscope.training.recipe import ONE_THREAD, Machine, Recipe, learning_rate, scheduled
 
 RESUME_SECONDS = 30.0
@@ -106,7 +107,8 @@ def train(
     """Train by the recipe, or continue an interrupted training in the same folder.
 
     Returns the final checkpoint, whose `training` holds the recipe and the loss on the whole validation split.
-    Raises NanoscopeError if the folder belongs to another recipe or another run is writing to it.
+    Raises NanoscopeError if the folder belongs to another recipe or another run is writing to it. Ctrl-C ends the iteration,
+    saves the state and raises `Interrupted`.
     """
     material = _Material.of(recipe, corpus)
     recipe = replace(recipe, model=replace(recipe.model, vocab_size=len(material.vocabulary)))
@@ -115,7 +117,8 @@ def train(
         files.remove_leftovers(folder / "checkpoints")
         _claim(folder, recipe, corpus, machine)
         if not (folder / "final").exists():
-            _loop(recipe, material, folder, machine, progress)
+            with noted() as interrupted:
+                _loop(recipe, material, folder, machine, progress, interrupted)
         return load(folder / "final")
 
 
@@ -140,7 +143,12 @@ class _Material:
 
 
 def _loop(
-    recipe: Recipe, material: _Material, folder: Path, machine: Machine, progress: Callable[[TrainingProgress], None]
+    recipe: Recipe,
+    material: _Material,
+    folder: Path,
+    machine: Machine,
+    progress: Callable[[TrainingProgress], None],
+    interrupted: Callable[[], bool],
 ) -> None:
     model, optimizer, first = _start(recipe, folder, machine)
     history = _begin_stretch(recipe, folder, machine, first)
@@ -157,17 +165,31 @@ def _loop(
         progress(
             TrainingProgress(iteration + 1, recipe.iterations, loss, val_loss, pace.seconds_left(iteration + 1 - first))
         )
-        if time.monotonic() - saved_at > RESUME_SECONDS:
+        if (stop := interrupted()) or time.monotonic() - saved_at > RESUME_SECONDS:
             _save_resume(model, optimizer, folder, iteration + 1)
             saved_at = time.monotonic()
-    whole = consecutive_windows(material.val_tokens, recipe.model.block_size)
-    losses = {"val_loss": evaluate(model, whole), "val_loss_own_data": evaluate(model, material.val_windows)}
+        if stop:
+            raise Interrupted(_kept(iteration + 1, recipe))
+    losses = _losses(model, material, recipe)
+    if interrupted():
+        _save_resume(model, optimizer, folder, recipe.iterations)
+        raise Interrupted(_kept(recipe.iterations, recipe))
     metrics.add(recipe.iterations, None, losses["val_loss_own_data"], 0.0)
     _save_step(model, material, recipe, machine, history, folder, recipe.iterations)
     metadata = _metadata(recipe, machine, history, recipe.iterations) | losses
     save(Checkpoint(model, material.vocabulary, material.corpus.name, metadata), folder / "final")
     for path in folder.glob("resume_*"):
         _remove(path)
+
+
+def _losses(model: GPT, material: _Material, recipe: Recipe) -> dict[str, float]:
+    """The losses of a trained model on the whole validation split and on windows of its own data."""
+    whole = consecutive_windows(material.val_tokens, recipe.model.block_size)
+    return {"val_loss": evaluate(model, whole), "val_loss_own_data": evaluate(model, material.val_windows)}
+
+
+def _kept(step: int, recipe: Recipe) -> str:
+    return f"{step:,} of {recipe.iterations:,} iterations are kept, and the same command goes on from there"
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:

@@ -16,6 +16,7 @@ from nanoscope.checkpoints.checkpoint import Checkpoint, load, packed
 from nanoscope.checkpoints.formats.nanoscope import halved
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT
+from nanoscope.progress import Progress, silent
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.training.evaluate import consecutive_windows, evaluate
 from nanoscope.training.model_card import COMPARED_WINDOWS, NEEDED, card
@@ -26,7 +27,13 @@ SAME_LOSS = 0.01
 """Nats. If the loss differs from the recorded one by more, the model was trained on another text."""
 
 
-def release(checkpoint: Checkpoint, corpus: Corpus, folder: Path, part_bytes: int = PART_BYTES) -> Checkpoint:
+def release(
+    checkpoint: Checkpoint,
+    corpus: Corpus,
+    folder: Path,
+    part_bytes: int = PART_BYTES,
+    progress: Progress = silent,
+) -> Checkpoint:
     """Write the release of a checkpoint, with measurements, and return it as loaded from the folder.
 
     In the training record `val_loss` is the loss of the released weights and `val_loss_float32` that of the original
@@ -37,7 +44,8 @@ def release(checkpoint: Checkpoint, corpus: Corpus, folder: Path, part_bytes: in
     folder = Path(folder)
     rounded = _rounded(checkpoint)
     if not folder.exists():
-        metadata = checkpoint.training if _is_release(checkpoint) else _record(checkpoint, rounded, corpus)
+        metadata = checkpoint.training if _is_release(checkpoint) else _record(checkpoint, rounded, corpus, progress)
+        progress("writing", 95, 100)
         _write(replace(checkpoint, model=rounded, training=metadata), folder, part_bytes)
     released = load(folder)
     if _source(released) != _source(checkpoint) or not _same_weights(released.model, rounded):
@@ -72,7 +80,7 @@ def _rounded(checkpoint: Checkpoint) -> GPT:
     return model
 
 
-def _record(original: Checkpoint, rounded: GPT, corpus: Corpus) -> dict[str, object]:
+def _record(original: Checkpoint, rounded: GPT, corpus: Corpus, progress: Progress) -> dict[str, object]:
     """The training record with the measurements of the release. Raises NanoscopeError for another text."""
     if not all(name in original.training for name in NEEDED):
         raise NanoscopeError(
@@ -82,7 +90,7 @@ def _record(original: Checkpoint, rounded: GPT, corpus: Corpus) -> dict[str, obj
         raise NanoscopeError(
             f"the model was trained on {original.corpus}, and this text is {corpus.name}; pass its own with --data"
         )
-    measured = _measured(original, rounded, corpus)
+    measured = _measured(original, rounded, corpus, progress)
     loss = original.training.get("val_loss")
     if loss is not None and not abs(loss - measured["val_loss_float32"]) <= SAME_LOSS:
         raise NanoscopeError(
@@ -92,16 +100,17 @@ def _record(original: Checkpoint, rounded: GPT, corpus: Corpus) -> dict[str, obj
     return {**original.training, **measured, "released_from": original.sha256}
 
 
-def _measured(original: Checkpoint, rounded: GPT, corpus: Corpus) -> dict[str, float]:
+def _measured(original: Checkpoint, rounded: GPT, corpus: Corpus, progress: Progress) -> dict[str, float]:
+    progress("comparing the two models", 0, 100)
     windows = consecutive_windows(original.encode(corpus.val), original.model.config.block_size)
     compared = windows[:: max(1, len(windows) // COMPARED_WINDOWS)][:COMPARED_WINDOWS, :-1]
     with torch.no_grad():
         difference = (original.model(compared) - rounded(compared)).abs().max()
-    return {
-        "val_loss": evaluate(rounded, windows),
-        "val_loss_float32": evaluate(original.model, windows),
-        "largest_difference": float(difference),
-    }
+    progress("loss of the released weights", 5, 100)
+    loss = evaluate(rounded, windows)
+    progress("loss of the original", 50, 100)
+    exact = evaluate(original.model, windows)
+    return {"val_loss": loss, "val_loss_float32": exact, "largest_difference": float(difference)}
 
 
 def _is_release(checkpoint: Checkpoint) -> bool:

@@ -10,31 +10,38 @@ from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments.heads.label import classes_of, in_words
 from nanoscope.interventions.run import run
 from nanoscope.model.names import head_name
 
 
 @dataclass(frozen=True)
 class HeadSummary:
-    """One head. Shares are shares of attention above chance, on text not used to choose the class."""
+    """One head. Shares are shares of attention above chance, on text not used to choose the classes."""
 
     name: str
+    classes: tuple[str, ...]
+    """Its classes, the largest first; none if no share is large and certain enough on both halves of the text."""
     attends_to: str
-    """Its class, or the highest-scoring class if it has none."""
-    has_class: bool
+    """The class with the highest share, whether the head belongs to it or not."""
     share: float
     p: float
-    """Corrected for all heads and classes."""
+    """Of that share, corrected for all heads and classes."""
     second: str
-    """The class with the next highest score."""
+    """The class with the next highest share."""
     second_share: float
     writes: tuple[str, str, float] | None
     """Strongest OV effect: (attended symbol, raised symbol, logits); None if there is none."""
 
     @property
+    def has_class(self) -> bool:
+        """Whether it has a class."""
+        return bool(self.classes)
+
+    @property
     def attention_class(self) -> str | None:
-        """Its class, if it has one."""
-        return self.attends_to if self.has_class else None
+        """Its classes in words, if it has any: "induction and space"."""
+        return in_words(self.classes) or None
 
 
 def attention(checkpoint: Checkpoint, text: str) -> Sweep:
@@ -53,19 +60,17 @@ def summaries(result: Result) -> tuple[HeadSummary, ...]:
 
 
 def _summary(result: Result, layer: int, head: int) -> HeadSummary:
-    classes, symbols = result["scores_report"].labels("cls"), result["symbols"].labels("symbol")
-    shares, label = result["scores_report"].values[:, layer, head], int(result["label"].values[layer, head])
-    order = [int(index) for index in (-shares).argsort(kind="stable")]
-    own = order[0] if label < 0 else label
-    second = next(index for index in order if index != own)
+    names, symbols = result["scores_report"].labels("cls"), result["symbols"].labels("symbol")
+    shares = result["scores_report"].values[:, layer, head]
+    first, second = (int(index) for index in (-shares).argsort(kind="stable")[:2])
     attended, raised, by = result["ov_strongest"].values[layer, head, 0]
     return HeadSummary(
         head_name(layer, head),
-        str(classes[own]),
-        label >= 0,
-        float(shares[own]),
-        float(result["p"].values[own, layer, head]),
-        str(classes[second]),
+        classes_of(result.sweeps, layer, head),
+        str(names[first]),
+        float(shares[first]),
+        float(result["p"].values[first, layer, head]),
+        str(names[second]),
         float(shares[second]),
         None if math.isnan(by) else (str(symbols[int(attended)]), str(symbols[int(raised)]), float(by)),
     )

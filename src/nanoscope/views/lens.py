@@ -12,6 +12,7 @@ from nanoscope.analysis.prediction.logit_lens import Lens
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.progress import Progress, silent
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.passages import windows_to_fit
 from nanoscope.text.windows import first_speech
@@ -56,10 +57,12 @@ def opening(corpus: Corpus, context: int) -> str:
     return corpus.val[begins : begins + min(SPEECH, context - 1)]
 
 
-def fitted(checkpoint: Checkpoint, corpus: Corpus) -> tuned_lens.Fit:
+def fitted(checkpoint: Checkpoint, corpus: Corpus, progress: Progress = silent) -> tuned_lens.Fit:
     """Fit a tuned lens on a corpus with few steps."""
     model, vocabulary = checkpoint.model, checkpoint.known_vocabulary
     tokens, context = vocabulary.encode(corpus.train), model.config.block_size
     windows = windows_to_fit(tokens, context, FIT_WINDOWS, HELD_OUT_WINDOWS, vocabulary.start)
+    progress("running the model over the text", 0, 100)
     train, held_out = (tuned_lens.collect(model, some) for some in windows)
+    progress("fitting the tuned lens", 10, 100)
     return tuned_lens.fit(model, train, held_out, FIT, "command line")

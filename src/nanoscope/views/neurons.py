@@ -20,6 +20,7 @@ from nanoscope.experiments.neurons.labels import CONTEXT, KIND
 from nanoscope.experiments.neurons.measure import QUICK, Setting, logit_weights, over_text, search_in, setting_of
 from nanoscope.experiments.neurons.search import concepts_by_auroc, described, report
 from nanoscope.interventions.run import run
+from nanoscope.progress import Progress, silent
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.windows import started
 
@@ -79,10 +80,12 @@ class NeuronsOverText:
             f"with neurons 0..{config.d_mlp - 1}"
         )
 
-    def best(self, most: int) -> tuple[list[BestNeuron], int]:
+    def best(self, most: int, progress: Progress = silent) -> tuple[list[BestNeuron], int]:
         """At most `most` concepts, contexts first, each with its best neuron; and the number of shifts behind p."""
         setting, labels = self.setting, self.setting.select.labels
+        progress("the best neuron for every concept, and its null distribution", 0, 100)
         found = search_in(setting)
+        progress("the best neurons on other text", 85, 100)
         sweeps = report(setting.model, setting.untrained, setting.report, found, setting.params.seed)
         sweeps |= described(found, labels)
         value, p, untrained = best_neurons(sweeps)[0], corrected_p(sweeps), best_neurons(sweeps, "untrained")[0]

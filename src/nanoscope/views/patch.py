@@ -1,4 +1,4 @@
-"""Activation patching between two prompts of the user's own."""
+"""Activation patching between two prompts of the user's own: what is compared, and what the sweep may say of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-import numpy as np
+import torch
 
 from nanoscope.analysis.causal import patching
 from nanoscope.analysis.causal.patching import Grid, PatchingResult
@@ -15,10 +15,13 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT
 from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task
+from nanoscope.text.tokenizer import Tokenizer
 
 Method = Literal["exact", "attribution", "screened"]
-EXACT = ("estimated", "exact in one direction", "exact")
-"""How a cell's value was obtained, indexed by the number of directions computed exactly."""
+SHARE = 0.1
+"""Share of the cells that `screened` patches exactly, unless another is given."""
+LEAST = 0.1
+"""Smallest difference, in logits, that is shared out among cells: it changes the odds of the two answers by a tenth."""
 SWEEPS: dict[str, Callable[[GPT, Task], Grid]] = {
     "residual": patching.residual_stream,
     "heads": patching.heads,
@@ -30,30 +33,54 @@ SWEEPS: dict[str, Callable[[GPT, Task], Grid]] = {
     "mlps": patching.mlps,
 }
 """Sweeps over a whole model; `grid` builds those of one layer or one head."""
+ONE_OF = {"neurons": ("layer",), "pattern": ("layer", "head")}
+"""What a sweep over a part of the model has to be given."""
 
 
 @dataclass(frozen=True)
-class CellEffect:
-    """One cell of a sweep: its axis labels, and its share of the clean-corrupt difference in each direction."""
+class Compared:
+    """What two prompts are compared by: the logits of two symbols, at the prompts' last position."""
 
-    labels: tuple[str, ...]
-    restored: float
-    destroyed: float
-    exact: str
+    answer: str
+    wrong: str
+    position: int
+    """Where they are predicted: the position of the last symbol that the model reads, counted from 0."""
+    clean: tuple[str, ...]
+    corrupt: tuple[str, ...]
+    """The symbols that the model reads, by position."""
+
+
+def compared(tokenizer: Tokenizer, size: int, task: Task) -> Compared:
+    """The names of a task's symbols. `size` is the number of tokens that the model knows."""
+    names = tokenizer.names(size)
+    clean, corrupt = (tuple(names[token] for token in tokens[0].tolist()) for tokens in (task.clean, task.corrupt))
+    answer, wrong = names[int(task.answer[0, 0])], names[int(task.wrong[0, 0])]
+    return Compared(answer, wrong, int(task.positions[0, 0]), clean, corrupt)
 
 
 def grid(model: GPT, task: Task, sweep: str, layer: int | None = None, head: int | None = None) -> Grid:
-    """The cells of a sweep, named as on the command line."""
+    """The cells of a sweep, named as on the command line.
 
-    def chosen(axis: str, value: int | None) -> int:
-        if value is None:
+    NanoscopeError if the texts that the model reads are the same, or `layer` or `head` is missing or of no use.
+    """
+    if torch.equal(task.clean, task.corrupt):
+        raise NanoscopeError(
+            "both texts are the same up to the two symbols compared, so no activation differs and there is no effect to "
+            "localise; change something before the last symbol"
+        )
+    needed = ONE_OF.get(sweep, ())
+    for axis, value in (("layer", layer), ("head", head)):
+        if value is None and axis in needed:
             raise NanoscopeError(f"the sweep {sweep} covers one {axis}; give --{axis}")
-        return value
-
+        if value is not None and axis not in needed:
+            fitting = " or ".join(name for name, axes in ONE_OF.items() if axis in axes)
+            raise NanoscopeError(
+                f"the sweep {sweep} covers every {axis}; leave out --{axis}, or give --sweep {fitting}"
+            )
     if sweep == "neurons":
-        return patching.neurons(model, task, chosen("layer", layer))
+        return patching.neurons(model, task, int(layer or 0))
     if sweep == "pattern":
-        return patching.pattern_entries(model, task, chosen("layer", layer), chosen("head", head))
+        return patching.pattern_entries(model, task, int(layer or 0), int(head or 0))
     return SWEEPS[sweep](model, task)
 
 
@@ -62,44 +89,38 @@ def patched(
     task: Task,
     cells: Grid,
     method: Method = "exact",
-    share: float = 0.1,
+    share: float = SHARE,
     budget: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     verify: int = 0,
 ) -> PatchingResult:
     """Every cell's effect on the logit difference, in both directions.
 
-    `verify` cells per direction are checked against full forward passes. NanoscopeError if one differs, if `verify` is given
-    for estimates, or if both prompts have the same logit difference.
+    `verify` cells per direction are checked against full forward passes; NanoscopeError if one differs.
     """
     exact = partial(patching.exact, budget=budget, progress=progress, verify=verify)
-    screened = partial(patching.screened, share=share, budget=budget, progress=progress, verify=verify)
     if method == "exact":
-        found = exact(model, task, metrics.logit_diff, cells)
-    elif method == "screened":
-        found = screened(model, task, metrics.logit_diff, cells)
-    elif verify:
-        raise NanoscopeError("estimates cannot be verified; use --method screened or exact with --verify")
-    else:
-        found = patching.attributed(model, task, metrics.logit_diff, cells)
-    if found.difference == 0:
-        raise NanoscopeError(
-            "the model's logit difference is the same on both prompts, so there is no effect to localise"
-        )
-    return found
+        return exact(model, task, metrics.logit_diff, cells)
+    if method == "attribution":
+        return patching.attributed(model, task, metrics.logit_diff, cells)
+    options = {"share": share, "budget": budget, "progress": progress, "verify": verify}
+    return patching.screened(model, task, metrics.logit_diff, cells, **options)
 
 
-def largest(found: PatchingResult, most: int) -> tuple[CellEffect, ...]:
-    """The cells with the largest effect in either direction, largest first."""
-    restored, destroyed = found.effect.values
-    exact = np.ones((2, *restored.shape), dtype=bool) if found.is_exact is None else found.is_exact
-    order = (-np.maximum(abs(restored), abs(destroyed))).ravel().argsort(kind="stable")[:most]
-    cells = []
-    for at in zip(*np.unravel_index(order, restored.shape), strict=True):
-        labels = tuple(
-            str(found.effect.labels(dim)[index]) for dim, index in zip(found.effect.dims[1:], at, strict=True)
+def against_shares(found: PatchingResult) -> str | None:
+    """Why shares of the clean-corrupt difference would mislead, with what to do; None if they mean what they say."""
+    by = f"{abs(found.difference):.3g} logits"
+    if abs(found.difference) <= found.resolution:
+        return f"the two texts differ by {by} only, too close to rounding ({found.arithmetic}); choose texts that differ more"
+    if abs(found.difference) < LEAST:
+        return f"the two texts differ by {by} only, less than {LEAST}; choose texts that differ more"
+    if found.difference < 0:
+        return (
+            f"the wrong way round: the clean text favours its own answer less than the corrupt text does, by {by}; "
+            "choose other texts or answers"
         )
-        cells.append(
-            CellEffect(labels, float(restored[at]), float(destroyed[at]), EXACT[int(exact[(slice(None), *at)].sum())])
+    if not found.informative:
+        return (
+            "every cell has the same effect, so none is singled out; choose texts that differ earlier, or another sweep"
         )
-    return tuple(cells)
+    return None

@@ -3,6 +3,7 @@
 import toy_study
 
 from nanoscope.experiments.experiment import Experiment, Group, Sweeps
+from nanoscope.experiments.measuring import in_one_stage
 
 
 def measure(group: Group, params: toy_study.Params) -> Sweeps:
@@ -19,7 +20,7 @@ EXPERIMENT = Experiment(
     "A toy?",
     1,
     toy_study.Params,
-    measure,
+    in_one_stage(measure),
     toy_study.claims("toy_curve"),
     {},
     reads=("toy_snapshot",),

@@ -2,8 +2,8 @@
 
 OV: x_s W_V W_O W_U for every source character s, in logits of every target at the average scale of the final norm. QK:
 x_a W_Q W_K^T x_b for every query character a and key character b, in pre-softmax scores. x_s is the mean normalised input
-of the layer at a character, minus its mean over the text: raw embeddings differ from what later layers read (methods.md
-1.2). Positions are averaged over, so a head that attends by position has a flat QK table.
+of the layer at a character, minus its mean over the text: raw embeddings differ from what later layers read. Positions
+are averaged over, so a head that attends by position has a flat QK table.
 
 For folded weights. Source: Elhage et al. 2021, "Interpreting attention heads by their OV and QK circuits".
 """

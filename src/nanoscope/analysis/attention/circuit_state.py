@@ -3,10 +3,10 @@
 A circuit has two heads: one attends to the previous token, one to what followed the longest earlier match of the text so
 far. For each head and position the features are: its attention to its target, the entropy of its attention, the norm of
 its write, and the direct contribution of that write to two logits, the model's first choice and the character that
-copying would predict (both relative to the mean logit, with the final norm's scale fixed; methods.md 4.3).
+copying would predict (both relative to the mean logit, with the final norm's scale fixed; see docs/methods/failures.md).
 
 Heads are chosen by attention above chance on natural text. For the copying head, chance is its own attention to the
-targets of another window's text, which removes all that distance and position explain (methods.md 2.2).
+targets of another window's text, which removes all that distance and position explain.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ for every class and window, since permuting tokens changes nothing there. Token 
 text of another. `cross[n, m]`, window n's attention scored by window m's text, holds them all: a permutation selects
 entries.
 
-Source: Olsson et al. 2022 and Wang et al. 2022 for the classes; Westfall & Young 1993; methods.md 2.1, 2.2.
+Source: Olsson et al. 2022 and Wang et al. 2022 for the classes; Westfall & Young 1993; docs/methods/heads.md.
 """
 
 from __future__ import annotations

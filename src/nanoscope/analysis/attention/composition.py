@@ -9,7 +9,7 @@ For randomly oriented heads its root mean square is exactly 1/sqrt(d_model), wha
 compose, because h1 is not below h2, are a second null.
 
 Both expect folded weights. Source: Elhage et al. 2021, "Copying / primitive eigenvalue analysis" and
-"Composition"; methods.md 1.2, 2.3.
+"Composition"; docs/methods/heads.md.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 - `first_value`: norm of what the first token's value writes, over the mean of all tokens: small for an attention sink.
 - `by_character`: share of attention to each character minus its share under uniform attention.
 
-Source: Elhage et al. 2021 for value weighting; methods.md 2.1.
+Source: Elhage et al. 2021 for value weighting; docs/methods/heads.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Attention scores of heads on repeated sequences, with two baselines: uniform attention and a permutation null.
 
-For a query i in a copy after the first, with blocks of length L (Olsson et al. 2022; methods.md 1.1):
+For a query i in a copy after the first, with blocks of length L (Olsson et al. 2022; docs/methods/heads.md):
 `induction` sums A[i, i - kL + 1] over all earlier copies (the token that followed the current one), `induction_last`
 uses k = 1 only, `duplicate` sums A[i, i - kL]; `previous` is A[i, i - 1] at every i > 0.
 

@@ -1,7 +1,7 @@
 """Ablation of heads, with a control: ablation of equally many other heads in the same layers.
 
 Mean ablation replaces a head's output by its average over reference texts, position by position. Zero ablation sets it to
-zero, which is out of the model's distribution (methods.md 1.6).
+zero, which is out of the model's distribution (docs/methods/patching.md).
 """
 
 from __future__ import annotations

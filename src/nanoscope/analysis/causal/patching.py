@@ -9,7 +9,8 @@ with the largest estimates:
 
     exact(model, task, logit_diff, heads(model, task)).effect
 
-Source: Zhang & Nanda 2023; Heimersheim & Nanda 2024; Nanda 2023 and Kramar et al. 2024 for the estimates; methods.md 3.
+Source: Zhang & Nanda 2023; Heimersheim & Nanda 2024; Nanda 2023 and Kramar et al. 2024 for the estimates;
+docs/methods/patching.md.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from nanoscope.interventions.replay import Edits, Progress, Replay, ReplayPlan, 
 from nanoscope.interventions.replay import plan as plan_of
 from nanoscope.interventions.run import Cache, Run, check_site
 from nanoscope.model.gpt import GPT
-from nanoscope.model.precision import arithmetic_of
+from nanoscope.model.precision import arithmetic_of, resolution
 from nanoscope.model.sites import Site
 from nanoscope.statistics import ranks
 from nanoscope.tasks import metrics
@@ -105,6 +106,13 @@ class PatchingResult:
     """The replay plan of each direction."""
     arithmetic: str = "cpu float32"
     """Device and precision of the numbers."""
+    resolution: float = 0.0
+    """Size of the differences that rounding alone could make, in logits; of a metric in other units, a rough guide."""
+
+    def __repr__(self) -> str:
+        some = 1.0 if self.is_exact is None else float(self.is_exact.mean())
+        means = f"clean {self.clean.mean():.3g}, corrupt {self.corrupt.mean():.3g}"
+        return f"PatchingResult({means}; {some:.0%} of the cells exact; metric {self.metric})"
 
     @property
     def difference(self) -> float:
@@ -112,39 +120,45 @@ class PatchingResult:
         return float((self.clean - self.corrupt).mean())
 
     @property
-    def informative(self) -> bool:
-        """Whether the difference is large relative to its standard error, and the cells (if several) are not all equal."""
+    def resolved(self) -> bool:
+        """Whether the difference exceeds what rounding could make and, of several examples, ten of its standard errors."""
         gap = self.clean - self.corrupt
-        error = gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.inf
+        error = gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else 0.0
+        return bool(abs(gap.mean()) > max(NOTHING_TO_LOCALISE * error, self.resolution))
+
+    @property
+    def informative(self) -> bool:
+        """Whether shares of the difference locate anything: it is resolved, and the cells (if several) are not all equal."""
         cells = self.metric.values.mean(-1).reshape(len(self.metric.values), -1)
-        varied = cells.shape[1] == 1 or (np.ptp(cells, axis=1) > 0).any()
-        return bool(abs(gap.mean()) > NOTHING_TO_LOCALISE * error and varied)
+        return self.resolved and (cells.shape[1] == 1 or bool((np.ptp(cells, axis=1) > self.resolution).any()))
+
+    @property
+    def change(self) -> Sweep:
+        """What is restored (denoise) or destroyed (noise), in the metric's units: `[direction, *cell]`."""
+        return self._change_of(self.metric)
 
     @property
     def effect(self) -> Sweep:
-        """Share of the difference restored (denoise) or destroyed (noise): `[direction, *cell]`."""
-        return self._effect_of(self.metric)
+        """Share of the difference restored (denoise) or destroyed (noise): `[direction, *cell]`. Ask `informative` first."""
+        return replace(self.change, values=self.change.values / self.difference, unit="share of the difference")
 
     @property
     def rank_correlation(self) -> Sweep | None:
         """Spearman correlation of estimated and exact effects over cells with both: `[direction]`; None if no cell has both."""
         if self.estimate is None or self.is_exact is None or not self.is_exact.any():
             return None
-        estimated = self._effect_of(self.estimate).values
-        pairs = zip(estimated, self.effect.values, self.is_exact, strict=True)
+        estimated = self._change_of(self.estimate).values
+        pairs = zip(estimated, self.change.values, self.is_exact, strict=True)
         found = np.array([ranks.spearman(one[both], other[both]) for one, other, both in pairs])
         return Sweep(found, ("direction",), "rank correlation", {"direction": self.metric.labels("direction")})
 
-    def _effect_of(self, sweep: Sweep) -> Sweep:
+    def _change_of(self, sweep: Sweep) -> Sweep:
         parts = [
             (found - self.corrupt if direction == "denoise" else self.clean - found).mean(-1)
             for direction, found in zip(sweep.labels("direction"), sweep.values, strict=True)
         ]
         coords = {dim: labels for dim, labels in sweep.coords.items() if dim != "example"}
-        return Sweep(np.stack(parts) / self.difference, sweep.dims[:-1], "share of the difference", coords)
-
-
-# ---- methods -------------------------------------------------------------------------------------------------------
+        return Sweep(np.stack(parts), sweep.dims[:-1], "change of the metric", coords)
 
 
 class ReplayOptions(TypedDict, total=False):
@@ -293,11 +307,10 @@ class _Patching:
         axes = {"direction": tuple(self.directions), **self.cells.axes}
         shape = (*map(len, axes.values()), len(self.task))
         sweep = Sweep(values.reshape(shape), (*axes, "example"), "metric", axes)
-        clean, corrupt = (
-            self.metric(metrics.read(run.logits, self.task), self.task).double().cpu().numpy()
-            for run in (self.clean, self.corrupt)
-        )
-        return PatchingResult(clean, corrupt, sweep, arithmetic=arithmetic_of(self.model))
+        read = [metrics.read(run.logits, self.task) for run in (self.clean, self.corrupt)]
+        clean, corrupt = (self.metric(logits, self.task).double().cpu().numpy() for logits in read)
+        least = resolution(self.model) * max(float(logits.abs().max()) for logits in read)
+        return PatchingResult(clean, corrupt, sweep, arithmetic=arithmetic_of(self.model), resolution=least)
 
 
 def _largest(estimated: PatchingResult, count: int) -> Bool[np.ndarray, "direction *cell"]:

@@ -2,7 +2,7 @@
 
 Every ablation is exact (by the replay engine): the activation is set to 0, or to its mean over the windows at each
 position. The *direct* effect keeps all later layers unchanged: only the neuron's own write is missing at the
-unembedding. The rest of the total effect goes through later layers (methods.md 5, 1.6).
+unembedding. The rest of the total effect goes through later layers (docs/methods/neurons.md).
 """
 
 from __future__ import annotations

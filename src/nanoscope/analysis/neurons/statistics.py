@@ -7,7 +7,8 @@ kurtosis are NaN for a constant neuron.
 
 The strongest examples alone mislead (Bolukbasi et al. 2021), so there are also examples at every upper decile, and random
 ones. Each window contributes only its strongest character. Examples are left out if their displayed texts (40 characters
-either side) overlap or repeat. "Dead": the maximum is at most 0.001 of the median neuron's. Source: methods.md 5.
+either side) overlap or repeat. "Dead": the maximum is at most 0.001 of the median neuron's. See
+docs/methods/neurons.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A model's behaviour: accuracy and loss on a task, and loss on text by the length of the match that could be copied.
 
 The baseline is never 1/V alone: each number is compared with the corrupt run's, and with n-gram tables at the same
-positions (methods.md 1.3, 1.4).
+positions (docs/methods/behaviour.md).
 """
 
 from __future__ import annotations

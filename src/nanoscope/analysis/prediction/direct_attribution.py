@@ -5,7 +5,7 @@ the final norm's scale held fixed, the logits are linear in these parts, and the
 exactly (this completeness is returned and tested). Effects through later components are not included; patching measures
 those.
 
-Source: Elhage et al. 2021; methods.md 4.3.
+Source: Elhage et al. 2021; docs/methods/lenses.md.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ its first reading is mostly the current token. A tuned lens (`tuned_lens.py`) tr
 
 A prediction has *settled* at the first reading from which on a criterion always holds: "top", the lens's top token is the
 model's; "near", KL(model || lens) < 0.1 nats; "half", the lens gives its top token a probability above one half. "half" is
-uninformative for characters, whose entropy is naturally high (methods.md 4.5).
+uninformative for characters, whose entropy is naturally high.
 
-Source: nostalgebraist 2020; Hoogland et al. 2024 for distances to n-grams; methods.md 4.1, 4.4, 4.5.
+Source: nostalgebraist 2020; Hoogland et al. 2024 for distances to n-grams; docs/methods/lenses.md.
 """
 
 from __future__ import annotations

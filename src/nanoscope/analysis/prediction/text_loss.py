@@ -2,7 +2,7 @@
 
 loss         mean next-token loss, nats
 in-context   mean loss late in the window minus mean loss early in it (Olsson et al. 2022's in-context-learning score,
-             fitted to short contexts: methods.md 1.5); negative where a longer context helps
+             fitted to short contexts: docs/methods/behaviour.md); negative where a longer context helps
 repeated     mean loss where the last five or more characters occurred before in the window
 new          mean loss where at most the last character did
 n-gram k     KL(table || model), the Witten-Bell table of order k, nats (Hoogland et al. 2024)

@@ -4,7 +4,7 @@ h' = h + h A_l + b_l, then the model's own norm and unembedding; A and b start a
 Adam, with a rate that decays to zero, minimises KL(model || lens) per layer. The best translation on held-out text is
 kept, layer by layer, so there a tuned lens is never worse than the logit lens. The last layer has no translation.
 
-Source: Belrose et al. 2023; methods.md 4.2.
+Source: Belrose et al. 2023; docs/methods/lenses.md.
 """
 
 from __future__ import annotations

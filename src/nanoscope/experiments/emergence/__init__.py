@@ -6,15 +6,20 @@ Within one training a head keeps its index, so the heads that are best at the en
 from nanoscope.experiments.emergence import figures
 from nanoscope.experiments.emergence.claims import CLAIMS
 from nanoscope.experiments.emergence.measure import Params, measure
+from nanoscope.experiments.emergence.page import PAGE
+from nanoscope.experiments.emergence.questions import QUESTIONS
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.measuring import in_one_stage
 
 EXPERIMENT = Experiment(
     module=__name__,
     question="When in training do induction heads appear, and what else does?",
     version=7,
     params=Params,
-    measure=measure,
+    stages=in_one_stage(measure),
     claims=CLAIMS,
+    questions=QUESTIONS,
+    page=PAGE,
     figures={"emergence_onset": figures.onset, "emergence_heads": figures.every_head},
     reads=("snapshot",),
     of_training=True,

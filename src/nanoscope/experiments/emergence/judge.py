@@ -42,7 +42,7 @@ def factor_of_change(name: str, sweeps: Sweeps) -> Evidence:
     """
     event = Event.stored(sweeps["events"], name)
     if not event.happens:
-        return Evidence.missing(NOT_FORMED[name], _sequences(sweeps), "sequences", 1.0)
+        return Evidence.not_applicable(NOT_FORMED[name], _sequences(sweeps), "sequences", 1.0)
     whole, wins = float(_last_step(sweeps) + 1), event.better > WINS
     factor, low, high = (event.factor, event.factor_low, event.factor_high) if wins else (whole, whole, whole)
     facts: dict[str, Fact] = {
@@ -63,7 +63,7 @@ def delay_of_induction(sweeps: Sweeps) -> Evidence:
     first, second = (Event.stored(sweeps["events"], name) for name in (PREVIOUS, INDUCTION))
     for name, event in ((INDUCTION, second), (PREVIOUS, first)):
         if not event.happens:
-            return Evidence.missing(NOT_FORMED[name], _sequences(sweeps), "sequences", 1.0)
+            return Evidence.not_applicable(NOT_FORMED[name], _sequences(sweeps), "sequences", 1.0)
     interval = ((second.low + 1) / (first.high + 1), (second.high + 1) / (first.low + 1))
     facts: dict[str, Fact] = {
         "previous": _head(sweeps, PREVIOUS),

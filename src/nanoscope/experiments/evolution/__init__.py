@@ -3,21 +3,23 @@
 The unit is a training. Each has its own curves and events (the emergence experiment); claims count or average over trainings.
 """
 
-from nanoscope.experiments.chapters import FINDING_4
 from nanoscope.experiments.evolution import figures
 from nanoscope.experiments.evolution.claims import CLAIMS
 from nanoscope.experiments.evolution.measure import Params, measure
+from nanoscope.experiments.evolution.page import PAGE
+from nanoscope.experiments.evolution.questions import QUESTIONS
 from nanoscope.experiments.experiment import Experiment
-from nanoscope.experiments.pages import plain_page
+from nanoscope.experiments.measuring import in_one_stage
 
 EXPERIMENT = Experiment(
     module=__name__,
-    page=plain_page(__name__, FINDING_4, needs="several trainings"),
     question="How do circuits evolve, and do all trainings go the same way?",
     version=4,
     params=Params,
-    measure=measure,
+    stages=in_one_stage(measure),
     claims=CLAIMS,
+    questions=QUESTIONS,
+    page=PAGE,
     figures={"evolution_curves": figures.bands, "evolution_events": figures.timeline},
     reads=("emergence",),
 )

@@ -39,7 +39,7 @@ def deviation_of_timing(sweeps: Sweeps) -> Evidence:
     facts: dict[str, Fact] = {"midpoints": tuple(formed.tolist())}
     if len(formed) < 2:
         why = "fewer than two trainings form a previous-token head"
-        return Evidence.missing(why, len(formed), "trainings", 0.0, facts)
+        return Evidence.too_little(why, len(formed), "trainings", 0.0, facts)
     octaves = np.log2(np.maximum(formed, 1.0))
     return Evidence(float(octaves.std(ddof=1)), deviation_interval(octaves), len(formed), "trainings", 0.0, facts)
 
@@ -49,7 +49,7 @@ def _share(holds: Bool[np.ndarray, "training"], judged: Bool[np.ndarray, "traini
     count, trainings = int((holds & judged).sum()), int(judged.sum())
     facts: dict[str, Fact] = {"count": count, "all": len(holds)}
     if not trainings:
-        return Evidence.missing(why, 0, "trainings", 0.0, facts)
+        return Evidence.not_applicable(why, 0, "trainings", 0.0, facts)
     return Evidence(count / trainings, share_interval(count, trainings), trainings, "trainings", 0.0, facts)
 
 

@@ -5,21 +5,22 @@ confidence, the state of its copying and previous-token heads, that of random he
 fitted on one part of the held-out text and judged on another. Planted failures validate the method.
 """
 
-from nanoscope.experiments.chapters import FINDING_4
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.failures import figures
 from nanoscope.experiments.failures.claims import CLAIMS
-from nanoscope.experiments.failures.measure import QUICK, Params, measure
-from nanoscope.experiments.pages import plain_page
+from nanoscope.experiments.failures.measure import QUICK, Params, stages
+from nanoscope.experiments.failures.page import PAGE
+from nanoscope.experiments.failures.questions import QUESTIONS
 
 EXPERIMENT = Experiment(
     module=__name__,
-    page=plain_page(__name__, FINDING_4, needs="this experiment on the model"),
     question="Can circuit measurements predict the model's failures?",
     version=2,
     params=Params,
     settings={"quick": QUICK},
-    measure=measure,
+    stages=stages,
     claims=CLAIMS,
+    questions=QUESTIONS,
+    page=PAGE,
     figures={"failures_auroc": figures.areas, "failures_states": figures.states},
 )

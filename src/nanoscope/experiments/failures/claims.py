@@ -17,7 +17,7 @@ from nanoscope.experiments.failures.judge import (
 )
 
 LESS = ": less than the {threshold} that would count"
-UNDECIDED = ", which leaves it undecided (it takes {criterion})"
+OPEN = ", which does not decide it (it takes {criterion})"
 LOSS = ". Log-loss per prediction: {loss_before|number(4)} nats with the confidence alone, {loss_after|number(4)} with both"
 TEXT = ". With the matches and an n-gram table, given the model's first choice, the AUROC is {text}"
 GROUPS = (
@@ -53,7 +53,7 @@ CLAIMS = (
         clauses={
             "supported": f'{LOSS}. The largest coefficients: {{strongest|each("{{}} ({{:+.2f}})")}}',
             "not supported": f"{LESS}{LOSS}",
-            "undecided": f"{UNDECIDED}{LOSS}",
+            "straddles the criterion": f"{OPEN}{LOSS}",
         },
     ),
     Claim(
@@ -94,7 +94,7 @@ CLAIMS = (
         clauses={
             "supported": f": they predict errors as well{TEXT}",
             "not supported": f": they predict errors worse{TEXT}",
-            "undecided": f"{UNDECIDED}{TEXT}",
+            "straddles the criterion": f"{OPEN}{TEXT}",
         },
     ),
     Claim(
@@ -112,7 +112,7 @@ CLAIMS = (
             "supported": f", inside the margin: it is as sure as it is right{GROUPS}",
             "not supported": ", so the model is **{% if value > 0 %}surer{% else %}less sure{% endif %}** than it is right"
             f"{GROUPS}",
-            "undecided": f"{UNDECIDED}{GROUPS}",
+            "straddles the criterion": f"{OPEN}{GROUPS}",
         },
     ),
     Claim(

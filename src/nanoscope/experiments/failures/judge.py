@@ -50,7 +50,7 @@ def gain_of_circuit(sweeps: Sweeps) -> Evidence:
 def gain_over_random_heads(sweeps: Sweeps) -> Evidence:
     """The area that the circuit adds to the confidence minus that which random heads of its layers add."""
     if math.isnan(_area(sweeps, RANDOM)):
-        return Evidence.missing("its layers have no other heads", _windows(sweeps), "windows")
+        return Evidence.not_applicable("its layers have no other heads", _windows(sweeps), "windows")
     return _gain(sweeps, CIRCUIT, RANDOM, _area(sweeps, RANDOM) - _area(sweeps, CONFIDENT))
 
 

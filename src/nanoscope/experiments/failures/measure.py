@@ -14,9 +14,10 @@ from nanoscope.analysis.attention.circuit_state import Circuit
 from nanoscope.analysis.causal import head_ablation
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed
+from nanoscope.experiments.experiment import Subject, require_least
 from nanoscope.experiments.failures.control import planted_failures
 from nanoscope.experiments.failures.predict import SeenText, coefficients, compare, require_errors, shuffled_gain
+from nanoscope.experiments.measuring import Stage, Stages, Sweeps, arrays_of, private
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import head_name
 from nanoscope.seeds import seed_for
@@ -32,8 +33,10 @@ SHORTEST = 24
 """Shorter contexts have too little to copy."""
 BINS = 8
 GROUPS = ("the copy is the first choice", "the copy is another character", "nothing to copy")
+PARTS = ("select", "fit", "test")
+"""Parts of the text: heads are chosen on the first, regressions fitted on the second and judged on the third."""
 COPYABLE = 3
-"""Shorter matches are weak evidence for the next character (methods.md 1.4): they count as nothing to copy."""
+"""Shorter matches are weak evidence for the next character: they count as nothing to copy."""
 
 
 @dataclass(frozen=True)
@@ -76,55 +79,33 @@ class _Setting:
         return self.subject.checkpoint.model
 
     @cached_property
-    def scores(self) -> circuit_state.Scores:
-        return circuit_state.scores(self.model, self.windows.tokens[self.parts[0]])
-
-    @cached_property
-    def circuits(self) -> list[Circuit]:
-        """The chosen heads, then the random draws."""
-        return [
-            self.scores.best,
-            *random_circuits(self.model, self.scores.best, self.params.random_sets, self.params.seed),
-        ]
-
-    @cached_property
     def tables(self) -> NGrams:
         symbols = self.model.config.vocab_size
         return NGrams.fit(self.train.numpy(), symbols, NGrams.largest_order(symbols, ORDERS))
 
-    @cached_property
-    def fit(self) -> SeenText:
-        return self.text(1)
-
-    @cached_property
-    def test(self) -> SeenText:
-        return self.text(2)
-
-    def text(self, part: int) -> SeenText:
-        """The observations on one part of the text. The position of a start symbol is left out."""
-        rows, shift = self.parts[part], self.windows.lead
+    def text(self, part: str, circuits: list[Circuit]) -> SeenText:
+        """The observations on one of `PARTS` of the text. The position of a start symbol is left out."""
+        rows, shift = self.parts[PARTS.index(part)], self.windows.lead
         tokens, current = self.windows.tokens[rows], self.windows.current[rows].numpy()
         following = self.windows.text[rows][
             :, 1 - shift :
         ]  # a start symbol is followed by the window's first character
-        seen = circuit_state.observe(
-            self.model, tokens, following, self.circuits, slice(circuit_state.SKIP + shift, None)
-        )
+        seen = circuit_state.observe(self.model, tokens, following, circuits, slice(circuit_state.SKIP + shift, None))
         return SeenText(seen, table_features(self.tables, current, seen.top))
 
 
-def measure(subject: Subject, params: Params) -> Sweeps:
-    """All sweeps of experiment 04d, by name."""
+def stages(subject: Subject, params: Params) -> Stages:
+    """The stages of experiment 04d."""
     s = _setting(subject, params)
-    return timed(
-        {
-            "heads": lambda: _heads(s),
-            "states": lambda: _states(s),
-            "regressions": lambda: {**compare(s.fit, s.test), "coefficients": coefficients(s.fit)},
-            "shuffled": lambda: {"shuffled": shuffled_gain(s.fit, s.test, params.shuffles, params.seed)},
-            "planted": lambda: _planted(s),
-        }
-    )
+    return {
+        "heads": Stage(5, lambda before: _heads(s)),
+        "fitted text": Stage(34, lambda before: _observed(s, "fit", before)),
+        "judged text": Stage(50, lambda before: _observed(s, "test", before)),
+        "states": Stage(0, lambda before: _states(*_texts(before))),
+        "regressions": Stage(6, lambda before: _regressions(*_texts(before))),
+        "shuffled": Stage(3, lambda before: _shuffled(*_texts(before), params)),
+        "planted": Stage(2, lambda before: _planted(s)),
+    }
 
 
 def _setting(subject: Subject, params: Params) -> _Setting:
@@ -179,8 +160,10 @@ def table_features(
 
 def _heads(s: _Setting) -> Sweeps:
     """Both scores of every head, and the layer and index of the chosen and drawn heads `[circuit, role, part]`."""
-    values = np.stack([s.scores.previous, s.scores.copying])
-    chosen = np.array([circuit.heads for circuit in s.circuits], dtype=float)
+    scores = circuit_state.scores(s.model, s.windows.tokens[s.parts[PARTS.index("select")]])
+    values = np.stack([scores.previous, scores.copying])
+    drawn = random_circuits(s.model, scores.best, s.params.random_sets, s.params.seed)
+    chosen = np.array([circuit.heads for circuit in (scores.best, *drawn)], dtype=float)
     coords = {"role": circuit_state.ROLES, "part": ("layer", "head")}
     return {
         "scores": Sweep(values, ("role", "layer", "head"), "attention above chance", {"role": circuit_state.ROLES}),
@@ -188,10 +171,36 @@ def _heads(s: _Setting) -> Sweeps:
     }
 
 
-def _states(s: _Setting) -> Sweeps:
+def _observed(s: _Setting, part: str, before: Sweeps) -> Sweeps:
+    """The observations on one part of the text, for later stages."""
+    heads = [tuple((int(layer), int(head)) for layer, head in circuit) for circuit in before["heads"].values]
+    text = s.text(part, [Circuit(*roles) for roles in heads])
+    return private(part, {**vars(text.seen), "table": text.table})
+
+
+def _texts(before: Sweeps) -> tuple[SeenText, SeenText]:
+    """The observations that regressions are fitted on, and those that they are judged on."""
+    return _text("fit", before), _text("test", before)
+
+
+def _text(part: str, before: Sweeps) -> SeenText:
+    arrays = arrays_of(part, before)
+    table = arrays.pop("table")
+    return SeenText(circuit_state.Observed(**arrays), table)
+
+
+def _regressions(fit: SeenText, test: SeenText) -> Sweeps:
+    return {**compare(fit, test), "coefficients": coefficients(fit)}
+
+
+def _shuffled(fit: SeenText, test: SeenText, params: Params) -> Sweeps:
+    return {"shuffled": shuffled_gain(fit, test, params.shuffles, params.seed)}
+
+
+def _states(fit: SeenText, test: SeenText) -> Sweeps:
     """Errors on the judged text by confidence and by what copying predicts: `[measure, group, bin, window]`, summed."""
-    require_errors(s.fit, s.test)
-    seen, edges = s.test.seen, np.quantile(s.fit.seen.chance, np.arange(1, BINS) / BINS)
+    require_errors(fit, test)
+    seen, edges = test.seen, np.quantile(fit.seen.chance, np.arange(1, BINS) / BINS)
     group, bins = groups(seen), np.searchsorted(edges, seen.chance)
     inside = (group == np.arange(len(GROUPS))[:, None, None])[:, None] & (bins == np.arange(BINS)[:, None, None])
     sums = [(inside * what).sum(-1) for what in (1.0, seen.wrong, seen.chance)]

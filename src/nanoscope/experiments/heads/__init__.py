@@ -7,19 +7,21 @@ class that explains most of it, and examined by its weights and by ablation. Pla
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.heads import figures
 from nanoscope.experiments.heads.claims import CLAIMS
-from nanoscope.experiments.heads.measure import measure
+from nanoscope.experiments.heads.measure import stages
 from nanoscope.experiments.heads.page import PAGE
+from nanoscope.experiments.heads.questions import QUESTIONS
 from nanoscope.experiments.heads.setting import QUICK, Params
 
 EXPERIMENT = Experiment(
     module=__name__,
-    page=PAGE,
     question="What does each attention head do?",
     version=3,
     params=Params,
     settings={"quick": QUICK},
-    measure=measure,
+    stages=stages,
     claims=CLAIMS,
+    questions=QUESTIONS,
+    page=PAGE,
     figures={
         "heads_taxonomy": figures.taxonomy,
         "heads_grid": figures.grid,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Int
 
 from nanoscope.analysis.causal import head_ablation
 from nanoscope.evidence.sweep import Sweep
@@ -14,9 +15,9 @@ from nanoscope.text.passages import passages
 SETS = ("heads of the class", "others")
 
 
-def ablation(s: Setting) -> Sweeps:
+def ablation(s: Setting, labels: Int[np.ndarray, "layer head"]) -> Sweeps:
     """Loss on the report split without the heads of each class, and without as many others of the same layers."""
-    present = {name: np.argwhere(s.labels == label) for label, name in enumerate(ALL_CLASSES)}
+    present = {name: np.argwhere(labels == label) for label, name in enumerate(ALL_CLASSES)}
     groups = {name: [(int(layer), int(head)) for layer, head in at] for name, at in present.items() if len(at)}
     draws = {
         name: head_ablation.layer_matched(s.model, group, s.params.random_sets, name, s.params.seed)

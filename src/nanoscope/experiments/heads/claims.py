@@ -20,7 +20,7 @@ CLAIMS = (
         "untrained models, and {value} here [{low}, {high}]",
         clauses={
             "not supported": ", so most heads have no class",
-            "undecided": ", which leaves open whether most heads have one",
+            "straddles the criterion": ", which leaves open whether most heads have one",
         },
     ),
     Claim(
@@ -66,6 +66,7 @@ CLAIMS = (
         evidence=judge.cost_of_the_largest_class,
         null_is="as many other heads of the same layers, whatever their class",
         figure="heads_ablation",
+        withdrawn="it asks about the class with the most heads, whatever that class does",
         measured="Loss added by ablating each class, in nats per character: {each_class}. Ablating the heads of the largest "
         "class, {cls} ({heads}), instead of as many other heads of the same layers changes the loss by **{value} nats** "
         "[{low}, {high}] ({own} against {null})",

@@ -12,7 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments.heads.label import classes_of, in_words
 from nanoscope.model.names import head_name
+from nanoscope.plots.attention import attention_grid
 from nanoscope.plots.style import (
     ACCENT,
     INK,
@@ -29,16 +31,17 @@ from nanoscope.plots.style import (
 )
 
 CARDS = 6
-LETTERED = 26
-"""Passages longer than this are drawn without their letters in the grid of all heads."""
 FARTHEST = 16
 
 
 @styled
 def grid(result: Result) -> Figure:
-    """Every head's attention on one passage, with the class that it was given."""
-    names = _labels(result)
-    return _grid(result["example"], names, f"{_label(result)}: what every head attends to in one passage")
+    """Every head's attention on one passage, with the classes that it was given."""
+    return _grid(
+        result["example"],
+        _labels(result),
+        f"{_label(result)}: what every head attends to in the passage along the axes",
+    )
 
 
 @styled
@@ -47,22 +50,11 @@ def sentence(patterns: Sweep, titles: Sequence[Sequence[str]], label: str) -> Fi
     return _grid(patterns, titles, label)
 
 
-def _grid(patterns: Sweep, titles: Sequence[Sequence[str]], label: str) -> Figure:
-    layers, heads = patterns.values.shape[:2]
-    text = [visible_character(str(symbol)) for symbol in patterns.labels("key")]
-    side = max(1.5, 0.075 * min(len(text), LETTERED) + 0.5)
-    figure, axes = new_figure(side * heads + 1.2, (side + 0.3) * layers + 0.7, layers, heads)
-    images = []
-    for (layer, head), ax in zip(np.ndindex(layers, heads), axes, strict=True):
-        images.append(heatmap(ax, np.sqrt(patterns.values[layer, head]), 1.0, diverging=False))
-        ax.set_title(f"{head_name(layer, head)} {titles[layer][head]}", fontsize=7.5)
-        lettered = len(text) <= LETTERED
-        ax.set_xticks(range(len(text)) if lettered else [], text if lettered else [], fontsize=5)
-        ax.set_yticks(range(len(text)) if lettered else [], text if lettered else [], fontsize=5)
-    bar = figure.colorbar(images[0], ax=axes, shrink=min(1.0, 3 / layers), label="attention (row: from, column: to)")
-    bar.set_ticks([0, 0.5, np.sqrt(0.5), 1], labels=["0", "0.25", "0.5", "1"])
-    figure.suptitle(label, x=0.01, ha="left", fontweight="bold")
-    return figure
+def _grid(patterns: Sweep, names: Sequence[Sequence[str]], label: str) -> Figure:
+    titles = [
+        [f"{head_name(layer, head)} {name}".strip() for head, name in enumerate(row)] for layer, row in enumerate(names)
+    ]
+    return attention_grid(patterns.values, titles, [str(symbol) for symbol in patterns.labels("key")], label)
 
 
 @styled
@@ -79,13 +71,14 @@ def taxonomy(result: Result) -> Figure:
     for ax, values in zip(axes, (flat, untrained), strict=True):
         for row, column in np.argwhere(values >= 0.1):
             cell_text(ax, row, column, tenths(float(values[row, column])), 6.5, bool(values[row, column] > 0.6))
-    for column, label in enumerate(result["label"].values.ravel()):
-        if label >= 0:
-            axes[0].add_patch(Rectangle((column - 0.5, label - 0.5), 1, 1, fill=False, edgecolor=INK, linewidth=1.8))
+    for column in range(flat.shape[1]):
+        for name in classes_of(result.sweeps, column // heads, column % heads):
+            at = (column - 0.5, classes.index(name) - 0.5)
+            axes[0].add_patch(Rectangle(at, 1, 1, fill=False, edgecolor=INK, linewidth=1.8))
     names = [head_name(column // heads, column % heads) for column in range(flat.shape[1])]
     axes[0].set_xticks(range(len(names)), names, rotation=90, fontsize=8)
     axes[0].set_yticks(range(len(classes)), classes)
-    axes[0].set_title("Share of attention above chance; boxed: the head's class")
+    axes[0].set_title("Share of attention above chance; boxed: the head's classes")
     axes[1].set_xticks([0], ["best\nuntrained"], fontsize=8)
     figure.colorbar(images[0], ax=axes, label="share above chance")
     figure.suptitle(f"{_label(result)}: what the heads are", x=0.01, ha="left", fontweight="bold")
@@ -115,16 +108,14 @@ def cards(result: Result) -> Figure:
 
 def _clearest(result: Result) -> list[tuple[int, int]]:
     """The head with the highest score of every class, best first; without any class, the best heads."""
-    report, label = result["scores_report"].values, result["label"].values
-    score = np.where(label >= 0, np.take_along_axis(report, np.maximum(label, 0)[None].astype(int), axis=0)[0], -1)
-    order = [np.unravel_index(i, score.shape) for i in np.argsort(-score, axis=None, kind="stable")]
-    seen, chosen = set(), []
-    for at in order:
-        if score[at] >= 0 and label[at] not in seen:
-            seen.add(label[at])
-            chosen.append((int(at[0]), int(at[1])))
-    best = np.argsort(-report[:-1].max(0), axis=None, kind="stable")[:2]
-    return chosen[:CARDS] or [(int(i // report.shape[2]), int(i % report.shape[2])) for i in best]
+    report, names = result["scores_report"], _labels(result)
+    score, label = report.values, result["label"].values.astype(int)
+    named = [at for at in np.ndindex(label.shape) if names[at[0]][at[1]]]
+    chosen: dict[int, tuple[int, int]] = {}
+    for at in sorted(named, key=lambda at: -score[label[at], *at]):
+        chosen.setdefault(int(label[at]), at)
+    best = np.argsort(-score[:-1].max(0), axis=None, kind="stable")[:2]
+    return list(chosen.values())[:CARDS] or [(int(i // score.shape[2]), int(i % score.shape[2])) for i in best]
 
 
 def _by_offset(ax: Axes, attention: np.ndarray) -> None:
@@ -161,19 +152,24 @@ def _pairs(ax: Axes, result: Result, table: str, at: tuple[int, int], colour: st
 
 @styled
 def composition(result: Result) -> Figure:
-    """How much each later head reads what each earlier head wrote, at most through queries, keys or values."""
+    """How much each later head reads what each earlier head wrote, at most through queries, keys or values.
+
+    The last layer's heads write for no other head, and the first layer's read from none; a single layer has all its heads.
+    """
     scores = result["composition"].values.max(axis=0)
     layers, heads = scores.shape[:2]
     flat = scores.reshape(layers * heads, -1)
     can = np.repeat(np.repeat(np.tri(layers, k=-1, dtype=bool).T, heads, 0), heads, 1)
     random = 1 / np.sqrt(float(result["width"].values))
-    size = 0.26 * len(flat) + 2.4
-    figure, axes = new_figure(size + 1, size, 1, 1)
     ratios = np.where(can, flat / random, np.nan)
-    image = heatmap(axes[0], ratios, max(2.0, float(ratios[can].max(initial=0))), diverging=False)
-    ticks = [head_name(i // heads, i % heads) for i in range(len(flat))]
-    axes[0].set_xticks(range(len(flat)), ticks, rotation=90, fontsize=7)
-    axes[0].set_yticks(range(len(flat)), ticks, fontsize=7)
+    names = [head_name(i // heads, i % heads) for i in range(len(flat))]
+    first = heads if layers > 1 else 0
+    ratios, writing, reading = ratios[: len(flat) - first, first:], names[: len(flat) - first], names[first:]
+    size = 0.26 * len(writing) + 2.4
+    figure, axes = new_figure(size + 1, size, 1, 1)
+    image = heatmap(axes[0], ratios, max(2.0, float(np.nanmax(ratios, initial=0))), diverging=False)
+    axes[0].set_xticks(range(len(reading)), reading, rotation=90, fontsize=7)
+    axes[0].set_yticks(range(len(writing)), writing, fontsize=7)
     axes[0].set(xlabel="later head, which reads", ylabel="earlier head, which writes")
     figure.colorbar(image, ax=axes, label="times randomly oriented heads", shrink=0.8)
     figure.suptitle(f"{_label(result)}: composition", x=0.01, ha="left", fontweight="bold")
@@ -197,12 +193,11 @@ def ablation(result: Result) -> Figure:
     for which, (colour, label) in enumerate(sets):
         style = {"xerr": half[:, which], "color": colour, "ecolor": INK, "label": label}
         axes[0].barh(rows + 0.38 * which, lost[:, which].mean(-1), 0.36, **style)
-    counts = [int((result["label"].values == i).sum()) for i in _indices(result, names)]
-    axes[0].set_yticks(rows + 0.19, [f"{name} ({n})" for name, n in zip(names, counts, strict=True)])
+    axes[0].set_yticks(rows + 0.19, [f"{name} ({_taken_out(result, name)})" for name in names])
     axes[0].invert_yaxis()
     axes[0].axvline(0, color=INK, linewidth=0.6)
     axes[0].set(xlabel="loss added by mean ablation, nats per character")
-    axes[0].legend(fontsize=8)
+    axes[0].legend(fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
     figure.suptitle(f"{_label(result)}: what is lost without them", x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -227,14 +222,17 @@ def planted(result: Result) -> Figure:
 
 
 def _labels(result: Result) -> list[list[str]]:
-    """Every head's class in words, layer by layer."""
-    names = [str(name) for name in result["scores_report"].labels("cls")]
-    return [["" if label < 0 else names[int(label)] for label in row] for row in result["label"].values]
+    """Every head's classes in words, layer by layer."""
+    layers, heads = result["label"].values.shape
+    return [[in_words(classes_of(result.sweeps, layer, head)) for head in range(heads)] for layer in range(layers)]
 
 
-def _indices(result: Result, names: list[str]) -> list[int]:
-    every = [str(name) for name in result["scores_report"].labels("cls")]
-    return [every.index(name) for name in names]
+def _taken_out(result: Result, name: str) -> str:
+    """How many heads were taken out for a class: those with its label, though it need not hold on the other half."""
+    index = [str(one) for one in result["scores_report"].labels("cls")].index(name)
+    heads = np.argwhere(result["label"].values == index)
+    weak = sum(not classes_of(result.sweeps, int(layer), int(head)) for layer, head in heads)
+    return f"{len(heads)}, of which {weak} weak on new text" if weak else str(len(heads))
 
 
 def _label(result: Result) -> str:

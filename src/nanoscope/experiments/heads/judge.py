@@ -92,7 +92,7 @@ def cost_of_the_largest_class(sweeps: Sweeps) -> Evidence:
     comparable = [name for name in classes if not np.isnan(lost[names.index(name), 1]).any()]
     if not comparable:
         why = "no head has a class" if not names else "no layer has heads left to compare with"
-        return Evidence.missing(why, len(intact), "windows", facts={"each_class": each})
+        return Evidence.not_applicable(why, len(intact), "windows", facts={"each_class": each})
     cls = comparable[0]
     own, others = lost[names.index(cls)]
     gap = own - others
@@ -113,7 +113,7 @@ def composing_pairs(sweeps: Sweeps) -> Evidence:
     scores, can = sweeps["composition"], possible(sweeps)
     best = scores.values.max(axis=0)
     if not can.any():
-        return Evidence.missing("there is one layer only", 0, "pairs", 0.025)
+        return Evidence.not_applicable("there is one layer only", 0, "pairs", 0.025)
     limit = np.percentile(best[~can], 97.5)
     above = int((best[can] > limit).sum())
     order = np.argsort(np.where(can, best, -1), axis=None)[::-1][:3]

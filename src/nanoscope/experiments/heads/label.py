@@ -1,6 +1,12 @@
-"""Experiment 02, a head's label: the class that explains most of its attention, if significant and large enough."""
+"""Experiment 02, what a head is called: the classes that explain enough of its attention, and significantly.
+
+A head's *label* is chosen on one half of the text: its largest class there. Its *name* must hold on the other half too, and
+gives every class to which the head belongs, so that no two findings call one head differently: "induction and space".
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -30,3 +36,23 @@ def labels(scores: Sweep, p: Sweep) -> np.ndarray:
 def named(label: int) -> str:
     """A label in words."""
     return "unclassified" if label < 0 else ALL_CLASSES[int(label)]
+
+
+def classes_of(sweeps: Mapping[str, Sweep], layer: int, head: int) -> tuple[str, ...]:
+    """All classes of a head of a stored result, the largest first; none if its label does not hold on the other half.
+
+    Each is at least weak on both halves of the text and significant on the first.
+    """
+    select, report, p = (sweeps[name].values[:, layer, head] for name in ("scores_select", "scores_report", "p"))
+    label = int(sweeps["label"].values[layer, head])
+    if label < 0 or report[label] < WEAK:
+        return ()
+    passing = (p <= SIGNIFICANT) & (select >= WEAK) & (report >= WEAK)
+    passing[label] = True
+    names = sweeps["scores_report"].labels("cls")
+    return tuple(str(names[i]) for i in (-report).argsort(kind="stable") if passing[i])
+
+
+def in_words(classes: tuple[str, ...]) -> str:
+    """The classes of a head as its name; empty for none."""
+    return " and ".join(classes)

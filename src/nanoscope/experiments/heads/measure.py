@@ -7,11 +7,12 @@ import numpy as np
 from nanoscope.analysis.attention import character_tables, classes, composition
 from nanoscope.analysis.attention.profile import Profile, profile
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.experiment import Subject, Sweeps, timed, times_in_turn, untrained
+from nanoscope.experiments.experiment import Subject, times_in_turn, untrained
 from nanoscope.experiments.heads import control
 from nanoscope.experiments.heads.ablation import ablation
 from nanoscope.experiments.heads.label import ALL_CLASSES, FAMILIES, labels
 from nanoscope.experiments.heads.setting import Params, Setting, induction, setting_of, with_induction
+from nanoscope.experiments.measuring import Stage, Stages, Sweeps
 from nanoscope.interventions.run import run
 from nanoscope.model.folded import fold, head_weights
 from nanoscope.model.gpt import GPT
@@ -28,22 +29,20 @@ REFERENCE_PERMUTATIONS = 200
 """The most permutations for untrained and planted heads: enough for p = 0.02 after both corrections."""
 
 
-def measure(subject: Subject, params: Params) -> Sweeps:
-    """All sweeps of experiment 02, by name."""
+def stages(subject: Subject, params: Params) -> Stages:
+    """The stages of experiment 02."""
     s = setting_of(subject, params)
-    return timed(
-        {
-            "attention": lambda: _attention(s),
-            "nulls": lambda: {"p": s.p, "label": Sweep(s.labels, ("layer", "head"), "class")},
-            "untrained models": lambda: _untrained(s),
-            "properties": lambda: _properties(s),
-            "weights": lambda: _weights(s),
-            "ablation": lambda: ablation(s),
-            "planted heads": lambda: _planted(s),
-            "cost": lambda: _cost(s),
-            "example": lambda: _example(s),
-        }
-    )
+    return {
+        "attention": Stage(13, lambda before: _attention(s)),
+        "nulls": Stage(10, lambda before: _nulls(s, before["scores_select"])),
+        "untrained models": Stage(14, lambda before: _untrained(s)),
+        "properties": Stage(2, lambda before: _properties(s)),
+        "weights": Stage(11, lambda before: _weights(s)),
+        "ablation": Stage(39, lambda before: ablation(s, before["label"].values)),
+        "planted heads": Stage(6, lambda before: _planted(s)),
+        "cost": Stage(5, lambda before: _cost(s)),
+        "example": Stage(0, lambda before: _example(s)),
+    }
 
 
 def _attention(s: Setting) -> Sweeps:
@@ -58,6 +57,12 @@ def _attention(s: Setting) -> Sweeps:
         "induction_report": Sweep(copied.values.astype(np.float32), copied.dims, copied.unit, copied.coords),
         "scores_random": with_induction(s.random_text.attention(s.model), copied),
     }
+
+
+def _nulls(s: Setting, scores: Sweep) -> Sweeps:
+    """Every head's p-values and its class."""
+    p = s.p
+    return {"p": p, "label": Sweep(labels(scores, p), ("layer", "head"), "class")}
 
 
 def _untrained(s: Setting) -> Sweeps:

@@ -14,7 +14,7 @@ from nanoscope.analysis.attention.classes import mean_of_present
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep, stacked
 from nanoscope.experiments.experiment import Subject, require_least
-from nanoscope.experiments.heads.label import ALL_CLASSES, FAMILIES, labels
+from nanoscope.experiments.heads.label import ALL_CLASSES, FAMILIES
 from nanoscope.model.folded import require_foldable
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
@@ -124,12 +124,12 @@ class Setting:
             self.symbols, length, context, self.params.sequences, self.subject.start, *labels
         )
 
-    @cached_property
+    @property
     def scores(self) -> Sweep:
         """Every class's score on the selection split, induction included: `[cls, layer, head]`."""
         return with_induction(self.splits["select"].attention(self.model), induction(self, self.model, "select"))
 
-    @cached_property
+    @property
     def p(self) -> Sweep:
         """Family-wise p-values of these scores, doubled for two families of tests: text and repeated sequences."""
         on_text = classes.p_values(
@@ -138,7 +138,7 @@ class Setting:
         values = np.concatenate([on_text.values, self.induction_p[None]])
         return Sweep(np.minimum(FAMILIES * values, 1), on_text.dims, "p", {"cls": ALL_CLASSES})
 
-    @cached_property
+    @property
     def induction_p(self) -> np.ndarray:
         """The largest p-value over block lengths (tokens permuted, patterns held), max-T over heads: `[layer, head]`."""
         tests = [
@@ -149,10 +149,6 @@ class Setting:
         ]
         each = [max_t(observed.ravel(), null.reshape(len(null), -1)) for observed, null in tests]
         return np.max(each, axis=0).reshape(tests[0][0].shape)
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        return labels(self.scores, self.p)
 
 
 def setting_of(subject: Subject, params: Params) -> Setting:

@@ -7,19 +7,21 @@ Olsson et al. 2022). The same code measures the trained model, the positive cont
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.induction import figures
 from nanoscope.experiments.induction.claims import CLAIMS
-from nanoscope.experiments.induction.measure import measure
+from nanoscope.experiments.induction.measure import stages
 from nanoscope.experiments.induction.page import PAGE
+from nanoscope.experiments.induction.questions import QUESTIONS
 from nanoscope.experiments.induction.setting import SETTINGS, Params
 
 EXPERIMENT = Experiment(
     module=__name__,
-    page=PAGE,
     question="Do induction heads form, and do they do the work?",
     version=4,
     params=Params,
     settings=SETTINGS,
-    measure=measure,
+    stages=stages,
     claims=CLAIMS,
+    questions=QUESTIONS,
+    page=PAGE,
     figures={
         "induction_patching_effects": figures.patching_effects,
         "induction_logit_lens": figures.logit_lens,

@@ -32,7 +32,7 @@ CLAIMS = (
         "characters (bigram table: {bigram|percent}, unigram: {unigram|percent})",
         clauses={
             "not supported": ": the first copy adds less than {threshold}",
-            "undecided": "; the difference of {value} [{low}, {high}] leaves the claim undecided (criterion: {criterion})",
+            "straddles the criterion": "; the difference, {value} [{low}, {high}], does not decide it (it takes {criterion})",
         },
     ),
     Claim(
@@ -54,6 +54,7 @@ CLAIMS = (
         criterion=Criterion(">=", 0.05),
         evidence=judge.loss_of_long_match,
         null_is="an overwritten occurrence changes nothing",
+        withdrawn="the last match of a window was read, which is where copying ends",
         measured="In ordinary text, where the last five characters occurred earlier in the window, overwriting that occurrence "
         "changes the loss at the next character by **{value} nats** [{low}, {high}] ({n} positions)",
     ),
@@ -82,6 +83,7 @@ CLAIMS = (
         criterion=Criterion("within", 0.0, 0.05),
         evidence=judge.distance_from_uniform,
         null_is=_HEAD_NULL,
+        withdrawn="it also counts heads that attend to the target less than uniform attention does",
         measured="The head farthest from uniform attention differs from it by {value} at one block length [{low}, {high}]",
         clauses={
             "supported": ", so all heads are within the margin of 0.05 that counts as absence",

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.induction.select import STRONG_ENOUGH
+from nanoscope.experiments.induction.select import STRONG_ENOUGH, lowest
 from nanoscope.model.names import head_name
 from nanoscope.plots.style import (
     ACCENT,
@@ -23,8 +23,8 @@ from nanoscope.plots.style import (
     visible_character,
 )
 
-READABLE = 70
-"""More positions than this are numbered, not lettered."""
+PITCH = 0.065
+"""Inches from one letter of an attention pattern's axis to the next, of 5.5 points."""
 UNITS = {
     "share": "share of the\nclean-corrupt difference",
     "logits": "change, logits (no shares:\nunder ten standard errors\nof the difference)",
@@ -117,19 +117,27 @@ def _band(ax: Axes, x: list[int], values: np.ndarray, colour: str, label: str) -
 def attention(result: Result) -> Figure:
     """The attention patterns of the selected heads on one repeated sequence."""
     patterns = result["patterns"]
-    names = patterns.labels("head")
-    figure, axes = new_figure(4.4 * len(names) + 0.6, 4.6, 1, len(names))
     symbols = [visible_character(str(symbol)) for symbol in patterns.labels("key")]
-    ticks = range(len(symbols)) if len(symbols) <= READABLE else range(0, len(symbols), 8)
+    side = max(4.4, PITCH * len(symbols) + 0.6)
+    figure, axes = new_figure(side * len(patterns.values) + 0.6, side + 0.2, 1, len(patterns.values))
     images = [heatmap(ax, values, 1.0, diverging=False) for ax, values in zip(axes, patterns.values, strict=True)]
-    for ax, name in zip(axes, names, strict=True):
-        ax.set_title(f"{name}")
-        ax.set_xticks(ticks, [symbols[i] if len(symbols) <= READABLE else str(i) for i in ticks], fontsize=5.5)
-        ax.set_yticks(ticks, [symbols[i] if len(symbols) <= READABLE else str(i) for i in ticks], fontsize=5.5)
+    for n, (ax, name) in enumerate(zip(axes, patterns.labels("head"), strict=True)):
+        ax.set_title(f"{name} {_role(result, str(name), first=n == 0)}")
+        ax.set_xticks(range(len(symbols)), symbols, fontsize=5.5)
+        ax.set_yticks(range(len(symbols)), symbols, fontsize=5.5)
         ax.set(xlabel="key: attended to", ylabel="query: attending")
     figure.colorbar(images[0], ax=axes, shrink=0.6, label="attention")
     figure.suptitle(f"{_label(result)}: attention on a repeated sequence", x=0.01, ha="left", fontweight="bold")
     return figure
+
+
+def _role(result: Result, name: str, first: bool) -> str:
+    """What a selected head was selected as, with its score. The first is the best one at induction, good or not."""
+    layer, head = map(int, name.removeprefix("L").split("H"))
+    induction, previous = (lowest(result["scores_report"], score)[layer, head] for score in ("induction", "previous"))
+    score, role = (induction, "induction") if first or induction >= previous else (previous, "previous token")
+    known = role if score >= STRONG_ENOUGH.threshold else f"nearest to {role}"
+    return f"{known}, {hundredths(float(score))} above uniform"
 
 
 @styled

@@ -55,7 +55,7 @@ def loss_of_long_match(sweeps: Sweeps) -> Evidence:
     """Log-probability lost when the earlier occurrence of the last characters is overwritten, in nats."""
     clean, corrupt = _runs(sweeps["behaviour_places"], "log_prob")
     if len(clean) < FEWEST_POSITIONS:
-        return Evidence.missing("there are fewer than ten such positions", len(clean), "positions", 0.0)
+        return Evidence.too_little("there are fewer than ten such positions", len(clean), "positions", 0.0)
     return _mean(clean - corrupt, "places", "positions", 0.0)
 
 
@@ -121,7 +121,7 @@ def copying_by_weights(sweeps: Sweeps) -> Evidence:
     null = float(np.percentile(sweeps["copying_null"].values, 97.5))
     why = "" if chosen.found else "there is no induction head whose OV circuit it would be"
     interval = (value, value) if chosen.found else UNDEFINED
-    return Evidence(value, interval, 1, "head", null, {"head": head_name(*head), "raw": raw}, why)
+    return Evidence(value, interval, 1, "head", null, {"head": head_name(*head), "raw": raw}, why, "not applicable")
 
 
 def _chosen(sweeps: Sweeps) -> Selection:
@@ -149,7 +149,7 @@ def gain_lost_without_heads(sweeps: Sweeps) -> Evidence:
         "sets": len(others),
     }
     if not others:
-        return Evidence.missing("their layers hold no other heads", len(lost), "sequences", facts=facts)
+        return Evidence.not_applicable("their layers hold no other heads", len(lost), "sequences", facts=facts)
     beyond = lost - np.mean(others, axis=0)
     return _mean(beyond, "ablation", "sequences", float(np.mean(others)), facts)
 
@@ -159,7 +159,7 @@ def restored_by_heads(sweeps: Sweeps) -> Evidence:
     chosen, n = _chosen(sweeps), _examples(sweeps)
     facts = {"heads": _names(chosen.induction), "difference": _difference(sweeps)}
     if not sweeps["patch_informative"].values:
-        return Evidence.missing(
+        return Evidence.not_applicable(
             "the copy changes the logit difference by less than ten standard errors", n, "sequences", facts=facts
         )
     value, interval = _patched(sweeps, lambda *means: _restored(*means)[:, INDUCTION])
@@ -172,9 +172,9 @@ def weakest_part_of_the_gate(sweeps: Sweeps) -> Evidence:
     names = {"previous": head_name(*chosen.previous), "induction": _names(chosen.induction)}
     if not (chosen.found and chosen.fed):
         why = "there is no induction head with a previous-token head below it"
-        return Evidence.missing(why, n, "sequences", 0.0, names)
+        return Evidence.not_applicable(why, n, "sequences", 0.0, names)
     if not sweeps["patch_informative"].values:
-        return Evidence.missing("the copy changes too little to patch", n, "sequences", 0.0, names)
+        return Evidence.not_applicable("the copy changes too little to patch", n, "sequences", 0.0, names)
     restored, destroyed = _restored(*_means(sweeps))[0], _destroyed(*_means(sweeps))[0]
     shares = {
         "needed": float(destroyed[PREVIOUS]),
@@ -254,7 +254,8 @@ def depth_of_settling(sweeps: Sweeps) -> Evidence:
     settled = _mean(sweeps["lens_settled"].values / depth, "lens", "sequences", 0.0, facts)
     if gained_accuracy(sweeps).interval[0] > 0:
         return settled
-    return Evidence(settled.value, UNDEFINED, settled.n, "sequences", 0.0, facts, "the copy is not predicted")
+    why = "the copy is not predicted"
+    return Evidence(settled.value, UNDEFINED, settled.n, "sequences", 0.0, facts, why, "not applicable")
 
 
 def time_of_patching(sweeps: Sweeps) -> Evidence:

@@ -49,7 +49,7 @@ def _layer(result: Result) -> str:
     heads, layers = result.finding("induction.heads"), result.subject.config["n_layer"]
     if heads.verdict == "supported":
         return f"L{heads.evidence.facts['layer']} of {layers} layers"
-    return f"none of {layers} layers" if heads.verdict == "not supported" else "undecided"
+    return f"none of {layers} layers" if heads.verdict == "not supported" else "cannot tell"
 
 
 def _count(result: Result) -> str:
@@ -69,7 +69,7 @@ def _emergence(study: Study, labels: Labels) -> str:
 
 
 def _without(forms: Finding) -> str:
-    none = "none" if forms.verdict == "not supported" else "undecided"
+    none = "none" if forms.verdict == "not supported" else "cannot tell"
     return f"{none} within {written(forms.evidence.facts['steps'])} iterations"
 
 

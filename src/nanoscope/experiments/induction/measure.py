@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +12,10 @@ from nanoscope.analysis.attention import composition, repeated_sequences
 from nanoscope.analysis.causal import head_ablation, patching
 from nanoscope.analysis.prediction import behaviour, direct_attribution, logit_lens
 from nanoscope.evidence.sweep import Sweep, stacked
-from nanoscope.experiments.experiment import Subject, Sweeps, timed, untrained
+from nanoscope.experiments.experiment import Subject, untrained
 from nanoscope.experiments.induction.select import Head, Selection, p_values, select
 from nanoscope.experiments.induction.setting import Params, Setting, setting_of
+from nanoscope.experiments.measuring import Stage, Stages, Sweeps
 from nanoscope.model.folded import fold, head_weights
 from nanoscope.model.sites import Site
 from nanoscope.tasks import metrics, synthetic
@@ -28,21 +28,24 @@ TABLES = 5
 LONG_MATCH = 5
 
 
-def measure(subject: Subject, params: Params) -> Sweeps:
-    """All sweeps of experiment 01, by name."""
+def stages(subject: Subject, params: Params) -> Stages:
+    """The stages of experiment 01."""
     setting = setting_of(subject, params)
-    attention = _attention(setting)
-    chosen = select(attention["scores_select"], attention["permutation_p"])
-    stages: dict[str, Callable[[], Sweeps]] = {
-        "behaviour": lambda: _behaviour(setting),
-        "untrained models": lambda: _random_models(setting),
-        "weights": lambda: _weights(setting, chosen),
-        "patching": lambda: _patching(setting, chosen),
-        "ablation": lambda: _ablation(setting, chosen),
-        "lens": lambda: _lens(setting),
-        "patterns": lambda: _patterns(setting, chosen, subject),
+    return {
+        "attention": Stage(27, lambda before: _attention(setting)),
+        "behaviour": Stage(19, lambda before: _behaviour(setting)),
+        "untrained models": Stage(24, lambda before: _random_models(setting)),
+        "weights": Stage(7, lambda before: _weights(setting, _chosen(before))),
+        "patching": Stage(13, lambda before: _patching(setting, _chosen(before))),
+        "ablation": Stage(9, lambda before: _ablation(setting, _chosen(before))),
+        "lens": Stage(1, lambda before: _lens(setting)),
+        "patterns": Stage(0, lambda before: _patterns(setting, _chosen(before), subject)),
     }
-    return attention | timed(stages)
+
+
+def _chosen(before: Sweeps) -> Selection:
+    """The heads that later stages use."""
+    return select(before["scores_select"], before["permutation_p"])
 
 
 def _behaviour(s: Setting) -> Sweeps:

@@ -7,18 +7,20 @@ n-gram tables: how long a context does the nearest table use? Each checkpoint's 
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.lenses import figures
 from nanoscope.experiments.lenses.claims import CLAIMS
-from nanoscope.experiments.lenses.measure import QUICK, Params, measure
+from nanoscope.experiments.lenses.measure import QUICK, Params, stages
 from nanoscope.experiments.lenses.page import PAGE
+from nanoscope.experiments.lenses.questions import QUESTIONS
 
 EXPERIMENT = Experiment(
     module=__name__,
-    page=PAGE,
     question="How do predictions form, through the layers and through training?",
     version=3,
     params=Params,
     settings={"quick": QUICK},
-    measure=measure,
+    stages=stages,
     claims=CLAIMS,
+    questions=QUESTIONS,
+    page=PAGE,
     figures={
         "lenses_formation": figures.formation,
         "lenses_ngrams": figures.ngrams,

@@ -13,6 +13,7 @@ CLAIMS = (
         criterion=Criterion("<=", 0.5),
         evidence=judge.largest_step,
         null_is="an equal share for every layer",
+        withdrawn="the tuned lens was fitted too briefly",
         measured="Read through the tuned lens, the layers reduce the KL to the output by these shares of its value at the "
         "embedding: {steps}. The largest is that of {layer}, **{value}** [{low}, {high}]",
         clauses={
@@ -29,6 +30,7 @@ CLAIMS = (
         criterion=Criterion("within", 2.0, 0.5),
         evidence=judge.nearest_after_first_layer,
         null_is="untrained model",
+        withdrawn="the nearest table changes with the direction of the KL",
         measured="After the first layer KL(table || tuned lens) is {distances|each('{1:.3g} (n = {0})')} nats: the nearest "
         'table has n = **{"%g"|format(value)}** [{"%g"|format(low)}, {"%g"|format(high)}]',
         clauses={"supported": ", the bigram table", "not supported": " and is not the bigram table"},
@@ -42,6 +44,7 @@ CLAIMS = (
         criterion=Criterion(">=", 1.0),
         evidence=judge.rise_of_nearest,
         null_is="no difference between layers",
+        withdrawn="the nearest table changes with the direction of the KL",
         measured="From the embedding to the output, the nearest table (up to n = {longest}) has n = {course}. After the first "
         'layer n grows by **{"%g"|format(value)}** [{"%g"|format(low)}, {"%g"|format(high)}]',
         clauses={"supported": ": deeper layers are nearer to longer n-grams"},
@@ -65,6 +68,7 @@ CLAIMS = (
         criterion=Criterion(">=", 0.5),
         evidence=judge.settling_depth,
         null_is="untrained model",
+        withdrawn="the tuned lens was fitted too briefly",
         measured="By the usual criterion (some character's probability stays above one half) {never_half|percent(0)} of "
         "predictions never settle. By the criterion used here (the KL between tuned lens and output stays below 0.1 nats) "
         "they settle after {readings} of {layers} layers on average, at **{value}** of the depth [{low}, {high}] (untrained "
@@ -83,6 +87,7 @@ CLAIMS = (
         criterion=Criterion(">=", 0.1),
         evidence=judge.gap_between_kinds,
         null_is="no difference between kinds",
+        withdrawn="the tuned lens was fitted too briefly",
         measured="Kinds of characters settle at these shares of the depth: {depths}. On windows that were not used to choose "
         "the two, *{late}* settles later than *{early}* by **{value}** of the depth [{low}, {high}]",
         figure="lenses_settling",

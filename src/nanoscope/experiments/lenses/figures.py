@@ -27,8 +27,8 @@ from nanoscope.plots.style import (
 
 TABLE_NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
 STYLES = {"logit lens": ("--", "o"), "tuned lens": ("-", "s")}
-LINE = 30
-"""Characters of an example in one row of the figure."""
+LINE, SHORTEST = 30, 20
+"""Characters of an example in one row of the figure, and the fewest for which a row has room: a title has to fit."""
 
 
 @styled
@@ -139,7 +139,8 @@ def settling(result: Result) -> Figure:
         edges = np.cumsum(values, axis=0) - values
         for depth in range(depths):
             ax.barh(range(len(kinds)), values[depth], left=edges[depth], color=colours[depth], label=names[depth])
-        ax.set(xlim=(0, 1), title=title, xlabel="share of predictions")
+        note = "\n(at the embedding, this lens names the character just read)" * (lens == "logit lens")
+        ax.set(xlim=(0, 1), title=title, xlabel=f"share of predictions{note}")
     axes[0].set_yticks(range(len(kinds)), kinds)
     axes[0].invert_yaxis()
     shown = axes[0].get_legend_handles_labels()
@@ -232,9 +233,8 @@ def _sentences(lenses: list[tuple[str, Sweep]], symbols: dict[int, str], label: 
     positions = len(lenses[0][1].labels("place"))
     readings = len(lenses[0][1].labels("layer"))
     lines = [(lens, read, at) for lens, read in lenses for at in range(0, positions, LINE)]
-    figure, axes = new_figure(
-        0.3 * min(LINE, positions) + 2.2, len(lines) * (0.26 * (readings + 1) + 0.45) + 0.9, len(lines)
-    )
+    height = len(lines) * (0.26 * (readings + 1) + 0.45) + 0.9
+    figure, axes = new_figure(0.3 * _columns(positions) + 2.2, height, len(lines))
     images = []
     for ax, (lens, read, at) in zip(axes, lines, strict=True):
         images.append(_line(ax, read, symbols, range(at, min(at + LINE, positions))))
@@ -259,8 +259,13 @@ def _line(ax: Axes, read: Sweep, symbols: dict[int, str], where: range):
     ax.set_xticks(range(len(where)), [visible_character(text[i]) for i in where], fontsize=9, fontweight="bold")
     ax.xaxis.tick_top()
     ax.set_yticks(range(len(top)), _reading_names(len(top))[::-1], fontsize=8)
-    ax.set_xlim(-0.5, min(LINE, len(text)) - 0.5)
+    ax.set_xlim(-0.5, _columns(len(text)) - 0.5)
     return image
+
+
+def _columns(positions: int) -> int:
+    """Characters that one row of the figure has room for."""
+    return min(LINE, max(SHORTEST, positions))
 
 
 def _table(n: int) -> str:

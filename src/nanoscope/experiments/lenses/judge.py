@@ -115,7 +115,7 @@ def gap_between_kinds(sweeps: Sweeps) -> Evidence:
     chosen = np.flatnonzero(enough & (np.array(names) != "all"))
     if len(chosen) < 2:
         why = f"fewer than two kinds of characters have {FEWEST} positions in both halves of the windows"
-        return Evidence.missing(why, positions.shape[1], "windows", 0.0)
+        return Evidence.too_little(why, positions.shape[1], "windows", 0.0)
     first = sums[chosen, ::2].sum(-1) / positions[chosen, ::2].sum(-1)
     early, late = chosen[first.argmin()], chosen[first.argmax()]
     both = np.stack([sums[early], positions[early], sums[late], positions[late]])[:, 1::2].T
@@ -138,7 +138,7 @@ def mlp_share(sweeps: Sweeps) -> Evidence:
     mlps = np.array([name.startswith("MLP") for name in names])
     null, windows = float(mlps.mean()), writers.values.shape[1]
     if not mlps.any():
-        return Evidence.missing("there are no MLPs", windows, "windows", null)
+        return Evidence.not_applicable("there are no MLPs", windows, "windows", null)
     means = writers.values.sum(-1) / sweeps["writers_places"].values.sum()
     largest = sorted(zip(means.tolist(), names, strict=True), reverse=True)[:4]
     facts = {"largest": tuple((name, value) for value, name in largest)}
@@ -151,7 +151,7 @@ def gain_over_bigrams(sweeps: Sweeps) -> Evidence:
     distances = sweeps["distance"].sel(lens="logit lens", direction="lens to table")
     lens = sweeps["reading"].sel(lens="logit lens", measure="kl").values[1:-1]
     if len(lens) == 0:
-        return Evidence.missing("there are no inner layers", len(positions), "windows", 0.0)
+        return Evidence.not_applicable("there are no inner layers", len(positions), "windows", 0.0)
     table = distances.values[min(2, len(distances.labels("n"))) - 1, -1]
     facts = {"table": _ratio(table, positions), "lens": _ratio(lens.mean(0), positions)}
     return _ratio_evidence(table - lens.mean(0), positions, "reveals", 0.0, facts)
@@ -163,7 +163,7 @@ def damage_to_settled(sweeps: Sweeps) -> Evidence:
     layers = [layer for layer in range(len(damage)) if damage[layer, :, 1].sum(-1).min() >= FEWEST]
     if not layers:
         why = f"no layer has {FEWEST} settled and {FEWEST} unsettled predictions"
-        return Evidence.missing(why, damage.shape[-1], "windows", 1.0)
+        return Evidence.too_little(why, damage.shape[-1], "windows", 1.0)
 
     def ratio(means: np.ndarray) -> np.ndarray:
         """Ratio of damages `[*any, layer]`, from mean damages and positions `[*any, layer, state, quantity]`."""
@@ -200,7 +200,7 @@ def _evidence(
 ) -> Evidence:
     """Evidence over windows, with the interval of the resampled values; without one where `why` gives a reason."""
     interval = (math.nan, math.nan) if why else percentile_interval(drawn)
-    return Evidence(value, interval, windows, "windows", null, facts, why)
+    return Evidence(value, interval, windows, "windows", null, facts, why, "not applicable")
 
 
 def _ratio_evidence(sums: np.ndarray, of: np.ndarray, label: str, null: float, facts: Mapping[str, Fact]) -> Evidence:

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from nanoscope.analysis.prediction import direct_attribution, logit_lens, tuned_lens
+from nanoscope.analysis.prediction.logit_lens import Lens
 from nanoscope.checkpoints.checkpoint import load
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep, stacked
-from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed, times_in_turn, untrained
+from nanoscope.experiments.experiment import Subject, require_least, times_in_turn, untrained
+from nanoscope.experiments.measuring import Stage, Stages, Sweeps, arrays_of, private
 from nanoscope.interventions.run import residual_streams, run
 from nanoscope.model.gpt import GPT
 from nanoscope.text.corpora.corpus import too_short
@@ -95,15 +98,7 @@ class _Setting:
     def untrained(self) -> GPT:
         return untrained(self.model, "untrained model", self.params.seed)
 
-    @cached_property
-    def fitted(self) -> tuned_lens.Fit:
-        """The tuned lens and the course of its fit."""
-        train, held_out = (tuned_lens.collect(self.model, tokens) for tokens in self.windows)
-        batch = self._affordable(self.params.tuned_batch)
-        settings = tuned_lens.Settings(steps=self.params.tuned_steps, batch=batch)
-        return tuned_lens.fit(self.model, train, held_out, settings, self.params.seed)
-
-    def _affordable(self, tokens: int) -> int:
+    def affordable(self, tokens: int) -> int:
         """A number of tokens, lowered for a vocabulary of more than `MANY` symbols: all their outputs are kept."""
         return max(min(64, tokens), tokens * MANY // max(MANY, self.model.config.vocab_size))
 
@@ -112,26 +107,24 @@ class _Setting:
         """Windows of training text for the fit, and others between them for early stopping."""
         context = self.model.config.block_size
         tokens = (self.params.tuned_tokens, self.params.held_out_tokens)
-        fitted, held = (max(2, self._affordable(n) // context) for n in tokens)
+        fitted, held = (max(2, self.affordable(n) // context) for n in tokens)
         return windows_to_fit(self.train, context, fitted, held, self.subject.start)
 
 
-def measure(subject: Subject, params: Params) -> Sweeps:
-    """All sweeps of experiment 03, by name."""
+def stages(subject: Subject, params: Params) -> Stages:
+    """The stages of experiment 03."""
     s = _setting(subject, params)
-    return timed(
-        {
-            "n-gram tables": lambda: _tables(s),
-            "tuned lens": lambda: {"tuned_course": s.fitted.course},
-            "reading": lambda: _readings(s),
-            "settling": lambda: _settling(s),
-            "untrained model": lambda: _untrained(s),
-            "writers": lambda: _writers(s),
-            "training": lambda: _training(s),
-            "cost": lambda: _cost(s),
-            "example": lambda: _example(s),
-        }
-    )
+    return {
+        "n-gram tables": Stage(1, lambda before: _tables(s)),
+        "tuned lens": Stage(20, lambda before: _fitted(s)),
+        "reading": Stage(10, lambda before: _readings(s, _tuned(s, before))),
+        "settling": Stage(11, lambda before: _settling(s, _tuned(s, before))),
+        "untrained model": Stage(32, lambda before: _untrained(s)),
+        "writers": Stage(3, lambda before: _writers(s)),
+        "training": Stage(18, lambda before: _training(s)),
+        "cost": Stage(5, lambda before: _cost(s)),
+        "example": Stage(0, lambda before: _example(s, _tuned(s, before))),
+    }
 
 
 def _setting(subject: Subject, params: Params) -> _Setting:
@@ -160,9 +153,22 @@ def _tables(s: _Setting) -> Sweeps:
     }
 
 
-def _readings(s: _Setting) -> Sweeps:
+def _fitted(s: _Setting) -> Sweeps:
+    """The tuned lens, for later stages, and the course of its fit."""
+    train, held_out = (tuned_lens.collect(s.model, tokens) for tokens in s.windows)
+    settings = tuned_lens.Settings(steps=s.params.tuned_steps, batch=s.affordable(s.params.tuned_batch))
+    fit = tuned_lens.fit(s.model, train, held_out, settings, s.params.seed)
+    return {"tuned_course": fit.course, **private("tuned", vars(fit.translation))}
+
+
+def _tuned(s: _Setting, before: Sweeps) -> Lens:
+    parts = {name: torch.from_numpy(values).to(s.model.device) for name, values in arrays_of("tuned", before).items()}
+    return tuned_lens.Translation(**parts).lens(s.model)
+
+
+def _readings(s: _Setting, tuned: Lens) -> Sweeps:
     """Both lenses on the text: sums over all positions of each window, and means by kind of character."""
-    lenses = (s.model.unembed, s.fitted.translation.lens(s.model))
+    lenses = (s.model.unembed, tuned)
     read = [logit_lens.over_text(s.model, s.text, one, s.tables) for one in lenses]
     measures, distances, settled, depth = (
         stacked(parts, "lens", LENSES)
@@ -200,10 +206,10 @@ def _depth(read: logit_lens.Reading) -> Sweep:
     return Sweep(sums, ("criterion", "kind", "window"), "readings, summed", coords)
 
 
-def _settling(s: _Setting) -> Sweeps:
+def _settling(s: _Setting, tuned: Lens) -> Sweeps:
     """How much resampling a layer's output changes predictions, split by whether they have settled in the tuned lens."""
     few = s.text[: s.params.damage_windows]
-    return {"damage": logit_lens.damage_by_settling(s.model, few, s.fitted.translation.lens(s.model))}
+    return {"damage": logit_lens.damage_by_settling(s.model, few, tuned)}
 
 
 def _untrained(s: _Setting) -> Sweeps:
@@ -269,13 +275,13 @@ def _cost(s: _Setting) -> Sweeps:
     }
 
 
-def _example(s: _Setting) -> Sweeps:
+def _example(s: _Setting, tuned: Lens) -> Sweeps:
     """Both lenses on one passage that begins a speech, and the vocabulary's symbols."""
     text = s.subject.corpus.val
     begins = first_speech(text)
     size = min(s.params.example_length, room(s.model.config.block_size, s.subject.start))
     tokens = s.subject.checkpoint.encode(text[begins : begins + size])[:size]
-    lenses = (s.model.unembed, s.fitted.translation.lens(s.model))
+    lenses = (s.model.unembed, tuned)
     read = [logit_lens.on_sentence(s.model, tokens, one, s.subject.start) for one in lenses]
     symbols = s.subject.tokenizer.names(s.model.config.vocab_size)
     coords = {"lens": LENSES, **read[0].coords, "place": tuple(symbols[int(token)] for token in tokens)}

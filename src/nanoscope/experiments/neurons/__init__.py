@@ -7,18 +7,20 @@ the same space, an untrained model and a linear probe. A neuron planted in a cop
 from nanoscope.experiments.experiment import Experiment
 from nanoscope.experiments.neurons import figures
 from nanoscope.experiments.neurons.claims import CLAIMS
-from nanoscope.experiments.neurons.measure import QUICK, Params, measure
+from nanoscope.experiments.neurons.measure import QUICK, Params, stages
 from nanoscope.experiments.neurons.page import PAGE
+from nanoscope.experiments.neurons.questions import QUESTIONS
 
 EXPERIMENT = Experiment(
     module=__name__,
-    page=PAGE,
     question="What do the hidden units know?",
     version=3,
     params=Params,
     settings={"quick": QUICK},
-    measure=measure,
+    stages=stages,
     claims=CLAIMS,
+    questions=QUESTIONS,
+    page=PAGE,
     figures={
         "neurons_concepts": figures.concepts,
         "neurons_cards": figures.cards_of_result,

@@ -45,14 +45,15 @@ CLAIMS = (
         evidence=selective_concepts,
         null_is="an untrained model of this shape",
         figure="neurons_concepts",
+        withdrawn="after the GELU a neuron that is strongly off ranks above one that is slightly off",
         measured="Of the concepts that the current character does not decide, those with the best neurons are "
         '{best|each("{} ({}, {:.2f})")}. An untrained model of this shape reaches an AUROC of 0.8 for {untrained} of them; '
         "here **{count} of {n}** have a selective neuron (at least that AUROC on text it was not chosen on, and beyond "
         "{shifts} shifts of the labels)",
         clauses={
             "not supported": ", fewer than half",
-            "undecided": ". Within the errors of the AUROCs {low|percent(0)} to {high|percent(0)} of them have one, so it is "
-            "undecided whether most do",
+            "straddles the criterion": ". Within the errors of the AUROCs {low|percent(0)} to {high|percent(0)} of them "
+            "have one, so whether most do is not decided",
         },
     ),
     Claim(
@@ -63,6 +64,7 @@ CLAIMS = (
         criterion=Criterion(">=", 0.05),
         evidence=lead_over_untrained,
         null_is="no difference",
+        withdrawn="after the GELU a neuron that is strongly off ranks above one that is slightly off",
         measured="On average over those concepts the best neuron has an AUROC of {trained}, the best neuron of an untrained "
         "model {untrained}: a difference of **{value}** [{low}, {high}]",
     ),
@@ -74,6 +76,7 @@ CLAIMS = (
         criterion=Criterion(">=", 0.02),
         evidence=lead_over_directions,
         null_is="no difference",
+        withdrawn="after the GELU a neuron that is strongly off ranks above one that is slightly off",
         measured="A linear probe of the input to a layer's neurons reaches an AUROC of {probe}. The best of as many random "
         "directions of the same activations reaches {directions}; the best neuron exceeds it by **{value}** [{low}, {high}]",
         clauses={"supported": ": neurons are special among directions"},
@@ -86,6 +89,7 @@ CLAIMS = (
         criterion=Criterion(">=", 0.02),
         evidence=growth_with_depth,
         null_is="no difference",
+        withdrawn="after the GELU a neuron that is strongly off ranks above one that is slightly off",
         measured="Layer by layer the best neuron's AUROC, averaged over those concepts, is {layers}. The second half of the "
         "layers exceeds the first by **{value}** [{low}, {high}]",
         clauses={"supported": ", so it grows with depth"},
@@ -98,6 +102,7 @@ CLAIMS = (
         criterion=Criterion(">=", 0.8),
         evidence=nested_concepts,
         null_is="a neuron that is selective for the nested concept only",
+        withdrawn="after the GELU a neuron that is strongly off ranks above one that is slightly off",
         measured="Concepts are nested (a speaker's name begins a line with a capital). Among characters that agree in the "
         'other concept the same neurons have these AUROCs: {aurocs|each("{} {:.2f}")|join("; ")}. Their mean is **{value}** '
         "[{low}, {high}]",
@@ -113,6 +118,7 @@ CLAIMS = (
         evidence=cost_of_ablation,
         null_is="random neurons of the same layers, where these are active",
         figure="neurons_ablation",
+        withdrawn="the neurons were chosen by an AUROC after the GELU, where strongly off ranks above slightly off",
         measured="Mean ablation of {neurons}, one at a time, raises the loss by {alone} nats per character where the neuron is "
         "active and by {elsewhere} elsewhere. Its direct effect is {direct}; zero ablation gives {zeroed}. For random neurons "
         "of the same layers, where these are active, it is {null}: a difference of **{value}** [{low}, {high}]",

@@ -13,6 +13,7 @@ from nanoscope.analysis.neurons.selectivity import SELECTIVE, best_of_layers
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.neurons.labels import CONTEXT, FAMILIES, KIND
+from nanoscope.plots.fonts import MONO, families
 from nanoscope.plots.style import (
     ACCENT,
     INK,
@@ -23,8 +24,10 @@ from nanoscope.plots.style import (
     heatmap,
     legend_above,
     new_figure,
+    powers_of_ten,
     styled,
     visible_character,
+    wrapped,
 )
 
 FAMILY_COLOURS = dict(zip(FAMILIES, (ACCENT, SECOND, THIRD, "#7c3aed", SOFT), strict=True))
@@ -146,7 +149,7 @@ def cards(sweeps: Mapping[str, Sweep], title: str, subtitles: Mapping[str, str])
     names = sweeps["card_places"].labels("card")
     height = CARD_HEIGHT * len(names) + 0.7
     figure = Figure(figsize=(CARD_WIDTH, height))
-    figure.text(0.01, 1 - 0.2 / height, title, fontweight="bold", va="center")
+    figure.text(0.01, 1 - 0.2 / height, wrapped(title, CARD_WIDTH), fontweight="bold", va="center")
     for card, name in enumerate(names):
         top = 1 - (0.75 + CARD_HEIGHT * card) / height
         size = (CARD_HEIGHT - 0.55) / height
@@ -190,7 +193,7 @@ def _line(ax: Axes, row: int, text: str, inside: np.ndarray) -> None:
     for first, last in zip((0, *cuts), (*cuts, len(text)), strict=True):
         part = "".join(visible_character(symbol) if symbol != " " else " " for symbol in text[first:last])
         colour = INK if inside[first] else SOFT
-        style = {"fontsize": TEXT_SIZE, "family": "DejaVu Sans Mono", "parse_math": False}
+        style = {"fontsize": TEXT_SIZE, "family": families(MONO)}
         ax.text(first - 0.5, row, part, ha="left", va="center", color=colour, **style)
 
 
@@ -200,6 +203,7 @@ def _histogram(ax: Axes, sweeps: Mapping[str, Sweep], card: int) -> None:
     top = max(largest, float(sample.max()))
     ax.hist(sample, bins=40, range=(float(sample.min()), max(top, float(sample.min()) + 1e-6)), color=SECOND)
     ax.set_yscale("log")
+    powers_of_ten(ax.yaxis)
     ax.axvline(largest, color=ACCENT, linewidth=1)
     ax.tick_params(labelsize=6)
     ax.set_title("activations", fontsize=8)
@@ -227,9 +231,7 @@ def on_text(values: np.ndarray, text: Sequence[str], names: Sequence[str], title
     """Neurons on the user's own text: `values [neuron, char]`, as shares of each neuron's largest activation."""
     figure, (ax,) = new_figure(max(6.0, 2.6 + 0.145 * len(text)), 1.2 + 0.26 * len(names))
     ax.imshow(np.clip(values, 0, 1), aspect="auto", cmap=GLOW, vmin=0, vmax=1)
-    ax.set_xticks(
-        range(len(text)), [visible_character(symbol) for symbol in text], family="DejaVu Sans Mono", fontsize=7
-    )
+    ax.set_xticks(range(len(text)), [visible_character(symbol) for symbol in text], family=families(MONO), fontsize=7)
     ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.tick_params(length=0)
     figure.colorbar(ax.images[0], ax=ax, label="share of\nits maximum", fraction=0.03, pad=0.01)
@@ -278,6 +280,7 @@ def _boxes(ax: Axes, values: np.ndarray, logarithmic: bool) -> None:
         ax.text(0.5, 0.5, "no neuron ever changes", transform=ax.transAxes, ha="center", fontsize=8)
     if logarithmic and some:
         ax.set_yscale("log")
+        powers_of_ten(ax.yaxis)
         ax.yaxis.set_major_formatter("{x:g}")
     ax.set_xlim(-0.6, len(values) - 0.4)
     ax.set_xticks(range(len(values)), [f"L{layer}" for layer in range(len(values))])

@@ -42,7 +42,7 @@ def planted_neuron(sweeps: Sweeps) -> Evidence:
         "change": seen["change"],
     }
     if math.isnan(seen["auroc"]):
-        return Evidence.missing(NO_DIRECTION, 1, "planted neuron", 0.5, facts)
+        return Evidence.not_applicable(NO_DIRECTION, 1, "planted neuron", 0.5, facts)
     right = float(seen["p"] <= seen["smallest p"]), float(seen["change"] < 1e-6)
     value = min(seen["auroc"], seen["best"], seen["top share"], *right)
     return Evidence(value, (value, value), 1, "planted neuron", 0.5, facts)
@@ -53,7 +53,7 @@ def selective_concepts(sweeps: Sweeps) -> Evidence:
     intervals lie wholly, or partly, at or above the required AUROC."""
     context = in_context(sweeps)
     if not context.any():
-        return Evidence.missing(NO_CONTEXT, 0, "concepts")
+        return Evidence.not_applicable(NO_CONTEXT, 0, "concepts")
     value, error = (part[context] for part in best_neurons(sweeps))
     significant = corrected_p(sweeps)[context] <= SIGNIFICANT
     low, high = (float((significant & (value + side * 1.96 * error >= SELECTIVE)).mean()) for side in (-1, 1))
@@ -94,9 +94,9 @@ def growth_with_depth(sweeps: Sweeps) -> Evidence:
     layers = sweeps["report"].sel(source="neurons").values[:, in_context(sweeps)]
     depth = len(layers)
     if depth == 1:
-        return Evidence.missing("there is one layer", 0, "windows", 0.0)
+        return Evidence.not_applicable("there is one layer", 0, "windows", 0.0)
     if not layers.size:
-        return Evidence.missing(NO_CONTEXT, 0, "windows", 0.0)
+        return Evidence.not_applicable(NO_CONTEXT, 0, "windows", 0.0)
     curve = layers.mean(axis=1)
     facts = {"layers": tuple(curve.mean(-1).tolist())}
     return _difference(curve[depth - depth // 2 :].mean(0), curve[: depth // 2].mean(0), "depth", facts)
@@ -108,7 +108,7 @@ def nested_concepts(sweeps: Sweeps) -> Evidence:
     context = {name for name, mine in zip(names, in_context(sweeps), strict=True) if mine}
     kept = [i for i, (name, _, _) in enumerate(CONDITIONS) if name in context and not np.isnan(found.values[i]).any()]
     if not kept:
-        return Evidence.missing("the text has no nested concepts", 0, "windows", 0.5)
+        return Evidence.not_applicable("the text has no nested concepts", 0, "windows", 0.5)
     values = found.values[kept]
     each = tuple((str(found.labels("condition")[i]), float(found.values[i].mean())) for i in kept)
     per_window = values.mean(0)
@@ -123,7 +123,7 @@ def cost_of_ablation(sweeps: Sweeps) -> Evidence:
     random = (sweeps["ablation_group"].values == 1) & active
     windows, null = sweeps["ablation_count"].values.shape[-1], _cost(sweeps, "mean", random)
     if not (chosen.any() and random.any()):
-        return Evidence.missing(NEVER_ACTIVE if chosen.any() else NOTHING_SELECTIVE, windows, "windows", null)
+        return Evidence.not_applicable(NEVER_ACTIVE if chosen.any() else NOTHING_SELECTIVE, windows, "windows", null)
     names = np.array(sweeps["ablation"].labels("neuron"))
     alone = _cost(sweeps, "mean", chosen)
     facts = {
@@ -225,7 +225,7 @@ def _per_window(sweeps: Sweeps, source: str) -> np.ndarray:
 def _difference(one: np.ndarray, other: np.ndarray, label: str, facts: Mapping[str, Fact]) -> Evidence:
     """The mean over windows of one minus the other. `label` seeds the interval."""
     if not one.size:
-        return Evidence.missing(NO_CONTEXT, 0, "windows", 0.0)
+        return Evidence.not_applicable(NO_CONTEXT, 0, "windows", 0.0)
     gap = (one - other).astype(np.float64)
     return Evidence(float(gap.mean()), mean_interval(gap, label), len(gap), "windows", 0.0, facts)
 

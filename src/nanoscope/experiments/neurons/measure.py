@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +17,8 @@ from nanoscope.analysis.neurons.selectivity import SELECTIVE
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.experiment import Subject, Sweeps, require_least, timed, untrained
+from nanoscope.experiments.experiment import Subject, require_least, untrained
+from nanoscope.experiments.measuring import Stage, Stages, Sweeps, arrays_of, private
 from nanoscope.experiments.neurons.cards import Neuron, cards
 from nanoscope.experiments.neurons.control import control
 from nanoscope.experiments.neurons.labels import CONTEXT, CURRENT, KIND, labels
@@ -100,31 +101,23 @@ class Setting:
 
     @cached_property
     def over(self) -> neurons.OverText:
+        """Kept in memory only: too much for a disk."""
         return over_text(self)
 
-    @cached_property
-    def found(self) -> Found:
-        return search_in(self)
 
-    @cached_property
-    def weights(self) -> Sweep:
-        return logit_weights(self)
-
-
-def measure(subject: Subject, params: Params) -> Sweeps:
-    """All sweeps of the experiment, by name. NanoscopeError for a model without neurons."""
+def stages(subject: Subject, params: Params) -> Stages:
+    """The stages of the experiment. NanoscopeError for a model without neurons."""
     s = setting_of(subject, params)
     require_characters(s)
-    stages: dict[str, Callable[[], Sweeps]] = {
-        "statistics": lambda: _over(s.over),
-        "search": lambda: described(s.found, s.select.labels),
-        "weights": lambda: _weights(s.weights),
-        "report": lambda: report(s.model, s.untrained, s.report, s.found, params.seed),
-        "control": lambda: control(s.checkpoint, s.select, s.report, params.shifts, params.seed),
-        "ablation": lambda: _ablation(s, s.found, s.over.statistics),
-        "cards": lambda: cards(s.model, s.over, s.whole, s.text, s.weights, most_selective(s.found, s, params.cards)),
+    return {
+        "statistics": Stage(15, lambda before: {**_over(s.over), "counts": _counts(s)}),
+        "search": Stage(45, lambda before: _search(s)),
+        "weights": Stage(0, lambda before: _weights(logit_weights(s))),
+        "report": Stage(7, lambda before: report(s.model, s.untrained, s.report, _found(before), params.seed)),
+        "control": Stage(5, lambda before: control(s.checkpoint, s.select, s.report, params.shifts, params.seed)),
+        "ablation": Stage(26, lambda before: _ablation(s, _found(before), before["statistics"])),
+        "cards": Stage(2, lambda before: _cards(s, _found(before), before["logit_weights"])),
     }
-    return {**timed(stages), "counts": _counts(s)}
 
 
 def setting_of(subject: Subject, params: Params) -> Setting:
@@ -173,6 +166,21 @@ def over_text(setting: Setting) -> neurons.OverText:
 def search_in(setting: Setting) -> Found:
     """The best neuron for every concept and layer."""
     return search(setting.model, setting.untrained, setting.select, setting.params.shifts, setting.params.seed)
+
+
+def _search(setting: Setting) -> Sweeps:
+    """The search as sweeps, and as arrays for later stages."""
+    found = search_in(setting)
+    return {**described(found, setting.select.labels), **private("found", vars(found))}
+
+
+def _found(before: Sweeps) -> Found:
+    arrays = arrays_of("found", before)
+    return Found(**{**arrays, "probes": torch.from_numpy(arrays["probes"])})
+
+
+def _cards(s: Setting, found: Found, weights: Sweep) -> Sweeps:
+    return cards(s.model, s.over, s.whole, s.text, weights, most_selective(found, s, s.params.cards))
 
 
 def logit_weights(setting: Setting) -> Sweep:

@@ -37,7 +37,7 @@ CLAIMS = (
         clauses={
             "supported": DIFFERENCES,
             "not supported": f": fewer than half{DIFFERENCES}",
-            "undecided": f", which does not decide whether most do{DIFFERENCES}",
+            "straddles the criterion": f", which does not decide whether most do{DIFFERENCES}",
         },
     ),
     Claim(

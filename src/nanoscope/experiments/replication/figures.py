@@ -8,7 +8,6 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from nanoscope.evidence.result import Result
-from nanoscope.experiments.replication.table import trainings_of
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, styled
 
 LEAST_SHOWN = 0.1
@@ -20,7 +19,7 @@ LETTERS = {1: "yes", 0: "?", -1: "no"}
 def verdicts(result: Result) -> Figure:
     """Every claim's verdict in every training."""
     table = result["verdicts"]
-    claims, trainings = [str(label) for label in table.labels("claim")], trainings_of(result)
+    claims, trainings = [str(label) for label in table.labels("claim")], _trainings(result)
     figure, (ax,) = new_figure(0.62 * len(trainings) + 3.4, 0.19 * len(claims) + 1.6)
     ax.imshow(table.values, aspect="auto", cmap=ListedColormap(["#e4c9b8", "#eef1f4", "#bcd4f0"]), vmin=-1, vmax=1)
     for row, column in np.ndindex(table.values.shape):
@@ -29,7 +28,7 @@ def verdicts(result: Result) -> Figure:
     ax.set_xticks(range(len(trainings)), trainings, fontsize=7)
     ax.tick_params(length=0)
     ax.xaxis.tick_top()
-    title = f"{result.subject.label}: claims supported (yes),\nnot supported (no), undecided (?)"
+    title = f"{result.subject.label}: claims supported (yes),\nnot supported (no), not decided (?)"
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=9)
     return figure
 
@@ -68,3 +67,10 @@ def _depths(ax: Axes, result: Result) -> None:
     ax.set_title("where each class's best head lies")
     ax.set_xticks(range(layers), [f"L{layer}" for layer in range(layers)])
     ax.set_yticks(range(len(shown)), [classes[c] for c in shown], fontsize=7)
+
+
+def _trainings(result: Result) -> list[str]:
+    """A short name for each compared training: its seed if it has one, else its label."""
+    names = {model.label: model for model in result.subject.models}
+    labels = [str(label) for label in result["verdicts"].labels("training")]
+    return [label if (of := names.get(label)) is None or of.seed is None else f"seed {of.seed}" for label in labels]

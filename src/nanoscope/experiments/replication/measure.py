@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from nanoscope.analysis.attention import matching
 from nanoscope.errors import NanoscopeError
-from nanoscope.evidence.finding import Finding
+from nanoscope.evidence.finding import Finding, Verdict
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Group, Sweeps
 
 READS = ("induction", "emergence", "heads", "lenses", "neurons", "failures")
-VERDICT = {"supported": 1, "undecided": 0, "not supported": -1}
+VERDICT: Mapping[Verdict, int] = {"supported": 1, "not supported": -1}
+"""How a verdict is stored; every verdict that decides nothing is `OPEN`."""
+OPEN = 0
 ENDS = ("value", "low", "high")
 FEWEST = 2
 VALIDATION = ("heads.categoriser", "neurons.planted", "failures.sees")
@@ -34,11 +37,11 @@ def measure(group: Group, params: Params) -> Sweeps:
         raise NanoscopeError(f"{group.label}: replication needs at least {FEWEST} trainings, not {len(names)}")
     findings = {name: _findings(group, name) for name in names}
     claims = tuple(id for id in findings[names[0]] if all(id in mine for mine in findings.values()))
-    verdicts = np.array([[VERDICT[findings[name][id].verdict] for name in names] for id in claims])
+    verdicts = np.array([[VERDICT.get(findings[name][id].verdict, OPEN) for name in names] for id in claims])
     values = np.array([[_ends(findings[name][id]) for name in names] for id in claims])
     by_claim = {"claim": claims, "training": names}
     return {
-        "verdicts": Sweep(verdicts, ("claim", "training"), "1: supported, 0: undecided, -1: not", by_claim),
+        "verdicts": Sweep(verdicts, ("claim", "training"), "1: supported, 0: not decided, -1: not", by_claim),
         "values": Sweep(values, ("claim", "training", "end"), "as in the claim", {**by_claim, "end": ENDS}),
         **_heads(group.of("heads"), names),
     }

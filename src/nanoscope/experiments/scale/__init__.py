@@ -6,21 +6,23 @@ non-embedding parameters and T tokens, plus 12 L D C T for attention over a cont
 et al. 2020, arXiv 2001.08361; the backward pass takes twice the forward pass).
 """
 
-from nanoscope.experiments.chapters import FINDING_4
 from nanoscope.experiments.experiment import Experiment
-from nanoscope.experiments.pages import plain_page
+from nanoscope.experiments.measuring import in_one_stage
 from nanoscope.experiments.scale import figures
 from nanoscope.experiments.scale.claims import CLAIMS
 from nanoscope.experiments.scale.measure import Params, measure
+from nanoscope.experiments.scale.page import PAGE
+from nanoscope.experiments.scale.questions import QUESTIONS
 
 EXPERIMENT = Experiment(
     module=__name__,
-    page=plain_page(__name__, FINDING_4, needs="models of several sizes"),
     question="How small can a model be and still have a capability?",
     version=3,
     params=Params,
-    measure=measure,
+    stages=in_one_stage(measure),
     claims=CLAIMS,
+    questions=QUESTIONS,
+    page=PAGE,
     figures={"scale_capabilities": figures.capabilities, "scale_loss": figures.loss},
     reads=("snapshot",),
 )

@@ -44,7 +44,7 @@ CLAIMS = (
         clauses={
             "supported": SMALLEST,
             "not supported": f": less than the {{threshold}} that would count{SMALLEST}",
-            "undecided": f", which leaves it undecided (it takes {{criterion}}){SMALLEST}",
+            "straddles the criterion": f", which does not decide it (it takes {{criterion}}){SMALLEST}",
         },
     ),
     Claim(
@@ -60,7 +60,7 @@ CLAIMS = (
         clauses={
             "supported": f": no size forms an induction head{WITH_PREVIOUS}",
             "not supported": f": it forms an induction head{WITH_PREVIOUS}",
-            "undecided": f", which leaves it undecided (it takes {{criterion}}){WITH_PREVIOUS}",
+            "straddles the criterion": f", which does not decide it (it takes {{criterion}}){WITH_PREVIOUS}",
         },
     ),
     Claim(

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nanoscope.evidence.result import Result
-from nanoscope.plots.style import INK, heatmap, hundredths, new_figure, ordered_colours, styled
+from nanoscope.plots.style import INK, heatmap, hundredths, new_figure, ordered_colours, powers_of_ten, styled
 
 SHOWN = (
     ("echo", "copying accuracy"),
@@ -62,6 +62,7 @@ def loss(result: Result) -> Figure:
             if not np.isnan(value):
                 ax.annotate(str(width), (at, value), textcoords="offset points", xytext=(3, 4), fontsize=7)
     ax.set(xscale="log", xlabel="FLOPs of the training", ylabel="loss on validation text, nats per character")
+    powers_of_ten(ax.xaxis)
     ax.legend(fontsize=8, title="(numbers: width)", title_fontsize=7)
     figure.suptitle(f"{result.subject.label}: loss", x=0.01, ha="left", fontweight="bold")
     return figure

@@ -16,7 +16,7 @@ from nanoscope.statistics.intervals import seed_interval
 
 COPIES, HEAD = 0.5, 0.3
 """A size has a capability if its accuracy gain from a copy, or its head score, is at least this."""
-NOT_RUN = Evidence.missing("the sizes that the claim compares were not run", 0, "trainings")
+NOT_RUN = Evidence.too_little("the sizes that the claim compares were not run", 0, "trainings")
 
 
 def copying_of_one_layer(sweeps: Sweeps) -> Evidence:
@@ -31,7 +31,7 @@ def copying_of_one_layer(sweeps: Sweeps) -> Evidence:
     silent = tuple(width for width, any_copies in zip(widths, learned, strict=True) if not any_copies)
     best = _best(np.where(learned[:, None], rows, np.nan))
     if best is None:
-        return Evidence.missing("no training of any size copies", 0, "trainings")
+        return Evidence.not_applicable("no training of any size copies", 0, "trainings")
     return _over_seeds(rows[best], 0.0, {"silent": silent})
 
 

@@ -1,6 +1,7 @@
 """One checkpoint's scores, few enough to measure at every checkpoint of a training; other experiments compare them."""
 
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.measuring import in_one_stage
 from nanoscope.experiments.snapshot.measure import Params, measure
 
 EXPERIMENT = Experiment(
@@ -9,7 +10,7 @@ EXPERIMENT = Experiment(
     version=1,
     params=Params,
     settings={"quick": Params(sequences=8, windows=32), "many": Params(sequences=12, windows=64)},
-    measure=measure,
+    stages=in_one_stage(measure),
     claims=(),
     figures={},
 )

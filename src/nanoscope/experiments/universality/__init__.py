@@ -7,17 +7,22 @@ untrained model; the method is validated on a hand-built model that shares half 
 """
 
 from nanoscope.experiments.experiment import Experiment
+from nanoscope.experiments.measuring import in_one_stage
 from nanoscope.experiments.universality import figures
 from nanoscope.experiments.universality.claims import CLAIMS
 from nanoscope.experiments.universality.measure import Params, measure
+from nanoscope.experiments.universality.page import PAGE
+from nanoscope.experiments.universality.questions import QUESTIONS
 
 EXPERIMENT = Experiment(
     module=__name__,
     question="Do other trainings grow the same neurons?",
     version=1,
     params=Params,
-    measure=measure,
+    stages=in_one_stage(measure),
     claims=CLAIMS,
+    questions=QUESTIONS,
+    page=PAGE,
     figures={"universality_neurons": figures.neurons},
     twinned=True,
 )

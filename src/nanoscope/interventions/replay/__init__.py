@@ -30,7 +30,7 @@ from nanoscope.interventions.replay.execute import SweepContext, make_context, r
 from nanoscope.interventions.replay.plan import Pack, ReplayPlan, make_plan
 from nanoscope.interventions.replay.verify import verify as verify_cells
 from nanoscope.interventions.replay.writes import pack_edits
-from nanoscope.interventions.run import Run, check_site, run
+from nanoscope.interventions.run import Run, check_swept, run
 from nanoscope.model.gpt import GPT
 from nanoscope.tasks.metrics import read_at
 
@@ -106,7 +106,7 @@ def plan(
     cells = [as_cell(cell) for cell in cells]
     for cell in cells:
         for site in cell.sites:
-            check_site(site, model, tokens.shape[1])
+            check_swept(site, model, tokens.shape[1])
     base = base_run(model, tokens, _named(cells)) if base is None else base
     with torch.inference_mode():
         return make_plan(model, base.cache, cells, positions.cpu().numpy(), budget)

@@ -165,11 +165,12 @@ def _edited(name: str, value: Tensor, group: AttentionGroup, edits: Sequence[Seq
 def _put(part: LocatedEdit, value: Tensor, group: AttentionGroup) -> None:
     """Write one edit into `value [example, head, query, key]`, for the queries and keys that it contains."""
     site, keys = part.at.site, value.shape[-1]
+    key = site.single("key")
     chosen = [n for n, query in enumerate(group.queries) if site.query in (None, query)]
-    if not chosen or (site.key is not None and site.key >= keys):
+    if not chosen or (key is not None and key >= keys):
         return
     heads = slice(None) if site.head is None else slice(site.head, site.head + 1)
-    columns = slice(None) if site.key is None else slice(site.key, site.key + 1)
+    columns = slice(None) if key is None else slice(key, key + 1)
     queries = group.queries[chosen] - part.at.covered.start
     to = part.value[group.examples][:, queries][..., :keys].transpose(1, 2).to(value)
     where = (slice(None), heads, torch.tensor(chosen, device=value.device), columns)

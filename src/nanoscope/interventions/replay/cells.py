@@ -16,7 +16,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.interventions.edits import Edit
+from nanoscope.interventions.edits import Edit, with_values
 from nanoscope.interventions.run import Cache
 from nanoscope.model.sites import AXES, Site
 
@@ -39,12 +39,15 @@ class Cell:
 
 def as_cell(cell: Cell | Edits) -> Cell:
     """A cell from existing edits."""
-    return cell if isinstance(cell, Cell) else Cell(tuple(edit.site for edit in cell), lambda: cell)
+    if isinstance(cell, Cell):
+        return cell
+    edits = with_values(cell)
+    return Cell(tuple(edit.site for edit in edits), lambda: edits)
 
 
 def make_edits(cell: Cell) -> Edits:
     """The cell's edits. Raises NanoscopeError if their sites differ from those that it declares."""
-    edits = cell.make()
+    edits = with_values(cell.make())
     if tuple(edit.site for edit in edits) != cell.sites:
         declared, found = (", ".join(map(str, sites)) for sites in (cell.sites, [edit.site for edit in edits]))
         raise NanoscopeError(
@@ -121,14 +124,15 @@ def _by_position(edit: Edit, base: Cache) -> tuple[Tensor, Tensor]:
 
 
 def _covered(site: Site, length: int) -> slice:
-    at = site.pos if site.query is None else site.query
+    at = site.single("pos" if site.query is None else "query")
     return slice(0, length) if at is None else slice(at, at + 1)
 
 
 def _causal(site: Site, differs: Bool[Tensor, "example query head key"]) -> Bool[Tensor, "example query head key"]:
     """Ignore keys that a query cannot see. An edited score has no effect there; an edited pattern is an error."""
-    queries = torch.arange(differs.shape[1]) if site.query is None else torch.tensor([site.query])
-    keys = torch.arange(differs.shape[3]) if site.key is None else torch.tensor([site.key])
+    query, key = site.single("query"), site.single("key")
+    queries = torch.arange(differs.shape[1]) if query is None else torch.tensor([query])
+    keys = torch.arange(differs.shape[3]) if key is None else torch.tensor([key])
     hidden = (keys > queries[:, None]).to(differs.device)[:, None]
     if site.name == "pattern" and bool((differs & hidden).any()):
         raise NanoscopeError(

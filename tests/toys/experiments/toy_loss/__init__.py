@@ -7,8 +7,10 @@ from pathlib import Path
 import toy_study
 
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.answer import Question
 from nanoscope.experiments.experiment import Experiment, Subject, Sweeps
-from nanoscope.experiments.pages import Chapter, plain_page
+from nanoscope.experiments.measuring import in_one_stage
+from nanoscope.experiments.pages import Page
 from nanoscope.training.evaluate import consecutive_windows, evaluate
 
 
@@ -34,8 +36,9 @@ EXPERIMENT = Experiment(
     "A toy?",
     1,
     toy_study.Params,
-    measure,
+    in_one_stage(measure),
     toy_study.claims("toy_loss"),
     {},
-    page=plain_page(__name__, Chapter("A toy"), needs="a toy"),
+    questions=(Question("Is it small?", "toy_loss.value", "it is {value}", key=True),),
+    page=Page("Is a toy's loss small?", figures=()),
 )

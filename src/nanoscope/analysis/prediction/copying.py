@@ -1,0 +1,147 @@
+"""Copying in ordinary text: what an earlier occurrence of the same characters is worth to the model.
+
+A *copy place* is a position of a window at which copying is right: the last m tokens and the token that comes next stood
+in this order earlier in the window. There the next token is overwritten at every such earlier occurrence, and everything
+else is kept. The worth of the copy is the loss of the next token in the overwritten window minus that in the window as it
+is, in nats: a model that copies loses the answer's source, a model that does not cannot care.
+
+Places at which copying would be *wrong* say nothing about what a copy is worth, and choosing a window's last match selects
+just those: where the copied token is right, the next position is a match too. Hence all places count here, and windows draw
+from them at random. Only tokens at least `NEAREST` positions before the reading one are overwritten, or a model that
+predicts from the last few characters would seem to copy.
+
+The second instrument is attention: the share that a head sends, at copy places, to the tokens that are worth copying, above
+what it sends to the same positions in other windows. 1 is all attention, 0 is chance.
+
+Source: Olsson et al. 2022 for prefix matching; the places and the overwriting are nanoscope's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.interventions.run import run
+from nanoscope.model.gpt import GPT
+from nanoscope.seeds import seed_for
+from nanoscope.tasks import metrics
+from nanoscope.text.passages import Passages
+from nanoscope.text.windows import batches
+
+NEAREST = 16
+"""The fewest positions between a token that may be overwritten and the one that reads."""
+CHUNK = 16
+
+
+@dataclass(frozen=True)
+class CopyPlaces:
+    """Places where copying is right, one after another: place i is at `read[i]` of window `window[i]`."""
+
+    window: Int[np.ndarray, "place"]
+    read: Int[np.ndarray, "place"]
+    """The position whose next token is to be predicted."""
+    sources: Bool[np.ndarray, "place pos"] = field(repr=False)
+    """The earlier positions that hold this next token after the same m tokens."""
+
+    def __len__(self) -> int:
+        return len(self.window)
+
+    def __getitem__(self, some: slice) -> CopyPlaces:
+        """Some of the places."""
+        return CopyPlaces(self.window[some], self.read[some], self.sources[some])
+
+
+def sources(
+    text: Int[np.ndarray, "window token"], match: int, nearest: int = NEAREST
+) -> Bool[np.ndarray, "window pos key"]:
+    """For every position, the keys worth copying: the `match` tokens up to the position and the token after it all equal
+    those that end at the key, which lies at least `nearest` positions back."""
+    size = text.shape[1]
+    same = text[:, :, None] == text[:, None, :]
+    alike = same.copy()
+    for back in range(1, match + 1):
+        alike[:, back:, back:] &= same[:, :-back, :-back]
+    alike[:, :, :match] = False
+    return alike[:, 1:, : size - 1] & np.tri(size - 1, k=-nearest, dtype=bool)
+
+
+def copy_places(text: Passages, match: int, most: int, *labels: object, nearest: int = NEAREST) -> CopyPlaces:
+    """Copy places with at least `match` equal tokens, drawn at random: first one of each window, then a second one, ...,
+    until there are `most`."""
+    rng = np.random.default_rng(seed_for("copy places", match, *labels))
+    found = sources(text.text.numpy(), match, nearest)
+    window, read = np.nonzero(found.any(-1))
+    order = rng.permutation(len(window))
+    window, read = window[order], read[order]
+    turn = np.zeros(len(window), dtype=np.int64)
+    for one in np.unique(window):
+        turn[window == one] = np.arange((window == one).sum())
+    chosen = np.argsort(turn, kind="stable")[:most]
+    window, read = window[chosen], read[chosen]
+    return CopyPlaces(window, read, found[window, read])
+
+
+def worth(model: GPT, text: Passages, places: CopyPlaces, *labels: object) -> Float[np.ndarray, "place"]:
+    """The loss of the next token with its earlier occurrences overwritten minus the loss without, at each place, in nats.
+
+    An overwritten token becomes another one, drawn from the text.
+    """
+    rng = np.random.default_rng(seed_for("overwritten", *labels))
+    whole = text.text.numpy()
+    rows, answers = whole[places.window, :-1], whole[places.window, places.read + 1]
+    drawn = rng.choice(whole.ravel(), rows.shape)
+    other = np.where(drawn == answers[:, None], _instead(whole, answers)[:, None], drawn)
+    overwritten = np.where(places.sources, other, rows)
+    return _losses(model, text, places, overwritten, answers) - _losses(model, text, places, rows, answers)
+
+
+def _instead(text: np.ndarray, answers: Int[np.ndarray, "place"]) -> Int[np.ndarray, "place"]:
+    """For each answer, the text's most frequent token that is another."""
+    symbols, counts = np.unique(text, return_counts=True)
+    ranked = symbols[np.argsort(-counts, kind="stable")]
+    return np.where(answers == ranked[0], ranked[min(1, len(ranked) - 1)], ranked[0])
+
+
+def _losses(model: GPT, text: Passages, places: CopyPlaces, rows: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """The loss of the answer after each place of the given rows. Those that are read early are cut early."""
+    order, losses = np.argsort(places.read, kind="stable"), np.empty(len(rows))
+    for some in batches(len(rows), CHUNK):
+        here = order[some]
+        read, start = torch.from_numpy(places.read[here]), text.tokens[places.window[here], : text.lead]
+        cut = torch.from_numpy(rows[here, : int(read.max()) + 1])
+        logits = run(model, torch.cat([start, cut], dim=1)).logits[torch.arange(len(here)), text.lead + read]
+        chosen = metrics.chosen(metrics.log_probs(logits.float()), torch.from_numpy(answers[here]))
+        losses[here] = -chosen.double().cpu().numpy()
+    return losses
+
+
+def prefix_attention(model: GPT, text: Passages, places: CopyPlaces) -> Sweep:
+    """Attention at copy places to the tokens worth copying, above chance: `[layer, head, place]`.
+
+    Chance is the attention that the head sends from and to the same positions on average over all windows of the text.
+    """
+    mean, own = _patterns(model, text, places)
+    at = torch.from_numpy(places.sources).float()
+    share = torch.einsum("lhpk,pk->lhp", own, at)
+    chance = torch.einsum("lhpk,pk->lhp", mean[:, :, torch.from_numpy(places.read)], at)
+    return Sweep(((share - chance) / (1 - chance)).double().numpy(), ("layer", "head", "place"), "share above chance")
+
+
+def _patterns(model: GPT, text: Passages, places: CopyPlaces) -> tuple[Tensor, Tensor]:
+    """Every head's mean pattern `[layer, head, query, key]`, and its attention at each place `[layer, head, place, key]`."""
+    config, size = model.config, text.targets.shape[1]
+    mean = torch.zeros(config.n_layer, config.n_head, size, size)
+    own = torch.zeros(config.n_layer, config.n_head, len(places), size)
+    for some in text.chunks():
+        cache = run(model, text.tokens[some], keep=["pattern"]).cache
+        patterns = cache.layers("pattern").float().cpu()[..., text.lead :, text.lead :]
+        mean += patterns.sum(1) / len(text)
+        here = np.flatnonzero((places.window >= some.start) & (places.window < some.stop))
+        inside, read = (torch.from_numpy(of[here]) for of in (places.window - some.start, places.read))
+        own[:, :, here] = patterns[:, inside, :, read].permute(1, 2, 0, 3)
+    return mean, own

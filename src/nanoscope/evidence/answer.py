@@ -1,0 +1,93 @@
+"""Answers: an experiment's questions in plain words, each answered by the verdict on one claim.
+
+A question says which verdict means yes, and how to report the size of the effect. The answer is "yes" or "no" where the claim
+is decided, otherwise "cannot tell" or "does not apply", with the reason. A claim that is withdrawn answers nothing until it is
+measured again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from nanoscope.evidence.finding import Finding, Verdict
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.wording import Fact, fill, number
+
+Reply = Literal["yes", "no", "cannot tell", "does not apply", "withdrawn"]
+WITHDRAWN = "withdrawn until measured again"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that a student would ask, answered by one claim."""
+
+    ask: str
+    claim: str
+    size: str
+    """A wording (`evidence.wording`) of the effect: {value}, {low}, {high}, {null}, {threshold}, {n} and the claim's facts."""
+    yes: Verdict = "supported"
+    """The verdict that means yes; the other decided one means no."""
+    key: bool = False
+    """Whether it stands on the report's first screen."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question with its reply and the size of the effect, in words."""
+
+    ask: str
+    reply: Reply
+    size: str
+    claim: str
+    key: bool
+
+    def __str__(self) -> str:
+        """One line: `Is there an induction head? No: the best, L4H5, attends to its target 0.0003 above chance.`"""
+        return f"{self.ask} {self.reply.capitalize()}: {self.size}."
+
+
+def answers(questions: Sequence[Question], result: Result) -> tuple[Answer, ...]:
+    """A result's answers; a question whose claim it does not judge is left out."""
+    found = ((question, result.finding_if_any(question.claim)) for question in questions)
+    return tuple(answer(question, finding) for question, finding in found if finding is not None)
+
+
+def answer(question: Question, finding: Finding) -> Answer:
+    """The answer that a finding gives to its question."""
+    given = reply(question, finding)
+    return Answer(question.ask, given, _size(question, finding, given), finding.id, question.key)
+
+
+def reply(question: Question, finding: Finding) -> Reply:
+    """Yes or no for a decided claim, else "cannot tell"; "withdrawn" for a claim that is."""
+    if finding.withdrawn:
+        return "withdrawn"
+    if finding.verdict == "not applicable":
+        return "does not apply"
+    if finding.verdict == question.yes:
+        return "yes"
+    return "no" if finding.verdict in ("supported", "not supported") else "cannot tell"
+
+
+def _size(question: Question, finding: Finding, given: Reply) -> str:
+    if given == "withdrawn":
+        return f"until it is measured again, since {finding.withdrawn}"
+    if not finding.evidence.measured:
+        return _reason(finding)
+    size = fill(question.size, _values(finding))
+    low, high = (number(end) for end in finding.evidence.interval)
+    between = f" (the interval from {low} to {high} reaches across {finding.criterion.threshold:g})"
+    return f"{size}{between if given == 'cannot tell' else ''}"
+
+
+def _reason(finding: Finding) -> str:
+    """Why there is no interval; a result of an earlier format does not say."""
+    return finding.evidence.why or "what it asks about is not there"
+
+
+def _values(finding: Finding) -> dict[str, Fact]:
+    e = finding.evidence
+    ends = {"value": e.value, "low": e.interval[0], "high": e.interval[1], "null": e.null}
+    return {**e.facts, **ends, "n": e.n, "threshold": f"{finding.criterion.threshold:g}"}

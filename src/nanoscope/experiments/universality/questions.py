@@ -1,0 +1,22 @@
+"""What a student asks about neurons across trainings."""
+
+from nanoscope.evidence.answer import Question
+
+QUESTIONS = (
+    Question(
+        "Do other trainings grow the same neurons?",
+        "universality.some",
+        "{count} of {n} neurons ({value|percent}) have a near twin in the other trainings",
+        key=True,
+    ),
+    Question(
+        "Are neurons of two trainings more alike than chance?",
+        "universality.alike",
+        "correlations with the best match are {value} higher",
+    ),
+    Question(
+        "Does the method find neurons that two models share?",
+        "universality.sees",
+        "it is right about {value|percent(0)}, where {threshold} is asked",
+    ),
+)

@@ -1,0 +1,118 @@
+"""The report's first screen: what was asked, the plain answers with one figure, what to trust and what is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from nanoscope.evidence.answer import Answer
+from nanoscope.evidence.markdown import picture, table
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.subject import StoredSubject
+from nanoscope.evidence.wording import fill_file
+from nanoscope.experiments.claims_table import beside
+from nanoscope.experiments.pages import main_result, study_answers
+
+CANONICAL = 5000 * 64 * 128
+"""Tokens of nanoGPT's recipe for tiny Shakespeare at this context: iterations x windows x characters."""
+FIRST_FIGURE = (
+    ("evolution", "evolution_curves"),
+    ("heads", "heads_taxonomy"),
+    ("induction", "induction_head_scores"),
+    ("lenses", "lenses_example"),
+    ("neurons", "neurons_statistics"),
+    ("failures", "failures_auroc"),
+)
+"""An experiment and its figure, in order of preference."""
+SHOWN = 12
+"""The most answers on the first screen."""
+
+
+def overview(study: Study) -> str:
+    """The first screen, for a study of a preset or for a user's own results."""
+    found = study_answers(study)
+    keys = [(one, count) for one, count in found if one.key][:SHOWN] or found[:SHOWN]
+    subject = study.subject(study.main)
+    return fill_file(
+        Path(__file__).with_suffix(".md.j2"),
+        {
+            "main": study.main,
+            "family": subject.family or study.main,
+            "date": study.date,
+            "config": subject.config,
+            "parameters": subject.parameters,
+            "corpus": subject.corpus,
+            "training": _training(subject),
+            "models": len(study.with_role("model")),
+            "answers": _table(keys),
+            "picture": _figure(study),
+            "decided": _decided(study),
+            "withdrawn": _asked([one for one, _ in found if one.reply == "withdrawn"]),
+            "unclear": _asked([one for one, _ in found if one.reply == "cannot tell"]),
+            "absences": _absences(study),
+        },
+    )
+
+
+def _table(answers: list[tuple[Answer, str]]) -> str:
+    rows = [[one.ask, f"**{one.reply}**", one.size, count] for one, count in answers]
+    return table(["question", "answer", "size of the effect", "trainings"], rows)
+
+
+def _training(subject: StoredSubject) -> Mapping[str, object]:
+    """Iterations, tokens and their share of the canonical recipe; an empty mapping for a checkpoint that does not say."""
+    training, context = subject.training, subject.config["block_size"]
+    if "accumulation" not in training:
+        return {}
+    batch = training["batch_size"] * training["accumulation"]
+    tokens = training["step"] * batch * context
+    return {
+        "step": training["step"],
+        "batch": batch,
+        "context": context,
+        "tokens": tokens / 1e6,
+        "share": tokens / CANONICAL,
+        "loss": training.get("val_loss"),
+    }
+
+
+def _figure(study: Study) -> str:
+    results = ((main_result(study, name), figure) for name, figure in FIRST_FIGURE)
+    found = next(((result, figure) for result, figure in results if result is not None), None)
+    return picture(study, found[0].subject.label, found[1]) if found else ""
+
+
+def _decided(study: Study) -> tuple[int, int]:
+    """Of the main model's claims that some training decides: how many there are, and how many all trainings decide alike."""
+    alike = []
+    for result in study.results:
+        if result.subject.label == study.main:
+            for finding in result.findings:
+                verdicts = [found.verdict for found in study.findings("model", finding.id)]
+                if {"supported", "not supported"} & set(verdicts) and len(verdicts) > 1 and not finding.withdrawn:
+                    alike.append(len(set(verdicts)) == 1)
+    return len(alike), sum(alike)
+
+
+def _absences(study: Study) -> tuple[int, int]:
+    """How many claims the main model does not support, and how many of these a model of known answer supports."""
+    absent = [
+        (result, finding.id)
+        for result in study.results
+        if result.subject.label == study.main
+        for finding in result.findings
+        if finding.verdict == "not supported" and finding.kind == "measurement" and not finding.withdrawn
+    ]
+    return len(absent), sum(_seen(study, result, claim) for result, claim in absent)
+
+
+def _seen(study: Study, result: Result, claim: str) -> bool:
+    """Whether the same code supports a claim on a positive control or the hand-built model."""
+    known = [other for other in beside(study, result) if other.subject.role in ("control", "planted")]
+    return any(found.verdict == "supported" for other in known if (found := other.finding_if_any(claim)))
+
+
+def _asked(answers: list[Answer]) -> tuple[str, ...]:
+    """The questions, without their question marks, for a list in a sentence."""
+    return tuple(one.ask.rstrip("?") for one in answers)
