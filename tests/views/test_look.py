@@ -14,6 +14,7 @@ from nanoscope.analysis.prediction import effective_context
 from nanoscope.checkpoints.checkpoint import Checkpoint, load
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments.experiment import untrained
+from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import Site
 from nanoscope.planted.induction import Planted, planted_induction
 from nanoscope.plots.look import overview, text_reading
@@ -170,7 +171,8 @@ def repetitive() -> Corpus:
 
 def test_a_model_that_copies_is_seen_and_an_untrained_one_is_not(repetitive: Corpus) -> None:
     copier = planted_induction(Vocabulary(tuple("abcdefghijkl")), Planted(context=49))
-    random = replace(copier, model=untrained(copier.model, "look"))
+    small = GPT(replace(copier.model.config, n_embd=32))
+    random = replace(copier, model=untrained(small, "look"))
     for checkpoint, copies in ((copier, True), (random, False)):
         found = look(checkpoint, repetitive)
         by_question = {one.question: one.verdict for one in answers(found)}
