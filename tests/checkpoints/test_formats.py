@@ -43,3 +43,17 @@ def test_each_file_is_recognised_by_one_format(tmp_path: Path, format: ModuleTyp
     for owner, path in written.items():
         assert format.recognises(Source(path)) == (owner is format), path
         assert torch.equal(load(path).model.wte.weight, model.wte.weight)
+
+
+@pytest.mark.parametrize("place", ["final", "checkpoints/step_00000100", "model-1/final", "models/model-1/final"])
+def test_the_folder_of_a_training_or_a_study_names_the_checkpoint_in_it(tmp_path: Path, place: str):
+    save(Checkpoint(random_model()), tmp_path / place)
+    with pytest.raises(NanoscopeError, match=f"checkpoint.json is missing; give {tmp_path / place}$"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.json", "model.safetensors"])
+def test_a_part_of_a_checkpoint_names_its_folder(tmp_path: Path, name: str):
+    save(Checkpoint(random_model()), tmp_path / "final")
+    with pytest.raises(NanoscopeError, match=f"is a part of a checkpoint; give its folder, {tmp_path / 'final'}$"):
+        load(tmp_path / "final" / name)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.neurons.judge import corrected_p, in_context
 from nanoscope.experiments.neurons.labels import CONTEXT, CURRENT, FAMILIES, KIND, labels
-from nanoscope.experiments.neurons.measure import Params
+from nanoscope.experiments.neurons.measure import Params, stages
 from nanoscope.experiments.pages import section as page_section
 from nanoscope.experiments.runner import run_experiment
 from nanoscope.planted.induction import Planted, planted_induction
@@ -199,10 +200,38 @@ def test_the_command_shows_one_neuron_and_refuses_what_is_not_there(
     for wrong, message in (
         (("--layer", 0, "--neuron", 999), "there is no neuron 999"),
         (("--neuron", 3), "--layer and --neuron together"),
-        (("--text", "x" * 40), "give 1 to 24"),
+        (("--text", ""), "give 1 to 24"),
         (("--text", "€"), "is not among"),
     ):
         code, _, error = _call(capsys, model, "--data", data, *wrong)
         assert code == 2
         assert message in error
         assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "said"),
+    [
+        ("a" * 6000, 20, "only one symbol"),
+        (
+            "".join(map(chr, range(65, 115))) * 120,
+            100,
+            "at most 12; give a text about 9 times as long",
+        ),
+        (
+            "The cat sat on the mat. " * 10,
+            20,
+            "so give a text of at least 1,000",
+        ),
+    ],
+)
+def test_a_text_that_is_too_small_or_monotonous_is_refused_at_once_with_what_is_needed(
+    text: str, least: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = Corpus("small", text)
+    model = random_model(vocab_size=len(corpus.vocabulary))
+    monkeypatch.setattr(sys.modules[stages.__module__], "over_text", lambda *_: pytest.fail("it was measured"))
+    with pytest.raises(NanoscopeError) as caught:
+        stages(Subject(Checkpoint(model, corpus.vocabulary), corpus, "x"), Params(least=least))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -18,6 +18,7 @@ from nanoscope import files
 from nanoscope.checkpoints import formats
 from nanoscope.checkpoints.formats import FORMATS, Format, nanogpt, nanoscope
 from nanoscope.checkpoints.formats.contents import Contents
+from nanoscope.checkpoints.formats.vocabulary_search import sampled_from
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT, with_learned_positions
 from nanoscope.text.tokenizer import Tokenizer, require_tokenizer
@@ -125,14 +126,23 @@ def packed(checkpoint: Checkpoint, half: bool = False, part_bytes: int | None = 
     return nanoscope.written(checkpoint.contents(), half, part_bytes)
 
 
-def export(checkpoint: Checkpoint, path: str | Path) -> None:
-    """Write nanoGPT's `ckpt.pt` and `meta.pkl` into the same folder. NanoscopeError if nanoGPT cannot express the model.
+def export(checkpoint: Checkpoint, path: str | Path) -> tuple[Path, ...]:
+    """Write nanoGPT's `ckpt.pt`, and `meta.pkl` beside it and where `sample.py` looks, if that is known: inside a nanoGPT
+    checkout, unless another one is there. Returns what was written. NanoscopeError if nanoGPT cannot express the model.
 
     Fixed position embeddings become a learned table with the same values.
     """
-    model = with_learned_positions(checkpoint.model)
-    for name, data in nanogpt.written(replace(checkpoint, model=model).contents()).items():
-        files.write_bytes(Path(path) if name == "ckpt.pt" else Path(path).with_name(name), data)
+    path, model = Path(path), with_learned_positions(checkpoint.model)
+    written = nanogpt.written(replace(checkpoint, model=model).contents())
+    places = {path: written["ckpt.pt"]}
+    if "meta.pkl" in written:
+        places[path.with_name("meta.pkl")] = written["meta.pkl"]
+        sampled = sampled_from(path, nanogpt.dataset_of(checkpoint.corpus)) if checkpoint.corpus else None
+        if sampled is not None and not sampled.exists():
+            places[sampled] = written["meta.pkl"]
+    for place, data in places.items():
+        files.write_bytes(place, data)
+    return tuple(places)
 
 
 def _fill(model: GPT, weights: Mapping[str, Tensor], path: Path) -> None:

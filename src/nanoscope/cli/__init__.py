@@ -226,7 +226,13 @@ def _run_options(params: type) -> type[RunOptions]:
 def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
     from nanoscope import files
     from nanoscope.checkpoints.checkpoint import load
+    from nanoscope.training.loop import checkpoints
 
+    if experiment.of_training and not checkpoints(options.checkpoint.parent):
+        raise NanoscopeError(
+            f"{experiment.name} reads the checkpoints of a training, and none lie beside {options.checkpoint}; "
+            "`nanoscope train` keeps them: give FOLDER/final of such a training"
+        )
     if options.twins and not experiment.twinned:
         raise NanoscopeError(f"{experiment.name} analyses a single model; remove --twins")
     checkpoint, corpus = open_subject(options)
@@ -294,9 +300,13 @@ def _check(command: CheckCommand) -> None:
 
 def _export(command: ExportCommand) -> None:
     from nanoscope.checkpoints.checkpoint import export
+    from nanoscope.checkpoints.exchange import NO_RESUME, sampling_note
 
-    export(open_model(command.checkpoint, 0, vocabulary=command.vocabulary), command.to)
-    say(f"wrote {command.to}")
+    checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
+    for path in export(checkpoint, command.to):
+        say(f"wrote {path}")
+    for note in filter(None, (sampling_note(checkpoint, command.to), NO_RESUME)):
+        say(f"note: {note}", style="dim")
 
 
 COMMANDS = {

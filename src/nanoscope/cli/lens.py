@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from nanoscope.views.lens import Lens, LensReading
 
 ROWS = 40
+CELL, REST = 7, 25
+"""Width of a cell with a probability, and of all else in a row of the table."""
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,27 @@ def _print(reading: LensReading) -> None:
 
     text, symbols = reading.pieces, reading.symbols
     names = ["emb.", *(f"L{layer}" for layer in range(len(reading.values.labels("layer")) - 1))]
+    wide = CONSOLE.width >= CELL * len(names) + REST
     table = Table("read", *names, "follows", "settled", padding=(0, 0, 0, 1))
     top, chance = (reading.values.sel(measure=measure).values for measure in ("top", "chance"))
     for position in range(max(0, len(text) - ROWS), len(text)):
         follows = text[position + 1] if position + 1 < len(text) else ""
         predicted = [(symbols[int(token)], p) for token, p in zip(top[:, position], chance[:, position], strict=True)]
-        cells = [
-            Text(f"{visible_character(one)} {100 * p:3.0f}", style=_style(one, follows, p)) for one, p in predicted
-        ]
+        cells = [Text(_cell(one, p, wide), style=_style(one, follows, p)) for one, p in predicted]
         read = Text(visible_character(text[position]), style="bold")
         table.add_row(read, *cells, visible_character(follows), names[reading.settled[position]])
     CONSOLE.print(table)
+    if not wide:
+        say("a wider terminal also shows the probabilities, as the figure does")
     if len(text) > ROWS:
         say(f"the last {ROWS} of {len(text)} positions; the figure shows all")
+
+
+def _cell(symbol: str, chance: float, wide: bool) -> str:
+    """A predicted symbol, with its probability in percent where there is room."""
+    from nanoscope.plots.style import visible_character
+
+    return f"{visible_character(symbol)} {100 * chance:3.0f}" if wide else visible_character(symbol)
 
 
 def _style(symbol: str, follows: str, chance: float) -> str:

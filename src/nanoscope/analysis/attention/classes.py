@@ -177,8 +177,14 @@ def scores(found: ClassAttention) -> Sweep:
     """Every class's score in every window, `[cls, layer, head, window]`: 0 is chance, 1 is all attention, NaN is no key."""
     own = np.diagonal(found.cross, axis1=-2, axis2=-1)
     chance = _own_position(found)[..., None]
-    values = np.concatenate([found.positions, (own - chance) / (1 - chance)])
+    values = np.concatenate([found.positions, _share_above(own, chance)])
     return Sweep(values, ("cls", "layer", "head", "window"), "share above chance", {"cls": CLASSES})
+
+
+def _share_above(attention: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """Attention above chance, as a share of what is possible; NaN where the position alone decides it (chance 1)."""
+    with np.errstate(invalid="ignore"):
+        return (attention - chance) / (1 - chance)
 
 
 def mean_of_present(values: np.ndarray, axis: int | tuple[int, ...] = -1) -> np.ndarray:
@@ -212,7 +218,7 @@ def p_values(found: ClassAttention, permutations: int, *labels: object) -> Sweep
         swapped = found.cross[..., every, rng.permutation(windows)]
         drawn[i] = (
             max(t_statistic(np.moveaxis(one, 1, -1)).max() for one in positions),
-            t_statistic((swapped - chance) / (1 - chance)).max(),
+            t_statistic(_share_above(swapped, chance)).max(),
         )
     observed = t_statistic(scores(found).values)
     families = (observed[: len(PLACES)], observed[len(PLACES) :])

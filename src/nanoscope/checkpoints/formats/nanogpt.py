@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -17,9 +17,11 @@ from torch import Tensor
 from nanoscope import files
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.source import Source
+from nanoscope.checkpoints.formats.trained_positions import trained_positions
 from nanoscope.checkpoints.formats.vocabulary_search import find_vocabulary
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
+from nanoscope.text.corpora import SHAKESPEARE
 from nanoscope.text.tokenizer import Tokenizer
 from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.text.vocabulary_files import write_meta
@@ -44,6 +46,13 @@ def from_weights(source: Source, weights: Mapping[str, Tensor], notes: tuple[str
     """The contents of a file, given its weights under nanoGPT's names; all else is read as nanoGPT stores it."""
     weights = {key: value for key, value in weights.items() if not _is_mask(key, value)}
     config, assumed = _config(weights, source)
+    trained = trained_positions(weights[POSITIONS].float())
+    if trained < config.block_size:
+        assumed.append(
+            f"its positions {trained} to {config.block_size - 1} were never trained (their embeddings are as at the start), "
+            f"so it is read with a context of {trained}"
+        )
+        config, weights = replace(config, block_size=trained), weights | {POSITIONS: weights[POSITIONS][:trained]}
     vocabulary, missing = find_vocabulary(source, config.vocab_size)
     notes = (*notes, *assumed, *_about(vocabulary, config.vocab_size))
     training = source.plain("config")
@@ -72,13 +81,18 @@ def written(contents: Contents) -> dict[str, bytes]:
         "model_args": {name: getattr(config, name) for name in FIELDS},
         "iter_num": contents.training.get("step", 0),
         "best_val_loss": contents.training.get("val_loss"),
-        "config": {**({"dataset": contents.corpus} if contents.corpus else {}), **contents.training},
+        "config": {**({"dataset": dataset_of(contents.corpus)} if contents.corpus else {}), **contents.training},
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
     symbols = contents.vocabulary if isinstance(contents.vocabulary, Vocabulary) else None  # all that meta.pkl can hold
     meta = {} if symbols is None else {"meta.pkl": write_meta(symbols)}
     return {"ckpt.pt": buffer.getvalue(), **meta}
+
+
+def dataset_of(corpus: str) -> str:
+    """nanoGPT's name for a corpus, the folder of its data; tiny Shakespeare by characters has one already."""
+    return "shakespeare_char" if corpus == SHAKESPEARE else corpus
 
 
 def _config(weights: Mapping[str, Tensor], source: Source) -> tuple[GPTConfig, list[str]]:

@@ -52,6 +52,13 @@ def dataset_files(checkpoint: Path, dataset: str | None, name: str) -> list[Path
     return [folder / "data" / dataset / name for folder in folders]
 
 
+def sampled_from(checkpoint: Path, dataset: str) -> Path | None:
+    """The `meta.pkl` that nanoGPT's `sample.py` will read for a checkpoint in a nanoGPT checkout; None outside one."""
+    folders = [*checkpoint.absolute().parents, Path.cwd()]
+    root = next((folder for folder in folders if (folder / "sample.py").exists()), None)
+    return None if root is None else root / "data" / dataset / "meta.pkl"
+
+
 def dataset_name(source: Source) -> str | None:
     """The checkpoint's `config["dataset"]`."""
     name = source.plain("config").get("dataset")

@@ -21,6 +21,7 @@ from nanoscope.experiments.measuring import Stage, Stages, Sweeps, arrays_of, pr
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import head_name
 from nanoscope.seeds import seed_for
+from nanoscope.text.corpora.corpus import too_short
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import Passages, passages
 from nanoscope.text.windows import batches
@@ -121,9 +122,8 @@ def _setting(subject: Subject, params: Params) -> _Setting:
     text = passages(val, context, sum(sizes), circuit_state.SKIP)
     parts = three_parts(len(text), sizes, params.seed)
     if min(map(len, parts)) < FEWEST_WINDOWS:
-        raise NanoscopeError(
-            f"the validation text has {len(val)} tokens, too few for three times {FEWEST_WINDOWS} windows of {context}"
-        )
+        least = (FEWEST_WINDOWS * sum(sizes) // min(sizes) + 2) * (context + 1)
+        raise too_short(len(val), least, f"three times {FEWEST_WINDOWS} windows of {context}")
     return _Setting(subject, params, checkpoint.encode(corpus.train), text, parts)
 
 

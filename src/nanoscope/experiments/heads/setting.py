@@ -20,6 +20,7 @@ from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.statistics.intervals import max_t
 from nanoscope.tasks import synthetic
+from nanoscope.text.corpora.corpus import too_short
 from nanoscope.text.tokenizer import TokenizedText, spelled
 from nanoscope.text.windows import Windows, room, spread_starts, windows_at
 
@@ -158,7 +159,7 @@ def setting_of(subject: Subject, params: Params) -> Setting:
     if context < 2 * classes.FARTHEST + 2:
         raise NanoscopeError(f"a context of {context} is too short to distinguish classes of heads")
     if len(val) < 8 * context:
-        raise NanoscopeError(f"the validation text has {len(val)} tokens, too few for windows of {context}")
+        raise too_short(len(val), 8 * context, f"windows of {context}")
     return Setting(subject, params, train, val, synthetic.alphabet(train, checkpoint.model.config.vocab_size))
 
 

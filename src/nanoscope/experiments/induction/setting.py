@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from nanoscope.errors import NanoscopeError
 from nanoscope.experiments.experiment import Subject, require_least
 from nanoscope.model.folded import require_foldable
 from nanoscope.model.gpt import GPT
 from nanoscope.tasks import synthetic
 from nanoscope.tasks.task import Task
+from nanoscope.text.corpora.corpus import too_short
 from nanoscope.text.windows import room
 
 
@@ -101,7 +101,7 @@ def setting_of(subject: Subject, params: Params) -> Setting:
     train, val = checkpoint.encode(corpus.train), checkpoint.encode(corpus.val)
     context = checkpoint.model.config.block_size
     if len(val) < 2 * context:
-        raise NanoscopeError(f"the validation text has {len(val)} tokens, too few for windows of {context}")
+        raise too_short(len(val), 2 * context, f"windows of {context}")
     symbols = synthetic.alphabet(train, checkpoint.model.config.vocab_size)
     lengths = synthetic.lengths_that_fit(room(context, subject.start), len(symbols))
     return Setting(checkpoint.model, symbols, subject.start, lengths, train, val, params)

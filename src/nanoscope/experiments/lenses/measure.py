@@ -18,6 +18,7 @@ from nanoscope.experiments.experiment import Subject, require_least, times_in_tu
 from nanoscope.experiments.measuring import Stage, Stages, Sweeps, arrays_of, private
 from nanoscope.interventions.run import residual_streams, run
 from nanoscope.model.gpt import GPT
+from nanoscope.text.corpora.corpus import too_short
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import NAMES, Passages, passages, windows_to_fit
 from nanoscope.text.windows import first_speech, room
@@ -133,7 +134,9 @@ def _setting(subject: Subject, params: Params) -> _Setting:
     val = subject.read(corpus.val)
     text = passages(val, context, params.windows, skip)
     if len(text) < 2:
-        raise NanoscopeError(f"the validation text has {len(val)} tokens, too few for two windows of {context}")
+        raise too_short(len(val), 2 * (context + 1), f"two windows of {context}")
+    if len(val.tokens.unique()) < 2:
+        raise NanoscopeError("the validation text has only one symbol, so there is nothing to predict")
     return _Setting(subject, params, checkpoint.encode(corpus.train), text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,11 +21,12 @@ from nanoscope.experiments.experiment import Subject, require_least, untrained
 from nanoscope.experiments.measuring import Stage, Stages, Sweeps, arrays_of, private
 from nanoscope.experiments.neurons.cards import Neuron, cards
 from nanoscope.experiments.neurons.control import control
-from nanoscope.experiments.neurons.labels import CONTEXT, KIND, labels
+from nanoscope.experiments.neurons.labels import CONTEXT, CURRENT, KIND, labels
 from nanoscope.experiments.neurons.search import Found, Split, described, report, search
 from nanoscope.model.folded import fold, require_foldable
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
+from nanoscope.text.corpora.corpus import too_short
 from nanoscope.text.tokenizer import TokenizedText
 from nanoscope.text.windows import Windows, windows
 
@@ -106,6 +108,7 @@ class Setting:
 def stages(subject: Subject, params: Params) -> Stages:
     """The stages of the experiment. NanoscopeError for a model without neurons."""
     s = setting_of(subject, params)
+    require_characters(s)
     return {
         "statistics": Stage(15, lambda before: {**_over(s.over), "counts": _counts(s)}),
         "search": Stage(45, lambda before: _search(s)),
@@ -125,15 +128,33 @@ def setting_of(subject: Subject, params: Params) -> Setting:
     context = checkpoint.model.config.block_size
     text, train, val = (subject.read(part) for part in (corpus.text, corpus.train, corpus.val))
     if len(val) <= FEWEST_WINDOWS * context:
-        raise NanoscopeError(
-            f"the validation text has {len(val)} tokens, too few for windows of {context}; use a longer text"
-        )
+        raise too_short(len(val), FEWEST_WINDOWS * context + 1, f"windows of {context}")
     most = (params.characters, max(params.select, 3 * context), params.report)
     whole, select, other = (
         windows(part.tokens, context, count, part.start) for part, count in zip((text, train, val), most, strict=True)
     )
     here, there, rare = labels((train, select), (val, other), params.least)
     return Setting(subject, params, text, whole, Split(select, here), Split(other, there), rare)
+
+
+def require_characters(setting: Setting) -> None:
+    """NanoscopeError if no character is frequent enough to be a concept: the planted neuron of the control detects one."""
+    if CURRENT in setting.select.labels.families:
+        return
+    least, most = setting.params.least, min(map(_most_frequent, (setting.select.windows, setting.report.windows)))
+    if most == 0:
+        raise NanoscopeError("the text has only one symbol, so there is nothing that a neuron could tell apart")
+    raise NanoscopeError(
+        f"no character is frequent enough in this text: {least} are needed in each part, and there are at most {most}; give a "
+        f"text about {math.ceil(least / most)} times as long with --data, or --least {max(1, most // 2)}"
+    )
+
+
+def _most_frequent(windows: Windows) -> int:
+    """How often the best character occurs, or fails to, in some windows: the larger, the easier it is to test."""
+    tokens = windows.read(windows.tokens).flatten()
+    count = torch.bincount(tokens)
+    return int(torch.minimum(count, len(tokens) - count).max())
 
 
 def over_text(setting: Setting) -> neurons.OverText:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jaxtyping import Int
 
+from nanoscope.errors import NanoscopeError
 from nanoscope.files import sha256
 from nanoscope.text.tokenizer import Tokenizer
 from nanoscope.text.vocabulary import Vocabulary
@@ -16,6 +18,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TRAIN_SHARE = 0.9
+
+
+def too_short(tokens: int, least: int, what: str) -> NanoscopeError:
+    """The error for a corpus whose validation text has fewer tokens than an experiment needs, saying how long it must be."""
+    whole = math.ceil(least / (1 - TRAIN_SHARE) / 1000) * 1000
+    return NanoscopeError(
+        f"the validation text has {tokens:,} tokens, too few for {what}; it is the last tenth, so give a text of at least "
+        f"{whole:,} with --data"
+    )
 
 
 @dataclass(frozen=True)
