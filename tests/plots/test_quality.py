@@ -47,6 +47,15 @@ def test_words_at_the_ticks_need_no_label() -> None:
     assert checklist(figure)["axes say what they show"]
 
 
+@pytest.mark.parametrize("ticks", [("0", "0.5"), ("-1,000", "1,000"), ("10⁻³", "2×10⁴"), ("\N{MINUS SIGN}1", "1")])
+def test_numbers_at_the_ticks_need_one(ticks: tuple[str, str]) -> None:
+    figure, axes = _figure()
+    axes[0].set_xticks([0, 1], ticks)
+    assert checklist(figure)["axes say what they show"]
+    axes[0].set_xlabel("")
+    assert not checklist(figure)["axes say what they show"]
+
+
 def _points() -> tuple[Figure, Axes]:
     with matplotlib.rc_context(SETTINGS):
         figure, (ax,) = new_figure(4, 3)

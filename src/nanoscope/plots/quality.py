@@ -92,5 +92,5 @@ def _named(ax: Axes, drawn: set[Text]) -> bool:
 
 
 def _is_number(tick: str) -> bool:
-    plain = tick.replace("\N{MINUS SIGN}", "-").replace(",", "").replace("$", "").strip()
-    return plain.startswith("\\mathdefault") or plain.replace(".", "", 1).lstrip("-").isdigit()
+    """Whether a tick is a number, in plain characters such as `-1,000`, `0.5` or `2×10⁻³`."""
+    return "".join(one for one in tick if one not in "\N{MINUS SIGN}-,.× ⁻").isdigit()
