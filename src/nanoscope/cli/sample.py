@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import tyro
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nanoscope.cli.console import CONSOLE, ModelOptions, open_model, open_text, say
+from nanoscope.cli.console import CONSOLE, GivenNumber, GivenText, ModelOptions, open_model, open_text, say
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -30,13 +31,13 @@ class SampleCommand(ModelOptions):
     `--steer "the king is dead" "THE KING IS DEAD"` brings capital letters.
     """
 
-    start: str | None = None
+    start: GivenText = None
     """The beginning of the text; default: a line break."""
     length: int = 200
     """Tokens to write."""
     temperature: float = 0.8
     """0 takes the most probable symbol each time; 1 draws from the model's own probabilities; more is wilder."""
-    top_k: int | None = None
+    top_k: GivenNumber = None
     """Draw among the K most probable symbols only."""
     seed: int = 1
     """Of the random numbers; the same seed writes the same text."""
@@ -45,9 +46,9 @@ class SampleCommand(ModelOptions):
     without: tuple[str, ...] = ()
     """Parts to replace by their mean over --data's validation text (by zero where there is none): a head L0H4, a neuron
     L2N17, a layer's L1.attn or L1.mlp."""
-    steer: tuple[str, str] | None = None
+    steer: Annotated[tuple[str, str] | None, tyro.conf.arg(metavar="FROM TO", help_behavior_hint="")] = None
     """Two texts, FROM and TO: add the mean residual stream over TO minus that over FROM."""
-    layer: int | None = None
+    layer: GivenNumber = None
     """Layer at whose input --steer acts; default: the middle one."""
     strength: float = 1.0
     """Multiple of the difference that --steer adds."""
@@ -62,7 +63,7 @@ def run_sample(command: SampleCommand) -> None:
 
     if command.samples < 1:
         raise NanoscopeError(f"the number of samples must be at least 1, not {command.samples}")
-    checkpoint = open_model(command.checkpoint, command.threads)
+    checkpoint = open_model(command.checkpoint, command.threads, vocabulary=command.vocabulary)
     start = opening(checkpoint) if command.start is None else command.start
     changes = _changes(command, checkpoint)
     edits = [edit for change in changes for edit in change.edits]
