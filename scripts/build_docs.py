@@ -22,6 +22,7 @@ FILES = (
     "benchmarks/*.md",
     "results/FINDINGS.md",
     "results/*.json",
+    "results/*.png",
     "results/figures/**/*.png",
     "results/results/*/result.json",
     "experiments/*.ipynb",

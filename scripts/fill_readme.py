@@ -14,13 +14,14 @@ from typing import Any
 from nanoscope.evidence.answer import Answer
 from nanoscope.evidence.markdown import table
 from nanoscope.experiments.pages import study_answers
+from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.report import read_study
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PARTS = {
     "heads": ("heads.previous", "heads.tokens", "heads.classified"),
-    "predictions": ("lenses.gradual", "lenses.settles", "lenses.writers", "lenses.beyond"),
+    "predictions": ("lenses.writers", "lenses.meaningful", "lenses.beyond"),
     "induction": ("induction.heads", "induction.natural", "induction.accuracy", "emergence.forms"),
 }
 """Part -> the claims whose answers it holds."""
@@ -45,7 +46,7 @@ def main() -> None:
 
 def filled(page: str) -> str:
     """The page with every part rendered anew."""
-    found = study_answers(read_study(ROOT / "results"))
+    found = study_answers(in_todays_words(read_study(ROOT / "results")))
     entries = json.loads((ROOT / "benchmarks" / "results.json").read_text())["entries"]
     parts = {name: _answers(found, claims) for name, claims in PARTS.items()} | {"benchmarks": _benchmarks(entries)}
     for name, text in parts.items():

@@ -41,7 +41,7 @@ def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest
 def test_one_command_answers_and_keeps_its_numbers(call: Call, tmp_path: Path) -> None:
     code, printed, complaint = call("mine/final", "--data", "words.txt", "--text", "the dog")
     assert (code, complaint) == (0, "")
-    for asked in ("How good is it?", "Does it copy", "What matters most?", "no class", "copying: ", "Deeper:"):
+    for asked in ("How good is it?", "Does it copy", "What matters most?", "no class", "look: copying (", "Deeper:"):
         assert asked in printed
     assert "nanoscope run induction mine/final --data words.txt" in printed
     (folder,) = (tmp_path / "runs" / "look").iterdir()

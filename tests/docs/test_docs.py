@@ -96,8 +96,9 @@ def test_every_kind_of_figure_is_explained_with_its_picture() -> None:
     """Stems of the published figures: each is a heading's name, and its section shows the picture."""
     sections = "\n".join(page.read_text() for page in (ROOT / "docs" / "figures").glob("*.md")).split("\n## ")
     for stem in {path.stem for path in (ROOT / "results" / "figures").rglob("*.png")}:
-        (section,) = [one for one in sections if f"`{stem}`" in one.split("\n")[0]]
-        assert f"/{stem}.png)" in section, stem
+        about = [one for one in sections if f"`{stem}`" in one.split("\n")[0]]
+        assert len(about) == 1, f"{len(about)} sections of docs/figures/ have {stem} in their heading"
+        assert f"/{stem}.png)" in about[0], stem
 
 
 def test_docstrings_cite_pages_that_exist() -> None:

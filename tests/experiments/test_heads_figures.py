@@ -88,7 +88,7 @@ def test_a_head_of_two_classes_is_called_both_everywhere_and_one_that_fails_on_n
     assert {(round(box.get_x() + 0.5), round(box.get_y() + 0.5)) for box in boxes} == {(1, 1), (2, 1), (2, 0)}
     assert title(figures.cards(result).axes[0]) == "L0H1: induction"
     assert ticks(figures.ablation(result).axes[0].yaxis) == [
-        "previous token (1, of which 1 weak on new text)",
+        "previous token (1, weak on new text)",
         "induction (2)",
     ]
     rows = summaries(result)

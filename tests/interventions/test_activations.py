@@ -22,7 +22,7 @@ from nanoscope.interventions.edits import (
 )
 from nanoscope.interventions.first_order import estimate
 from nanoscope.interventions.replay import Cell, replay
-from nanoscope.interventions.run import gradients, run
+from nanoscope.interventions.run import gradients, model_and_tokens, run
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import AXES, WHOLE_MODEL, Site
 from nanoscope.text.vocabulary import Vocabulary
@@ -119,24 +119,25 @@ def test_edits_by_functions_do_what_they_say() -> None:
     assert torch.equal(after(scale(last, 0.0), last), torch.zeros(4, 16))
 
 
-def test_several_positions_are_the_single_ones_together(variant: GPT) -> None:
-    tokens, length = random_tokens(variant), 11
-    cache = run(variant, random_tokens(variant, seed=2), keep=["resid_pre", "z", "pattern"]).cache
+def test_several_positions_are_the_single_ones_together() -> None:
+    model, length = random_model(), 11
+    tokens = random_tokens(model)
+    cache = run(model, random_tokens(model, seed=2), keep=["resid_pre", "z", "pattern"]).cache
     for several, ones in (([1, -2], (1, 9)), (slice(-3, None), (8, 9, 10)), (range(0, 4, 3), (0, 3)), (-1, (10,))):
         for name, at in (("resid_pre", {}), ("z", {"head": 1})):
             together = patch(Site(name, 1, pos=several, **at), cache)
             apart = [patch(Site(name, 1, pos=one, **at), cache) for one in ones]
-            assert torch.equal(run(variant, tokens, [together]).logits, run(variant, tokens, apart).logits)
+            assert torch.equal(run(model, tokens, [together]).logits, run(model, tokens, apart).logits)
     for site in (Site("pattern", 1, head=0, query=[4, -1], key=[0, 2, 3]), Site("pattern", 1, key=[0, 2], query=-1)):
         queries, keys = ([4, length - 1], [0, 2, 3]) if site.head == 0 else (length - 1, [0, 2])
         whole = cache["pattern", 1]
         expected = whole[:, 0][:, queries][:, :, keys] if site.head == 0 else whole[:, :, queries][:, :, keys]
         assert torch.equal(cache[site], expected)
-        changed = run(variant, tokens, [zero(site)], keep=["pattern"]).cache
+        changed = run(model, tokens, [zero(site)], keep=["pattern"]).cache
         assert (changed[site] == 0).all()
-        plain = run(variant, tokens, keep=["pattern"]).cache["pattern", 1]
+        plain = run(model, tokens, keep=["pattern"]).cache["pattern", 1]
         assert int((changed["pattern", 1] != plain).sum()) == int(
-            (run(variant, tokens, keep=["pattern"]).cache[site] != 0).sum()
+            (run(model, tokens, keep=["pattern"]).cache[site] != 0).sum()
         )
 
 
@@ -278,6 +279,9 @@ def test_messages_say_what_was_asked_and_what_there_is() -> None:
         (lambda: listed(zero(Site("z", 0))), "edits are a list"),
         (lambda: listed([lambda z: z]), r"a function is no edit; make one with .* edit\(site, function\)"),
         (lambda: run(model, "ROMEO"), "for a text, give the checkpoint"),
+        (lambda: model_and_tokens("path", "ROMEO"), "a str cannot be run"),
+        (lambda: model_and_tokens(model, [1, 2]), "a tensor of whole numbers"),
+        (lambda: model_and_tokens(model, torch.ones(1, 2)), "a tensor of whole numbers"),
         (lambda: run(model, tokens, [zero(Site("z", 0, pos=-12))]), "no pos -12"),
         (lambda: run(model, tokens, [zero(Site("z", 0, pos=slice(11, 20)))]), "selects no pos"),
         (

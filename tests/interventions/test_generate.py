@@ -16,12 +16,12 @@ from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import Site
 from nanoscope.text.vocabulary import Vocabulary
 
-STEPS = 24
-"""With prompts of five tokens this goes beyond the models' context of 24."""
+PROMPT, STEPS = 14, 14
+"""Together beyond the models' context of 24."""
 
 
 def by_full_forwards(model: GPT, tokens: torch.Tensor, sampling: Sampling, edits: list[AnyEdit]) -> torch.Tensor:
-    for noise in islice(sampling.noise(len(tokens), model.config.vocab_size), 10):
+    for noise in islice(sampling.noise(len(tokens), model.config.vocab_size), 4):
         logits = run(model, tokens[:, -model.config.block_size :], edits).logits[:, -1]
         tokens = torch.cat([tokens, sampling.draw(logits, noise)[:, None]], dim=1)
     return tokens
@@ -33,7 +33,7 @@ def assert_written_by_full_forwards(
     """Each token follows from a full forward of all before it; within the context one forward has the logits of them all."""
     context, vocabulary = model.config.block_size, model.config.vocab_size
     first = run(model, written[:, :context], edits).logits
-    for at, noise in zip(range(5, written.shape[1]), sampling.noise(len(written), vocabulary), strict=False):
+    for at, noise in zip(range(PROMPT, written.shape[1]), sampling.noise(len(written), vocabulary), strict=False):
         inside = at <= context
         logits = first[:, at - 1] if inside else run(model, written[:, at - context : at], edits).logits[:, -1]
         assert torch.equal(written[:, at], sampling.draw(logits, noise)), at
@@ -53,10 +53,10 @@ def all_edits(model: GPT) -> list[AnyEdit]:
     ]
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "attention_only", "rms", "sinusoids"])
+@pytest.mark.parametrize("kind", ["gpt2", "attention_only", "sinusoids"])
 def test_the_cache_changes_no_token(kind: str) -> None:
     model = random_model(**VARIANTS[kind])
-    tokens = random_tokens(model, batch=2, length=5)
+    tokens = random_tokens(model, batch=2, length=PROMPT)
     for sampling, edits in ((Sampling(0), []), (Sampling(1.3, top_k=9, seed=4), all_edits(model))):
         settings = {"temperature": sampling.temperature, "top_k": sampling.top_k, "seed": sampling.seed}
         found = generate(model, tokens, steps=STEPS, edits=edits, **settings)
@@ -67,13 +67,13 @@ def test_a_function_that_looks_at_all_positions_sees_them_all() -> None:
     model = random_model()
     tokens = random_tokens(model, batch=2, length=5)
     centred = edit(Site("z", 1), lambda z: z - z.mean(dim=1, keepdim=True))
-    found = generate(model, tokens, steps=10, seed=4, temperature=1.3, edits=[centred])
+    found = generate(model, tokens, steps=4, seed=4, temperature=1.3, edits=[centred])
     assert torch.equal(found, by_full_forwards(model, tokens, Sampling(1.3, seed=4), [centred]))
-    assert not torch.equal(found, generate(model, tokens, steps=10, seed=4, temperature=1.3))
+    assert not torch.equal(found, generate(model, tokens, steps=4, seed=4, temperature=1.3))
 
 
 def test_tokens_are_drawn_with_the_probabilities_of_the_softmax() -> None:
-    logits, draws = torch.tensor([[1.0, 0.0, -1.0, 2.0]]), 20_000
+    logits, draws = torch.tensor([[1.0, 0.0, -1.0, 2.0]]), 5_000
     for sampling, kept in ((Sampling(1.0), [0, 1, 2, 3]), (Sampling(0.5, top_k=2), [0, 3])):
         noise = np.concatenate(list(islice(sampling.noise(1, 4), draws)))
         drawn = sampling.draw(logits.expand(draws, -1), noise).bincount(minlength=4) / draws
@@ -86,26 +86,26 @@ def test_tokens_are_drawn_with_the_probabilities_of_the_softmax() -> None:
 def test_both_ends_of_temperature_and_top_k_and_the_same_text_in_any_batch() -> None:
     model = random_model()
     tokens = random_tokens(model, batch=3, length=5)
-    greedy = generate(model, tokens, steps=8, temperature=0)
-    assert torch.equal(generate(model, tokens, steps=8, top_k=1, seed=9), greedy)
-    assert torch.equal(generate(model, tokens, steps=8, temperature=1e-6), greedy)
-    whole = generate(model, tokens, steps=8, top_k=model.config.vocab_size, seed=1)
-    assert torch.equal(whole, generate(model, tokens, steps=8, seed=1))
-    assert torch.equal(generate(model, tokens[0], steps=8, seed=1), whole[0])
-    assert not torch.equal(generate(model, tokens, steps=8, seed=2), whole)
+    greedy = generate(model, tokens, steps=5, temperature=0)
+    assert torch.equal(generate(model, tokens, steps=5, top_k=1, seed=9), greedy)
+    assert torch.equal(generate(model, tokens, steps=5, temperature=1e-6), greedy)
+    whole = generate(model, tokens, steps=5, top_k=model.config.vocab_size, seed=1)
+    assert torch.equal(whole, generate(model, tokens, steps=5, seed=1))
+    assert torch.equal(generate(model, tokens[0], steps=5, seed=1), whole[0])
+    assert not torch.equal(generate(model, tokens, steps=5, seed=2), whole)
     assert torch.equal(whole[:, :5], tokens)
 
 
 def test_text_goes_in_and_comes_out() -> None:
     model = random_model()
     plain = Checkpoint(model, Vocabulary(tuple("abcdefghijkl\n")))
-    text = generate(plain, "abba", steps=12, seed=1)
+    text = generate(plain, "abba", steps=6, seed=1)
     assert text[:4] == "abba"
-    assert text == plain.decode(generate(model, plain.encode("abba"), steps=12, seed=1))
+    assert text == plain.decode(generate(model, plain.encode("abba"), steps=6, seed=1))
     started = Checkpoint(model, Vocabulary(("<s>", *"abcdefghijkl"), start=0))
     after_start = torch.cat([torch.tensor([0]), started.encode("abba")])
-    expected = generate(model, after_start, steps=12, seed=1)[1:]
-    assert generate(started, "abba", steps=12, seed=1) == started.decode(expected)
+    expected = generate(model, after_start, steps=6, seed=1)[1:]
+    assert generate(started, "abba", steps=6, seed=1) == started.decode(expected)
 
 
 def test_what_has_no_meaning_in_a_growing_text_is_refused() -> None:

@@ -36,7 +36,7 @@ def _heads(best: float, p: float = 0.01) -> HeadClasses:
     coords = {"split": ("select", "report")}
     sweep = Sweep(induction, ("split", "length", "layer", "head", "example"), "share", coords)
     scores = Sweep(np.zeros((len(ALL_CLASSES), 2, 2)), ("cls", "layer", "head"), "share", {"cls": ALL_CLASSES})
-    return HeadClasses(np.full((2, 2), -1), scores, sweep, np.full((2, 2), p))
+    return HeadClasses(np.full((2, 2), -1), (((),) * 2,) * 2, scores, sweep, np.full((2, 2), p))
 
 
 def test_the_thresholds_are_those_of_the_claims() -> None:

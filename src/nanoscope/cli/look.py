@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,34 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from nanoscope.cli.bars import progress
-from nanoscope.cli.console import (
-    CONSOLE,
-    GivenPath,
-    GivenText,
-    ModelOptions,
-    open_subject,
-    read_prompt,
-    save_figure,
-    say,
-)
-from nanoscope.progress import Progress
+from nanoscope.cli.console import CONSOLE, REPLIES, GivenPath, GivenText, ModelOptions, open_subject, save_figure, say
 
 if TYPE_CHECKING:
+    from nanoscope.checkpoints.checkpoint import Checkpoint
     from nanoscope.views.answers import Answer
     from nanoscope.views.look import Look
     from nanoscope.views.look_text import TextReading
 
-STAGES = {
-    "loss and n-gram tables": 8,
-    "context": 12,
-    "classes of heads": 20,
-    "ablations": 40,
-    "lens": 6,
-    "copying": 13,
-    "your text": 1,
-}
-"""The stages of a look, each with about the share of the time that it takes, in percent."""
-COLOURS = {"yes": "green", "no": "yellow", "cannot tell": "dim", None: ""}
 UNCLASSED = 3
 """How many heads without a class are listed, the costliest first."""
 SURPRISES = 8
@@ -68,10 +47,10 @@ def run_look(command: LookCommand) -> None:
     from nanoscope.views.look_files import folder_name, store
 
     checkpoint, corpus = open_subject(command)
-    text = None if command.text is None else read_prompt(checkpoint, command.text)
+    text = None if command.text is None else _own_text(checkpoint, command.text)
     folder = command.out or Path("runs/look") / folder_name(checkpoint, command.checkpoint)
     with progress("look") as show:
-        found = look(checkpoint, corpus, text, _overall(show))
+        found = look(checkpoint, corpus, text, show)
     answered = answers(found)
     _print_answers(command.checkpoint, found, answered)
     _print_heads(found)
@@ -79,19 +58,19 @@ def run_look(command: LookCommand) -> None:
     _print_text(found)
     with files.exclusive_lock(folder):
         store(found, answered, folder, text)
-        _draw(command, text, found, folder)
+        _draw(command, found, folder, text)
     _print_next(command, folder, found.checkpoint.model.config.attention_only)
 
 
-def _overall(show: Progress) -> Progress:
-    """Progress over all stages, by the share of the time that each takes, from that within one."""
-    whole = sum(STAGES.values())
-    before = dict(zip(STAGES, accumulate(STAGES.values(), initial=0), strict=False))
+def _own_text(checkpoint: Checkpoint, text: str) -> str:
+    """The user's text as the model reads it, of any length; a text that it cannot read is refused before all measuring."""
+    from nanoscope.views.given_text import prompt
 
-    def within(stage: str, done: int, of: int) -> None:
-        show(stage, 100 * before[stage] + 100 * STAGES[stage] * done // max(1, of), 100 * whole)
-
-    return within
+    read = prompt(checkpoint, text, more=len(text.encode()))
+    if read.note:
+        say(f"note: {read.note}", style="dim")
+    checkpoint.encode(read.text)
+    return read.text
 
 
 def _print_answers(path: Path, found: Look, answered: tuple[Answer, ...]) -> None:
@@ -116,7 +95,7 @@ def _print_answers(path: Path, found: Look, answered: tuple[Answer, ...]) -> Non
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold", max_width=20)
     for one in answered:
-        table.add_row(one.question, Text(one.text, style=COLOURS[one.verdict]))
+        table.add_row(one.question, Text(one.text, style=REPLIES.get(one.verdict or "", "")))
     CONSOLE.print(table)
 
 
@@ -212,7 +191,7 @@ def _print_text(found: Look) -> None:
     CONSOLE.print(table)
 
 
-def _draw(command: LookCommand, text: str | None, found: Look, folder: Path) -> None:
+def _draw(command: LookCommand, found: Look, folder: Path, text: str | None) -> None:
     from nanoscope.plots.look import overview, text_reading
     from nanoscope.views.look import Unmeasured
     from nanoscope.views.look_files import text_name

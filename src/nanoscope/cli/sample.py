@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nanoscope.cli.console import CONSOLE, GivenNumber, GivenText, ModelOptions, open_model, open_text, say
+from nanoscope.cli.console import CONSOLE, GivenNumber, GivenText, ModelOptions, open_model, say, text_for
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ SIDE_BY_SIDE = 80
 class SampleCommand(ModelOptions):
     """Let a model write: `nanoscope sample CKPT --start "ROMEO:"`.
 
-    With `--without L0H4 L1.mlp` it writes twice with the same random numbers,
-    as it is and without these parts. So it does with a push along a direction:
-    `--steer "the king is dead" "THE KING IS DEAD"` brings capital letters.
+    --without and --steer write it twice, with the same random numbers.
     """
 
     start: GivenText = None
@@ -38,16 +36,15 @@ class SampleCommand(ModelOptions):
     temperature: float = 0.8
     """0 takes the most probable symbol each time; 1 draws from the model's own probabilities; more is wilder."""
     top_k: GivenNumber = None
-    """Draw among the K most probable symbols only."""
+    """Draw among the N most probable symbols only; default: among all."""
     seed: int = 1
     """Of the random numbers; the same seed writes the same text."""
     samples: int = 1
     """Texts to write, with the seeds SEED, SEED+1, ..."""
-    without: tuple[str, ...] = ()
-    """Parts to replace by their mean over --data's validation text (by zero where there is none): a head L0H4, a neuron
-    L2N17, a layer's L1.attn or L1.mlp."""
+    without: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PART ...", help_behavior_hint="")] = ()
+    """Parts to replace by their mean over --data's validation text, else by zero: L0H4, L1.attn, L1.mlp, L2N17 (a neuron)."""
     steer: Annotated[tuple[str, str] | None, tyro.conf.arg(metavar="FROM TO", help_behavior_hint="")] = None
-    """Two texts, FROM and TO: add the mean residual stream over TO minus that over FROM."""
+    """Add the mean residual stream over TO minus that over FROM: "the king is dead" "THE KING IS DEAD" brings capitals."""
     layer: GivenNumber = None
     """Layer at whose input --steer acts; default: the middle one."""
     strength: float = 1.0
@@ -94,16 +91,12 @@ def _changes(command: SampleCommand, checkpoint: Checkpoint) -> list[Change]:
 
 def _validation_text(command: SampleCommand, checkpoint: Checkpoint) -> tuple[str | None, str]:
     """The text over which ablated parts are averaged, and its name; or None, and why there is none."""
-    from nanoscope.text.corpora import data_option
-
-    source = command.data or (data_option(checkpoint.corpus) if checkpoint.corpus else None)
     try:
-        corpus = open_text(source)
-        checkpoint.encode(corpus.val)
+        corpus = text_for(checkpoint, command)
     except NanoscopeError as error:
         if command.data is not None:
             raise
-        return None, f"no text to average over: {error}; give --data"
+        return None, f"no text to average over: {error}"
     return corpus.val, f"the validation text of {corpus.name}"
 
 

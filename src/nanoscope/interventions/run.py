@@ -108,16 +108,16 @@ def run(
     of one. `keep` names activations: `"z"` in every layer, `("z", 3)` in one; `keep=AXES` keeps all. Raises NanoscopeError
     for tokens or sites that the model does not have.
     """
-    model, ids = model_and_tokens(model, tokens)
-    check_edits(model, ids.shape[1], edits)
-    tap = EditingTap(edits, _wanted(keep, model.config))
+    bare, ids = model_and_tokens(model, tokens)
+    check_edits(bare, ids.shape[1], edits)
+    tap = EditingTap(edits, _wanted(keep, bare.config))
     with torch.no_grad():
-        logits = model(ids.to(model.device), tap)
+        logits = bare(ids.to(bare.device), tap)
     return Run(logits, Cache(tap.kept))
 
 
-def model_and_tokens(model: GPT | Checkpoint, tokens: Tokens) -> tuple[GPT, Int[Tensor, "batch pos"]]:
-    """The model and its input. Raises NanoscopeError for a text without a checkpoint, and for ids outside the vocabulary."""
+def model_and_tokens(model: object, tokens: object) -> tuple[GPT, Int[Tensor, "batch pos"]]:
+    """The model and its input, as given to `run`. Raises NanoscopeError for what cannot be run, or is not in the vocabulary."""
     bare = model.model if isinstance(model, Checkpoint) else model
     if not isinstance(bare, GPT):
         raise NanoscopeError(
@@ -129,13 +129,16 @@ def model_and_tokens(model: GPT | Checkpoint, tokens: Tokens) -> tuple[GPT, Int[
                 "a model alone reads token ids; for a text, give the checkpoint that load(path) returned"
             )
         tokens = started(model.encode(tokens), model.known_vocabulary.start)
+    if not isinstance(tokens, Tensor) or tokens.is_floating_point():
+        raise NanoscopeError(
+            "tokens must be a tensor of whole numbers, [batch, pos] or [pos], or (for a checkpoint) a text"
+        )
     ids = tokens[None] if tokens.dim() == 1 else tokens
     if ids.dim() != 2 or ids.numel() == 0:
         raise NanoscopeError(f"tokens must be [batch, pos] or [pos] and not empty, not {list(tokens.shape)}")
-    if int(ids.min()) < 0 or int(ids.max()) >= bare.config.vocab_size:
-        raise NanoscopeError(
-            f"token ids must lie in 0..{bare.config.vocab_size - 1}, not {int(ids.min())}..{int(ids.max())}"
-        )
+    lowest, highest = int(ids.min()), int(ids.max())
+    if lowest < 0 or highest >= bare.config.vocab_size:
+        raise NanoscopeError(f"token ids must lie in 0..{bare.config.vocab_size - 1}, not {lowest}..{highest}")
     return bare, ids
 
 
@@ -156,11 +159,11 @@ def gradients(
 
     The model's parameters get no gradient.
     """
-    model, ids = model_and_tokens(model, tokens)
-    check_edits(model, ids.shape[1], edits)
-    tap = EditingTap(edits, _wanted(keep, model.config), differentiable=True)
+    bare, ids = model_and_tokens(model, tokens)
+    check_edits(bare, ids.shape[1], edits)
+    tap = EditingTap(edits, _wanted(keep, bare.config), differentiable=True)
     with torch.enable_grad():
-        value = metric(model(ids.to(model.device), tap))
+        value = metric(bare(ids.to(bare.device), tap))
         found = torch.autograd.grad(value.sum(), list(tap.kept.values()), materialize_grads=True)
     kept = {key: tensor.detach() for key, tensor in tap.kept.items()}
     return Gradients(value.detach(), Cache(kept), Cache(dict(zip(kept, found, strict=True))))

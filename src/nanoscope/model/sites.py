@@ -125,8 +125,9 @@ def _selected(axis: str, chosen: object) -> int | tuple[int, ...] | slice | None
         return chosen
     if isinstance(chosen, SupportsIndex):
         return operator.index(chosen)
-    if axis in POSITIONS and isinstance(chosen, Sequence) and not isinstance(chosen, str) and len(chosen):
-        return tuple(operator.index(index) for index in chosen)
+    several = chosen if axis in POSITIONS and isinstance(chosen, Sequence) else ()
+    if several and all(isinstance(index, SupportsIndex) for index in several):
+        return tuple(operator.index(index) for index in several)
     more = ", a list of numbers or a slice that runs forwards" if axis in POSITIONS else ""
     raise NanoscopeError(f"{axis} must be a number{more}, not {chosen!r}")
 

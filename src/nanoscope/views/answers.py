@@ -64,7 +64,7 @@ def answers(look: Look) -> tuple[Answer, ...]:
         how_good(look.loss, unit),
         _measured("How far back does it read?", look.context, lambda found: how_far_back(found, unit)),
         where_decided(look.lens),
-        _measured("Does it copy from its context?", look.copying, does_it_copy),
+        _measured("Does it copy from its context?", look.copying, lambda found: does_it_copy(found, unit)),
         _measured("Has it an induction head?", look.heads, lambda found: has_induction_head(found, look.copying)),
         what_matters(look.ablation, unit),
     )
@@ -142,13 +142,13 @@ def where_decided(lens: Lens) -> Answer:
     return Answer("Where does it decide?", None, text)
 
 
-def does_it_copy(found: Copying) -> Answer:
+def does_it_copy(found: Copying, unit: str = "character") -> Answer:
     """Whether overwriting an earlier occurrence costs something at the places where copying it is right."""
     question = "Does it copy from its context?"
     worth = found.worth.get(JUDGED)
     count, windows = (0, 0) if worth is None else (len(worth.values), len(set(worth.labels("place"))))
     if worth is None or count < FEWEST_PLACES or windows < FEWEST_WINDOWS:
-        few = f"only {count} places of this text repeat {JUDGED} characters at a distance and go on in the same way"
+        few = f"only {count} places of this text repeat {JUDGED} {unit}s at a distance and go on in the same way"
         return Answer(question, "cannot tell", f"Cannot tell: {few}; give a longer text with --data.")
     value, low, high = mean_over_windows(worth.values, worth.labels("place"), "copying")
     judged = verdict(low, high, COPIES, COPIES)
@@ -158,7 +158,7 @@ def does_it_copy(found: Copying) -> Answer:
         "cannot tell": f"which leaves open whether it reaches the {COPIES} that count",
     }[judged]
     text = (
-        f"{judged.capitalize()}: where the last {JUDGED} characters stood before and copying is right, overwriting what "
+        f"{judged.capitalize()}: where the last {JUDGED} {unit}s stood before and copying is right, overwriting what "
         f"followed them costs {three(value)} nats [{three(low)}, {three(high)}], {clause} ({count} places{_by_match(found)})."
     )
     return Answer(question, judged, text)
@@ -194,7 +194,7 @@ def has_induction_head(heads: HeadClasses, copied: Copying | Unmeasured) -> Answ
         "cannot tell": f"An induction head sends {AN_INDUCTION_HEAD} or more, and none is surely below {NO_INDUCTION_HEAD}.",
     }[judged]
     text = (
-        f"{judged.capitalize()}: to what followed the same characters last time, {', '.join(one.text for one in known)} "
+        f"{judged.capitalize()}: to what followed the same text last time, {' and '.join(one.text for one in known)} "
         f"of its attention, above chance. {needed}"
     )
     return Answer("Has it an induction head?", judged, text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.model.sites import Site
+from nanoscope.progress import Progress, silent
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import Passages, passages
@@ -43,10 +45,17 @@ JUDGED = 5
 """The length of match by which copying is judged, as in the experiment `induction`."""
 PLACES, FEW_PLACES, ATTENDED = 128, 24, 512
 """The most places at that length, and at every other one; and the most at which attention is measured."""
-STAGES = ("loss and n-gram tables", "context", "classes of heads", "ablations", "lens", "copying", "your text")
+STAGES = {
+    "loss and n-gram tables": 3,
+    "context": 26,
+    "classes of heads": 11,
+    "ablations": 30,
+    "lens": 2,
+    "copying": 20,
+    "your text": 1,
+}
+"""What is measured, in this order, and about how much of the time each takes."""
 
-Show = Callable[[str, int, int], None]
-"""Called as show(stage, done, total) while looking."""
 Measured = TypeVar("Measured")
 
 
@@ -119,39 +128,32 @@ class _Material:
         return self.checkpoint.known_vocabulary
 
 
-def look(
-    checkpoint: Checkpoint,
-    corpus: Corpus,
-    text: str | None = None,
-    show: Show = lambda stage, done, total: None,
-) -> Look:
+def look(checkpoint: Checkpoint, corpus: Corpus, text: str | None = None, progress: Progress = silent) -> Look:
     """Measure everything. NanoscopeError for a model without a vocabulary, or a text that is far too short."""
-
-    def during(stage: str) -> Callable[[int, int], None]:
-        return lambda done, total: show(stage, done, total)
-
-    show(STAGES[0], 0, 1)
+    show = partial(_show, progress)
+    show("loss and n-gram tables")
     m = _material(checkpoint, corpus)
-    losses = _losses(m)
-    show(STAGES[0], 1, 1)
+    losses, model = _losses(m), checkpoint.model
     context = _unless_refused(
-        lambda: effective_context.cost_of_cuts(checkpoint.model, m.text, m.tokenizer.start, progress=during(STAGES[1]))
+        lambda: effective_context.cost_of_cuts(model, m.text, m.tokenizer.start, progress=partial(show, "context"))
     )
-    show(STAGES[2], 0, 1)
+    show("classes of heads")
     heads = _unless_refused(lambda: head_classes(checkpoint, corpus))
-    show(STAGES[2], 1, 1)
-    ablation = _ablations(m, heads, during(STAGES[3]))
-    show(STAGES[4], 0, 1)
+    ablation = _ablations(m, heads, partial(show, "ablations"))
+    show("lens")
     lens = _lens(m)
-    show(STAGES[4], 1, 1)
-    copied = _unless_refused(lambda: _copying(m, during(STAGES[5])))
-    read = None
-    if text is not None:
-        show(STAGES[6], 0, 1)
-        read = _unless_refused(lambda: read_text(checkpoint, text))
-        show(STAGES[6], 1, 1)
+    copied = _unless_refused(lambda: _copying(m, partial(show, "copying")))
+    show("your text")
+    read = None if text is None else _unless_refused(lambda: read_text(checkpoint, text))
+    progress("", 1, 1)
     size = m.text.targets.shape[1]
     return Look(checkpoint, corpus.name, len(m.text), size, losses, context, heads, ablation, lens, copied, read)
+
+
+def _show(progress: Progress, stage: str, done: int = 0, of: int = 1) -> None:
+    """Tell how much of the whole is done when some of a stage is."""
+    before = sum(list(STAGES.values())[: list(STAGES).index(stage)])
+    progress(stage, round(1000 * (before + STAGES[stage] * done / of)), 1000 * sum(STAGES.values()))
 
 
 def _unless_refused(stage: Callable[[], Measured]) -> Measured | Unmeasured:

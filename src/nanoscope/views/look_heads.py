@@ -15,7 +15,7 @@ from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Subject
-from nanoscope.experiments.heads.label import ALL_CLASSES, FAMILIES, WEAK, labels
+from nanoscope.experiments.heads.label import ALL_CLASSES, FAMILIES, classes_of, in_words, labels
 from nanoscope.experiments.heads.setting import Params, Setting, induction, with_induction
 from nanoscope.tasks import synthetic
 from nanoscope.text.corpora.corpus import Corpus
@@ -26,9 +26,11 @@ Head = tuple[int, int]
 
 @dataclass(frozen=True)
 class HeadClasses:
-    """What every head attends to. `label [layer, head]` is an index into `ALL_CLASSES`, -1 for none."""
+    """What every head attends to. `label [layer, head]` is its largest class, an index into `ALL_CLASSES`; -1 for none."""
 
     label: Int[np.ndarray, "layer head"]
+    classes: tuple[tuple[tuple[str, ...], ...], ...] = field(repr=False)
+    """All classes of each head, `[layer][head]`, the largest first (`heads.label.classes_of`)."""
     scores: Sweep = field(repr=False)
     """`[cls, layer, head]`, shares of attention above chance, on the windows that labelled no head."""
     induction: Sweep = field(repr=False)
@@ -38,9 +40,8 @@ class HeadClasses:
     """From permuted tokens, corrected for all heads; the largest over the block lengths."""
 
     def named(self, layer: int, head: int) -> str:
-        """A head's class, empty if it has none."""
-        label = int(self.label[layer, head])
-        return "" if label < 0 else ALL_CLASSES[label]
+        """A head's classes in words, empty if it has none."""
+        return in_words(self.classes[layer][head])
 
     def score(self, layer: int, head: int) -> float:
         """A head's score of its class, or of the class where it is highest."""
@@ -48,7 +49,7 @@ class HeadClasses:
         return float(scores.max() if label < 0 else scores[label])
 
     def members(self) -> dict[str, tuple[Head, ...]]:
-        """The heads of each class that has any, in the order of the classes."""
+        """The heads of each class that is the largest of any, in the order of the classes."""
         found = {
             name: tuple((int(layer), int(head)) for layer, head in np.argwhere(self.label == index))
             for index, name in enumerate(ALL_CLASSES)
@@ -63,14 +64,24 @@ def head_classes(checkpoint: Checkpoint, corpus: Corpus, params: Params = FEW) -
     copied = {split: induction(s, s.model, split) for split in ("select", "report")}
     scores, p_induction = with_induction(select, copied["select"]), s.induction_p
     p = np.concatenate([classes.p_values(select, params.permutations, params.seed).values, p_induction[None]])
-    label = labels(scores, Sweep(np.minimum(FAMILIES * p, 1), scores.dims, "p", scores.coords))
-    reported = with_induction(report, copied["report"])
-    own = np.take_along_axis(reported.values, label.clip(0)[None], axis=0)[0]
+    p = Sweep(np.minimum(FAMILIES * p, 1), scores.dims, "p", scores.coords)
+    sweeps = {
+        "scores_select": scores,
+        "scores_report": with_induction(report, copied["report"]),
+        "p": p,
+        "label": Sweep(labels(scores, p), ("layer", "head"), "class"),
+    }
+    config = s.model.config
+    found = tuple(
+        tuple(classes_of(sweeps, layer, head) for head in range(config.n_head)) for layer in range(config.n_layer)
+    )
+    named = np.array([[bool(names) for names in row] for row in found])
     both = np.stack([copied[split].values for split in copied])
     coords = {"split": tuple(copied), **copied["select"].coords}
     return HeadClasses(
-        np.where((label >= 0) & (own >= WEAK), label, -1),
-        reported,
+        np.where(named, sweeps["label"].values, -1),
+        found,
+        sweeps["scores_report"],
         Sweep(both, ("split", *copied["select"].dims), "share above uniform", coords),
         p_induction,
     )

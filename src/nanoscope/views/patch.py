@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import torch
 
 from nanoscope.analysis.causal import patching
-from nanoscope.analysis.causal.patching import Grid, PatchingResult
+from nanoscope.analysis.causal.patching import Grid, PatchingResult, ReplayOptions
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT
 from nanoscope.tasks import metrics
@@ -61,27 +60,32 @@ def compared(tokenizer: Tokenizer, size: int, task: Task) -> Compared:
 def grid(model: GPT, task: Task, sweep: str, layer: int | None = None, head: int | None = None) -> Grid:
     """The cells of a sweep, named as on the command line.
 
-    NanoscopeError if the texts that the model reads are the same, or `layer` or `head` is missing or of no use.
+    NanoscopeError if the texts that the model reads are the same, or `layer` or `head` does not fit.
     """
     if torch.equal(task.clean, task.corrupt):
         raise NanoscopeError(
             "both texts are the same up to the two symbols compared, so no activation differs and there is no effect to "
             "localise; change something before the last symbol"
         )
-    needed = ONE_OF.get(sweep, ())
-    for axis, value in (("layer", layer), ("head", head)):
-        if value is None and axis in needed:
-            raise NanoscopeError(f"the sweep {sweep} covers one {axis}; give --{axis}")
-        if value is not None and axis not in needed:
-            fitting = " or ".join(name for name, axes in ONE_OF.items() if axis in axes)
-            raise NanoscopeError(
-                f"the sweep {sweep} covers every {axis}; leave out --{axis}, or give --sweep {fitting}"
-            )
+    for axis, value, count in (("layer", layer, model.config.n_layer), ("head", head, model.config.n_head)):
+        _require_fitting(sweep, axis, value, count)
     if sweep == "neurons":
         return patching.neurons(model, task, int(layer or 0))
     if sweep == "pattern":
         return patching.pattern_entries(model, task, int(layer or 0), int(head or 0))
     return SWEEPS[sweep](model, task)
+
+
+def _require_fitting(sweep: str, axis: str, value: int | None, count: int) -> None:
+    """NanoscopeError if a sweep needs a layer or head that was not given, has no use for it, or the model lacks it."""
+    needed = axis in ONE_OF.get(sweep, ())
+    if value is None and needed:
+        raise NanoscopeError(f"the sweep {sweep} covers one {axis}; give --{axis}")
+    if value is not None and not needed:
+        fitting = " or ".join(name for name, axes in ONE_OF.items() if axis in axes)
+        raise NanoscopeError(f"the sweep {sweep} covers every {axis}; leave out --{axis}, or give --sweep {fitting}")
+    if value is not None and not 0 <= value < count:
+        raise NanoscopeError(f"there is no {axis} {value}; the model has {axis}s 0..{count - 1}")
 
 
 def patched(
@@ -98,13 +102,12 @@ def patched(
 
     `verify` cells per direction are checked against full forward passes; NanoscopeError if one differs.
     """
-    exact = partial(patching.exact, budget=budget, progress=progress, verify=verify)
+    options: ReplayOptions = {"budget": budget, "progress": progress, "verify": verify}
     if method == "exact":
-        return exact(model, task, metrics.logit_diff, cells)
+        return patching.exact(model, task, metrics.logit_diff, cells, **options)
     if method == "attribution":
         return patching.attributed(model, task, metrics.logit_diff, cells)
-    options = {"share": share, "budget": budget, "progress": progress, "verify": verify}
-    return patching.screened(model, task, metrics.logit_diff, cells, **options)
+    return patching.screened(model, task, metrics.logit_diff, cells, share=share, **options)
 
 
 def against_shares(found: PatchingResult) -> str | None:

@@ -232,7 +232,8 @@ def _taken_out(result: Result, name: str) -> str:
     index = [str(one) for one in result["scores_report"].labels("cls")].index(name)
     heads = np.argwhere(result["label"].values == index)
     weak = sum(not classes_of(result.sweeps, int(layer), int(head)) for layer, head in heads)
-    return f"{len(heads)}, of which {weak} weak on new text" if weak else str(len(heads))
+    which = f", {weak} of them" if weak < len(heads) else ","
+    return f"{len(heads)}{which} weak on new text" if weak else str(len(heads))
 
 
 def _label(result: Result) -> str:

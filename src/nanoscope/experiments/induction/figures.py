@@ -23,8 +23,8 @@ from nanoscope.plots.style import (
     visible_character,
 )
 
-PITCH = 0.065
-"""Inches from one letter of an attention pattern's axis to the next, of 5.5 points."""
+PITCH = 0.075
+"""Inches from one letter of an attention pattern's axis to the next, of 5 points."""
 UNITS = {
     "share": "share of the\nclean-corrupt difference",
     "logits": "change, logits (no shares:\nunder ten standard errors\nof the difference)",
@@ -118,13 +118,13 @@ def attention(result: Result) -> Figure:
     """The attention patterns of the selected heads on one repeated sequence."""
     patterns = result["patterns"]
     symbols = [visible_character(str(symbol)) for symbol in patterns.labels("key")]
-    side = max(4.4, PITCH * len(symbols) + 0.6)
+    side = max(4.4, PITCH * len(symbols) + 0.9)
     figure, axes = new_figure(side * len(patterns.values) + 0.6, side + 0.2, 1, len(patterns.values))
     images = [heatmap(ax, values, 1.0, diverging=False) for ax, values in zip(axes, patterns.values, strict=True)]
     for n, (ax, name) in enumerate(zip(axes, patterns.labels("head"), strict=True)):
         ax.set_title(f"{name} {_role(result, str(name), first=n == 0)}")
-        ax.set_xticks(range(len(symbols)), symbols, fontsize=5.5)
-        ax.set_yticks(range(len(symbols)), symbols, fontsize=5.5)
+        ax.set_xticks(range(len(symbols)), symbols, fontsize=5)
+        ax.set_yticks(range(len(symbols)), symbols, fontsize=5)
         ax.set(xlabel="key: attended to", ylabel="query: attending")
     figure.colorbar(images[0], ax=axes, shrink=0.6, label="attention")
     figure.suptitle(f"{_label(result)}: attention on a repeated sequence", x=0.01, ha="left", fontweight="bold")
