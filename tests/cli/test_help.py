@@ -42,7 +42,7 @@ def test_every_option_of_a_command_has_words_and_a_name_for_what_it_takes(
     for one in fields(cli.COMMANDS[name].options):
         flag = rf"--{one.name.replace('_', '-')}"
         where = rf"{flag}{takes}" if re.search(rf"{flag}\b", words) else POSITIONAL[one.name]
-        assert re.search(rf"{where} [A-Za-z]", words), f"{where} has no words"
+        assert re.search(rf"{where} [A-Za-z0-9]", words), f"{where} has no words"
 
 
 def test_run_lists_the_experiments_that_it_takes(capsys: pytest.CaptureFixture[str]):

@@ -68,7 +68,7 @@ class PatchCommand:
     """Head to patch; required by the sweep pattern, and for it alone."""
     method: Literal["exact", "attribution", "screened"] = "exact"
     """exact: patch every cell; attribution: first-order estimates; screened: estimate all, patch the largest exactly."""
-    share: float | None = None
+    share: GivenReal = None
     """Share of cells that screened patches exactly; 0.1 unless given."""
     verify: int = 0
     """Evenly spaced cells per direction to check against a full forward pass; a mismatch is an error."""
