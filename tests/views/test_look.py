@@ -25,8 +25,8 @@ from nanoscope.text.passages import passages
 from nanoscope.text.tokenizer import Bytes, tokenized
 from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.views import look_files, look_text
-from nanoscope.views.answers import answers
 from nanoscope.views.look import STAGES, Look, Unmeasured, look
+from nanoscope.views.look_answers import answers
 
 WORDS = "the quick brown fox jumps over the lazy dog, and the dog sleeps on.\nWhy? the fox: no.\n\n"
 CORPUS = Corpus("words", WORDS * 40)

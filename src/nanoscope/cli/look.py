@@ -16,8 +16,8 @@ from nanoscope.cli.console import CONSOLE, REPLIES, GivenPath, GivenText, ModelO
 
 if TYPE_CHECKING:
     from nanoscope.checkpoints.checkpoint import Checkpoint
-    from nanoscope.views.answers import Answer
     from nanoscope.views.look import Look
+    from nanoscope.views.look_answers import LookAnswer
     from nanoscope.views.look_text import TextReading
 
 UNCLASSED = 3
@@ -42,8 +42,8 @@ class LookCommand(ModelOptions):
 def run_look(command: LookCommand) -> None:
     """Measure, answer, print, and keep everything."""
     from nanoscope import files
-    from nanoscope.views.answers import answers
     from nanoscope.views.look import look
+    from nanoscope.views.look_answers import answers
     from nanoscope.views.look_files import folder_name, store
 
     checkpoint, corpus = open_subject(command)
@@ -73,7 +73,7 @@ def _own_text(checkpoint: Checkpoint, text: str) -> str:
     return read.text
 
 
-def _print_answers(path: Path, found: Look, answered: tuple[Answer, ...]) -> None:
+def _print_answers(path: Path, found: Look, answered: tuple[LookAnswer, ...]) -> None:
     from nanoscope.views.look_files import facts
 
     of = facts(found)
@@ -102,8 +102,8 @@ def _print_answers(path: Path, found: Look, answered: tuple[Answer, ...]) -> Non
 def _print_heads(found: Look) -> None:
     """One row per class of heads: its heads, what each costs alone, and what they cost together."""
     from nanoscope.model.names import head_name
-    from nanoscope.views.answers import ranked, three
     from nanoscope.views.look import Unmeasured
+    from nanoscope.views.look_answers import ranked, three
 
     table = Table(
         "heads that attend to",
@@ -133,14 +133,14 @@ def _print_heads(found: Look) -> None:
 
 def _cover(found: Look, name: str, heads: tuple[tuple[int, int], ...]) -> bool:
     from nanoscope.model.names import named
-    from nanoscope.views.answers import covers_up
+    from nanoscope.views.look_answers import covers_up
 
     return covers_up(found.ablation, f"class {name}", named(heads))
 
 
 def _print_layers(found: Look) -> None:
     """One row per layer: its heads, its MLP, all heads above it, and the lens after it."""
-    from nanoscope.views.answers import three
+    from nanoscope.views.look_answers import three
 
     config = found.checkpoint.model.config
     names = set(map(str, found.ablation.labels("set")))
@@ -163,8 +163,8 @@ def _print_layers(found: Look) -> None:
 def _print_text(found: Look) -> None:
     """The user's own text, with its most surprising characters."""
     from nanoscope.plots.style import visible_character
-    from nanoscope.views.answers import unit_of
     from nanoscope.views.look import Unmeasured
+    from nanoscope.views.look_answers import unit_of
 
     if found.text is None:
         return

@@ -1,7 +1,7 @@
 """A first look at a model: how good it is, how far back it reads, what its heads do, where it decides, whether it copies.
 
 All of it is measured on windows of a text's validation part. What a model or a text does not allow (a context too short
-for classes of heads, say) is left out with the reason, as `Unmeasured`; the rest is measured all the same. `views.answers`
+for classes of heads, say) is left out with the reason, as `Unmeasured`; the rest is measured all the same. `views.look_answers`
 words what was found.
 """
 

@@ -12,8 +12,8 @@ from nanoscope import files
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.statistics.intervals import mean_interval
-from nanoscope.views.answers import Answer, mean_over_windows
 from nanoscope.views.look import Look, Unmeasured
+from nanoscope.views.look_answers import LookAnswer, mean_over_windows
 
 Row = Mapping[str, Any]
 GENERAL = ("final", "ckpt.pt", "ckpt")
@@ -88,7 +88,7 @@ def text_table(look: Look) -> list[Row]:
     ]
 
 
-def store(look: Look, answers: Sequence[Answer], folder: Path, text: str | None = None) -> list[Path]:
+def store(look: Look, answers: Sequence[LookAnswer], folder: Path, text: str | None = None) -> list[Path]:
     """Write look.json and one CSV file for each table; returns their paths. Each file is written whole or not at all."""
     found = tables(look)
     content = {

@@ -7,7 +7,7 @@ from nanoscope.analysis.prediction.effective_context import ContextCost
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.heads.label import ALL_CLASSES
 from nanoscope.experiments.induction.claims import CLAIMS
-from nanoscope.views import answers
+from nanoscope.views import look_answers as answers
 from nanoscope.views.look import JUDGED, Copying, Lens, Unmeasured
 from nanoscope.views.look_heads import HeadClasses
 

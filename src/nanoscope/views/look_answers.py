@@ -23,7 +23,7 @@ from nanoscope.statistics.intervals import mean_interval, statistic_interval
 from nanoscope.views.look import JUDGED, Copying, Lens, Look, Unmeasured
 from nanoscope.views.look_heads import HeadClasses
 
-Verdict = Literal["yes", "no", "cannot tell"]
+LookReply = Literal["yes", "no", "cannot tell"]
 Found = TypeVar("Found")
 
 COPIES = 0.05
@@ -44,20 +44,20 @@ COVERED = 0.05
 
 
 @dataclass(frozen=True)
-class Answer:
+class LookAnswer:
     """A question's answer in one line; `verdict` is None where the answer is no yes or no."""
 
     question: str
-    verdict: Verdict | None
+    verdict: LookReply | None
     text: str
 
 
-def verdict(low: float, high: float, yes: float, no: float) -> Verdict:
+def verdict(low: float, high: float, yes: float, no: float) -> LookReply:
     """Yes from an interval at or above `yes`, no from one below `no`."""
     return "yes" if low >= yes else "no" if high < no else "cannot tell"
 
 
-def answers(look: Look) -> tuple[Answer, ...]:
+def answers(look: Look) -> tuple[LookAnswer, ...]:
     """Every question's answer."""
     unit = unit_of(look)
     return (
@@ -81,7 +81,7 @@ def unit_of(look: Look) -> str:
     return "character" if np.median([len(name) for name in names]) == 1 else "token"
 
 
-def how_good(loss: Sweep, unit: str = "character") -> Answer:
+def how_good(loss: Sweep, unit: str = "character") -> LookAnswer:
     """The loss beside that of n-gram tables at the same places."""
     model, tables = loss.values[0], loss.values[1:]
     best = int(tables.mean(1).argmin())
@@ -102,10 +102,10 @@ def how_good(loss: Sweep, unit: str = "character") -> Answer:
     mean = float(model.mean())
     said = f"{three(mean)} nats per {unit} ({mean / np.log(2):.2f} bits)"
     text = f"{said} on validation text: {compared}. n-gram tables: {listed}."
-    return Answer("How good is it?", None, text)
+    return LookAnswer("How good is it?", None, text)
 
 
-def how_far_back(found: ContextCost, unit: str = "character") -> Answer:
+def how_far_back(found: ContextCost, unit: str = "character") -> LookAnswer:
     """The shortest cut of the context from which on nothing more than `UNUSED` is gained."""
     lengths = [int(length) for length in found.cost.labels("context")]
     costs = [float(row.mean()) for row in found.cost.values]
@@ -119,16 +119,16 @@ def how_far_back(found: ContextCost, unit: str = "character") -> Answer:
     last = needed[-1] + 1 if needed else 0
     if last == len(lengths):
         text = f"More than {lengths[-1]} {unit}s: to see no more than these costs {cost(last - 1)}."
-        return Answer("How far back does it read?", None, text)
+        return LookAnswer("How far back does it read?", None, text)
     certain = [lengths[i] for i, (low, _) in enumerate(intervals) if low >= UNUSED]
     surely = f", and certainly more than {certain[-1]}" if certain else ""
     before = f" ({lengths[last - 1]}: {cost(last - 1)})" if last else ""
     about = f"About {lengths[last]} {unit}{'s' * (lengths[last] > 1)}{surely}"
     text = f"{about}: to see no more costs {cost(last)}, less than the {UNUSED} that counts{before}."
-    return Answer("How far back does it read?", None, text)
+    return LookAnswer("How far back does it read?", None, text)
 
 
-def where_decided(lens: Lens) -> Answer:
+def where_decided(lens: Lens) -> LookAnswer:
     """The first layer after which at least half of the first choices are final."""
     names = [str(name) for name in lens.final.labels("reading")]
     final, kl = lens.final.values.mean(1), lens.kl.values.mean(1)
@@ -139,17 +139,17 @@ def where_decided(lens: Lens) -> Answer:
         f"Half of its first choices are final after {'the ' * (at == 0)}{names[at]} ({shares}). "
         f"Distance of the logit lens from the output after each layer: {distance} nats."
     )
-    return Answer("Where does it decide?", None, text)
+    return LookAnswer("Where does it decide?", None, text)
 
 
-def does_it_copy(found: Copying, unit: str = "character") -> Answer:
+def does_it_copy(found: Copying, unit: str = "character") -> LookAnswer:
     """Whether overwriting an earlier occurrence costs something at the places where copying it is right."""
     question = "Does it copy from its context?"
     worth = found.worth.get(JUDGED)
     count, windows = (0, 0) if worth is None else (len(worth.values), len(set(worth.labels("place"))))
     if worth is None or count < FEWEST_PLACES or windows < FEWEST_WINDOWS:
         few = f"only {count} places of this text repeat {JUDGED} {unit}s at a distance and go on in the same way"
-        return Answer(question, "cannot tell", f"Cannot tell: {few}; give a longer text with --data.")
+        return LookAnswer(question, "cannot tell", f"Cannot tell: {few}; give a longer text with --data.")
     value, low, high = mean_over_windows(worth.values, worth.labels("place"), "copying")
     judged = verdict(low, high, COPIES, COPIES)
     clause = {
@@ -161,7 +161,7 @@ def does_it_copy(found: Copying, unit: str = "character") -> Answer:
         f"{judged.capitalize()}: where the last {JUDGED} {unit}s stood before and copying is right, overwriting what "
         f"followed them costs {three(value)} nats [{three(low)}, {three(high)}], {clause} ({count} places{_by_match(found)})."
     )
-    return Answer(question, judged, text)
+    return LookAnswer(question, judged, text)
 
 
 def _by_match(found: Copying) -> str:
@@ -180,14 +180,14 @@ def mean_over_windows(
     return float(values.mean()), low, high
 
 
-def has_induction_head(heads: HeadClasses, copied: Copying | Unmeasured) -> Answer:
+def has_induction_head(heads: HeadClasses, copied: Copying | Unmeasured) -> LookAnswer:
     """Whether a head attends to what followed an earlier occurrence: in random sequences, or at copy places of the text."""
     found = [best_on_random(heads)]
     if not isinstance(copied, Unmeasured) and copied.attention is not None:
         found += [best_on_text(copied.attention)]
     known = [one for one in found if one is not None]
     verdicts = [one.verdict for one in known]
-    judged: Verdict = "yes" if "yes" in verdicts else "no" if set(verdicts) == {"no"} else "cannot tell"
+    judged: LookReply = "yes" if "yes" in verdicts else "no" if set(verdicts) == {"no"} else "cannot tell"
     needed = {
         "yes": f"From {AN_INDUCTION_HEAD} it is an induction head.",
         "no": f"An induction head sends {AN_INDUCTION_HEAD} or more.",
@@ -197,14 +197,14 @@ def has_induction_head(heads: HeadClasses, copied: Copying | Unmeasured) -> Answ
         f"{judged.capitalize()}: to what followed the same text last time, {' and '.join(one.text for one in known)} "
         f"of its attention, above chance. {needed}"
     )
-    return Answer("Has it an induction head?", judged, text)
+    return LookAnswer("Has it an induction head?", judged, text)
 
 
 @dataclass(frozen=True)
 class _Best:
     """The best head by one instrument."""
 
-    verdict: Verdict
+    verdict: LookReply
     text: str
 
 
@@ -247,7 +247,7 @@ def _best_head(scores: Float[np.ndarray, "layer head"]) -> tuple[int, int]:
     return int(layer), int(head)
 
 
-def what_matters(ablation: Sweep, unit: str = "character") -> Answer:
+def what_matters(ablation: Sweep, unit: str = "character") -> LookAnswer:
     """The components that cost most alone, and what heads cost together."""
     costs = ranked(ablation)
     most = ", ".join(f"{name} {three(cost)}" for name, cost, _ in costs[:FIRST])
@@ -257,7 +257,7 @@ def what_matters(ablation: Sweep, unit: str = "character") -> Answer:
     together = ", ".join(f"all {name} {three(float(ablation.sel(set=name).values.mean()))}" for name in joint)
     told = most + (of_heads if any(name.startswith("MLP") for name, _, _ in costs) else "")
     text = f"Without it the loss rises most for {told} nats per {unit}. Together: {together}."
-    return Answer("What matters most?", None, text)
+    return LookAnswer("What matters most?", None, text)
 
 
 def ranked(ablation: Sweep) -> list[tuple[str, float, tuple[float, float]]]:
@@ -278,7 +278,7 @@ def covers_up(ablation: Sweep, together: str, members: Sequence[str]) -> bool:
     return len(members) > 1 and low >= COVERED
 
 
-def _measured(question: str, found: Found | Unmeasured, worded: Callable[[Found], Answer]) -> Answer:
+def _measured(question: str, found: Found | Unmeasured, worded: Callable[[Found], LookAnswer]) -> LookAnswer:
     if isinstance(found, Unmeasured):
-        return Answer(question, "cannot tell", f"Not measured: {found.reason}.")
+        return LookAnswer(question, "cannot tell", f"Not measured: {found.reason}.")
     return worded(found)
