@@ -117,7 +117,7 @@ def test_the_report_has_the_templates_sections_in_its_order(studied: Path) -> No
     assert places == sorted(places)
     for blank in (r"TBD", r"\bNone\b", r"\bnan\b", r"[{}]"):
         assert not re.search(blank, page), blank
-    assert "nanoscope study quick --data excerpt.txt" in page
+    assert "nanoscope report runs/quick" in page
     assert re.search(r"Each of the \d+ figures is checked as drawn .*: none is\.", page)
     assert "Future directions" not in page, "the project's history is not a user's"
     first = page.split("\n## ")[0]
@@ -289,7 +289,7 @@ def test_a_report_of_one_models_experiment_needs_no_study(studied: Path, tmp_pat
         if json.loads((path / "result.json").read_text())["subject"]["role"] != "model":
             shutil.rmtree(path)
     report.write(tmp_path)
-    assert "No positive control was analysed here" in _page(tmp_path)
+    assert "(The columns of the echo control, the planted model come with the package.)" in _page(tmp_path)
 
 
 def test_selection_takes_heads_that_pass_everywhere_and_says_when_none_does() -> None:
@@ -344,7 +344,7 @@ def test_an_intermediate_checkpoint_can_be_reported_on(studied: Path, tmp_path: 
     subject = Subject(checkpoint, Corpus("excerpt", shakespeare.text[:120_000]), "an early model")
     run_experiment(open_experiment("induction"), subject, FEW, tmp_path / "results")
     report.write(tmp_path)
-    assert "4 of 12 iterations" in _page(tmp_path)
+    assert "| 4 of 12 x 4 x 48 |" in _page(tmp_path)
 
 
 def test_a_broken_model_is_not_analysed(tmp_path: Path, shakespeare: Corpus) -> None:

@@ -32,7 +32,7 @@ REPLICATION = open_experiment("replication")
 
 
 def _claim(name: str) -> Claim:
-    never = Evidence.missing("it is not measured", 0, "texts")
+    never = Evidence.too_little("it is not measured", 0, "texts")
     return Claim(
         name, "A sentence.", "present", "observed", Criterion(">=", 0.5), lambda _: never, "nothing", "{value}"
     )

@@ -15,7 +15,7 @@ from nanoscope.analysis.attention import classes, composition
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments.experiment import Subject
-from nanoscope.experiments.heads.label import named
+from nanoscope.experiments.heads.label import labels, named
 from nanoscope.experiments.heads.setting import Params, setting_of
 from nanoscope.interventions.run import run
 from nanoscope.model.folded import head_weights
@@ -120,7 +120,8 @@ def test_planted_heads_attend_as_their_rules_say(
 def test_the_experiment_names_every_planted_head(everyone: Checkpoint, shakespeare: Corpus) -> None:
     """Through real text, repeated sequences, both nulls and the labels: the whole way that a user's model goes."""
     setting = setting_of(Subject(everyone, shakespeare, "the planted taxonomy"), FEW)
-    found = {at: named(setting.labels[at]) for at in PLACED}
+    labelled = labels(setting.scores, setting.p)
+    found = {at: named(int(labelled[at])) for at in PLACED}
     assert found == {at: cls or "unclassified" for at, cls in PLACED.items()}
 
 

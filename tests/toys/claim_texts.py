@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nanoscope.evidence.claim import Claim
-from nanoscope.evidence.finding import VERDICTS, Criterion
+from nanoscope.evidence.finding import DECIDED, Criterion
 from nanoscope.evidence.result import Result, load_results
 
 PUBLISHED = Path(__file__).parents[2] / "results" / "results"
@@ -14,10 +14,11 @@ PUBLISHED = Path(__file__).parents[2] / "results" / "results"
 def texts(claim: Claim, result: Result) -> dict[str, str]:
     """The claim's text by verdict, with this result's facts and value, and as it reads where there is no interval."""
     evidence = claim.evidence(result.sweeps)
-    intervals = dict(zip(VERDICTS, _intervals(claim.criterion), strict=True))
+    verdicts = (*DECIDED, "straddles the criterion")
+    intervals = dict(zip(verdicts, _intervals(claim.criterion), strict=True))
     found = {verdict: claim.found(replace(evidence, interval=ends)) for verdict, ends in intervals.items()}
     assert {verdict: finding.verdict for verdict, finding in found.items()} == {
-        verdict: verdict for verdict in VERDICTS
+        verdict: verdict for verdict in verdicts
     }
     missing = claim.found(replace(evidence, interval=(math.nan, math.nan), why="there is none"))
     return {**{verdict: finding.text for verdict, finding in found.items()}, "missing": missing.text}

@@ -61,7 +61,7 @@ def run_sample(command: SampleCommand) -> None:
     if command.samples < 1:
         raise NanoscopeError(f"the number of samples must be at least 1, not {command.samples}")
     checkpoint = open_model(command.checkpoint, command.threads, vocabulary=command.vocabulary)
-    start = opening(checkpoint) if command.start is None else command.start
+    text = opening(checkpoint) if command.start is None else command.start
     changes = _changes(command, checkpoint)
     edits = [edit for change in changes for edit in change.edits]
     for change in changes:
@@ -70,11 +70,11 @@ def run_sample(command: SampleCommand) -> None:
         if command.samples > 1:
             say(f"--- seed {seed}", style="dim")
         sampling = Sampling(command.temperature, command.top_k, seed)
-        plain = writing(checkpoint, start, command.length, sampling)
+        plain = writing(checkpoint, text, command.length, sampling)
         if changes:
-            _compare(start, plain, writing(checkpoint, start, command.length, sampling, edits))
+            _compare(text, plain, writing(checkpoint, text, command.length, sampling, edits))
         else:
-            _stream(start, plain)
+            _stream(text, plain)
 
 
 def _changes(command: SampleCommand, checkpoint: Checkpoint) -> list[Change]:

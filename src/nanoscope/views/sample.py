@@ -13,7 +13,7 @@ from nanoscope.interventions.run import check_site, model_and_tokens, run
 from nanoscope.model.names import component
 from nanoscope.model.sites import Site
 from nanoscope.text.vocabulary import UNKNOWN
-from nanoscope.text.windows import windows
+from nanoscope.text.windows import lead, windows
 
 WINDOWS = 16
 """Windows of text over which an ablated component is averaged."""
@@ -83,7 +83,7 @@ def _pieces(checkpoint: Checkpoint, new: Iterator, length: int) -> Iterator[str]
 
 def opening(checkpoint: Checkpoint) -> str:
     """What a text begins with if the user gives nothing: the start symbol if there is one, else a line break."""
-    if checkpoint.known_vocabulary.start is not None:
+    if lead(checkpoint.known_vocabulary.start):
         return ""
     try:
         checkpoint.encode("\n")

@@ -4,7 +4,7 @@ from nanoscope.evidence.answer import Question
 
 QUESTIONS = (
     Question(
-        "Do other trainings grow the same neurons?",
+        "Does another training grow the same neurons?",
         "universality.some",
         "{count} of {n} neurons ({value|percent}) have a near twin in the other trainings",
         key=True,
