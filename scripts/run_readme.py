@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = Path("out-shakespeare-char/ckpt.pt")
 """The checkpoint that README takes for the reader's own."""
+SHIPPED = Path("trained_models/shakespeare-cpu-1")
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 DURATION = re.compile(r"(\d+(?:\.\d+)?) (s|min|h)\b\.?$")
 LINE = re.compile(r"""((?:[^"'#]|"[^"]*"|'[^']*')*)(#.*)?""")
@@ -90,11 +91,16 @@ def _duration(line: str) -> float | None:
     return float(found[1]) * SECONDS[found[2]] if found else None
 
 
-def prepare(folder: Path, model: Path) -> None:
-    """A reader's folder: this repository's files without its runs, and a checkpoint of the reader's own."""
+def prepare(folder: Path, model: Path, shipped: Path = ROOT / SHIPPED) -> None:
+    """A reader's folder: this repository's files without its runs, and a checkpoint of the reader's own.
+
+    `shipped` may be a smaller model that stands where the shipped one is.
+    """
     for path in ROOT.iterdir():
-        if path.name not in ("runs", MODEL.parts[0]):
+        if path.name not in ("runs", MODEL.parts[0], SHIPPED.parts[0]):
             (folder / path.name).symlink_to(path)
+    (folder / SHIPPED.parent).mkdir()
+    (folder / SHIPPED).symlink_to(shipped)
     run(f"nanoscope export {shlex.quote(str(model))} {MODEL}", folder)
 
 
@@ -118,7 +124,7 @@ def run(command: str, folder: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--longest", type=float, default=60, metavar="MINUTES", help="leave out longer commands [60]")
-    parser.add_argument("--model", type=Path, default=ROOT / "trained_models" / "shakespeare-cpu-1")
+    parser.add_argument("--model", type=Path, default=ROOT / SHIPPED)
     parser.add_argument("--page", type=Path, default=ROOT / "README.md")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="readme-") as name:

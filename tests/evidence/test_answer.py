@@ -1,5 +1,6 @@
 """Answers: what each verdict says to a question, with the size of the effect."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -38,6 +39,7 @@ def _evidence(low: float, high: float) -> Evidence:
             "cannot tell",
             "L1H0 gains 0.400, where 0.3 is asked (the interval from 0.200 to 0.600 reaches across 0.3)",
         ),
+        (_evidence(-math.inf, math.inf), "cannot tell", "cannot tell", "12 runs are too few"),
         (
             Evidence.too_little("there are three texts", 3, "texts"),
             "cannot tell",

@@ -61,7 +61,8 @@ def run_sample(command: SampleCommand) -> None:
     if command.samples < 1:
         raise NanoscopeError(f"the number of samples must be at least 1, not {command.samples}")
     checkpoint = open_model(command.checkpoint, command.threads, vocabulary=command.vocabulary)
-    text = opening(checkpoint) if command.start is None else command.start
+    given = command.start
+    text = opening(checkpoint) if given is None else given
     changes = _changes(command, checkpoint)
     edits = [edit for change in changes for edit in change.edits]
     for change in changes:

@@ -84,7 +84,8 @@ def _size(question: Question, finding: Finding, given: Reply) -> str:
 
 def _reason(finding: Finding) -> str:
     """Why there is no interval; a result of an earlier format does not say."""
-    return finding.evidence.why or "what it asks about is not there"
+    few = f"{finding.evidence.n} {finding.evidence.unit} are too few"
+    return finding.evidence.why or (few if finding.verdict == "too little data" else "what it asks about is not there")
 
 
 def _values(finding: Finding) -> dict[str, Fact]:

@@ -93,8 +93,8 @@ class Evidence:
 
     @property
     def measured(self) -> bool:
-        """Whether there is an interval to judge."""
-        return not any(math.isnan(end) for end in self.interval)
+        """Whether there is an interval to judge; one without ends is none."""
+        return all(math.isfinite(end) for end in self.interval)
 
 
 @dataclass(frozen=True)

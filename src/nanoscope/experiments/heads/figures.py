@@ -146,6 +146,7 @@ def _pairs(ax: Axes, result: Result, table: str, at: tuple[int, int], colour: st
     symbols = [visible_character(str(symbol)) for symbol in result["symbols"].labels("symbol")]
     rows = rows[~np.isnan(rows[:, 2])]
     ax.barh(range(len(rows)), rows[:, 2], color=colour)
+    ax.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4))  # tiny scores have long numbers
     ax.set_yticks(range(len(rows)), [f"{symbols[int(a)]} → {symbols[int(b)]}" for a, b, _ in rows])
     ax.invert_yaxis()
 
