@@ -122,7 +122,7 @@ def test_the_report_has_the_templates_sections_in_its_order(studied: Path) -> No
     assert checked.endswith(": none is."), checked
     assert "Future directions" not in page, "the project's history is not a user's"
     first = page.split("\n## ")[0]
-    assert first.startswith("# What the quick model has learned")
+    assert first.startswith("# What the quick model, seed 1 has learned")
     assert "| Is there an induction head? | **no** | " in first
 
 
