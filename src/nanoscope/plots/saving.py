@@ -25,6 +25,6 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure atomically, in the format of the path's suffix: .png, .svg or .pdf."""
     kind, buffer = path.suffix.removeprefix(".").lower(), io.BytesIO()
     with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": "nanoscope"}), quiet():
-        smaller = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
+        smaller: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if kind == "png" else {}
         figure.savefig(buffer, format=kind, dpi=150, metadata=UNDATED[kind], **smaller)
     files.write_bytes(path, buffer.getvalue())
