@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -15,6 +16,7 @@ import torch
 
 jaxtyping.install_import_hook("nanoscope", "shapes.checked")
 
+from nanoscope import cli
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
@@ -24,6 +26,8 @@ from nanoscope.text.corpora import Corpus, open_corpus
 
 torch.set_num_threads(1)
 
+Call = Callable[..., tuple[int, str, str]]
+"""The command line, called with arguments: (exit code, stdout, stderr)."""
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 VARIANTS = {
     "nanogpt": {},
@@ -74,3 +78,20 @@ def planted(shakespeare: Corpus) -> Checkpoint:
 def variant(request: pytest.FixtureRequest) -> GPT:
     """One small random model of every kind that people bring."""
     return random_model(**VARIANTS[request.param])
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """The command line in this process: (exit code, stdout, stderr). Anything but SystemExit fails the test."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = 0
+        try:
+            cli.main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 0
+        printed, complaint = capsys.readouterr()
+        return code, printed, complaint
+
+    return run

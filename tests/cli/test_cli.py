@@ -45,23 +45,6 @@ def trained(text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    """The command line in this process: (exit code, stdout, stderr). Anything but SystemExit fails the test."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = 0
-        try:
-            cli.main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 0
-        printed, complaint = capsys.readouterr()
-        return code, printed, complaint
-
-    return run
-
-
 def train(text: Path, folder: Path, length: list[str] = SHORT, *more: str) -> list[str]:
     return [NANOSCOPE, "train", "--data", str(text), "--out", str(folder), *length, *TINY, *more]
 

@@ -26,23 +26,6 @@ Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    """The command line in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = 0
-        try:
-            cli.main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 0
-        printed, complaint = capsys.readouterr()
-        return code, printed, complaint
-
-    return run
-
-
-@pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """nanoGPT's folder, with a model of 13 characters and their meta.pkl under `data`; the working folder."""
     model, root = random_model(vocab_size=13), tmp_path / "nanoGPT"
