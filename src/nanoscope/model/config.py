@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from nanoscope.errors import NanoscopeError
 
-Activation = Literal["gelu", "gelu_tanh", "relu"]
+Activation = Literal["gelu", "gelu_tanh", "relu", "relu2", "silu"]
 
 AttentionScale = Literal["d_head", "d_model", "none"]
 
@@ -18,7 +18,9 @@ NormPosition = Literal["pre", "post"]
 
 Positions = Literal["learned", "none", "sinusoid", "rotary"]
 
-LATER_FIELDS = ("n_inner", "positions", "norm_position", "n_kv_head")
+LATER_FIELDS = (
+    "n_inner", "positions", "norm_position", "n_kv_head", "head_dim", "gated_mlp", "rotary_base", "rotary_dims"
+)  # fmt: skip
 """Fields added after the first release. They are stored only where they differ from their default."""
 
 
@@ -38,7 +40,7 @@ class GPTConfig:
     """The unembedding and the token embedding share their weights."""
     head_bias: bool = False
     activation: Activation = "gelu"
-    """nanoGPT uses the exact (erf) GELU, OpenAI's GPT-2 the tanh approximation."""
+    """nanoGPT uses the exact (erf) GELU, OpenAI's GPT-2 the tanh approximation; relu2 is the square of ReLU."""
     attention_scale: AttentionScale = "d_head"
     """Scores are divided by the square root of this width."""
     norm: NormKind = "layer"
@@ -49,11 +51,22 @@ class GPTConfig:
     n_inner: int | None = None
     """Neurons of each MLP (GPT-2's name for it); None means 4 * n_embd. `d_mlp` is the resolved number."""
     positions: Positions = "learned"
-    """How positions are encoded: a learned table, not at all (only the causal mask), or fixed sinusoids."""
+    """How positions are encoded: a learned table, not at all (only the causal mask), fixed sinusoids, or queries and keys
+    that are rotated by their position (Su et al. 2021)."""
     norm_position: NormPosition = "pre"
-    """Norms before each part of a block (GPT-2) or after it (the original transformer)."""
+    """Norms before each part of a block (GPT-2), or after adding its output (the original transformer)."""
     n_kv_head: int | None = None
-    """Number of key-value heads; None means n_head, one for each query head."""
+    """Number of key-value heads, each shared by n_head / n_kv_head neighbouring heads (Ainslie et al. 2023); None means
+    n_head, one for each query head."""
+    head_dim: int | None = None
+    """Width of each head; None means n_embd / n_head. `d_head` is the resolved number."""
+    gated_mlp: bool = False
+    """MLPs multiply activation(W_fc x) by a second linear map W_up x (Shazeer 2020)."""
+    rotary_base: float = 10_000.0
+    """Pair i of the rotated dimensions turns by pos / rotary_base^(2i / rotary_dims)."""
+    rotary_dims: int | None = None
+    """How many dimensions of each head, from the first on, are rotated, dimension i paired with i + rotary_dims / 2;
+    None means all."""
 
     def __post_init__(self) -> None:
         for name in ("n_layer", "n_head", "n_embd", "block_size", "vocab_size", "d_mlp"):
@@ -70,6 +83,8 @@ class GPTConfig:
         unsupported = {
             "rotary positions": self.positions == "rotary",
             "norms after each part of a block (norm_position='post')": self.norm_position != "pre",
+            "gated MLPs (gated_mlp)": self.gated_mlp,
+            "heads of another width (head_dim)": self.head_dim not in (None, self.n_embd // self.n_head),
             "key-value heads shared by several heads (n_kv_head)": self.n_kv_head not in (None, self.n_head),
         }
         for what in (what for what, requested in unsupported.items() if requested):
@@ -88,7 +103,8 @@ class GPTConfig:
 
     @property
     def d_head(self) -> int:
-        return self.n_embd // self.n_head
+        """Width of each head."""
+        return self.n_embd // self.n_head if self.head_dim is None else self.head_dim
 
     @property
     def score_scale(self) -> float:
