@@ -70,6 +70,14 @@ class Source:
             )
         return {WRAPPERS.sub("", str(key)): value for key, value in state.items()}
 
+    @cached_property
+    def tables(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """Everything the file says beside its weights: (where, name -> plain value), such as ("model_args", {"n_head": 6})."""
+        content = self.content if self.path.is_file() and isinstance(self.content, Mapping) else {}
+        named = [(str(key), self.plain(key)) for key, value in content.items() if isinstance(value, Mapping)]
+        top = {key: value for key, value in content.items() if isinstance(key, str) and _is_plain(value)}
+        return tuple((where, table) for where, table in [*named, ("the file", top)] if table)
+
     def plain(self, key: str) -> dict[str, Any]:
         """The plain values (no tensors or objects) of a mapping in a pickled file."""
         value = self.content.get(key)
