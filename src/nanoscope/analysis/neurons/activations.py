@@ -67,10 +67,11 @@ def _through_layer(model: GPT, layer: int, windows: Windows, stream: Tensor) -> 
     read = torch.empty(len(windows) * windows.size, config.n_embd)
     for chunk in windows.chunks():
         tap = _NeuronTap()
-        stream[chunk] = model.block(stream[chunk], layer, block, tap)
+        written = model.block(stream[chunk], layer, block, tap)
         at = slice(chunk.start * windows.size, chunk.stop * windows.size)
         post[:, at] = tap.kept["post"][:, lead:].flatten(0, 1).T
         read[at] = arithmetic.norm_before(tap.kept[mlp_reads(config)][:, lead:], block.ln_2).flatten(0, 1)
+        stream[chunk] = written  # last, since what the MLP read may be a view of it
     return Hidden(post, read)
 
 
