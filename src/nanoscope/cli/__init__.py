@@ -305,6 +305,7 @@ def _export(command: ExportCommand) -> None:
     from nanoscope.checkpoints.exchange import NO_RESUME, sampling_note
 
     checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
+    say(f"writing {command.to}", style="dim")
     for path in export(checkpoint, command.to):
         say(f"wrote {path}")
     for note in filter(None, (sampling_note(checkpoint, command.to), NO_RESUME)):
