@@ -54,8 +54,7 @@ class ModelOptions:
 
 
 def open_model(path: Path, threads: int, device: str = "cpu", vocabulary: Path | None = None) -> Checkpoint:
-    """Load a checkpoint, print its notes, and set the number of CPU threads. That takes seconds, so it is announced."""
-    say(f"opening {path}", style="dim")
+    """Load a checkpoint, print its notes, and set the number of CPU threads."""
     import torch
 
     from nanoscope.checkpoints.checkpoint import load
