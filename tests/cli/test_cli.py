@@ -201,7 +201,8 @@ def test_a_trained_checkpoint_passes_its_checks_and_is_exported_bit_for_bit(call
     path = tmp_path / "[a name] with [/markup], longer than a line of eighty characters" / "ckpt.pt"
     code, printed, complaint = call("export", trained / "final", path)
     assert (code, complaint) == (0, "")
-    assert printed.splitlines()[:2] == [f"wrote {path}", f"wrote {path.with_name('meta.pkl')}"]
+    written = [f"writing {path}", f"wrote {path}", f"wrote {path.with_name('meta.pkl')}"]
+    assert printed.splitlines()[:3] == written
     assert "train.py cannot resume from it" in printed
     ours, theirs = load(trained / "final"), load(path)
     assert ours.vocabulary == theirs.vocabulary == Vocabulary.of(WORDS)
