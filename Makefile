@@ -3,10 +3,11 @@
 # make check      format, lint, types, architecture and all tests but the slow ones, in an environment that exists
 # make docs       the documentation as a site, in build/site, with every link checked
 # make bench      ours and its peers side by side, and write benchmarks/RESULTS.md
+# make exchange   exported models, opened by transformers and TransformerLens in an environment of their own
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: findings test check format env notebooks bench docs
+.PHONY: findings test check format env notebooks bench docs exchange
 
 findings: env
 	@$(BIN)/nanoscope study quick
@@ -29,6 +30,10 @@ format:
 bench: env
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/stages.py
+
+exchange: env
+	@test -x .exchange/bin/python || ($(PYTHON) -m venv .exchange && .exchange/bin/pip install -q "torch>=2.11,<2.14" "transformer-lens<4")
+	$(BIN)/python scripts/check_exchange.py .exchange/bin/python
 
 notebooks: env
 	$(BIN)/python scripts/build_notebooks.py

@@ -6,22 +6,26 @@ Assumptions about a foreign file are listed in `Checkpoint.notes`; an unrecognis
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from nanoscope import files
 from nanoscope.checkpoints import formats
+from nanoscope.checkpoints.exports import gpt2, hooked
 from nanoscope.checkpoints.formats import FORMATS, Format, nanogpt, nanoscope
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.vocabulary_search import sampled_from
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT, with_learned_positions
 from nanoscope.text.tokenizer import Tokenizer, require_tokenizer
+
+Style = Literal["nanogpt", "gpt2", "transformerlens"]
+"""Formats that a checkpoint can be exported to."""
 
 
 @dataclass(frozen=True)
@@ -126,23 +130,53 @@ def packed(checkpoint: Checkpoint, half: bool = False, part_bytes: int | None = 
     return nanoscope.written(checkpoint.contents(), half, part_bytes)
 
 
-def export(checkpoint: Checkpoint, path: str | Path) -> tuple[Path, ...]:
-    """Write nanoGPT's `ckpt.pt`, and `meta.pkl` beside it and where `sample.py` looks, if that is known: inside a nanoGPT
-    checkout, unless another one is there. Returns what was written. NanoscopeError if nanoGPT cannot express the model.
+def export(checkpoint: Checkpoint, path: str | Path, style: Style = "nanogpt") -> tuple[Path, ...]:
+    """Write a checkpoint for another program; returns the files. NanoscopeError if its format cannot express the model.
 
+    nanogpt: `ckpt.pt`, and `meta.pkl` beside it and where `sample.py` looks, if that is known: inside a nanoGPT checkout,
+    unless another one is there. gpt2: a folder that Hugging Face's `GPT2LMHeadModel.from_pretrained` opens.
+    transformerlens: a file of TransformerLens's state dict and config.
     Fixed position embeddings become a learned table with the same values.
     """
-    path, model = Path(path), with_learned_positions(checkpoint.model)
-    written = nanogpt.written(replace(checkpoint, model=model).contents())
+    path, model = Path(path), checkpoint.model
+    contents = replace(checkpoint, model=model if model.config.positions == "rotary" else with_learned_positions(model))
+    return _EXPORTS[style](contents.contents(), path)
+
+
+def _export_nanogpt(contents: Contents, path: Path) -> tuple[Path, ...]:
+    written = nanogpt.written(contents)
     places = {path: written["ckpt.pt"]}
     if "meta.pkl" in written:
         places[path.with_name("meta.pkl")] = written["meta.pkl"]
-        sampled = sampled_from(path, nanogpt.dataset_of(checkpoint.corpus)) if checkpoint.corpus else None
+        sampled = sampled_from(path, nanogpt.dataset_of(contents.corpus)) if contents.corpus else None
         if sampled is not None and not sampled.exists():
             places[sampled] = written["meta.pkl"]
     for place, data in places.items():
         files.write_bytes(place, data)
     return tuple(places)
+
+
+def _export_gpt2(contents: Contents, path: Path) -> tuple[Path, ...]:
+    written = gpt2.written(contents)
+    if path.exists():
+        raise NanoscopeError(f"{path} exists; choose another folder or remove it")
+    with files.new_directory(path) as folder:
+        for name, data in written.items():
+            (folder / name).write_bytes(data)
+    return tuple(path / name for name in written)
+
+
+def _export_hooked(contents: Contents, path: Path) -> tuple[Path, ...]:
+    for data in hooked.written(contents).values():
+        files.write_bytes(path, data)
+    return (path,)
+
+
+_EXPORTS: Mapping[Style, Callable[[Contents, Path], tuple[Path, ...]]] = {
+    "nanogpt": _export_nanogpt,
+    "gpt2": _export_gpt2,
+    "transformerlens": _export_hooked,
+}
 
 
 def _fill(model: GPT, weights: Mapping[str, Tensor], path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, make_dataclass, replace
 from inspect import getdoc
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Group
@@ -118,12 +118,15 @@ class CheckCommand:
 
 @dataclass(frozen=True)
 class ExportCommand:
-    """Write a checkpoint in nanoGPT's format (ckpt.pt, and meta.pkl in the same folder)."""
+    """Write a checkpoint for nanoGPT, Hugging Face's transformers or TransformerLens."""
 
     checkpoint: CheckpointPath
     """The checkpoint to write."""
     to: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
-    """The file to write, such as nanoGPT/out/ckpt.pt."""
+    """The file to write, such as nanoGPT/out/ckpt.pt; with --format gpt2 a new folder."""
+    format: Literal["nanogpt", "gpt2", "transformerlens"] = "nanogpt"
+    """nanogpt: ckpt.pt, and meta.pkl in the same folder. gpt2: a folder for GPT2LMHeadModel.from_pretrained.
+    transformerlens: its state dict and config in one file."""
     vocabulary: VocabularyFile = None
     """meta.pkl, a .json table, or the training text; default: as nanoGPT finds it."""
 
@@ -306,8 +309,10 @@ def _export(command: ExportCommand) -> None:
 
     checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
     say(f"writing {command.to}", style="dim")
-    for path in export(checkpoint, command.to):
+    for path in export(checkpoint, command.to, command.format):
         say(f"wrote {path}")
+    if command.format != "nanogpt":
+        return
     for note in filter(None, (sampling_note(checkpoint, command.to), NO_RESUME)):
         tell(f"note: {note}", style="dim")
 
@@ -328,7 +333,7 @@ COMMANDS = {
     ),
     "train": Command(TrainCommand, run_train, "PRESET", "train a model, or go on with a training"),
     "check": Command(CheckCommand, _check, "CKPT", "identities that must hold for any GPT"),
-    "export": Command(ExportCommand, _export, "CKPT FILE", "write nanoGPT's ckpt.pt and meta.pkl"),
+    "export": Command(ExportCommand, _export, "CKPT FILE", "write it for nanoGPT, transformers or TransformerLens"),
     "release": Command(ReleaseCommand, run_release, "CKPT FOLDER", "write a model for publication"),
 }
 EXAMPLES = {
