@@ -89,10 +89,10 @@ def _print_answers(path: Path, found: Look, answered: tuple[LookAnswer, ...]) ->
     of = facts(found)
     steps = "" if of["steps"] is None else f"; {of['steps']:,} training steps"
     trained = "" if of["trained_on"] is None else f" on {of['trained_on']}"
-    without = "" if of["mlps"] else ", no MLPs"
+    unusual = "".join(f", {what}" for what in of["variations"])
     say(f"\n{path}", style="bold")
     tell(
-        f"{of['layers']} layers of {of['heads']} heads{without}, width {of['width']}, context {of['context']}, "
+        f"{of['layers']} layers of {of['heads']} heads{unusual}, width {of['width']}, context {of['context']}, "
         f"{of['symbols']} symbols; {of['parameters']:,} parameters{steps}{trained}"
     )
     tell(
