@@ -20,8 +20,12 @@ from nanoscope.checkpoints.formats import FORMATS, Format, nanogpt, nanoscope
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.vocabulary_search import sampled_from
 from nanoscope.errors import NanoscopeError
+from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT, with_learned_positions
 from nanoscope.text.tokenizer import Tokenizer, require_tokenizer
+
+LARGEST_TABLE = 2**26
+"""Numbers in tables of positions that are not stored, so that the file's size does not bound them."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,7 @@ def load(
     if path.is_dir() and not (path / nanoscope.DESCRIPTION).exists() and (path / "ckpt.pt").exists():
         path = path / "ckpt.pt"
     found = formats.read(path, known, None if vocabulary is None else Path(vocabulary))
-    model = GPT(found.config)
-    _fill(model, found.weights, path)
+    model = _built(found.config, found.weights, path)
     _refuse_broken_weights(model, path)
     model.float().eval().requires_grad_(False).to(device)
     sha256 = found.sha256
@@ -145,20 +148,49 @@ def export(checkpoint: Checkpoint, path: str | Path) -> tuple[Path, ...]:
     return tuple(places)
 
 
-def _fill(model: GPT, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Copy weights into the model; NanoscopeError if names or shapes differ."""
-    expected, given = model.state_dict(), dict(weights)
-    if model.config.tied_head:
+def _built(config: GPTConfig, weights: Mapping[str, Tensor], path: Path) -> GPT:
+    """The model with these weights; NanoscopeError if their names or shapes are not its own, before any memory is taken."""
+    expected, given = _shapes(config, path), dict(weights)
+    if config.tied_head:
         tied = given.get("lm_head.weight", given.get("transformer.wte.weight"))
         given |= {} if tied is None else {"lm_head.weight": tied, "transformer.wte.weight": tied}
-    for name in [*sorted(expected.keys() - given.keys()), *sorted(given.keys() - expected.keys())]:
-        problem = "is missing" if name in expected else "does not belong to a nanoGPT"
-        raise NanoscopeError(f"{path}: the weight {name!r} {problem}; the file cannot be loaded")
+    _require_same_names(expected, given, path)
     for name, value in expected.items():
         if value.shape != given[name].shape:
             shapes = f"{list(given[name].shape)}, but the model needs {list(value.shape)}"
             raise NanoscopeError(f"{path}: {name} has the shape {shapes}; the file cannot be loaded")
+        if given[name].is_complex():
+            raise NanoscopeError(f"{path}: {name} has complex numbers; the file cannot be loaded")
+    model = GPT(config)
     model.load_state_dict(given)
+    return model
+
+
+def _shapes(config: GPTConfig, path: Path) -> dict[str, Tensor]:
+    """The state dict of a model without its numbers; NanoscopeError for sizes that no memory holds."""
+    try:
+        with torch.device("meta"):
+            model = GPT(config)
+    except (RuntimeError, OverflowError, MemoryError):
+        raise NanoscopeError(f"{path} says impossible sizes; the file cannot be loaded") from None
+    if sum(table.numel() for table in model.buffers()) > LARGEST_TABLE:
+        raise NanoscopeError(
+            f"{path} says a context of {config.block_size:,}; its table of positions would not fit into memory"
+        )
+    return model.state_dict()
+
+
+def _require_same_names(expected: Mapping[str, Any], given: Mapping[str, Any], path: Path) -> None:
+    """NanoscopeError with the first name that is missing or left over, and how many there are of each."""
+    missing, left_over = sorted(expected.keys() - given.keys()), sorted(given.keys() - expected.keys())
+    if not missing and not left_over:
+        return
+    name = (missing or left_over)[0]
+    problem = "is missing" if missing else "does not belong to a nanoGPT"
+    counts = (
+        f" ({len(missing)} weights are missing, {len(left_over)} left over)" if len(missing + left_over) > 1 else ""
+    )
+    raise NanoscopeError(f"{path}: the weight {name!r} {problem}{counts}; the file cannot be loaded")
 
 
 def _refuse_broken_weights(model: GPT, path: Path) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nanoscope import files
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.source import Source
 from nanoscope.checkpoints.formats.trained_positions import trained_positions
@@ -54,17 +53,17 @@ def from_weights(source: Source, weights: Mapping[str, Tensor], notes: tuple[str
         )
         config, weights = replace(config, block_size=trained), weights | {POSITIONS: weights[POSITIONS][:trained]}
     vocabulary, missing = find_vocabulary(source, config.vocab_size)
-    notes = (*notes, *assumed, *_about(vocabulary, config.vocab_size))
+    notes = (*notes, *source.notes, *assumed, *_about(vocabulary, config.vocab_size))
     training = source.plain("config")
     corpus = training.pop("dataset", None)
-    step = source.content.get("iter_num")
+    step = source.top.get("iter_num")
     return Contents(
         config,
         weights,
         vocabulary,
         corpus if isinstance(corpus, str) else None,
         training | ({"step": step} if isinstance(step, int) else {}),
-        files.sha256(source.raw),
+        source.sha256,
         notes,
         missing,
     )
