@@ -25,7 +25,7 @@ from nanoscope.model.gpt import GPT, with_learned_positions
 from nanoscope.text.tokenizer import Tokenizer, require_tokenizer
 
 LARGEST_TABLE = 2**26
-"""Numbers in tables of positions that are not stored, so that the file's size does not bound them."""
+"""Numbers in a table of positions, which may be generated and not stored."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,10 @@ def export(checkpoint: Checkpoint, path: str | Path) -> tuple[Path, ...]:
 
 
 def _built(config: GPTConfig, weights: Mapping[str, Tensor], path: Path) -> GPT:
-    """The model with these weights; NanoscopeError if their names or shapes are not its own, before any memory is taken."""
-    expected, given = _shapes(config, path), dict(weights)
+    """The model with these weights; NanoscopeError if their names or shapes are not its own."""
+    _require_sizes_of(config, weights, path)
+    model, given = GPT(config), dict(weights)
+    expected = model.state_dict()
     if config.tied_head:
         tied = given.get("lm_head.weight", given.get("transformer.wte.weight"))
         given |= {} if tied is None else {"lm_head.weight": tied, "transformer.wte.weight": tied}
@@ -161,23 +163,17 @@ def _built(config: GPTConfig, weights: Mapping[str, Tensor], path: Path) -> GPT:
             raise NanoscopeError(f"{path}: {name} has the shape {shapes}; the file cannot be loaded")
         if given[name].is_complex():
             raise NanoscopeError(f"{path}: {name} has complex numbers; the file cannot be loaded")
-    model = GPT(config)
     model.load_state_dict(given)
     return model
 
 
-def _shapes(config: GPTConfig, path: Path) -> dict[str, Tensor]:
-    """The state dict of a model without its numbers; NanoscopeError for sizes that no memory holds."""
-    try:
-        with torch.device("meta"):
-            model = GPT(config)
-    except (RuntimeError, OverflowError, MemoryError):
-        raise NanoscopeError(f"{path} says impossible sizes; the file cannot be loaded") from None
-    if sum(table.numel() for table in model.buffers()) > LARGEST_TABLE:
-        raise NanoscopeError(
-            f"{path} says a context of {config.block_size:,}; its table of positions would not fit into memory"
-        )
-    return model.state_dict()
+def _require_sizes_of(config: GPTConfig, weights: Mapping[str, Tensor], path: Path) -> None:
+    """NanoscopeError if the config asks for far more memory than its weights take, before it is taken."""
+    layer = 4 * config.n_head * config.d_head + 2 * config.d_mlp
+    needed = config.n_embd * (config.vocab_size + config.block_size + config.n_layer * layer)
+    if needed > 2 * sum(value.numel() for value in weights.values()) + LARGEST_TABLE or config.n_layer > len(weights):
+        shape = f"{config.n_layer} layers of width {config.n_embd}, a context of {config.block_size:,}"
+        raise NanoscopeError(f"{path} says {shape} and {config.vocab_size:,} symbols, far more than its weights are")
 
 
 def _require_same_names(expected: Mapping[str, Any], given: Mapping[str, Any], path: Path) -> None:

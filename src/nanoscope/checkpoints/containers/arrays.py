@@ -37,10 +37,12 @@ def _array(data: bytes, budget: Budget) -> Any:
 
 
 def read_safetensors(raw: bytes) -> dict[str, Any]:
-    """Name -> tensor, and the metadata under `METADATA` where there are any."""
+    """Name -> tensor, and the metadata under `METADATA` where there are any. A tensor that was stored once for two names, since
+    these were tied, has both again: the metadata say so."""
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
-    more = {METADATA: header[METADATA]} if METADATA in header else {}
-    return {**safetensors.torch.load(raw), **more}
+    tensors, said = safetensors.torch.load(raw), header.get(METADATA, {})
+    tied = {name: tensors[kept] for name, kept in said.items() if name not in tensors and kept in tensors}
+    return {**dict(sorted(tensors.items())), **tied, **({METADATA: said} if said else {})}
 
 
 def read_json(raw: bytes) -> Any:

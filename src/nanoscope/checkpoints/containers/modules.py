@@ -15,6 +15,7 @@ from nanoscope.checkpoints.containers.plain import PARTS, table
 from nanoscope.pickles import StandIn
 
 MOST_MODULES = 20_000
+WRAPPED = frozenset(["module", "_orig_mod", "_fsdp_wrapped_module", "_forward_module"])
 NO_SETTINGS = frozenset(
     [
         *("training", "in_features", "out_features", "num_embeddings", "embedding_dim", "normalized_shape", "inplace"),
@@ -27,6 +28,17 @@ NO_SETTINGS = frozenset(
 def is_module(value: Any) -> TypeGuard[StandIn]:
     """Is it a pickled torch module? They all have tables of parameters and of parts."""
     return isinstance(value, StandIn) and isinstance(value.state.get("_modules"), dict)
+
+
+def unwrapped(module: StandIn) -> StandIn:
+    """The module within DataParallel, torch.compile and the like: those that have one part and nothing of their own."""
+    parts = _table(module, "_modules")
+    while len(parts) == 1 and not _table(module, "_parameters") and set(parts) <= WRAPPED:
+        inner = next(iter(parts.values()))
+        if not is_module(inner):
+            break
+        module, parts = inner, _table(inner, "_modules")
+    return module
 
 
 def state_dict(module: StandIn) -> dict[str, Tensor]:

@@ -109,7 +109,7 @@ def _step(part: Any) -> tuple[str, list[str]] | None:
     """The entry of a part in which the model lies, and a note; None where the part is the model itself."""
     if is_module(part):
         return None
-    held = {key: one for key, one in _entries(part).items() if not NO_STATE.search(key) and not _is_optimizer(one)}
+    held = {key: one for key, one in _entries(part).items() if not NO_STATE.search(key) and not is_optimizer(one)}
     inner = {key: one for key, one in held.items() if numbers.shape_of(one) is None and _size(one)}
     flat = [key for key, one in inner.items() if _is_flat(one)]
     if not flat and any(numbers.is_matrix(one) for one in held.values()):
@@ -133,7 +133,8 @@ def _is_flat(value: Any) -> bool:
     )
 
 
-def _is_optimizer(value: Any) -> bool:
+def is_optimizer(value: Any) -> bool:
+    """Is it the state of one of torch's optimizers?"""
     return {"state", "param_groups"} <= _entries(value).keys()
 
 
@@ -164,5 +165,5 @@ def _leaves(
             raise NanoscopeError("it has too many parts")
         if numbers.is_numbers(one, key):
             yield f"{path}{key}", one
-        elif depth > 0 and not NO_STATE.search(key) and not _is_optimizer(one):
+        elif depth > 0 and not NO_STATE.search(key) and not is_optimizer(one):
             yield from _leaves(one, f"{path}{key}.", depth - 1, left)

@@ -15,14 +15,16 @@ from torch import Tensor
 
 from nanoscope import files
 from nanoscope.checkpoints.containers import folders
-from nanoscope.checkpoints.containers.modules import attributes, classes, is_module
+from nanoscope.checkpoints.containers.modules import attributes, classes, is_module, unwrapped
 from nanoscope.checkpoints.containers.opened import content_of
 from nanoscope.checkpoints.containers.plain import DEPTH, PARTS, opened, table
-from nanoscope.checkpoints.containers.state import State, state_of, without_wrappers
+from nanoscope.checkpoints.containers.state import State, is_optimizer, state_of, without_wrappers
 from nanoscope.errors import NanoscopeError
 
 ATTRIBUTES, CLASSES = "the module's attributes", "the module's classes"
 """Where a setting stands that a whole pickled module has, by its attributes, or by the classes of its parts."""
+VOCABULARY = frozenset(["stoi", "itos", "vocab", "encoder", "decoder", "merges", "token_to_id", "id_to_token"])
+"""Dictionaries of symbols, which are no settings."""
 
 
 @dataclass(frozen=True)
@@ -112,28 +114,43 @@ class Source:
         return NanoscopeError(f"{self.path} cannot be loaded: {error}")
 
     def _inside(self) -> list[tuple[str, dict[str, Any]]]:
-        left, skipped = [PARTS], self._state.where[0] if self._state is not None and self._state.where else None
-        held = {str(key): one for key, one in self.top.items() if str(key) != skipped and not is_module(one)}
+        """What stands in the file's dictionary, past the weights and optimizers."""
+        left, weights = [PARTS], set[str]()
+        if self._state is not None:
+            weights = (
+                {self._state.where[0]}
+                if self._state.where
+                else {start for name in self._state.tensors for start in (name, name.split(".")[0])}
+            )
+        named = {str(key): one for key, one in self.top.items()}
+        held = {key: one for key, one in named.items() if key not in weights and not is_optimizer(one)}
         apart = {key: one for key, one in held.items() if _has_names(one)}
         found = [one for key, value in apart.items() for one in _tables(key, value, left)]
         return [*found, ("the file", table({key: one for key, one in held.items() if key not in apart}, left))]
 
     def _of_module(self) -> list[tuple[str, dict[str, Any]]]:
+        """What the attributes of a whole module say, if the weights came as one."""
         part = self.content
         for key in self._state.where if self._state is not None else ():
             part = part.get(key) if isinstance(part, dict) else None
-        return [(ATTRIBUTES, attributes(part)), (CLASSES, dict(classes(part)))] if is_module(part) else []
+        if not is_module(part):
+            return []
+        module = unwrapped(part)
+        return [*_tables(ATTRIBUTES, attributes(module), [PARTS]), (CLASSES, dict(classes(module)))]
 
 
 def _has_names(value: Any) -> bool:
-    return isinstance(opened(value), dict)
+    """Is it a dictionary or an object, and no module?"""
+    return isinstance(opened(value), dict) and not is_module(value)
 
 
 def _tables(where: str, value: Any, left: list[int], depth: int = DEPTH) -> list[tuple[str, dict[str, Any]]]:
-    """The table of a dictionary or an object, and of those within it."""
+    """The table of a dictionary or an object, and of those within it but vocabularies."""
     if depth == 0 or left[0] <= 0:
         return []
     inner = opened(value)
-    within = {key: one for key, one in inner.items() if isinstance(key, str) and _has_names(one)}
+    within = {
+        key: one for key, one in inner.items() if isinstance(key, str) and _has_names(one) and key not in VOCABULARY
+    }
     deeper = [one for key, part in within.items() for one in _tables(f"{where}.{key}", part, left, depth - 1)]
     return [(where, table(value, left)), *deeper]
