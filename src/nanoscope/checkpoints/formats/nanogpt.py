@@ -98,7 +98,7 @@ def _config(weights: Mapping[str, Tensor], source: Source) -> tuple[GPTConfig, l
     """The config, and notes on unusual or assumed properties."""
     settings = source.plain("model_args") or source.plain("config")
     for name in (EMBEDDING, POSITIONS):
-        if name not in weights or weights[name].dim() != 2:
+        if name not in weights or weights[name].dim() != 2 or not _is_full(weights[name]):
             raise NanoscopeError(
                 f"{source.path}: the weight {name} is missing or is not a matrix; the file cannot be loaded"
             )
@@ -146,6 +146,10 @@ def _about(vocabulary: Tokenizer | None, rows: int) -> list[str]:
         return ["it came without a vocabulary: text can be neither read nor printed"]
     padding = rows - len(vocabulary)
     return [f"{padding} rows of the embedding are padding"] if padding else []
+
+
+def _is_full(matrix: Tensor) -> bool:
+    return matrix.numel() > 0 and matrix.is_floating_point()
 
 
 def _is_mask(key: str, value: Tensor) -> bool:
