@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from toys import damaged_files
@@ -67,8 +68,13 @@ def nothing_acts() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def listening() -> None:
+def listening() -> Iterator[None]:
+    """The audit, and no checks of shapes: they take nine tenths of the time, and would refuse what readers must refuse."""
     sys.addaudithook(_listen)
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 @pytest.fixture(scope="module")
