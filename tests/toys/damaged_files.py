@@ -267,7 +267,7 @@ def bombs() -> list[Files]:
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         archive.open("a/data.pkl", "w") as pickled,
     ):
-        for _ in range(100):
+        for _ in range(70):
             pickled.write(b"]" * 1_000_000)
     shared = b"\x80\x04]" + b"".join(b"(" + b"h\0" * 9 + b"lq\0" for _ in range(9)) + b"."
     header = json.dumps({"w": {"dtype": "F32", "shape": [2**40, 2**20], "data_offsets": [0, 4]}}).encode()
@@ -283,5 +283,5 @@ def bombs() -> list[Files]:
         {"a.pt": copies},
         {"a.json": b"[" * 50_000},
         {"a.json": json.dumps({"w": {"shape": [2**39, 2**39], "data": [1.0]}, "v": [[1, 2], [3, 4]]}).encode()},
-        {"a.npz": npz({"a": np.zeros(80_000_000, np.uint8)}, np.savez_compressed)},
+        {"a.npz": npz({"a": np.zeros(70_000_000, np.uint8)}, np.savez_compressed)},
     ]
