@@ -150,7 +150,7 @@ def senseless(draw: st.DrawFn) -> Files:
 
 def _spread(shape: tuple[int, ...]) -> Tensor:
     """One number that says to be 10^12, or as many as its shape says."""
-    return torch.ones(1).expand(10**6, 10**6) if shape == (64, 1) else torch.ones(1).expand(shape)
+    return torch.ones(()).expand((10**6, 10**6) if shape == (64, 1) else shape)
 
 
 def _complex(shape: tuple[int, ...]) -> Tensor:

@@ -90,7 +90,7 @@ def without_wrappers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, short in names.items():
         if short in found:
             raise NanoscopeError(f"two of its weights are called {short!r} without the names of wrappers")
-        if not short.isprintable() or len(short) > 300:
+        if not short.strip(".") or not short.isprintable() or len(short) > 300:
             raise NanoscopeError(f"the name of a weight is no text, {short[:40]!r}")
         found[short] = tensors[name]
     return found
