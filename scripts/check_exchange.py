@@ -16,7 +16,8 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
-from nanoscope.checkpoints.checkpoint import Checkpoint, export, load
+from nanoscope.checkpoints.checkpoint import Checkpoint, load
+from nanoscope.checkpoints.exports import export
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT

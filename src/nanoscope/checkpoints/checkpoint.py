@@ -6,26 +6,25 @@ Assumptions about a foreign file are listed in `Checkpoint.notes`; an unrecognis
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nanoscope import files
 from nanoscope.checkpoints import formats
-from nanoscope.checkpoints.exports import gpt2, hooked
-from nanoscope.checkpoints.formats import FORMATS, Format, nanogpt, nanoscope
+from nanoscope.checkpoints.formats import FORMATS, Format, nanoscope
 from nanoscope.checkpoints.formats.contents import Contents
-from nanoscope.checkpoints.formats.vocabulary_search import sampled_from
 from nanoscope.errors import NanoscopeError
-from nanoscope.model.gpt import GPT, with_learned_positions
+from nanoscope.model.config import GPTConfig
+from nanoscope.model.gpt import GPT
 from nanoscope.text.tokenizer import Tokenizer, require_tokenizer
 
-Style = Literal["nanogpt", "gpt2", "transformerlens"]
-"""Formats that a checkpoint can be exported to."""
+LARGEST_TABLE = 2**26
+"""Numbers in a table of positions, which may be generated and not stored."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +99,7 @@ def load(
     if path.is_dir() and not (path / nanoscope.DESCRIPTION).exists() and (path / "ckpt.pt").exists():
         path = path / "ckpt.pt"
     found = formats.read(path, known, None if vocabulary is None else Path(vocabulary))
-    model = GPT(found.config)
-    _fill(model, found.weights, path)
+    model = _built(found.config, found.weights, path)
     _refuse_broken_weights(model, path)
     model.float().eval().requires_grad_(False).to(device)
     sha256 = found.sha256
@@ -130,69 +128,45 @@ def packed(checkpoint: Checkpoint, half: bool = False, part_bytes: int | None = 
     return nanoscope.written(checkpoint.contents(), half, part_bytes)
 
 
-def export(checkpoint: Checkpoint, path: str | Path, style: Style = "nanogpt") -> tuple[Path, ...]:
-    """Write a checkpoint for another program; returns the files. NanoscopeError if its format cannot express the model.
-
-    nanogpt: `ckpt.pt`, and `meta.pkl` beside it and where `sample.py` looks, if that is known: inside a nanoGPT checkout,
-    unless another one is there. gpt2: a folder that Hugging Face's `GPT2LMHeadModel.from_pretrained` opens.
-    transformerlens: a file of TransformerLens's state dict and config.
-    Fixed position embeddings become a learned table with the same values.
-    """
-    path, model = Path(path), checkpoint.model
-    contents = replace(checkpoint, model=model if model.config.positions == "rotary" else with_learned_positions(model))
-    return _EXPORTS[style](contents.contents(), path)
-
-
-def _export_nanogpt(contents: Contents, path: Path) -> tuple[Path, ...]:
-    written = nanogpt.written(contents)
-    places = {path: written["ckpt.pt"]}
-    if "meta.pkl" in written:
-        places[path.with_name("meta.pkl")] = written["meta.pkl"]
-        sampled = sampled_from(path, nanogpt.dataset_of(contents.corpus)) if contents.corpus else None
-        if sampled is not None and not sampled.exists():
-            places[sampled] = written["meta.pkl"]
-    for place, data in places.items():
-        files.write_bytes(place, data)
-    return tuple(places)
-
-
-def _export_gpt2(contents: Contents, path: Path) -> tuple[Path, ...]:
-    written = gpt2.written(contents)
-    if path.exists():
-        raise NanoscopeError(f"{path} exists; choose another folder or remove it")
-    with files.new_directory(path) as folder:
-        for name, data in written.items():
-            (folder / name).write_bytes(data)
-    return tuple(path / name for name in written)
-
-
-def _export_hooked(contents: Contents, path: Path) -> tuple[Path, ...]:
-    for data in hooked.written(contents).values():
-        files.write_bytes(path, data)
-    return (path,)
-
-
-_EXPORTS: Mapping[Style, Callable[[Contents, Path], tuple[Path, ...]]] = {
-    "nanogpt": _export_nanogpt,
-    "gpt2": _export_gpt2,
-    "transformerlens": _export_hooked,
-}
-
-
-def _fill(model: GPT, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Copy weights into the model; NanoscopeError if names or shapes differ."""
-    expected, given = model.state_dict(), dict(weights)
-    if model.config.tied_head:
+def _built(config: GPTConfig, weights: Mapping[str, Tensor], path: Path) -> GPT:
+    """The model with these weights; NanoscopeError if their names or shapes are not its own."""
+    _require_sizes_of(config, weights, path)
+    model, given = GPT(config), dict(weights)
+    expected = model.state_dict()
+    if config.tied_head:
         tied = given.get("lm_head.weight", given.get("transformer.wte.weight"))
         given |= {} if tied is None else {"lm_head.weight": tied, "transformer.wte.weight": tied}
-    for name in [*sorted(expected.keys() - given.keys()), *sorted(given.keys() - expected.keys())]:
-        problem = "is missing" if name in expected else "does not belong to a nanoGPT"
-        raise NanoscopeError(f"{path}: the weight {name!r} {problem}; the file cannot be loaded")
+    _require_same_names(expected, given, path)
     for name, value in expected.items():
         if value.shape != given[name].shape:
             shapes = f"{list(given[name].shape)}, but the model needs {list(value.shape)}"
             raise NanoscopeError(f"{path}: {name} has the shape {shapes}; the file cannot be loaded")
+        if given[name].is_complex():
+            raise NanoscopeError(f"{path}: {name} has complex numbers; the file cannot be loaded")
     model.load_state_dict(given)
+    return model
+
+
+def _require_sizes_of(config: GPTConfig, weights: Mapping[str, Tensor], path: Path) -> None:
+    """NanoscopeError if the config asks for far more memory than its weights take, before it is taken."""
+    layer = 4 * config.n_head * config.d_head + 2 * config.d_mlp
+    needed = config.n_embd * (config.vocab_size + config.block_size + config.n_layer * layer)
+    if needed > 2 * sum(value.numel() for value in weights.values()) + LARGEST_TABLE or config.n_layer > len(weights):
+        shape = f"{config.n_layer} layers of width {config.n_embd}, a context of {config.block_size:,}"
+        raise NanoscopeError(f"{path} says {shape} and {config.vocab_size:,} symbols, far more than its weights are")
+
+
+def _require_same_names(expected: Mapping[str, Any], given: Mapping[str, Any], path: Path) -> None:
+    """NanoscopeError with the first name that is missing or left over, and how many there are of each."""
+    missing, left_over = sorted(expected.keys() - given.keys()), sorted(given.keys() - expected.keys())
+    if not missing and not left_over:
+        return
+    name = (missing or left_over)[0]
+    problem = "is missing" if missing else "does not belong to a nanoGPT"
+    counts = (
+        f" ({len(missing)} weights are missing, {len(left_over)} left over)" if len(missing + left_over) > 1 else ""
+    )
+    raise NanoscopeError(f"{path}: the weight {name!r} {problem}{counts}; the file cannot be loaded")
 
 
 def _refuse_broken_weights(model: GPT, path: Path) -> None:

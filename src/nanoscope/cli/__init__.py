@@ -304,8 +304,8 @@ def _check(command: CheckCommand) -> None:
 
 
 def _export(command: ExportCommand) -> None:
-    from nanoscope.checkpoints.checkpoint import export
     from nanoscope.checkpoints.exchange import NO_RESUME, sampling_note
+    from nanoscope.checkpoints.exports import export
 
     checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
     say(f"writing {command.to}", style="dim")

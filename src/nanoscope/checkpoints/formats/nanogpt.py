@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nanoscope import files
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.source import Source
 from nanoscope.checkpoints.formats.trained_positions import trained_positions
@@ -54,17 +53,17 @@ def from_weights(source: Source, weights: Mapping[str, Tensor], notes: tuple[str
         )
         config, weights = replace(config, block_size=trained), weights | {POSITIONS: weights[POSITIONS][:trained]}
     vocabulary, missing = find_vocabulary(source, config.vocab_size)
-    notes = (*notes, *assumed, *_about(vocabulary, config.vocab_size))
+    notes = (*notes, *source.notes, *assumed, *_about(vocabulary, config.vocab_size))
     training = source.plain("config")
     corpus = training.pop("dataset", None)
-    step = source.content.get("iter_num")
+    step = source.top.get("iter_num")
     return Contents(
         config,
         weights,
         vocabulary,
         corpus if isinstance(corpus, str) else None,
         training | ({"step": step} if isinstance(step, int) else {}),
-        files.sha256(source.raw),
+        source.sha256,
         notes,
         missing,
     )
@@ -99,7 +98,7 @@ def _config(weights: Mapping[str, Tensor], source: Source) -> tuple[GPTConfig, l
     """The config, and notes on unusual or assumed properties."""
     settings = source.plain("model_args") or source.plain("config")
     for name in (EMBEDDING, POSITIONS):
-        if name not in weights or weights[name].dim() != 2:
+        if name not in weights or weights[name].dim() != 2 or not _is_full(weights[name]):
             raise NanoscopeError(
                 f"{source.path}: the weight {name} is missing or is not a matrix; the file cannot be loaded"
             )
@@ -147,6 +146,10 @@ def _about(vocabulary: Tokenizer | None, rows: int) -> list[str]:
         return ["it came without a vocabulary: text can be neither read nor printed"]
     padding = rows - len(vocabulary)
     return [f"{padding} rows of the embedding are padding"] if padding else []
+
+
+def _is_full(matrix: Tensor) -> bool:
+    return matrix.numel() > 0 and matrix.is_floating_point()
 
 
 def _is_mask(key: str, value: Tensor) -> bool:
