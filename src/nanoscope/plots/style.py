@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -169,6 +169,11 @@ def visible_character(symbol: str) -> str:
         for at, one in enumerate(symbol)
     ]
     return "".join(signs if len(signs) <= LONGEST_SHOWN else [*signs[: LONGEST_SHOWN - 1], "…"])
+
+
+def upright(labels: Sequence[str]) -> int:
+    """The angle of labels below neighbouring columns: those of more than two characters stand, or they would overlap."""
+    return 90 if max(map(len, labels), default=0) > 2 else 0
 
 
 def _escaped(symbol: str) -> str:
