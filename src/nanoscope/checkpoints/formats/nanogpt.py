@@ -17,11 +17,10 @@ from torch import Tensor
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.source import Source
 from nanoscope.checkpoints.formats.trained_positions import trained_positions
-from nanoscope.checkpoints.formats.vocabulary_search import find_vocabulary
+from nanoscope.checkpoints.formats.vocabulary_search import about, find_vocabulary
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
 from nanoscope.text.corpora import SHAKESPEARE
-from nanoscope.text.tokenizer import Tokenizer
 from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.text.vocabulary_files import write_meta
 
@@ -53,7 +52,7 @@ def from_weights(source: Source, weights: Mapping[str, Tensor], notes: tuple[str
         )
         config, weights = replace(config, block_size=trained), weights | {POSITIONS: weights[POSITIONS][:trained]}
     vocabulary, missing = find_vocabulary(source, config.vocab_size)
-    notes = (*notes, *source.notes, *assumed, *_about(vocabulary, config.vocab_size))
+    notes = (*notes, *source.notes, *assumed, *about(vocabulary, config.vocab_size))
     training = source.plain("config")
     corpus = training.pop("dataset", None)
     step = source.top.get("iter_num")
@@ -138,14 +137,6 @@ def _heads(settings: Mapping[str, Any], source: Source) -> int:
 def _inner(neurons: Tensor | None, width: int) -> int | None:
     """Number of neurons of an MLP; None if it is four times the width."""
     return None if neurons is None or neurons.shape[:1] in ((), (4 * width,)) else len(neurons)
-
-
-def _about(vocabulary: Tokenizer | None, rows: int) -> list[str]:
-    """Notes on the vocabulary of a model whose embedding has so many rows."""
-    if vocabulary is None:
-        return ["it came without a vocabulary: text can be neither read nor printed"]
-    padding = rows - len(vocabulary)
-    return [f"{padding} rows of the embedding are padding"] if padding else []
 
 
 def _is_full(matrix: Tensor) -> bool:
