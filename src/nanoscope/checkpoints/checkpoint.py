@@ -19,9 +19,14 @@ from nanoscope.checkpoints import formats
 from nanoscope.checkpoints.formats import FORMATS, Format, nanogpt, nanoscope
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.vocabulary_search import sampled_from
+from nanoscope.checkpoints.reading.readings import Instructions, Reading
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT, with_learned_positions
+from nanoscope.text.plain_text import plain_text
 from nanoscope.text.tokenizer import Tokenizer, require_tokenizer
+
+LONGEST_PATH = 4096
+"""Characters from which on a string is a text and no path."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Checkpoint:
     """Assumptions made when loading it."""
     no_vocabulary: str = field(repr=False, default="")
     """Why it has no vocabulary, and what to do; empty where that is unknown or it has one."""
+    read_from: tuple[Reading, ...] = field(repr=False, default=())
+    """Where each property was read; empty for our own format, whose files state them all."""
 
     @property
     def known_vocabulary(self) -> Tokenizer:
@@ -82,12 +89,21 @@ class Checkpoint:
 
 
 def load(
-    path: str | Path, device: str = "cpu", known: Sequence[Format] = FORMATS, vocabulary: str | Path | None = None
+    path: str | Path,
+    device: str = "cpu",
+    known: Sequence[Format] = FORMATS,
+    vocabulary: str | Path | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    rename: Mapping[str, str] | None = None,
+    data: str | Path | None = None,
 ) -> Checkpoint:
     """Load a checkpoint: a nanoscope folder, a nanoGPT `ckpt.pt` (or its folder), or another of the `known` formats.
 
     `vocabulary` names the file of its vocabulary (`meta.pkl`, JSON, or the training text), for a checkpoint that came
     without one; it counts in the checksum, since results depend on it.
+    `settings` say what the file does not (`{"activation": "relu"}`), `rename` maps parts of weights' names to known ones
+    (`{"in_f": "ln_f"}`), and `data`, a text like its training text or the path of one, decides what nothing says.
     The model is returned in evaluation mode, in float32, with frozen parameters.
     """
     path = Path(path)
@@ -95,7 +111,8 @@ def load(
         raise NanoscopeError(f"there is no checkpoint at {path}; check the path")
     if path.is_dir() and not (path / nanoscope.DESCRIPTION).exists() and (path / "ckpt.pt").exists():
         path = path / "ckpt.pt"
-    found = formats.read(path, known, None if vocabulary is None else Path(vocabulary))
+    said = Instructions(settings or {}, rename or {}, None if data is None else _text(data))
+    found = formats.read(path, known, None if vocabulary is None else Path(vocabulary), said)
     model = GPT(found.config)
     _fill(model, found.weights, path)
     _refuse_broken_weights(model, path)
@@ -103,7 +120,16 @@ def load(
     sha256 = found.sha256
     if vocabulary is not None and found.vocabulary is not None:
         sha256 = files.sha256((sha256 + files.canonical_json(found.vocabulary.to_json())).encode())
-    return Checkpoint(model, found.vocabulary, found.corpus, found.training, sha256, found.notes, found.no_vocabulary)
+    return Checkpoint(
+        model,
+        found.vocabulary,
+        found.corpus,
+        found.training,
+        sha256,
+        found.notes,
+        found.no_vocabulary,
+        found.read_from,
+    )
 
 
 def save(checkpoint: Checkpoint, path: str | Path, half: bool = False, part_bytes: int | None = None) -> Checkpoint:
@@ -145,15 +171,29 @@ def export(checkpoint: Checkpoint, path: str | Path) -> tuple[Path, ...]:
     return tuple(places)
 
 
+def _text(data: str | Path) -> str:
+    """A text, or the content of the file with this name."""
+    if isinstance(data, str) and (len(data) > LONGEST_PATH or not os.path.isfile(data)):
+        return plain_text(data)[0]
+    try:
+        return plain_text(Path(data).read_bytes().decode())[0]
+    except OSError as error:
+        raise NanoscopeError(f"cannot read {data}: {error.strerror}; give the path of a text file") from None
+    except UnicodeDecodeError:
+        raise NanoscopeError(f"{data} is not UTF-8 text; convert it first") from None
+
+
 def _fill(model: GPT, weights: Mapping[str, Tensor], path: Path) -> None:
     """Copy weights into the model; NanoscopeError if names or shapes differ."""
     expected, given = model.state_dict(), dict(weights)
     if model.config.tied_head:
         tied = given.get("lm_head.weight", given.get("transformer.wte.weight"))
         given |= {} if tied is None else {"lm_head.weight": tied, "transformer.wte.weight": tied}
-    for name in [*sorted(expected.keys() - given.keys()), *sorted(given.keys() - expected.keys())]:
+    missing, left = sorted(expected.keys() - given.keys()), sorted(given.keys() - expected.keys())
+    for name in [*missing, *left]:
         problem = "is missing" if name in expected else "does not belong to a nanoGPT"
-        raise NanoscopeError(f"{path}: the weight {name!r} {problem}; the file cannot be loaded")
+        counts = f" ({len(missing)} missing, {len(left)} left over)" if len(missing) + len(left) > 1 else ""
+        raise NanoscopeError(f"{path}: the weight {name!r} {problem}{counts}; the file cannot be loaded")
     for name, value in expected.items():
         if value.shape != given[name].shape:
             shapes = f"{list(given[name].shape)}, but the model needs {list(value.shape)}"

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nanoscope.checkpoints.reading.readings import NOTHING, Instructions
 from nanoscope.errors import NanoscopeError
 
 WRAPPERS = re.compile(r"^(_orig_mod\.|module\.)+")
@@ -31,6 +32,8 @@ class Source:
     path: Path
     vocabulary: Path | None = None
     """The file of the vocabulary, where the user names one."""
+    said: Instructions = NOTHING
+    """What the user says of the file."""
 
     @cached_property
     def raw(self) -> bytes:
@@ -68,7 +71,7 @@ class Source:
             raise NanoscopeError(
                 f"{self.path} holds no model weights (nanoGPT keeps them under 'model'); is it a checkpoint?"
             )
-        return {WRAPPERS.sub("", str(key)): value for key, value in state.items()}
+        return {self.said.renamed(WRAPPERS.sub("", str(key))): value for key, value in state.items()}
 
     @cached_property
     def tables(self) -> tuple[tuple[str, dict[str, Any]], ...]:
