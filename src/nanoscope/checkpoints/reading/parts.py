@@ -7,20 +7,17 @@ refusal that names it: nothing is dropped but buffers that every run computes an
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from nanoscope.checkpoints.reading.buffers import context_of_masks, is_buffer
+from nanoscope.checkpoints.reading.completeness import missing_inside, missing_outside, refuse, refuse_shapes
 from nanoscope.checkpoints.reading.names import Place, place, refused
 from nanoscope.checkpoints.reading.orientation import embedding, oriented, transposed
 from nanoscope.errors import NanoscopeError
-
-SHOWN = 3
-"""Names that a refusal lists."""
-NEEDED = ("q.weight", "k.weight", "v.weight")
 
 
 @dataclass(frozen=True)
@@ -64,11 +61,8 @@ def parts(weights: Mapping[str, Tensor], where: str) -> Parts:
     own = {key: names for (layer, key), names in slots.items() if layer is None}
     left += doubled + [name for names in own.values() for _, name in names[1:]]
     final = {key: kept[names[0][1]] for key, names in own.items()}
-    missing = [
-        *(["the token embedding, such as transformer.wte.weight"] if "embed.weight" not in final else []),
-        *_missing(layers),
-    ]
-    _refuse(where, sorted(left), missing)
+    missing = [*missing_outside(final, layers), *missing_inside(layers)]
+    refuse(where, sorted(left), missing)
     return _assembled(where, final, layers, width, slots, context_of_masks(weights))
 
 
@@ -92,7 +86,7 @@ def _assembled(
     turned = transposed(layers, width)
     heads = _heads(layers) or _listed(slots)
     read = tuple({key: oriented(key, value, width, turned) for key, value in layer.items()} for layer in layers)
-    _refuse_shapes(where, read, width)
+    refuse_shapes(where, read, width)
     places = {name: f"{at.role}.{at.kind}" for names in slots.values() for at, name in names}
     table = None if positions is None else _table(positions, width, where)
     return Parts(embed, table, read, final, heads, context, places)
@@ -158,41 +152,6 @@ def _renamed(layer: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"{names.get(role, role)}.{kind}": value for role, kind, value in split}
 
 
-def _missing(layers: list[dict[str, Tensor]]) -> list[str]:
-    """The roles that another layer has, or that every layer needs."""
-    if not layers:
-        return ["every layer"]
-    everywhere = {key for layer in layers for key in layer}
-    fused = "qkv.weight" in everywhere
-    needed = ("qkv.weight",) if fused else ("q.weight", "kv.weight") if "kv.weight" in everywhere else NEEDED
-    everywhere |= set(needed)
-    if "fc.weight" in everywhere or "down.weight" in everywhere:
-        everywhere |= {"fc.weight", "down.weight"}
-    return [f"layer {at}: {key}" for at, layer in enumerate(layers) for key in sorted(everywhere - layer.keys())]
-
-
-def _refuse(where: str, left: list[str], missing: list[str]) -> None:
-    """NanoscopeError that names weights without a place, and places without a weight."""
-    if not left and not missing:
-        return
-    said = []
-    if missing:
-        said.append(f"{_count(len(missing), 'weight')} missing ({_some(missing)})")
-    if left:
-        said.append(f"{_count(len(left), 'weight')} without a known role ({_some(map(repr, left))})")
-    more = "; rename a part of a name with --rename OLD=NEW" if left else ""
-    raise NanoscopeError(f"{where} cannot be read as a GPT: {' and '.join(said)}{more}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'} {'is' if number == 1 else 'are'}"
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-
-
 def _heads(layers: list[dict[str, Tensor]]) -> int | None:
     """The number of heads of weights `[head, ., .]`."""
     return next(
@@ -204,34 +163,6 @@ def _listed(slots: Mapping[tuple[int | None, str], list[tuple[Place, str]]]) -> 
     """The number of heads that are modules of a list."""
     numbers = [at.head for names in slots.values() for at, _ in names if at.head is not None]
     return max(numbers) + 1 if numbers else None
-
-
-def _refuse_shapes(where: str, layers: Iterable[Mapping[str, Tensor]], width: int) -> None:
-    """Every weight must have the shape that its role needs."""
-    for number, layer in enumerate(layers):
-        for key, value in sorted(layer.items()):
-            if not _fits(key, value, layer, width):
-                raise NanoscopeError(
-                    f"{where}: {key} of layer {number} has the shape {list(value.shape)}, which does not fit a residual stream "
-                    f"of {width}; it cannot be read"
-                )
-
-
-def _fits(key: str, value: Tensor, layer: Mapping[str, Tensor], width: int) -> bool:
-    role, kind = key.split(".")
-    if role == "gate":
-        return False
-    if role.startswith("norm"):
-        return value.shape == (width,)
-    if kind == "bias":
-        rows = layer[f"{role}.weight"].shape[0] if f"{role}.weight" in layer else -1
-        return value.shape == (rows,)
-    if value.dim() != 2:
-        return False
-    inner = {"out": "q.weight", "down": "fc.weight"}.get(role)
-    if inner is None:
-        return value.shape[1] == width
-    return value.shape[0] == width and (inner not in layer or value.shape[1] == layer[inner].shape[0])
 
 
 def _table(positions: Tensor, width: int, where: str) -> Tensor:

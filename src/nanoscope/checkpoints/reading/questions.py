@@ -24,6 +24,7 @@ def questions(
     """
     normed = parts.has("norm_1.weight") or parts.has("norm_2.weight")
     heads = _divisors(query_rows(parts), parts.width)
+    rotates = "positions" not in known or known["positions"].value == "rotary"
     asked: dict[str, tuple[Any, ...]] = {
         "activation": () if not parts.has("fc.weight") else _activations("up.weight" in parts.layers[0]),
         "n_head": tuple(heads),
@@ -33,7 +34,7 @@ def questions(
         "final_norm": (True, False),
         "embedding_scale": ("none", "sqrt_d_model"),
         "positions": ("none", "sinusoid", "rotary"),
-        "rotary_pairs": ("halves", "neighbours") if parts.positions is None else ("halves",),
+        "rotary_pairs": ("halves", "neighbours") if rotates else ("halves",),
         "fused_order": ("parts", "heads") if parts.has("qkv.weight") else ("parts",),
         "embedding_norm": ("none",),
     }

@@ -99,29 +99,29 @@ def _may_mean(name: str, value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and (kind is float or value == int(value))
 
 
-def _ordered(tables: Tables) -> list[tuple[str, Mapping[str, Any]]]:
+def _ordered(tables: Tables) -> list[tuple[str, Mapping[Any, Any]]]:
     """The tables that are believed first come first."""
-    given = list(tables)
     rank = {name: at for at, name in enumerate(FIRST)}
-    return sorted(given, key=lambda one: rank.get(one[0].split("/")[-1], len(FIRST)))
+    return sorted(tables, key=lambda one: rank.get(one[0].split("/")[-1], len(FIRST)))
 
 
-def _flat(tables: Tables) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every table of settings, and those inside them; no vocabularies."""
+def _flat(tables: list[tuple[str, Mapping[Any, Any]]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every table of settings, and those inside them that are not listed themselves; no vocabularies."""
     for where, table in tables:
-        if not _is_vocabulary(table):
+        if where in FIRST or not _is_vocabulary(table):
             yield where, {key: value for key, value in table.items() if isinstance(key, str)}
-            inner = ((f"{where}.{key}", value) for key, value in table.items() if isinstance(value, Mapping))
-            yield from _flat(inner)
+            inner = [(f"{where}.{key}", value) for key, value in table.items() if isinstance(value, Mapping)]
+            yield from _flat(
+                [one for one in inner if all(one[1] is not other and one[1] != other for _, other in tables)]
+            )
 
 
 def _is_vocabulary(table: Mapping[Any, Any]) -> bool:
     """Symbol -> id or id -> symbol."""
-    keys, values = list(table), list(table.values())
-    if all(isinstance(key, int) or str(key).isdecimal() for key in keys):
+    if all(isinstance(key, int) or str(key).isdecimal() for key in table):
         return True
-    numbers = [value for value in values if isinstance(value, int)]
-    return len(numbers) == len(values) >= VOCABULARY and len(set(numbers)) == max(numbers) - min(numbers) + 1
+    ids = {value for value in table.values() if isinstance(value, int) and not isinstance(value, bool)}
+    return len(ids) == len(table) >= VOCABULARY and min(ids) in (0, 1) and max(ids) - min(ids) == len(ids) - 1
 
 
 def _unused(key: str, value: Any, place: str, where: str) -> dict[str, None]:
