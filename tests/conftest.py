@@ -39,6 +39,25 @@ VARIANTS = {
     "no_positions": {"positions": "none", "n_inner": 80},
     "sinusoids": {"positions": "sinusoid", "tied_head": False},
     "bare": {"norm": "none", "final_norm": False, "attention_scale": "none"},
+    "post_norm": {"norm_position": "post", "final_norm": False, "bias": True, "activation": "relu"},
+    "post_attention_only": {"norm_position": "post", "norm": "rms", "attention_only": True, "tied_head": False},
+    "llama": {
+        "positions": "rotary",
+        "norm": "rms",
+        "gated_mlp": True,
+        "activation": "silu",
+        "n_kv_head": 1,
+        "n_inner": 24,
+    },
+    "wide_heads": {"n_kv_head": 1, "head_dim": 6, "activation": "relu2", "bias": True},
+    "pythia": {
+        "positions": "rotary",
+        "rotary_dims": 4,
+        "rotary_base": 50.0,
+        "parallel": True,
+        "bias": True,
+        "tied_head": False,
+    },
 }
 
 

@@ -18,10 +18,14 @@ def logits(model: GPT, tokens: Tensor) -> Tensor:
     x = w["transformer.wte.weight"][tokens] + _positions(w, c, tokens.shape[1])
     for layer in range(c.n_layer):
         name = f"transformer.h.{layer}"
+        if c.norm_position == "post":
+            x = _norm(x + attention(x, w, f"{name}.attn", c), w, f"{name}.ln_1", c)
+            x = x if c.attention_only else _norm(x + _mlp(x, w, f"{name}.mlp", c), w, f"{name}.ln_2", c)
+            continue
+        before = x
         x = x + attention(_norm(x, w, f"{name}.ln_1", c), w, f"{name}.attn", c)
         if not c.attention_only:
-            hidden = _linear(_norm(x, w, f"{name}.ln_2", c), w, f"{name}.mlp.c_fc")
-            x = x + _linear(_activate(hidden, c.activation), w, f"{name}.mlp.c_proj")
+            x = x + _mlp(_norm(before if c.parallel else x, w, f"{name}.ln_2", c), w, f"{name}.mlp", c)
     if c.final_norm:
         x = _norm(x, w, "transformer.ln_f", c)
     return _linear(x, w, "lm_head")
@@ -39,19 +43,41 @@ def _positions(w: dict[str, Tensor], c, length: int) -> Tensor:
     return table
 
 
+def _mlp(x: Tensor, w: dict[str, Tensor], name: str, c) -> Tensor:
+    hidden = _activate(_linear(x, w, f"{name}.c_fc"), c.activation)
+    hidden = hidden * _linear(x, w, f"{name}.c_up") if c.gated_mlp else hidden
+    return _linear(hidden, w, f"{name}.c_proj")
+
+
+def _turned(x: Tensor, c) -> Tensor:
+    """One head's queries or keys `[batch, pos, d_head]`, each pair of dimensions as a complex number times e^(i angle)."""
+    if c.positions != "rotary":
+        return x
+    size = c.rotary_dims or x.shape[-1]
+    turned = x.clone()
+    for pos in range(x.shape[1]):
+        for pair in range(size // 2):
+            angle = torch.tensor(pos / c.rotary_base ** (2 * pair / size))
+            number = torch.complex(x[:, pos, pair], x[:, pos, pair + size // 2]) * torch.exp(1j * angle)
+            turned[:, pos, pair], turned[:, pos, pair + size // 2] = number.real, number.imag
+    return turned
+
+
 def attention(x: Tensor, w: dict[str, Tensor], name: str, c) -> Tensor:
-    width = c.n_embd // c.n_head
-    q, k, v = _linear(x, w, f"{name}.c_attn").split(c.n_embd, dim=-1)
+    width = c.head_dim or c.n_embd // c.n_head
+    groups = c.n_head // (c.n_kv_head or c.n_head)
+    q, k, v = _linear(x, w, f"{name}.c_attn").split([c.n_head * width] + [c.n_head // groups * width] * 2, dim=-1)
     scale = {"d_head": math.sqrt(width), "d_model": math.sqrt(c.n_embd), "none": 1.0}[c.attention_scale]
     outputs = []
     for head in range(c.n_head):
         part = slice(head * width, (head + 1) * width)
-        scores = q[..., part] @ k[..., part].transpose(-1, -2) / scale
+        shared = slice(head // groups * width, (head // groups + 1) * width)
+        scores = _turned(q[..., part], c) @ _turned(k[..., shared], c).transpose(-1, -2) / scale
         future = torch.ones_like(scores).triu(1).bool()
         weights = torch.exp(scores - scores.masked_fill(future, -torch.inf).amax(-1, keepdim=True)).masked_fill(
             future, 0
         )
-        outputs.append(weights / weights.sum(-1, keepdim=True) @ v[..., part])
+        outputs.append(weights / weights.sum(-1, keepdim=True) @ v[..., shared])
     return _linear(torch.cat(outputs, -1), w, f"{name}.c_proj")
 
 
@@ -69,8 +95,10 @@ def _norm(x: Tensor, w: dict[str, Tensor], name: str, c) -> Tensor:
 
 
 def _activate(x: Tensor, kind: str) -> Tensor:
-    if kind == "relu":
-        return x.clamp(min=0)
+    if kind in ("relu", "relu2"):
+        return x.clamp(min=0) ** (2 if kind == "relu2" else 1)
+    if kind == "silu":
+        return x / (1 + torch.exp(-x))
     if kind == "gelu":
         return x * 0.5 * (1 + torch.erf(x / math.sqrt(2)))
     return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))

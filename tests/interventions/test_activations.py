@@ -24,14 +24,15 @@ from nanoscope.interventions.first_order import estimate
 from nanoscope.interventions.replay import Cell, replay
 from nanoscope.interventions.run import gradients, model_and_tokens, run
 from nanoscope.model.gpt import GPT
-from nanoscope.model.sites import AXES, WHOLE_MODEL, Site
+from nanoscope.model.sites import AXES, WHOLE_MODEL, Site, sites_of
 from nanoscope.text.vocabulary import Vocabulary
 
 
 def _sites(model: GPT) -> list[Site]:
-    names = [n for n in AXES if not (model.config.attention_only and n in ("resid_mid", "pre", "post", "mlp_out"))]
     return [
-        Site(n, None if n in WHOLE_MODEL else layer) for n in names for layer in ([0] if n in WHOLE_MODEL else [0, 2])
+        Site(n, None if n in WHOLE_MODEL else layer)
+        for n in sites_of(model.config)
+        for layer in ([0] if n in WHOLE_MODEL else [0, 2])
     ]
 
 

@@ -17,7 +17,7 @@ from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT, with_learned_positions
 from nanoscope.model.names import component, head_name, neuron_name
 from nanoscope.model.positions import sinusoids
-from nanoscope.model.sites import AXES, Site
+from nanoscope.model.sites import AXES, Site, sites_of
 
 SORTER = SHARED / "gpt-nano-sort"
 
@@ -54,14 +54,17 @@ def test_every_named_activation_has_the_axes_of_the_table(variant: GPT) -> None:
     for (name, _), value in cache.items():
         assert value.shape == tuple(sizes[axis] for axis in AXES[name]), name
     missing = {"resid_mid", "pre", "post", "mlp_out"} if config.attention_only else set()
-    assert {name for name, _ in cache} == set(AXES) - missing
+    missing |= {"resid_mid"} if config.parallel else set()
+    missing |= {"pre_linear"} if not config.gated_mlp else set()
+    assert {name for name, _ in cache} == set(AXES) - missing == set(sites_of(config))
 
 
 def test_activations_fit_together(variant: GPT) -> None:
     """Each kept activation is the one that the next is made from."""
     cache = run(variant, random_tokens(variant), keep=AXES).cache
     for layer, block in enumerate(variant.blocks):
-        q, k, v = arithmetic.qkv(arithmetic.norm(cache["resid_pre", layer], block.ln_1), block.attn)
+        read = arithmetic.norm_before(cache["resid_pre", layer], block.ln_1)
+        q, k, v = arithmetic.qkv(read, block.attn, torch.arange(11))
         torch.testing.assert_close(cache["q", layer], q)
         scores = arithmetic.scores(q, k, block.attn)
         torch.testing.assert_close(cache["scores", layer], scores)
@@ -69,29 +72,60 @@ def test_activations_fit_together(variant: GPT) -> None:
         torch.testing.assert_close(cache["pattern", layer], arithmetic.pattern(scores, visible))
         torch.testing.assert_close(cache["z", layer], arithmetic.mix(cache["pattern", layer], v))
         torch.testing.assert_close(cache["attn_out", layer], arithmetic.out(cache["z", layer], block.attn))
-        after = cache["resid_pre", layer] + cache["attn_out", layer]
+        after = arithmetic.norm_after(cache["resid_pre", layer] + cache["attn_out", layer], block.ln_1)
         if block.mlp is not None:
-            torch.testing.assert_close(cache["resid_mid", layer], after)
-            after = after + cache["mlp_out", layer]
+            if not variant.config.parallel:
+                torch.testing.assert_close(cache["resid_mid", layer], after)
+            after = arithmetic.norm_after(after + cache["mlp_out", layer], block.ln_2)
+            factor = cache["pre_linear", layer] if variant.config.gated_mlp else None
+            post = arithmetic.mlp_post(cache["pre", layer], block.mlp, factor)
+            torch.testing.assert_close(cache["post", layer], post)
         torch.testing.assert_close(cache["resid_post", layer], after)
 
 
 def test_attention_over_a_suffix_of_the_queries_is_the_suffix_of_attention() -> None:
     model = random_model()
     block = model.blocks[0]
-    q, k, v = arithmetic.qkv(torch.randn(2, 9, 16), block.attn)
+    q, k, v = arithmetic.qkv(torch.randn(2, 9, 16), block.attn, torch.arange(9))
     whole = arithmetic.attend(q, k, v, block.attn)
     part = arithmetic.attend(q[:, 5:], k, v, block.attn, arithmetic.visible_causally(4, 9))
     torch.testing.assert_close(part, whole[:, 5:])
 
 
 def test_token_wise_functions_take_any_leading_axes() -> None:
-    block = random_model(bias=True).blocks[0]
+    block = random_model(bias=True, positions="rotary").blocks[0]
     x = torch.randn(2, 3, 5, 16)
-    normed = arithmetic.norm(x, block.ln_1)
-    flat = [part.reshape(2, 3, 5, 2, 8) for part in arithmetic.qkv(normed.view(-1, 16), block.attn)]
-    for one, other in zip(arithmetic.qkv(normed, block.attn), flat, strict=True):
+    normed, places = arithmetic.norm(x, block.ln_1), torch.arange(5)
+    tokens = arithmetic.qkv(normed.view(-1, 16), block.attn, places.repeat(6))
+    flat = [part.reshape(2, 3, 5, 2, 8) for part in tokens]
+    for one, other in zip(arithmetic.qkv(normed, block.attn, places), flat, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_a_rotary_score_depends_on_the_distance_alone() -> None:
+    attn = random_model(positions="rotary", rotary_dims=4).blocks[0].attn
+    x, near, far = torch.randn(1, 6, 16), torch.arange(6), torch.arange(17, 23)
+    one, other = (arithmetic.scores(*arithmetic.qkv(x, attn, places, end=2), attn) for places in (near, far))
+    torch.testing.assert_close(one, other)
+    q, k = arithmetic.qkv(x, attn, near[[0, 0, 1, 2, 3, 4]], end=2)
+    assert (arithmetic.scores(q, k, attn) - one).abs().max() > 0.01, "the positions make no difference"
+
+
+def test_heads_that_share_keys_and_values_equal_heads_with_copies_of_them() -> None:
+    shared = random_model(n_embd=24, n_head=6, n_kv_head=2, bias=True)
+    own = random_model(n_embd=24, n_head=6, bias=True)
+    own.load_state_dict({name: shared.state_dict().get(name) for name in own.state_dict()} | _ungrouped(shared))
+    tokens = random_tokens(shared)
+    torch.testing.assert_close(run(shared, tokens).logits, run(own, tokens).logits)
+    torch.testing.assert_close(shared.blocks[1].attn.W_K, own.blocks[1].attn.W_K)
+
+
+def _ungrouped(model: GPT) -> dict[str, torch.Tensor]:
+    """The rows of `c_attn` with those of each key-value head three times."""
+    rows = [*range(24), *(24 + 4 * (head // 3) + row for head in range(6) for row in range(4))]
+    rows += [row + 8 for row in rows[24:]]
+    found = model.state_dict().items()
+    return {name: value[rows] for name, value in found if ".c_attn." in name}
 
 
 def test_frozen_norm_is_linear_and_sums_to_the_norm(variant: GPT) -> None:
@@ -106,11 +140,11 @@ def test_frozen_norm_is_linear_and_sums_to_the_norm(variant: GPT) -> None:
 def test_per_head_weights_are_views_of_what_the_arithmetic_multiplies_with() -> None:
     attn = random_model(n_embd=24, n_head=3).blocks[0].attn
     x, z = torch.randn(5, 24), torch.randn(5, 3, 8)
-    for value, weight in zip(arithmetic.qkv(x, attn), (attn.W_Q, attn.W_K, attn.W_V), strict=True):
+    for value, weight in zip(arithmetic.qkv(x, attn, torch.arange(5)), (attn.W_Q, attn.W_K, attn.W_V), strict=True):
         torch.testing.assert_close(torch.einsum("pd,hdk->phk", x, weight), value)
     torch.testing.assert_close(torch.einsum("phk,hkd->pd", z, attn.W_O), arithmetic.out(z, attn))
     attn.W_K[1].zero_()
-    assert arithmetic.qkv(x, attn)[1][:, 1].abs().max() == 0
+    assert arithmetic.qkv(x, attn, torch.arange(5))[1][:, 1].abs().max() == 0
 
 
 def test_the_first_token_sees_only_itself() -> None:
@@ -158,14 +192,25 @@ def test_sinusoids_turn_by_the_same_angle_at_every_step() -> None:
     assert sinusoids(4, 5).shape == (4, 5)
 
 
-@pytest.mark.parametrize("changes", [{"positions": "rotary"}, {"norm_position": "post"}, {"n_kv_head": 2}])
-def test_shapes_to_come_are_refused_in_one_line(changes: dict[str, Any]) -> None:
-    with pytest.raises(NanoscopeError, match=r"^models with .* are not supported yet; use one without$"):
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"n_kv_head": 4}, r"n_head \(6\) must be a multiple of n_kv_head \(4\)"),
+        ({"positions": "rotary", "rotary_dims": 5}, "even number of dimensions, at most 64, not 5"),
+        ({"positions": "rotary", "head_dim": 7}, "even number of dimensions, at most 7, not 7"),
+        ({"rotary_dims": 4}, "rotary_dims needs positions='rotary'"),
+        ({"parallel": True, "norm_position": "post"}, "parallel blocks have their norms before"),
+    ],
+)
+def test_fields_that_contradict_each_other_are_refused_in_one_line(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(NanoscopeError, match=says):
         GPTConfig(**changes)
 
 
 def test_a_copy_with_learned_positions_computes_the_same(variant: GPT) -> None:
     tokens = random_tokens(variant)
+    if variant.config.positions == "rotary":
+        pytest.skip("rotary positions are no table")
     learned = with_learned_positions(variant)
     assert torch.equal(run(learned, tokens).logits, run(variant, tokens).logits)
     assert "transformer.wpe.weight" in learned.state_dict()

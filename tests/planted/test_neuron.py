@@ -10,9 +10,10 @@ from nanoscope.analysis.neurons.activations import by_layer
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edits import zero
 from nanoscope.interventions.run import run
+from nanoscope.model.config import GPTConfig
 from nanoscope.model.folded import fold
 from nanoscope.model.sites import Site
-from nanoscope.planted.neuron import plant_detector
+from nanoscope.planted.neuron import not_plantable, plant_detector
 from nanoscope.statistics.auroc import auroc as one_auroc
 from nanoscope.tasks import metrics
 from nanoscope.text.tokenizer import tokenized
@@ -28,7 +29,7 @@ def _texts(batch: int = 40) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name not in ("attention_only", "rms", "bare")])
+@pytest.mark.parametrize("name", [name for name in VARIANTS if not not_plantable(GPTConfig(**VARIANTS[name]))])
 def test_it_is_active_on_its_token_and_nowhere_else(name: str, layer: int) -> None:
     model = random_model(**VARIANTS[name])
     before = {key: value.clone() for key, value in model.state_dict().items()}

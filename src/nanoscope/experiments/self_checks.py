@@ -18,7 +18,7 @@ from nanoscope.interventions.edits import patch
 from nanoscope.interventions.replay import replay
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
-from nanoscope.model.sites import AXES, MLP_SITES, WHOLE_MODEL, Site
+from nanoscope.model.sites import WHOLE_MODEL, Site, sites_of
 from nanoscope.progress import Progress, silent
 from nanoscope.seeds import seed_for
 from nanoscope.tasks.task import Task
@@ -109,8 +109,7 @@ def _before_the_difference(model: GPT, task: Task) -> float:
 
 
 def _decomposition(model: GPT, task: Task) -> float:
-    keep = ["embed", "pos_embed", "z", "mlp_out", "resid_post"]
-    cache = run(model, task.clean, keep=keep).cache
+    cache = run(model, task.clean, keep=direct_attribution.KEPT).cache
     return _relative(sum(direct_attribution.parts(model, cache), torch.zeros(())), cache[_last(model)])
 
 
@@ -132,7 +131,7 @@ def _batch(model: GPT, task: Task) -> float:
 
 def _replayed(model: GPT, task: Task) -> float:
     """One cell of every kind of site, by the replay engine and by a full forward pass each."""
-    names = [name for name in AXES if not (model.config.attention_only and name in MLP_SITES)]
+    names = sites_of(model.config)
     source = run(model, task.clean, keep=names).cache
     last = model.config.n_layer - 1
     sites = [Site(name, None if name in WHOLE_MODEL else layer) for name in names for layer in {0, last}]

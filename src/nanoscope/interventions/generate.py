@@ -155,17 +155,15 @@ class _Reader:
         with torch.no_grad():
             if not self.caching or tokens.shape[1] > context:
                 return self.model(tokens[:, -context:], self.tap)[:, -1]
-            logits = self.model(tokens[:, self.read :], self)[:, -1]
+            logits = self.model(tokens[:, self.read :], self, first=self.read)[:, -1]
         self.read = tokens.shape[1]
         return logits
 
     def wants(self, name: str, layer: int | None) -> bool:
         """Scores are wanted since, unlike the fused kernel, they may have fewer queries than keys."""
-        return name in ("pos_embed", "k", "v", "scores") or self.tap.wants(name, layer)
+        return name in ("k", "v", "scores") or self.tap.wants(name, layer)
 
     def __call__(self, name: str, layer: int | None, value: Tensor) -> Tensor:
-        if name == "pos_embed":
-            value = self.model.wpe.weight[self.read : self.read + value.shape[1]].expand_as(value)
         value = self.tap(name, layer, value)
         if name not in ("k", "v"):
             return value

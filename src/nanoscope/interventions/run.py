@@ -21,7 +21,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edits import AnyEdit, listed
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
-from nanoscope.model.sites import AXES, MLP_SITES, POSITIONS, WHOLE_MODEL, Site
+from nanoscope.model.sites import AXES, POSITIONS, WHOLE_MODEL, Site, sites_of
 from nanoscope.text.windows import started
 
 Key = tuple[str, int | None]
@@ -230,8 +230,14 @@ def check_site(site: Site, model: GPT, length: int) -> None:
     config = model.config
     inside = {"layer": config.n_layer, "head": config.n_head, "neuron": config.d_mlp}
     site.check(inside | dict.fromkeys(POSITIONS, length))
-    if config.attention_only and site.name in MLP_SITES:
-        raise NanoscopeError(f"{site}: the model has no MLPs")
+    if site.name not in sites_of(config):
+        what = "MLPs" if config.attention_only else f"{site.name}: its {_without(site.name)}"
+        raise NanoscopeError(f"{site}: the model has no {what}")
+
+
+def _without(name: str) -> str:
+    """Why a model with MLPs lacks an activation."""
+    return "MLPs are not gated" if name == "pre_linear" else "attention and MLPs read the same state"
 
 
 def check_swept(site: Site, model: GPT, length: int) -> None:

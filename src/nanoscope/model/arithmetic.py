@@ -7,19 +7,23 @@ functions.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nanoscope.model.modules import MLP, Attention, Norm
+from nanoscope.model.modules import MLP, Attention, Norm, for_each_query
+from nanoscope.model.positions import rotated
 
 ACTIVATIONS = {
     "gelu": (F.gelu, torch.ops.aten.gelu_),
     "gelu_tanh": (partial(F.gelu, approximate="tanh"), partial(torch.ops.aten.gelu_, approximate="tanh")),
     "relu": (F.relu, torch.relu_),
+    "relu2": (lambda x: F.relu(x).square(), lambda x: torch.relu_(x).square_()),
+    "silu": (F.silu, torch.ops.aten.silu_),
 }
 """Each activation function, and its in-place version."""
 
@@ -29,6 +33,16 @@ def norm(x: Float[Tensor, "*any d_model"], weights: Norm) -> Float[Tensor, "*any
     if weights.kind == "layer":
         return F.layer_norm(x, x.shape[-1:], weights.weight, weights.bias, weights.eps)
     return F.rms_norm(x, x.shape[-1:], weights.weight, weights.eps) if weights.kind == "rms" else x
+
+
+def norm_before(x: Float[Tensor, "*any d_model"], weights: Norm) -> Float[Tensor, "*any d_model"]:
+    """What attention or an MLP reads: the residual stream, normalised unless the block's norms come after additions."""
+    return norm(x, weights) if weights.before else x
+
+
+def norm_after(x: Float[Tensor, "*any d_model"], weights: Norm) -> Float[Tensor, "*any d_model"]:
+    """The residual stream after a part was added to it: normalised in a block whose norms come after."""
+    return x if weights.before else norm(x, weights)
 
 
 def norm_frozen(
@@ -44,20 +58,32 @@ def norm_frozen(
 
 
 def norm_scale(x: Float[Tensor, "*any d_model"], weights: Norm) -> Float[Tensor, "*any 1"]:
-    """The divisor that a layer or RMS norm applies to each vector."""
+    """The divisor that a norm applies to each vector; 1 without one."""
+    if weights.kind == "none":
+        return torch.ones_like(x[..., :1])
     if weights.kind == "rms":
         return (x.square().mean(-1, keepdim=True) + (weights.eps or 0.0)).sqrt()
     return (x.var(-1, keepdim=True, correction=0) + weights.eps).sqrt()
 
 
-def qkv(x: Float[Tensor, "*any d_model"], attn: Attention, first: int = 0, end: int = 3) -> tuple[Tensor, ...]:
-    """Queries, keys and values of every head, each `[*any, head, d_head]`, from the normalised residual stream.
+def qkv(
+    x: Float[Tensor, "*any d_model"], attn: Attention, positions: Int[Tensor, "#*any"], first: int = 0, end: int = 3
+) -> tuple[Tensor, ...]:
+    """Queries, keys and values of every head, each `[*any, head, d_head]`, from what attention reads.
 
-    Computes only those with index `first` up to, not including, `end`.
+    Computes only those with index `first` up to, not including, `end`. Rotary queries and keys are rotated by their
+    `positions`, and shared keys and values repeated, so that all that follows need not know of either.
     """
-    columns = slice(first * x.shape[-1], end * x.shape[-1])
-    bias = None if attn.c_attn.bias is None else attn.c_attn.bias[columns]
-    return F.linear(x, attn.c_attn.weight[columns], bias).unflatten(-1, (end - first, attn.n_head, -1)).unbind(-3)
+    begin = sum(attn.heads[:first]) * attn.d_head
+    rows = slice(begin, begin + sum(attn.heads[first:end]) * attn.d_head)
+    bias = None if attn.c_attn.bias is None else attn.c_attn.bias[rows]
+    joint = F.linear(x, attn.c_attn.weight[rows], bias).unflatten(-1, (-1, attn.d_head))
+    parts = joint.split(list(attn.heads[first:end]), dim=-2)
+    turned = (
+        part if attn.rotation is None or which == 2 else rotated(part, attn.rotation, positions)
+        for which, part in enumerate(parts, first)
+    )
+    return tuple(for_each_query(part, attn.n_head, -2) for part in turned)
 
 
 def visible_causally(queries: int, keys: int, device: torch.device | None = None) -> Bool[Tensor, "query key"]:
@@ -136,10 +162,10 @@ def attend_through(
     """`attend_part` over the keys and values of `x`, the normalised residual stream, without computing them.
 
     The score is (x W_k) . q = x . (W_k q), and the mixed values are sum(a x) W_v. For few queries and many keys this is
-    far less work (the weight absorption of DeepSeek-AI 2024).
+    far less work (the weight absorption of DeepSeek-AI 2024). Not for rotary positions, where W_k depends on the key's.
     """
-    width, heads = x.shape[-1], attn.n_head
-    b_k, b_v = (None, None) if attn.c_attn.bias is None else attn.c_attn.bias[width:].unflatten(0, (2, heads, -1))
+    heads = attn.n_head
+    b_k, b_v = (None, None) if attn.c_attn.bias is None else _key_value_biases(attn.c_attn.bias, attn)
     absorbed = torch.einsum("bqhk,hdk->bhqd", q, attn.W_K)
     raw = (absorbed.flatten(1, 2) @ x.mT).unflatten(1, (heads, -1))
     raw = raw if b_k is None else raw + torch.einsum("bqhk,hk->bhq", q, b_k)[..., None]
@@ -148,6 +174,11 @@ def attend_through(
     mixed = (raw.softmax(dim=-1).flatten(1, 2) @ x).unflatten(1, (heads, -1))
     z = torch.einsum("bhqd,hdk->bqhk", mixed, attn.W_V)
     return (z if b_v is None else z + b_v), raw.logsumexp(dim=-1).transpose(1, 2)
+
+
+def _key_value_biases(bias: Float[Tensor, "qkv"], attn: Attention) -> Sequence[Float[Tensor, "head d_head"]]:
+    parts = bias.unflatten(0, (-1, attn.d_head)).split(list(attn.heads))[1:]
+    return [for_each_query(part, attn.n_head, 0) for part in parts]
 
 
 def share_of_second(first: Float[Tensor, "*any"], second: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -165,9 +196,18 @@ def mlp_pre(x: Float[Tensor, "*any d_model"], mlp: MLP) -> Float[Tensor, "*any n
     return mlp.c_fc(x)
 
 
-def mlp_post(pre: Float[Tensor, "*any neuron"], mlp: MLP) -> Float[Tensor, "*any neuron"]:
-    """Neurons after the activation function."""
-    return ACTIVATIONS[mlp.activation][0](pre)
+def mlp_pre_linear(x: Float[Tensor, "*any d_model"], mlp: MLP) -> Float[Tensor, "*any neuron"]:
+    """The linear factor of the neurons of a gated MLP."""
+    assert mlp.c_up is not None
+    return mlp.c_up(x)
+
+
+def mlp_post(
+    pre: Float[Tensor, "*any neuron"], mlp: MLP, linear: Float[Tensor, "*any neuron"] | None = None
+) -> Float[Tensor, "*any neuron"]:
+    """Neurons after the activation function, in a gated MLP times their linear factor."""
+    active = ACTIVATIONS[mlp.activation][0](pre)
+    return active if linear is None else active * linear
 
 
 def mlp_out(post: Float[Tensor, "*any neuron"], mlp: MLP) -> Float[Tensor, "*any d_model"]:
@@ -183,12 +223,15 @@ def mlp_within(
 ) -> None:
     """Write `mlp_out(mlp_post(mlp_pre(x, mlp), mlp), mlp)` into `out`, one batch of `len(scratch)` tokens at a time.
 
-    All neurons are computed in `scratch`, which stays in the processor's cache; nothing is allocated. Has no gradients.
+    All neurons are computed in `scratch`, which stays in the processor's cache; nothing is allocated but the linear factor of a
+    gated MLP. Has no gradients.
     """
     for part, written in zip(x.split(len(scratch)), out.split(len(scratch)), strict=True):
         neurons = scratch[: len(part)]
         _linear_into(part, mlp.c_fc, neurons)
         ACTIVATIONS[mlp.activation][1](neurons)
+        if mlp.c_up is not None:
+            neurons.mul_(mlp.c_up(part))
         _linear_into(neurons, mlp.c_proj, written)
 
 

@@ -19,7 +19,7 @@ NormPosition = Literal["pre", "post"]
 Positions = Literal["learned", "none", "sinusoid", "rotary"]
 
 LATER_FIELDS = (
-    "n_inner", "positions", "norm_position", "n_kv_head", "head_dim", "gated_mlp", "rotary_base", "rotary_dims"
+    "n_inner", "positions", "norm_position", "n_kv_head", "head_dim", "gated_mlp", "rotary_base", "rotary_dims", "parallel"
 )  # fmt: skip
 """Fields added after the first release. They are stored only where they differ from their default."""
 
@@ -55,6 +55,8 @@ class GPTConfig:
     that are rotated by their position (Su et al. 2021)."""
     norm_position: NormPosition = "pre"
     """Norms before each part of a block (GPT-2), or after adding its output (the original transformer)."""
+    parallel: bool = False
+    """Attention and MLP of a block both read its input (GPT-NeoX), so that it has no state in between (no resid_mid)."""
     n_kv_head: int | None = None
     """Number of key-value heads, each shared by n_head / n_kv_head neighbouring heads (Ainslie et al. 2023); None means
     n_head, one for each query head."""
@@ -69,26 +71,31 @@ class GPTConfig:
     None means all."""
 
     def __post_init__(self) -> None:
-        for name in ("n_layer", "n_head", "n_embd", "block_size", "vocab_size", "d_mlp"):
+        for name in ("n_layer", "n_head", "n_embd", "block_size", "vocab_size", "d_mlp", "n_kv", "d_head"):
             if getattr(self, name) < 1:
                 raise NanoscopeError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.n_embd % self.n_head:
+        if self.head_dim is None and self.n_embd % self.n_head:
             raise NanoscopeError(f"n_embd ({self.n_embd}) must be a multiple of n_head ({self.n_head})")
         if not 0 <= self.dropout < 1:
             raise NanoscopeError(f"dropout must lie in [0, 1), not {self.dropout}")
-        self._reject_unsupported()
+        self._reject_contradictions()
 
-    def _reject_unsupported(self) -> None:
-        """Raise NanoscopeError for a shape that the fields can express but the arithmetic does not implement."""
-        unsupported = {
-            "rotary positions": self.positions == "rotary",
-            "norms after each part of a block (norm_position='post')": self.norm_position != "pre",
-            "gated MLPs (gated_mlp)": self.gated_mlp,
-            "heads of another width (head_dim)": self.head_dim not in (None, self.n_embd // self.n_head),
-            "key-value heads shared by several heads (n_kv_head)": self.n_kv_head not in (None, self.n_head),
+    def _reject_contradictions(self) -> None:
+        """Raise NanoscopeError for fields that contradict each other."""
+        rotated = self.rotary_dims
+        contradictions = {
+            f"n_head ({self.n_head}) must be a multiple of n_kv_head ({self.n_kv})": self.n_head % self.n_kv != 0,
+            f"rotary positions need an even number of dimensions, at most {self.d_head}, not {self.n_rotated}": (
+                self.positions == "rotary" and not (0 < self.n_rotated <= self.d_head and self.n_rotated % 2 == 0)
+            ),
+            "rotary_dims needs positions='rotary'": rotated is not None and self.positions != "rotary",
+            f"rotary_base must be positive, not {self.rotary_base}": not self.rotary_base > 0,
+            "parallel blocks have their norms before attention and MLP (norm_position='pre')": (
+                self.parallel and (self.norm_position != "pre" or self.attention_only)
+            ),
         }
-        for what in (what for what, requested in unsupported.items() if requested):
-            raise NanoscopeError(f"models with {what} are not supported yet; use one without")
+        for what in (what for what, broken in contradictions.items() if broken):
+            raise NanoscopeError(what)
 
     def stored(self) -> dict[str, Any]:
         """The fields as they are written to files and keys. `LATER_FIELDS` are left out where they have their default, so
@@ -105,6 +112,21 @@ class GPTConfig:
     def d_head(self) -> int:
         """Width of each head."""
         return self.n_embd // self.n_head if self.head_dim is None else self.head_dim
+
+    @property
+    def d_attention(self) -> int:
+        """Width of all heads together."""
+        return self.n_head * self.d_head
+
+    @property
+    def n_kv(self) -> int:
+        """Number of key-value heads."""
+        return self.n_head if self.n_kv_head is None else self.n_kv_head
+
+    @property
+    def n_rotated(self) -> int:
+        """Dimensions of each head that rotary positions turn."""
+        return self.d_head if self.rotary_dims is None else self.rotary_dims
 
     @property
     def score_scale(self) -> float:

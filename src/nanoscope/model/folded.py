@@ -7,15 +7,16 @@ changes no log-probability and makes weights comparable across components (Trans
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nanoscope.errors import NanoscopeError
+from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
-from nanoscope.model.modules import Norm, per_head_reads, per_head_writes
+from nanoscope.model.modules import Block, Norm, per_head_reads, per_head_writes
 
 
 @dataclass(frozen=True)
@@ -30,37 +31,26 @@ class HeadWeights:
     W_U: Float[Tensor, "d_model vocab"]
 
 
-def require_foldable(model: GPT) -> None:
-    """Raise NanoscopeError where norms cannot be folded into weights."""
-    if model.config.norm != "layer" or model.ln_f is None:
-        raise NanoscopeError(
-            "weight analysis needs layer norm in every block and before the unembedding, which this model does not have"
-        )
-
-
 def fold(model: GPT) -> GPT:
-    """A new model with the same log-probabilities whose layer norms only centre and scale.
+    """A new model with the same log-probabilities whose norms before attention, MLP and unembedding only centre and scale.
 
-    Requires layer norms, including a final one. The result is untied and has biases; the given model is unchanged.
+    An RMS norm does not centre, so only its gain is folded; without a norm there is nothing to fold. Norms that come after
+    an addition are part of the residual stream and stay as they are. The result is untied and has biases; the given model is
+    unchanged.
     """
-    require_foldable(model)
     config = model.config
-    folded = GPT(  # the position table is centred, after which sinusoids are no longer sinusoids
-        replace(config, bias=True, tied_head=False, head_bias=True, positions="learned")
-    ).to(model.device)
+    table = config.positions in ("learned", "sinusoid")  # a centred table of sinusoids is one of numbers
+    positions = "learned" if table else config.positions
+    folded = GPT(replace(config, bias=True, tied_head=False, head_bias=True, positions=positions)).to(model.device)
     folded.eval().requires_grad_(False)
-    assert model.ln_f is not None
+    centred = _centred if _always_centred(config) else lambda weight, dim=-1: weight
     with torch.no_grad():
         for name, parameter in folded.named_parameters():
             parameter.fill_(1.0 if ".ln_" in name and name.endswith("weight") else 0.0)
-        folded.wte.weight.copy_(_centred(model.wte.weight))
-        folded.wpe.weight.copy_(_centred(model.wpe.weight))
+        folded.wte.weight.copy_(centred(model.wte.weight))
+        folded.wpe.weight.copy_(centred(model.wpe.weight))
         for new, old in zip(folded.blocks, model.blocks, strict=True):
-            _fold_reader(new.attn.c_attn, old.attn.c_attn, old.ln_1)
-            _centre_writer(new.attn.c_proj, old.attn.c_proj)
-            if new.mlp is not None and old.mlp is not None and old.ln_2 is not None:
-                _fold_reader(new.mlp.c_fc, old.mlp.c_fc, old.ln_2)
-                _centre_writer(new.mlp.c_proj, old.mlp.c_proj)
+            _fold_block(new, old, centred)
         _fold_reader(folded.lm_head, model.lm_head, model.ln_f)
         folded.lm_head.weight.sub_(folded.lm_head.weight.mean(dim=0))
         folded.lm_head.bias.sub_(folded.lm_head.bias.mean())
@@ -69,29 +59,60 @@ def fold(model: GPT) -> GPT:
 
 def head_weights(model: GPT) -> HeadWeights:
     """The matrices of all heads, stacked over layers and heads, on the CPU. For comparisons pass a folded model."""
-    heads = model.config.n_head
+    heads = model.blocks[0].attn.heads
     reads = torch.stack([block.attn.c_attn.weight for block in model.blocks]).detach().cpu()
     writes = torch.stack([block.attn.c_proj.weight for block in model.blocks]).detach().cpu()
     embedding, unembedding = model.wte.weight.detach().cpu(), model.lm_head.weight.detach().cpu().T
     w_q, w_k, w_v = per_head_reads(reads, heads)
-    return HeadWeights(w_q, w_k, w_v, per_head_writes(writes, heads), embedding, unembedding)
+    return HeadWeights(w_q, w_k, w_v, per_head_writes(writes, model.config.n_head), embedding, unembedding)
 
 
-def _centred(weight: Tensor) -> Tensor:
-    return weight - weight.mean(dim=-1, keepdim=True)
+def _always_centred(config: GPTConfig) -> bool:
+    """Whether all that reads the residual stream subtracts its mean first, so that writes need none."""
+    return config.norm == "layer" and config.norm_position == "pre" and config.final_norm
 
 
-def _fold_reader(new: nn.Linear, old: nn.Linear, norm: Norm) -> None:
-    """Fold `norm` into `new`: the gain scales the columns, the bias passes through the matrix, the rows are centred."""
-    assert norm.weight is not None
-    gained = old.weight * norm.weight
-    new.weight.copy_(_centred(gained))
-    bias = torch.zeros_like(new.bias) if old.bias is None else old.bias
-    new.bias.copy_(bias if norm.bias is None else bias + old.weight @ norm.bias)
+def _centred(weight: Tensor, dim: int = -1) -> Tensor:
+    return weight - weight.mean(dim=dim, keepdim=True)
 
 
-def _centre_writer(new: nn.Linear, old: nn.Linear) -> None:
-    """Subtract from each write its mean over the residual axis, which every norm would subtract anyway."""
-    new.weight.copy_(old.weight - old.weight.mean(dim=0))
+def _fold_block(new: Block, old: Block, centred: Callable[..., Tensor]) -> None:
+    _fold_reader(new.attn.c_attn, old.attn.c_attn, old.ln_1)
+    _write(new.attn.c_proj, old.attn.c_proj, centred)
+    _keep_norm(new.ln_1, old.ln_1)
+    if new.mlp is None or old.mlp is None or new.ln_2 is None or old.ln_2 is None:
+        return
+    _fold_reader(new.mlp.c_fc, old.mlp.c_fc, old.ln_2)
+    if new.mlp.c_up is not None and old.mlp.c_up is not None:
+        _fold_reader(new.mlp.c_up, old.mlp.c_up, old.ln_2)
+    _write(new.mlp.c_proj, old.mlp.c_proj, centred)
+    _keep_norm(new.ln_2, old.ln_2)
+
+
+def _fold_reader(new: nn.Linear, old: nn.Linear, norm: Norm | None) -> None:
+    """Fold the norm before `old` into `new`: the gain scales the columns, the bias passes through the matrix, and where the
+    norm centres, the rows are centred."""
+    new.weight.copy_(old.weight)
     if old.bias is not None:
-        new.bias.copy_(_centred(old.bias))
+        new.bias.copy_(old.bias)
+    if norm is None or norm.weight is None or not norm.before:
+        return
+    gained = old.weight * norm.weight
+    new.weight.copy_(_centred(gained) if norm.kind == "layer" else gained)
+    if norm.bias is not None:
+        new.bias.add_(old.weight @ norm.bias)
+
+
+def _write(new: nn.Linear, old: nn.Linear, centred: Callable[..., Tensor]) -> None:
+    """Subtract from each write its mean over the residual axis, if every norm would subtract it anyway."""
+    new.weight.copy_(centred(old.weight, 0))
+    if old.bias is not None:
+        new.bias.copy_(centred(old.bias))
+
+
+def _keep_norm(new: Norm, old: Norm) -> None:
+    """A norm after an addition is not folded."""
+    if not old.before and new.weight is not None and old.weight is not None:
+        new.weight.copy_(old.weight)
+        if new.bias is not None and old.bias is not None:
+            new.bias.copy_(old.bias)

@@ -23,7 +23,10 @@ from nanoscope.model.arithmetic import (
     mlp_out,
     mlp_post,
     mlp_pre,
+    mlp_pre_linear,
     norm,
+    norm_after,
+    norm_before,
     out,
     pattern,
     qkv,
@@ -32,7 +35,7 @@ from nanoscope.model.arithmetic import (
 )
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.dropout import drop
-from nanoscope.model.modules import Block, Norm
+from nanoscope.model.modules import MLP, Block, Norm
 from nanoscope.model.positions import FixedTable, position_table
 
 
@@ -58,7 +61,7 @@ class GPT(nn.Module):
             }
         )
         if config.final_norm:
-            self.transformer["ln_f"] = Norm(config)
+            self.transformer["ln_f"] = Norm(config, final=True)
         self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=config.head_bias)
         if config.tied_head:
             self.wte.weight = self.lm_head.weight
@@ -99,39 +102,56 @@ class GPT(nn.Module):
     def device(self) -> torch.device:
         return self.wte.weight.device
 
-    def forward(self, tokens: Int[Tensor, "batch pos"], tap: Tap | None = None) -> Float[Tensor, "batch pos vocab"]:
-        """Logits at all positions. Raises NanoscopeError for more tokens than the context holds."""
-        if tokens.shape[1] > self.config.block_size:
+    def forward(
+        self, tokens: Int[Tensor, "batch pos"], tap: Tap | None = None, first: int = 0
+    ) -> Float[Tensor, "batch pos vocab"]:
+        """Logits at all positions, of which the tokens' first is number `first`. (A tap may add the keys and values of earlier
+        ones.) Raises NanoscopeError for more tokens than the context holds."""
+        if first + tokens.shape[1] > self.config.block_size:
             raise NanoscopeError(
-                f"{tokens.shape[1]} tokens do not fit the model's context of {self.config.block_size}; shorten the text"
+                f"{first + tokens.shape[1]} tokens do not fit the model's context of {self.config.block_size}; "
+                "shorten the text"
             )
-        x = self.embed(tokens, tap)
+        x = self.embed(tokens, tap, first)
         for layer, block in enumerate(self.blocks):
-            x = self.block(x, layer, block, tap)
+            x = self.block(x, layer, block, tap, first)
         return self.unembed(x, tap)
 
-    def embed(self, tokens: Int[Tensor, "batch pos"], tap: Tap | None = None) -> Float[Tensor, "batch pos d_model"]:
-        """Token plus position embeddings."""
+    def embed(
+        self, tokens: Int[Tensor, "batch pos"], tap: Tap | None = None, first: int = 0
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """Token plus position embeddings; the tokens' first position is number `first`."""
         embed = tapped("embed", None, self.wte(tokens), tap)
-        positions = self.wpe.weight[: tokens.shape[1]].expand_as(embed)
+        positions = self.wpe.weight[first : first + tokens.shape[1]].expand_as(embed)
         return self._drop(embed + tapped("pos_embed", None, positions, tap))
 
-    def block(self, x: Tensor, layer: int, block: Block, tap: Tap | None) -> Float[Tensor, "batch pos d_model"]:
-        """One layer: attention, then the MLP, each added to the residual stream."""
+    def block(
+        self, x: Tensor, layer: int, block: Block, tap: Tap | None, first: int = 0
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """One layer: attention, then (or, in parallel blocks, at once) the MLP, each added to the residual stream."""
         x = tapped("resid_pre", layer, x, tap)
-        z = tapped("z", layer, self._heads(x, layer, block, tap), tap)
-        x = x + tapped("attn_out", layer, self._drop(out(z, block.attn)), tap)
+        z = tapped("z", layer, self._heads(x, layer, block, tap, first), tap)
+        attn_out = tapped("attn_out", layer, self._drop(out(z, block.attn)), tap)
+        mid = norm_after(x + attn_out, block.ln_1)
         if block.mlp is not None and block.ln_2 is not None:
-            x = tapped("resid_mid", layer, x, tap)
-            pre = tapped("pre", layer, mlp_pre(norm(x, block.ln_2), block.mlp), tap)
-            post = tapped("post", layer, mlp_post(pre, block.mlp), tap)
-            x = x + tapped("mlp_out", layer, self._drop(mlp_out(post, block.mlp)), tap)
-        return tapped("resid_post", layer, x, tap)
+            mid = mid if self.config.parallel else tapped("resid_mid", layer, mid, tap)
+            read = norm_before(x if self.config.parallel else mid, block.ln_2)
+            written = tapped("mlp_out", layer, self._drop(self._mlp(read, layer, block.mlp, tap)), tap)
+            mid = norm_after(mid + written, block.ln_2)
+        return tapped("resid_post", layer, mid, tap)
 
-    def _heads(self, x: Tensor, layer: int, block: Block, tap: Tap | None) -> Float[Tensor, "batch pos head d_head"]:
+    def _mlp(self, read: Tensor, layer: int, mlp: MLP, tap: Tap | None) -> Float[Tensor, "batch pos d_model"]:
+        pre = tapped("pre", layer, mlp_pre(read, mlp), tap)
+        linear = None if mlp.c_up is None else tapped("pre_linear", layer, mlp_pre_linear(read, mlp), tap)
+        return mlp_out(tapped("post", layer, mlp_post(pre, mlp, linear), tap), mlp)
+
+    def _heads(
+        self, x: Tensor, layer: int, block: Block, tap: Tap | None, first: int
+    ) -> Float[Tensor, "batch pos head d_head"]:
+        positions = torch.arange(first, first + x.shape[1], device=x.device)
         q, k, v = (
             tapped(name, layer, value, tap)
-            for name, value in zip("qkv", qkv(norm(x, block.ln_1), block.attn), strict=True)
+            for name, value in zip("qkv", qkv(norm_before(x, block.ln_1), block.attn, positions), strict=True)
         )
         dropout = self.config.dropout if self.training else 0.0
         fused = not dropout or x.device.type != "cpu"  # a CPU has no fused kernel with dropout
@@ -151,7 +171,10 @@ class GPT(nn.Module):
 
 
 def with_learned_positions(model: GPT) -> GPT:
-    """A copy whose position table is a parameter with the same values, so that it can be changed."""
+    """A copy whose position table is a parameter with the same values, so that it can be changed. NanoscopeError for rotary
+    positions, which are no table."""
+    if model.config.positions == "rotary":
+        raise NanoscopeError("the model rotates its queries and keys by position, so it has no table of positions")
     copied = copy.deepcopy(model)
     copied.config = replace(model.config, positions="learned")
     copied.transformer["wpe"] = nn.Embedding.from_pretrained(

@@ -1,9 +1,13 @@
-"""Position encodings: a learned or fixed table that is added to the token embeddings."""
+"""Position encodings: a learned or fixed table that is added to the token embeddings, or a rotation of queries and keys.
+
+Rotary positions (Su et al. 2021): dimensions i and i + n/2 of a query or key at position p, i < n/2, are a pair that
+is turned by the angle p / base^(2i/n). A score then depends on the distance of query and key alone.
+"""
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nanoscope.model.config import GPTConfig
@@ -26,6 +30,36 @@ def position_table(config: GPTConfig) -> nn.Embedding | FixedTable:
     if config.positions == "sinusoid":
         return FixedTable(sinusoids(config.block_size, config.n_embd))
     return FixedTable(torch.zeros(config.block_size, config.n_embd))
+
+
+class Rotation(nn.Module):
+    """Cosines and sines of every position's angles, `[pos, pair]`; not parameters, since the config determines them."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        pairs = torch.arange(0, config.n_rotated, 2, dtype=torch.float64) / config.n_rotated
+        angle = torch.arange(config.block_size, dtype=torch.float64)[:, None] / config.rotary_base**pairs
+        self.register_buffer("cos", angle.cos().float(), persistent=False)
+        self.register_buffer("sin", angle.sin().float(), persistent=False)
+
+
+def rotated(
+    x: Float[Tensor, "*any head d_head"], rotation: Rotation, positions: Int[Tensor, "#*any"]
+) -> Float[Tensor, "*any head d_head"]:
+    """Queries or keys, rotated by their positions."""
+    return turned(x, rotation.cos[positions][..., None, :].to(x), rotation.sin[positions][..., None, :].to(x))
+
+
+def turned(
+    x: Float[Tensor, "*any d_head"], cos: Float[Tensor, "*#any pair"], sin: Float[Tensor, "*#any pair"]
+) -> Tensor:
+    """Vectors whose pairs of dimensions are turned by angles with these cosines and sines; further dimensions stay."""
+    pairs = cos.shape[-1]
+    first, second, rest = x.split([pairs, pairs, x.shape[-1] - 2 * pairs], dim=-1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos, rest], dim=-1)
 
 
 def sinusoids(context: int, width: int) -> Float[Tensor, "pos d_model"]:

@@ -12,6 +12,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from nanoscope.errors import NanoscopeError
+from nanoscope.model.config import GPTConfig
 
 RESIDUAL = ("batch", "pos", "d_model")
 PER_HEAD = ("batch", "pos", "head", "d_head")
@@ -31,16 +32,30 @@ AXES: dict[str, tuple[str, ...]] = {
     "attn_out": RESIDUAL,
     "resid_mid": RESIDUAL,
     "pre": HIDDEN,
+    "pre_linear": HIDDEN,
     "post": HIDDEN,
     "mlp_out": RESIDUAL,
     "resid_post": RESIDUAL,
     "ln_final": RESIDUAL,
 }
 WHOLE_MODEL = ("embed", "pos_embed", "ln_final")
-MLP_SITES = ("resid_mid", "pre", "post", "mlp_out")
+MLP_SITES = ("resid_mid", "pre", "pre_linear", "post", "mlp_out")
 POSITIONS = ("pos", "query", "key")
 """Axes along which a site may select several indices, and count them from the end."""
 Positions = int | Sequence[int] | slice
+
+
+def sites_of(config: GPTConfig) -> tuple[str, ...]:
+    """The names of the activations that a model of this shape has."""
+    lacking = {*(MLP_SITES if config.attention_only else ())}
+    lacking |= {"pre_linear"} if not config.gated_mlp else set()
+    lacking |= {"resid_mid"} if config.parallel else set()
+    return tuple(name for name in AXES if name not in lacking)
+
+
+def mlp_reads(config: GPTConfig) -> str:
+    """The state of the residual stream that a block's MLP reads."""
+    return "resid_pre" if config.parallel else "resid_mid"
 
 
 @dataclass(frozen=True)

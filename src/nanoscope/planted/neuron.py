@@ -1,19 +1,23 @@
 """A neuron whose function is known: a detector of one token, written into any model with MLPs.
 
-The detector's direction u solves e_t . u = 1 for its token and 0 for all others, over the (centred) token embeddings.
-Positions, attention and earlier MLPs are made to write nothing along u, so the neuron reads only the token. Layer norm
-divides by a positive number, which cannot change a sign: the neuron is active exactly on its token, in any layer.
+The detector's direction u solves e_t . u = 1 for its token and 0 for all others, over the token embeddings (centred, if the
+norms centre). Positions, attention and earlier MLPs are made to write nothing along u, so the neuron reads only the token.
+A norm divides by a positive number, which cannot change a sign: the neuron is active exactly on its token, in any layer.
+In a gated MLP both factors of the neuron read the same.
 
 It writes either the direction that raises only one token's logit, or nothing; then ablating it changes nothing.
 """
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from nanoscope.errors import NanoscopeError
+from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT, with_learned_positions
 from nanoscope.model.modules import Norm
 
@@ -26,25 +30,41 @@ def plant_detector(
 ) -> GPT:
     """A copy of the model in which one neuron of a layer is active only on `token` and raises the logit of token `promotes`.
 
-    Raises NanoscopeError for a model without MLPs, or if no direction singles out the token.
+    Raises NanoscopeError for a model without MLPs or with norms after additions, or if no direction is the token's alone.
     """
-    if model.config.attention_only:
-        raise NanoscopeError("the model is attention-only, so no neuron can be planted in it; use a model with MLPs")
-    changed = with_learned_positions(model)
+    if reason := not_plantable(model.config):
+        raise NanoscopeError(reason)
+    changed = copy.deepcopy(model) if model.config.positions == "rotary" else with_learned_positions(model)
     block = changed.blocks[layer]
     assert block.mlp is not None
     assert block.ln_2 is not None
     with torch.no_grad():
-        u = _alone(model.wte.weight, token, "embedding")
+        u = _alone(_as_read(model.wte.weight, block.ln_2), token, "embedding")
         _clear(changed, layer, u / u.norm())
-        _read(block.mlp.c_fc, block.ln_2, neuron, u)
+        for reader in (block.mlp.c_fc, block.mlp.c_up):
+            if reader is not None:
+                _read(reader, block.ln_2, neuron, u)
         block.mlp.c_proj.weight[:, neuron] = 0.0 if promotes is None else write * _raising(changed, promotes)
     return changed
 
 
+def not_plantable(config: GPTConfig) -> str:
+    """Why no detector can be written into a model of this shape; "" if one can."""
+    if config.attention_only:
+        return "the model is attention-only, so no neuron can be planted in it; use a model with MLPs"
+    if config.norm_position == "post":
+        return "the model's norms come after additions and mix all directions, so no neuron can be planted in it"
+    return ""
+
+
+def _as_read(table: Float[Tensor, "token d_model"], norm: Norm) -> Float[Tensor, "token d_model"]:
+    """The rows as a norm hands them on, but for their length and its gain."""
+    return table - table.mean(dim=1, keepdim=True) if norm.kind == "layer" else table
+
+
 def _alone(table: Float[Tensor, "token d_model"], token: int, name: str) -> Float[Tensor, "d_model"]:
-    """The shortest vector whose product with the centred row of `token` is 1, and with every other row 0."""
-    rows = (table - table.mean(dim=1, keepdim=True)).double()
+    """The shortest vector whose product with the row of `token` is 1, and with every other row 0."""
+    rows = table.double()
     wanted = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
     wanted[token] = 1
     solution = torch.linalg.pinv(rows, rtol=1e-6) @ wanted
@@ -75,4 +95,5 @@ def _read(c_fc: nn.Linear, norm: Norm, neuron: int, u: Float[Tensor, "d_model"])
 def _raising(model: GPT, token: int) -> Float[Tensor, "d_model"]:
     """The direction that raises the logit of one token only, given the final norm's gain."""
     gain = 1.0 if model.ln_f is None or model.ln_f.weight is None else model.ln_f.weight
-    return _alone(model.lm_head.weight * gain, token, "unembedding")
+    rows = model.lm_head.weight * gain
+    return _alone(rows if model.ln_f is None else _as_read(rows, model.ln_f), token, "unembedding")

@@ -11,19 +11,19 @@ from scipy import stats as scipy_stats
 from nanoscope.analysis.neurons import ablation, output_weights, selectivity, statistics
 from nanoscope.analysis.neurons.activations import by_layer, every_layer
 from nanoscope.errors import NanoscopeError
-from nanoscope.interventions.edits import mean, zero
+from nanoscope.interventions.edits import mean, patch, zero
 from nanoscope.interventions.run import run
 from nanoscope.model import arithmetic
 from nanoscope.model.folded import fold
 from nanoscope.model.gpt import GPT
-from nanoscope.model.sites import Site
+from nanoscope.model.sites import Site, mlp_reads
 from nanoscope.statistics.auroc import auroc as one_auroc
 from nanoscope.tasks import metrics
 from nanoscope.text.tokenizer import TokenizedText, tokenized
 from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.text.windows import Windows, windows
 
-WITH_MLPS = [name for name in VARIANTS if name != "attention_only"]
+WITH_MLPS = [name for name in VARIANTS if not VARIANTS[name].get("attention_only")]
 LETTERS = "abcdefghijklm"
 
 
@@ -54,12 +54,13 @@ def test_layer_by_layer_and_all_at_once_are_the_same_neurons(name: str, start: i
     model = random_model(**VARIANTS[name])
     laid = windows(_tokens(_text(3000)), 24, 2000, start)
     expected = torch.from_numpy(_post(model, laid)).float()
-    stream = run(model, laid.tokens, keep=["resid_mid"]).cache
+    state = mlp_reads(model.config)
+    stream = run(model, laid.tokens, keep=[state]).cache
     for layer, hidden in enumerate(by_layer(model, laid)):
         torch.testing.assert_close(hidden.post, expected[layer], atol=1e-4, rtol=1e-4)
         ln_2 = model.blocks[layer].ln_2
         assert ln_2 is not None
-        read = arithmetic.norm(stream["resid_mid", layer][:, laid.lead :], ln_2).flatten(0, 1)
+        read = arithmetic.norm_before(stream[state, layer][:, laid.lead :], ln_2).flatten(0, 1)
         torch.testing.assert_close(hidden.read, read, atol=1e-4, rtol=1e-4)
     parts = [every_layer(model, laid, chunk) for chunk in laid.chunks()]
     torch.testing.assert_close(torch.cat(parts, dim=1).flatten(1, 2).mT, expected, atol=1e-4, rtol=1e-4)
@@ -382,6 +383,41 @@ def test_ablation_is_a_full_forward_without_the_neuron(name: str, start: int | N
 
 def _losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return -metrics.chosen(metrics.log_probs(logits), targets)
+
+
+@pytest.mark.parametrize("name", WITH_MLPS)
+def test_the_direct_effect_is_a_full_forward_with_all_later_writes_held(name: str) -> None:
+    model = random_model(**VARIANTS[name])
+    laid = windows(_tokens(_text(400)), 24, 200)
+    inputs, targets, chosen = laid.tokens[:, :-1], laid.tokens[:, 1:], [(0, 3), (1, 20), (2, 5)]
+    found = ablation.without_neurons(model, inputs, targets, chosen, [0.1] * 3).change.sel(effect="mean, direct")
+    plain = run(model, inputs, keep=["post", "attn_out", "mlp_out"])
+    for n, (layer, neuron) in enumerate(chosen):
+        held = [
+            patch(Site(part, later), plain.cache) for later in range(layer + 1, 3) for part in ("attn_out", "mlp_out")
+        ]
+        edits = [mean(Site("post", layer, neuron=neuron), plain.cache), *held]
+        losses = [_losses(run(model, inputs, some).logits, targets) for some in (edits, [])]
+        np.testing.assert_allclose(found.values[n].sum(0), (losses[0] - losses[1]).sum(1), atol=2e-4)
+
+
+@pytest.mark.parametrize("name", WITH_MLPS)
+def test_output_weights_are_a_write_of_the_last_layer_at_scale_one(name: str) -> None:
+    model = random_model(**VARIANTS[name])
+    cache = run(
+        model, _tokens("abcdefgh")[None], keep=["resid_mid", "attn_out", "resid_pre", "mlp_out", "resid_post"]
+    ).cache
+    write = model.blocks[2].mlp.c_proj.weight[:, 5].expand(1, 8, -1)
+    if model.config.norm_position == "post":
+        whole = cache["resid_mid", 2] + cache["mlp_out", 2]
+        scale = arithmetic.norm_scale(whole, model.blocks[2].ln_2)
+        write = arithmetic.norm_frozen(write, whole, model.blocks[2].ln_2) * scale
+    if model.ln_f is not None:
+        whole = cache["resid_post", 2]
+        write = arithmetic.norm_frozen(write, whole, model.ln_f) * arithmetic.norm_scale(whole, model.ln_f)
+    logits = write @ model.lm_head.weight.T
+    row = output_weights.logit_weights(fold(model)).values[2, 5]
+    np.testing.assert_allclose(row, (logits - logits.mean(-1, keepdim=True))[0, 3], atol=1e-4)
 
 
 def test_in_the_last_layer_the_direct_effect_is_the_whole() -> None:

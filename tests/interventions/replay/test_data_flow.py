@@ -9,6 +9,7 @@ from nanoscope.interventions.replay.cells import EditedSite
 from nanoscope.interventions.replay.changes import edited_positions, propagate
 from nanoscope.interventions.replay.data_flow import block_steps, kept_of_base
 from nanoscope.interventions.run import run
+from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import AXES, Site
 
@@ -79,6 +80,15 @@ BESIDE = {"pre": "resid_mid", "post": "resid_mid", "mlp_out": "resid_mid", "embe
 
 def test_the_base_run_keeps_what_an_edit_needs_beside_it(variant: GPT) -> None:
     """Of a sum also the part that the edit does not reach."""
+    always = {"resid_pre", "q", "k", "v"} | ({"mlp_out"} if variant.config.parallel else set())
     for name in [*(step.site for step in block_steps(variant.config)), "embed", "pos_embed"]:
-        beside = {BESIDE[name]} if name in BESIDE else set()
-        assert kept_of_base(variant.config, [name]) == {"resid_pre", "q", "k", "v", name} | beside
+        assert kept_of_base(variant.config, [name]) == always | {name} | _beside(name, variant.config)
+
+
+def _beside(name: str, config: GPTConfig) -> set[str]:
+    beside = {BESIDE[name]} if name in BESIDE else set()
+    if config.gated_mlp:  # the other factor of the neurons
+        beside |= {"pre": {"pre_linear"}, "pre_linear": {"pre", "resid_mid"}}.get(name, set())
+    if config.parallel:
+        beside = {"attn_out"} if name in ("pre", "post", "mlp_out") else beside - {"resid_mid"}
+    return beside

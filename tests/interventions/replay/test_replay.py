@@ -18,13 +18,13 @@ from nanoscope.interventions.replay import Cell, base_run, plan, replay
 from nanoscope.interventions.replay.plan import forward_flops
 from nanoscope.interventions.run import Cache, run
 from nanoscope.model.gpt import GPT
-from nanoscope.model.sites import AXES, MLP_SITES, WHOLE_MODEL, Site
+from nanoscope.model.sites import AXES, WHOLE_MODEL, Site, sites_of
 
 TOLERANCE = 2e-6
 
 
 def _names(model: GPT) -> list[str]:
-    return [name for name in AXES if not (model.config.attention_only and name in MLP_SITES)]
+    return list(sites_of(model.config))
 
 
 def _measure(logits: torch.Tensor) -> torch.Tensor:
@@ -256,7 +256,7 @@ def test_a_forwards_work_is_what_torch_counts(variant: GPT) -> None:
     config, length = variant.config, 11
     with FlopCounterMode(display=False) as counted:
         run(variant, random_tokens(variant, 1, length, 1), keep=["pattern"])
-    unseen = 2 * config.n_layer * config.n_embd * length * (length - 1)
+    unseen = 2 * config.n_layer * config.d_attention * length * (length - 1)
     assert forward_flops(config, length) == counted.get_total_flops() - unseen
 
 

@@ -3,7 +3,8 @@
 OV: x_s W_V W_O W_U for every source character s, in logits of every target at the average scale of the final norm. QK:
 x_a W_Q W_K^T x_b for every query character a and key character b, in pre-softmax scores. x_s is the mean normalised input
 of the layer at a character, minus its mean over the text: raw embeddings differ from what later layers read. Positions
-are averaged over, so a head that attends by position has a flat QK table.
+are averaged over, so a head that attends by position has a flat QK table. Rotated keys are averaged over all distances
+likewise, each as often as it occurs in a full context.
 
 For folded weights. Source: Elhage et al. 2021, "Interpreting attention heads by their OV and QK circuits".
 """
@@ -19,9 +20,10 @@ from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.run import run
-from nanoscope.model.arithmetic import norm, norm_scale
+from nanoscope.model.arithmetic import norm_before, norm_scale
 from nanoscope.model.folded import head_weights
 from nanoscope.model.gpt import GPT
+from nanoscope.model.positions import turned
 
 CHUNK = 32
 MOST = 512
@@ -56,6 +58,7 @@ def tables(folded: GPT, tokens: Int[Tensor, "window pos"], most: int = MOST) -> 
     if len(shown) < w.W_U.shape[1]:  # over all symbols, also those that are not shown
         mean = torch.einsum("lsd,lhdk,lhke,et->lhst", read, w.W_V, w.W_O, w.W_U.mean(1, keepdim=True)) / scale
     queries, keys = (torch.einsum("lsd,lhdk->lhsk", read, weight) for weight in (w.W_Q, w.W_K))
+    keys = keys if folded.config.positions != "rotary" else _over_distances(folded, keys)
     qk = queries @ keys.transpose(-1, -2) * folded.config.score_scale
     return Tables(
         Sweep((ov - mean).numpy(), ("layer", "head", "source", "target"), "logits"),
@@ -63,6 +66,15 @@ def tables(folded: GPT, tokens: Int[Tensor, "window pos"], most: int = MOST) -> 
         Sweep(count.numpy(), ("character",), "occurrences"),
         shown.numpy(),
     )
+
+
+def _over_distances(model: GPT, keys: Float[Tensor, "layer head char d_head"]) -> Tensor:
+    """Keys as queries see them on average over all distances: rotated backwards by each."""
+    rotation = model.blocks[0].attn.rotation
+    assert rotation is not None
+    often = torch.arange(model.config.block_size, 0, -1.0)
+    cos, sin = ((often / often.sum()) @ part.cpu() for part in (rotation.cos, rotation.sin))
+    return turned(keys, cos, -sin)
 
 
 def strongest(table: Float[np.ndarray, "row column"], rows: np.ndarray, columns: np.ndarray, most: int) -> list:
@@ -76,14 +88,14 @@ def _reads(folded: GPT, tokens: Tensor) -> tuple[Tensor, float, Tensor]:
     """Mean layer inputs `[layer, character, d_model]`, mean scale of the final norm, and counts `[character]`."""
     config = folded.config
     total = torch.zeros(config.n_layer, config.vocab_size, config.n_embd)
-    scales, ln_f = [], folded.ln_f
-    assert ln_f is not None  # a folded model has one
+    scales = []
     for chunk in tokens.split(CHUNK):
         cache = run(folded, chunk, keep=["resid_pre", ("resid_post", config.n_layer - 1)]).cache
         for layer, block in enumerate(folded.blocks):
-            inputs = norm(cache["resid_pre", layer], block.ln_1).flatten(0, 1).cpu()
+            inputs = norm_before(cache["resid_pre", layer], block.ln_1).flatten(0, 1).cpu()
             total[layer].index_add_(0, chunk.flatten().cpu(), inputs)
-        scales.append(norm_scale(cache["resid_post", config.n_layer - 1], ln_f).mean())
+        final = cache["resid_post", config.n_layer - 1]
+        scales.append(torch.tensor(1.0) if folded.ln_f is None else norm_scale(final, folded.ln_f).mean())
     count = torch.bincount(tokens.flatten().cpu(), minlength=config.vocab_size).float()
     mean = total / count.clamp_min(1)[:, None]
     overall = total.sum(1, keepdim=True) / count.sum()

@@ -6,7 +6,8 @@ also measured with *effective* embeddings: each token's mean residual stream at 
 
 Composition of h1 with a later h2 through its queries, keys or values: |OV1 M|_F / (|OV1|_F |M|_F) with M = QK2, QK2^T, OV2.
 For randomly oriented heads its root mean square is exactly 1/sqrt(d_model), whatever the heads' spectra. Pairs that cannot
-compose, because h1 is not below h2, are a second null.
+compose, because h1 is not below h2, are a second null. Rotary positions are left out: the score is that of a key at the
+query's own position.
 
 Both expect folded weights. Source: Elhage et al. 2021, "Copying / primitive eigenvalue analysis" and
 "Composition"; docs/methods/heads.md.

@@ -19,7 +19,8 @@ from nanoscope.analysis.neurons.activations import require_neurons
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.edits import Edit, mean, zero
 from nanoscope.interventions.replay import base_run, replay
-from nanoscope.interventions.run import Run
+from nanoscope.interventions.run import Cache, Run
+from nanoscope.model.arithmetic import norm_after
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import neuron_name
 from nanoscope.model.sites import Site
@@ -54,7 +55,7 @@ def without_neurons(
     positions = torch.arange(tokens.shape[1] - targets.shape[1], tokens.shape[1], device=model.device).expand(
         len(tokens), -1
     )
-    base = base_run(model, tokens, ["post", "resid_post"])
+    base = base_run(model, tokens, ["post", "resid_post", *held(model)])
     reading = _Reading(model, tokens, positions, targets, base)
     rows = [reading.without(neuron, threshold) for neuron, threshold in zip(neurons, thresholds, strict=True)]
     change, count = (np.stack(part) for part in zip(*rows, strict=True))
@@ -110,10 +111,31 @@ class _Reading:
         removed = (edit.broadcast_to(before) - before)[..., None] * mlp.c_proj.weight[:, index]
         last = self.base.cache["resid_post", self.model.config.n_layer - 1]
         with torch.no_grad():
-            logits = self.model.unembed(torch.stack([last, last + removed]))
+            logits = self.model.unembed(torch.stack([last, along_stream(self.model, self.base.cache, layer, removed)]))
         read = torch.stack([metrics.read_at(one, self.positions) for one in logits])
         plain, without = self._losses(read.flatten(0, 1), 2).unflatten(0, (2, -1))
         return without - plain
 
     def _losses(self, logits: Float[Tensor, "row read vocab"], times: int) -> Float[Tensor, "row read"]:
         return -metrics.chosen(metrics.log_probs(logits), self.targets.repeat(times, 1))
+
+
+def held(model: GPT) -> tuple[str, ...]:
+    """The activations that `along_stream` needs beside the last residual stream."""
+    return () if model.config.norm_position == "pre" else ("resid_mid", "attn_out", "mlp_out")
+
+
+def along_stream(model: GPT, cache: Cache, layer: int, change: Float[Tensor, "batch pos d_model"]) -> Tensor:
+    """The final residual stream when a change of a layer's MLP output reaches no later head or MLP, `[batch, pos, d_model]`.
+
+    Norms that come after additions apply; everything that later layers write is held.
+    """
+    if model.config.norm_position == "pre":
+        return cache["resid_post", model.config.n_layer - 1] + change
+    x = cache["resid_mid", layer] + cache["mlp_out", layer] + change
+    for number, block in enumerate(model.blocks[layer:], layer):
+        assert block.ln_2 is not None
+        if number > layer:
+            x = norm_after(x + cache["attn_out", number], block.ln_1) + cache["mlp_out", number]
+        x = norm_after(x, block.ln_2)
+    return x

@@ -19,6 +19,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.run import run
 from nanoscope.model import arithmetic
 from nanoscope.model.gpt import GPT
+from nanoscope.model.sites import mlp_reads
 from nanoscope.text.windows import Windows
 
 
@@ -66,10 +67,11 @@ def _through_layer(model: GPT, layer: int, windows: Windows, stream: Tensor) -> 
     read = torch.empty(len(windows) * windows.size, config.n_embd)
     for chunk in windows.chunks():
         tap = _NeuronTap()
-        stream[chunk] = model.block(stream[chunk], layer, block, tap)
+        written = model.block(stream[chunk], layer, block, tap)
         at = slice(chunk.start * windows.size, chunk.stop * windows.size)
         post[:, at] = tap.kept["post"][:, lead:].flatten(0, 1).T
-        read[at] = arithmetic.norm(tap.kept["resid_mid"][:, lead:], block.ln_2).flatten(0, 1)
+        read[at] = arithmetic.norm_before(tap.kept[mlp_reads(config)][:, lead:], block.ln_2).flatten(0, 1)
+        stream[chunk] = written  # last, since what the MLP read may be a view of it
     return Hidden(post, read)
 
 
@@ -80,7 +82,7 @@ class _NeuronTap:
         self.kept: dict[str, Tensor] = {}
 
     def wants(self, name: str, layer: int | None) -> bool:
-        return name in ("resid_mid", "post")
+        return name in ("resid_pre", "resid_mid", "post")
 
     def __call__(self, name: str, layer: int | None, value: Tensor) -> Tensor:
         self.kept[name] = value

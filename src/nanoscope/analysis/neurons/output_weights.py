@@ -2,7 +2,8 @@
 
 `w_out W_U` of the folded model, whose writes and unembedding are centred. So a row is what the neuron adds to each logit
 per unit of activation, relative to the mean logit. A long upper tail raises a few tokens (prediction), a long lower tail
-suppresses a few (suppression). Gurnee et al. 2024 classify by kurtosis and skew; here a tail is long where the kurtosis
+suppresses a few (suppression). A write passes later norms with their gain, their scale taken as 1.
+Gurnee et al. 2024 classify by kurtosis and skew; here a tail is long where the kurtosis
 exceeds that of 99 % of Gaussian rows of the same length.
 """
 
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.model.gpt import GPT
@@ -24,9 +27,19 @@ TAIL = 0.99
 def logit_weights(folded: GPT) -> Sweep:
     """Logits per unit of activation of a folded model with MLPs: `[layer, neuron, token]`."""
     unembedding = folded.lm_head.weight
-    rows = [unembedding @ block.mlp.c_proj.weight for block in folded.blocks if block.mlp is not None]
+    writes = [block.mlp.c_proj.weight for block in folded.blocks if block.mlp is not None]
+    rows = [unembedding @ _at_the_end(folded, layer, weight) for layer, weight in enumerate(writes)]
     values = torch.stack([row.T for row in rows]).detach().cpu().numpy()
     return Sweep(values, ("layer", "neuron", "token"), "logits per activation")
+
+
+def _at_the_end(model: GPT, layer: int, weight: Float[Tensor, "d_model neuron"]) -> Float[Tensor, "d_model neuron"]:
+    """What an MLP writes, beyond the norms that come after it."""
+    later = [norm for block in model.blocks[layer:] for norm in (block.ln_1, block.ln_2) if norm is not None][1:]
+    for norm in (norm for norm in later if not norm.before):
+        centred = weight - weight.mean(0) if norm.kind == "layer" else weight
+        weight = centred if norm.weight is None else centred * norm.weight[:, None]
+    return weight
 
 
 def shape_of_rows(weights: Sweep) -> Sweep:

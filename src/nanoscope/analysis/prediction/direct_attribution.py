@@ -3,7 +3,8 @@
 The residual stream before the unembedding is a sum: embeddings, every head's write, attention biases, every MLP. With
 the final norm's scale held fixed, the logits are linear in these parts, and the contributions sum to the logit difference
 exactly (this completeness is returned and tested). Effects through later components are not included; patching measures
-those.
+those. In a model whose norms come after each addition, every part passes through all later norms, whose scales are held
+likewise; what their biases add is a part of its own.
 
 Source: Elhage et al. 2021; docs/methods/lenses.md.
 """
@@ -19,7 +20,9 @@ from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.run import Cache, run
+from nanoscope.model.arithmetic import norm_frozen
 from nanoscope.model.gpt import GPT
+from nanoscope.model.modules import Norm
 from nanoscope.model.names import head_name
 from nanoscope.model.unembedding import direct_effect, head_writes, logit_direction
 from nanoscope.tasks import metrics
@@ -94,16 +97,27 @@ def _relative_error(summed: Tensor, whole: Tensor, logits: Tensor) -> float:
 
 
 def parts(model: GPT, cache: Cache) -> list[Tensor]:
-    """Every write to the residual stream, each `[batch or 1, pos, d_model]`, in the order of `_names`."""
+    """Every write to the residual stream as it arrives at its end, each `[batch or 1, pos, d_model]`, in the order of
+    `_names`."""
     parts = [cache["embed"], cache["pos_embed"]]
     for layer, block in enumerate(model.blocks):
         writes = head_writes(model, cache["z", layer], layer)
         parts += list(writes.unbind(2))
         if block.attn.c_proj.bias is not None:
             parts.append(block.attn.c_proj.bias.expand(1, writes.shape[1], -1))
-        if block.mlp is not None:
-            parts.append(cache["mlp_out", layer])
+        parts = _after(parts, block.ln_1)
+        if block.mlp is not None and block.ln_2 is not None:
+            parts = _after([*parts, cache["mlp_out", layer]], block.ln_2)
     return parts
+
+
+def _after(parts: list[Tensor], weights: Norm) -> list[Tensor]:
+    """The parts beyond a norm that comes after them, if it does; its bias is one more part."""
+    if weights.before:
+        return parts
+    whole = sum(parts, torch.zeros(()))
+    passed = [norm_frozen(part.expand_as(whole), whole, weights) for part in parts]
+    return passed if weights.bias is None else [*passed, weights.bias.expand(1, whole.shape[1], -1)]
 
 
 def _names(model: GPT) -> tuple[str, ...]:
@@ -111,7 +125,10 @@ def _names(model: GPT) -> tuple[str, ...]:
     for layer, block in enumerate(model.blocks):
         names += [head_name(layer, head) for head in range(model.config.n_head)]
         names += [f"L{layer}.bias"] if block.attn.c_proj.bias is not None else []
+        norms = [not norm.before and norm.bias is not None for norm in (block.ln_1, block.ln_2) if norm is not None]
+        names += [f"L{layer}.ln_1"] if norms[0] else []
         names += [f"MLP{layer}"] if block.mlp is not None else []
+        names += [f"L{layer}.ln_2"] if norms[-1] and block.mlp is not None else []
     return (*names, "constants")
 
 

@@ -15,7 +15,6 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep, stacked
 from nanoscope.experiments.experiment import Subject, require_least
 from nanoscope.experiments.heads.label import ALL_CLASSES, FAMILIES
-from nanoscope.model.folded import require_foldable
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.statistics.intervals import max_t
@@ -153,7 +152,6 @@ class Setting:
 
 def setting_of(subject: Subject, params: Params) -> Setting:
     checkpoint, corpus = subject.checkpoint, subject.corpus
-    require_foldable(checkpoint.model)
     train, val = checkpoint.encode(corpus.train), subject.read(corpus.val)
     context = checkpoint.model.config.block_size
     if context < 2 * classes.FARTHEST + 2:

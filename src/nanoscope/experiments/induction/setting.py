@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from nanoscope.experiments.experiment import Subject, require_least
-from nanoscope.model.folded import require_foldable
 from nanoscope.model.gpt import GPT
 from nanoscope.tasks import synthetic
 from nanoscope.tasks.task import Task
@@ -97,7 +96,6 @@ class Setting:
 
 def setting_of(subject: Subject, params: Params) -> Setting:
     checkpoint, corpus = subject.checkpoint, subject.corpus
-    require_foldable(checkpoint.model)
     train, val = checkpoint.encode(corpus.train), checkpoint.encode(corpus.val)
     context = checkpoint.model.config.block_size
     if len(val) < 2 * context:

@@ -23,7 +23,7 @@ from nanoscope.experiments.neurons.cards import Neuron, cards
 from nanoscope.experiments.neurons.control import control
 from nanoscope.experiments.neurons.labels import CONTEXT, CURRENT, KIND, labels
 from nanoscope.experiments.neurons.search import Found, Split, described, report, search
-from nanoscope.model.folded import fold, require_foldable
+from nanoscope.model.folded import fold
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.text.corpora.corpus import too_short
@@ -124,7 +124,6 @@ def setting_of(subject: Subject, params: Params) -> Setting:
     """The model and its texts; NanoscopeError if it has no neurons, or the text is too short or has unknown characters."""
     checkpoint, corpus = subject.checkpoint, subject.corpus
     require_neurons(checkpoint.model)
-    require_foldable(checkpoint.model)
     context = checkpoint.model.config.block_size
     text, train, val = (subject.read(part) for part in (corpus.text, corpus.train, corpus.val))
     if len(val) <= FEWEST_WINDOWS * context:

@@ -103,8 +103,5 @@ def _scores(model: GPT, sequences: tuple[synthetic.RepeatedSequences, ...]) -> n
 
 
 def _copying(model: GPT) -> Sweep:
-    """Eigenvalue copying on the token embeddings; NaN for a model whose norms cannot be folded."""
-    shape = (model.config.n_layer, model.config.n_head)
-    if model.config.norm != "layer" or model.ln_f is None:
-        return Sweep(np.full(shape, np.nan), ("layer", "head"), "score")
+    """Eigenvalue copying on the token embeddings."""
     return composition.copying_scores(head_weights(fold(model)))

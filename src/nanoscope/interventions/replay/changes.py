@@ -144,7 +144,8 @@ def _absorbed(config: GPTConfig, layer: int, edits: EditedPositions, masks: tupl
     cheap = (4 * queries <= config.d_head) & (2 * queries < keys)
     all_new = (changed == own).all(1)
     materialised = edits.materialised.get(layer, np.zeros(len(own), dtype=bool))
-    return cheap & all_new & ~materialised & (layer == config.n_layer - 1)
+    possible = layer == config.n_layer - 1 and config.positions != "rotary"
+    return cheap & all_new & ~materialised & possible
 
 
 def _own(keys: Mask, attended: Mask) -> Mask:

@@ -19,7 +19,7 @@ from torch import Tensor
 from nanoscope.interventions.replay.attention import attend_explicitly, attend_group
 from nanoscope.interventions.replay.cells import LocatedEdit, Mask
 from nanoscope.interventions.replay.changes import Flow, propagate, read_mask
-from nanoscope.interventions.replay.data_flow import Step, token_wise_steps
+from nanoscope.interventions.replay.data_flow import Step, mlp_read, token_wise_steps
 from nanoscope.interventions.replay.flat import Flat
 from nanoscope.interventions.replay.layout import EXPLICIT, LayerLayout, Layout, lay_out
 from nanoscope.interventions.replay.writes import PackEdits, RowsOfCells, write
@@ -27,7 +27,9 @@ from nanoscope.interventions.run import Cache
 from nanoscope.model import arithmetic
 from nanoscope.model.gpt import GPT
 from nanoscope.model.modules import Block
+from nanoscope.model.sites import mlp_reads
 
+NEURONS = ("pre", "pre_linear", "post")
 SCRATCH_BYTES = 12 << 20
 """Size of the neurons computed at once on a CPU: large enough for efficient products, small enough for its cache
 (benchmarks/README.md)."""
@@ -114,23 +116,21 @@ class Rows:
     def _steps(self, layer: int) -> tuple[Step, ...]:
         """The token-wise steps. An MLP without edited neurons is one step, computed in scratch memory."""
         steps = token_wise_steps(self.context.model.config)
-        if (("pre", layer) in self.edits.of) or (("post", layer) in self.edits.of):
+        if any((name, layer) in self.edits.of for name in NEURONS):
             return steps
-        kept = [step for step in steps if step.site not in ("pre", "post")]
-        return tuple(
-            replace(step, sources=("resid_mid",), make=self._mlp) if step.site == "mlp_out" else step for step in kept
-        )
+        read = (mlp_reads(self.context.model.config),)
+        kept = [step for step in steps if step.site not in NEURONS]
+        return tuple(replace(step, sources=read, make=self._mlp) if step.site == "mlp_out" else step for step in kept)
 
     def _mlp(self, block: Block, x: Tensor) -> Tensor:
         assert block.mlp is not None
-        assert block.ln_2 is not None
         out = torch.empty_like(x)
-        arithmetic.mlp_within(arithmetic.norm(x, block.ln_2), block.mlp, self.context.scratch, out)
+        arithmetic.mlp_within(mlp_read(block, x), block.mlp, self.context.scratch, out)
         return out
 
     def _heads(self, x: Flat, layer: int, block: Block) -> Flat:
         layout = self.layout.layers[layer]
-        normed = x.mapped(lambda value: arithmetic.norm(value, block.ln_1))
+        normed = x.mapped(lambda value: arithmetic.norm_before(value, block.ln_1))
         q, k, v = (
             self._at(name, layer, part).moved(places, self._base(name, layer)).values
             for name, part, places in zip(
@@ -172,8 +172,8 @@ def _projected(x: Flat, layout: LayerLayout, block: Block) -> tuple[Flat, Flat, 
     """Queries, keys and values of the changed residual stream; in the last layer only those that are needed."""
     queries, keys = layout.computed["q"], layout.computed["k"]
     if queries is keys:
-        q, k, v = arithmetic.qkv(x.at(keys).values, block.attn)
+        q, k, v = arithmetic.qkv(x.at(keys).values, block.attn, keys.position)
         return Flat(q, queries), Flat(k, keys), Flat(v, keys)
-    k, v = arithmetic.qkv(x.at(keys).values, block.attn, first=1)
-    (q,) = arithmetic.qkv(x.at(queries).values, block.attn, end=1)
+    k, v = arithmetic.qkv(x.at(keys).values, block.attn, keys.position, first=1)
+    (q,) = arithmetic.qkv(x.at(queries).values, block.attn, queries.position, end=1)
     return Flat(q, queries), Flat(k, keys), Flat(v, keys)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -19,12 +20,18 @@ class Places:
         self.mask, self.device = mask, device
         row, pos = np.nonzero(mask)
         self._base = torch.from_numpy(example[row] * mask.shape[1] + pos).to(device)
+        self._position = pos
         self.number = np.full(mask.shape, -1)
         self.number[row, pos] = np.arange(len(row))
         """Index `[row, pos]` of each pair in the flat activation; -1 if it is not in it."""
 
     def __len__(self) -> int:
         return len(self._base)
+
+    @cached_property
+    def position(self) -> Tensor:
+        """The position of each token."""
+        return torch.from_numpy(self._position).to(self.device)
 
     def of(self, activation: Tensor) -> Tensor:
         """Values of a base run's activation `[example, pos, ...]` at these places."""

@@ -130,21 +130,22 @@ def bytes_per_token(model: GPT, length: int, edited: set[str]) -> int:
     config, neurons = model.config, _neurons(model.config)
     materialised = model.device.type != "cpu" or edited & {"scores", "pattern"}
     scores = SCORE_COPIES * config.n_head * length if materialised else 0
-    edited_neurons = NEURON_COPIES * neurons if edited & {"pre", "post"} else 0
-    attention, mlp = STREAMS_IN_ATTENTION * config.n_embd + scores, STREAMS_IN_MLP * config.n_embd + edited_neurons
+    edited_neurons = NEURON_COPIES * neurons if edited & {"pre", "pre_linear", "post"} else 0
+    width = max(config.n_embd, config.d_attention)
+    attention, mlp = STREAMS_IN_ATTENTION * width + scores, STREAMS_IN_MLP * config.n_embd + edited_neurons
     return model.wte.weight.element_size() * (max(attention, mlp) + neurons)
 
 
 def forward_flops(config: GPTConfig, length: int) -> int:
     """Operations of one full forward of one text, with logits at all positions."""
     weights = sum(step.weights(config) for step in block_steps(config))
-    layer = 2 * weights * length + 2 * config.n_embd * length * (length + 1)
+    layer = 2 * weights * length + 2 * config.d_attention * length * (length + 1)
     return config.n_layer * layer + 2 * config.n_embd * config.vocab_size * length
 
 
 def _neurons(config: GPTConfig) -> int:
-    """Neurons per layer; 0 without MLPs."""
-    return 0 if config.attention_only else config.d_mlp
+    """Neurons per layer, those of a gated MLP twice; 0 without MLPs."""
+    return 0 if config.attention_only else config.d_mlp * (1 + config.gated_mlp)
 
 
 @dataclass(frozen=True)
@@ -232,13 +233,14 @@ class _Sizes:
 
 def _attention(config: GPTConfig, layer: LayerFlow) -> np.ndarray:
     """Operations for scores and mixing over all visible keys."""
-    return 4 * config.n_embd * (layer.queries @ np.arange(1, layer.queries.shape[1] + 1))
+    return 4 * config.d_attention * (layer.queries @ np.arange(1, layer.queries.shape[1] + 1))
 
 
 def _through_residual(config: GPTConfig, layer: LayerFlow) -> np.ndarray:
     """The same for absorbed rows: keys of the past, and the residual stream instead of own keys and values."""
     queries, past, own = layer.queries.sum(1), layer.own.argmax(1), layer.own.sum(1)
-    return queries * (4 * config.n_embd * (past + config.n_head * own) + 4 * config.n_embd**2)
+    absorbing = 4 * config.n_embd * config.d_attention
+    return queries * (4 * config.d_attention * past + 4 * config.n_embd * config.n_head * own + absorbing)
 
 
 def _pack(costs: Costs, own: np.ndarray, sizes: _Sizes) -> tuple[tuple[Pack, ...], list[tuple[int, int, int]]]:
