@@ -102,7 +102,7 @@ def test_the_command_that_a_result_records_can_be_pasted(monkeypatch: pytest.Mon
 def test_bad_input_from_a_real_shell_is_one_line_and_code_2(tmp_path: Path):
     (tmp_path / "ckpt.pt").write_bytes(b"no checkpoint")
     done = subprocess.run([NANOSCOPE, "check", "ckpt.pt"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    line = "nanoscope: ckpt.pt is not a readable PyTorch checkpoint; copy it again\n"
+    line = "nanoscope: ckpt.pt is a text file and not a checkpoint; give the file with the weights\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
 
 

@@ -1,4 +1,4 @@
-"""A format of the tests' own: JSON, every matrix transposed."""
+"""A format of the tests' own: JSON, every matrix transposed, every name spelled backwards."""
 
 import json
 
@@ -15,6 +15,6 @@ def recognises(source: Source) -> bool:
 
 def read(source: Source) -> Contents:
     content = json.loads(source.raw)
-    weights = {name: torch.tensor(rows) for name, rows in content["transposed"].items()}
+    weights = {name[::-1]: torch.tensor(rows) for name, rows in content["transposed"].items()}
     weights = {name: value.T if value.dim() == 2 else value for name, value in weights.items()}
     return Contents(GPTConfig(**content["shape"]), weights, corpus="a toy")

@@ -21,12 +21,15 @@ from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.vocabulary_search import sampled_from
 from nanoscope.checkpoints.reading.readings import Instructions, Reading
 from nanoscope.errors import NanoscopeError
+from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT, with_learned_positions
 from nanoscope.text.plain_text import plain_text
 from nanoscope.text.tokenizer import Tokenizer, require_tokenizer
 
 LONGEST_PATH = 4096
 """Characters from which on a string is a text and no path."""
+LARGEST_TABLE = 2**26
+"""Numbers in a table of positions, which may be generated and not stored."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,7 @@ def load(
         path = path / "ckpt.pt"
     said = Instructions(settings or {}, rename or {}, None if data is None else _text(data))
     found = formats.read(path, known, None if vocabulary is None else Path(vocabulary), said)
-    model = GPT(found.config)
-    _fill(model, found.weights, path)
+    model = _built(found.config, found.weights, path)
     _refuse_broken_weights(model, path)
     model.float().eval().requires_grad_(False).to(device)
     sha256 = found.sha256
@@ -194,11 +196,47 @@ def _fill(model: GPT, weights: Mapping[str, Tensor], path: Path) -> None:
         problem = "is missing" if name in expected else "does not belong to a nanoGPT"
         counts = f" ({len(missing)} missing, {len(left)} left over)" if len(missing) + len(left) > 1 else ""
         raise NanoscopeError(f"{path}: the weight {name!r} {problem}{counts}; the file cannot be loaded")
+
+
+def _built(config: GPTConfig, weights: Mapping[str, Tensor], path: Path) -> GPT:
+    """The model with these weights; NanoscopeError if their names or shapes are not its own."""
+    _require_sizes_of(config, weights, path)
+    model, given = GPT(config), dict(weights)
+    expected = model.state_dict()
+    if config.tied_head:
+        tied = given.get("lm_head.weight", given.get("transformer.wte.weight"))
+        given |= {} if tied is None else {"lm_head.weight": tied, "transformer.wte.weight": tied}
+    _require_same_names(expected, given, path)
     for name, value in expected.items():
         if value.shape != given[name].shape:
             shapes = f"{list(given[name].shape)}, but the model needs {list(value.shape)}"
             raise NanoscopeError(f"{path}: {name} has the shape {shapes}; the file cannot be loaded")
+        if given[name].is_complex():
+            raise NanoscopeError(f"{path}: {name} has complex numbers; the file cannot be loaded")
     model.load_state_dict(given)
+    return model
+
+
+def _require_sizes_of(config: GPTConfig, weights: Mapping[str, Tensor], path: Path) -> None:
+    """NanoscopeError if the config asks for far more memory than its weights take, before it is taken."""
+    layer = 4 * config.n_head * config.d_head + 2 * config.d_mlp
+    needed = config.n_embd * (config.vocab_size + config.block_size + config.n_layer * layer)
+    if needed > 2 * sum(value.numel() for value in weights.values()) + LARGEST_TABLE or config.n_layer > len(weights):
+        shape = f"{config.n_layer} layers of width {config.n_embd}, a context of {config.block_size:,}"
+        raise NanoscopeError(f"{path} says {shape} and {config.vocab_size:,} symbols, far more than its weights are")
+
+
+def _require_same_names(expected: Mapping[str, Any], given: Mapping[str, Any], path: Path) -> None:
+    """NanoscopeError with the first name that is missing or left over, and how many there are of each."""
+    missing, left_over = sorted(expected.keys() - given.keys()), sorted(given.keys() - expected.keys())
+    if not missing and not left_over:
+        return
+    name = (missing or left_over)[0]
+    problem = "is missing" if missing else "does not belong to a nanoGPT"
+    counts = (
+        f" ({len(missing)} weights are missing, {len(left_over)} left over)" if len(missing + left_over) > 1 else ""
+    )
+    raise NanoscopeError(f"{path}: the weight {name!r} {problem}{counts}; the file cannot be loaded")
 
 
 def _refuse_broken_weights(model: GPT, path: Path) -> None:

@@ -49,13 +49,14 @@ def read(
     said: Instructions = NOTHING,
 ) -> Contents:
     """Read a file or folder with the first format that recognises it; NanoscopeError if none does."""
-    if path.is_file() and path.name.startswith((nanoscope.DESCRIPTION, nanoscope.WEIGHTS)):
+    part = path.is_file() and path.name.startswith((nanoscope.DESCRIPTION, nanoscope.WEIGHTS))
+    if part and (path.parent / nanoscope.DESCRIPTION).exists():
         raise NanoscopeError(f"{path} is a part of a checkpoint; give its folder, {path.parent}")
     source = Source(path, vocabulary, said)
     for one in (*formats, others):
         if one.recognises(source):
             return one.read(source)
-    if path.is_dir():
+    if not source.files:
         inside = _checkpoint_inside(path)
         more = f"; give {inside}" if inside else ""
         raise NanoscopeError(f"{path} is not a checkpoint: {nanoscope.DESCRIPTION} is missing{more}")

@@ -67,7 +67,7 @@ def contents(source: Source, style: Style, weights: Mapping[str, Tensor] | None 
     _refuse_embedding_norm(known, where)
     config, named = assembled(found, values(known.values()))
     config, named, cut = without_untrained(config, named)
-    training = source.plain("config") if source.path.is_file() else {}
+    training = source.plain("config")
     corpus = training.pop("dataset", None)
     return Contents(
         config,
@@ -75,7 +75,7 @@ def contents(source: Source, style: Style, weights: Mapping[str, Tensor] | None 
         vocabulary,
         corpus if isinstance(corpus, str) else None,
         training,
-        files.sha256((files.sha256(source.raw) + files.canonical_json(config.stored())).encode()),
+        files.sha256((source.sha256 + files.canonical_json(config.stored())).encode()),
         (
             *style.notes,
             *shortened,

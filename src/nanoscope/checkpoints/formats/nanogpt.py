@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nanoscope import files
 from nanoscope.checkpoints.formats import foreign
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.foreign import GPT2_CODE, Style
@@ -72,15 +71,15 @@ def from_weights(source: Source, weights: Mapping[str, Tensor], notes: tuple[str
     vocabulary, missing = find_vocabulary(source, config.vocab_size)
     training = source.plain("config")
     corpus = training.pop("dataset", None)
-    step = source.content.get("iter_num")
+    step = source.top.get("iter_num")
     return Contents(
         config,
         weights,
         vocabulary,
         corpus if isinstance(corpus, str) else None,
         training | ({"step": step} if isinstance(step, int) else {}),
-        files.sha256(source.raw),
-        (*notes, *assumed, *cut, *stated.notes, *foreign.about(vocabulary, config.vocab_size)),
+        source.sha256,
+        (*notes, *source.notes, *assumed, *cut, *stated.notes, *foreign.about(vocabulary, config.vocab_size)),
         missing,
         _read_from(config, stated.readings, todays),
     )

@@ -71,7 +71,7 @@ def _named(source: Source) -> tuple[Tokenizer, str] | None:
 
 def _inside(source: Source) -> tuple[Tokenizer, str] | None:
     """The table in the checkpoint itself, or in its config."""
-    for holder in (source.content, source.plain("config")):
+    for holder in (source.top, source.plain("config")):
         for key in ("itos", "stoi"):
             if key in holder and (found := from_table({key: holder[key]}, f"{source.path} ({key})")) is not None:
                 return found, f"its own {key}"

@@ -121,7 +121,7 @@ def _score(
     parts: Parts, known: Mapping[str, Any], one: Mapping[str, Any], text: Int[Tensor, "window size"]
 ) -> Float[np.ndarray, "window"] | None:
     """The losses of one reading; None for one that cannot be computed."""
-    values = {**known, **one}
+    values = {**known, **one, "block_size": text.shape[1]}
     try:
         config, weights = assembled(parts, values)
         model = GPT(config)
