@@ -114,7 +114,7 @@ def load(
         raise NanoscopeError(f"there is no checkpoint at {path}; check the path")
     if path.is_dir() and not (path / nanoscope.DESCRIPTION).exists() and (path / "ckpt.pt").exists():
         path = path / "ckpt.pt"
-    said = Instructions(settings or {}, rename or {}, None if data is None else _text(data))
+    said = Instructions(settings or {}, rename or {}, None if data is None else text_of(data))
     found = formats.read(path, known, None if vocabulary is None else Path(vocabulary), said)
     model = _built(found.config, found.weights, path)
     _refuse_broken_weights(model, path)
@@ -173,10 +173,10 @@ def export(checkpoint: Checkpoint, path: str | Path) -> tuple[Path, ...]:
     return tuple(places)
 
 
-def _text(data: str | Path) -> str:
+def text_of(data: str | Path) -> str:
     """A text, or the content of the file with this name."""
     if isinstance(data, str) and (len(data) > LONGEST_PATH or not os.path.isfile(data)):
-        return plain_text(data)[0]
+        return plaintext_of(data)[0]
     try:
         return plain_text(Path(data).read_bytes().decode())[0]
     except OSError as error:

@@ -1,6 +1,7 @@
 """Which of several readings of a file is right: the one that predicts a text of its training best, if that is clear.
 
-All combinations of the open questions are tried on a few tokens, the better ones on more. For each question the best
+All combinations of the open questions are tried on a few tokens, or where they are many, one change at a time from the usual
+reading; the better ones are tried on more. For each question the best
 reading is compared with the best that answers it otherwise, paired over windows of the text; it counts as decided from
 `CLEAR` nats and `SURE` standard errors on. Else the usual answer is taken, and that is said.
 """
@@ -36,8 +37,10 @@ SURE = 3.0
 WINDOW = 64
 FEWEST = 8
 """Windows that a text must have at least."""
-ROUNDS = ((256, 96), (1024, 24), (4096, 0))
-"""Tokens of each round, and how many readings go on to the next; besides them the best for each answer always does."""
+FULL = 96
+"""Up to so many readings all are tried; from more, the usual one is improved one answer at a time."""
+FIRST_TOKENS, TOKENS, SURVIVORS = 512, 4096, 8
+"""Tokens on which readings are compared first, and at last; how many go on, beside the best for each answer."""
 NO_USUAL = ("n_head",)
 """Questions that have no usual answer."""
 
@@ -56,24 +59,62 @@ def decide(
     parts: Parts, known: Mapping[str, Any], asked: Questions, tokens: Int[Tensor, "pos"], where: str
 ) -> Decision:
     """Answer the questions by the loss on a text's tokens."""
-    names = list(asked)
-    scores: dict[Choice, Float[np.ndarray, "window"]] = {}
-    choices: list[Choice] = [
-        tuple(one)
-        for one in itertools.product(*asked.values())
-        if _makes_sense(dict(zip(names, one, strict=True)), known)
-    ]
-    for budget, survivors in ROUNDS:
-        text = sample(tokens, known["block_size"], budget)
-        scores = {
-            one: found
-            for one in choices
-            if (found := _score(parts, known, dict(zip(names, one, strict=True)), text)) is not None
-        }
-        if not scores:
-            raise NanoscopeError(f"{where}: none of its possible readings can be computed")
-        choices = _kept(scores, survivors, len(names))
-    return _decided(asked, scores, where)
+    judge = _Judge(parts, known, asked, tokens, where)
+    possible = list(itertools.islice(filter(judge.makes_sense, itertools.product(*asked.values())), FULL + 1))
+    if len(possible) <= FULL:
+        finalists = _kept(judge.scores(possible, FIRST_TOKENS), SURVIVORS, len(asked))
+    else:
+        finalists = judge.nearby(judge.climbed(possible[0]))
+    return _decided(asked, judge.scores(finalists, TOKENS), where)
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """The losses of readings of one file on one text."""
+
+    parts: Parts
+    known: Mapping[str, Any]
+    asked: Questions
+    tokens: Tensor
+    where: str
+
+    def named(self, one: Choice) -> dict[str, Any]:
+        return dict(zip(self.asked, one, strict=True))
+
+    def makes_sense(self, one: Choice) -> bool:
+        return _makes_sense(self.named(one), self.known)
+
+    def scores(self, choices: list[Choice], budget: int) -> dict[Choice, np.ndarray]:
+        """The losses of the readings that can be computed, on about so many tokens."""
+        text = sample(self.tokens, self.known["block_size"], budget)
+        found = {one: _score(self.parts, self.known, self.named(one), text) for one in choices}
+        computed = {one: losses for one, losses in found.items() if losses is not None}
+        if not computed:
+            raise NanoscopeError(f"{self.where}: none of its possible readings can be computed")
+        return computed
+
+    def nearby(self, one: Choice) -> list[Choice]:
+        """A reading, and all that answer one question otherwise."""
+        others = [
+            (*one[:at], value, *one[at + 1 :])
+            for at, values in enumerate(self.asked.values())
+            for value in values
+            if value != one[at]
+        ]
+        return [one, *filter(self.makes_sense, others)]
+
+    def climbed(self, start: Choice) -> Choice:
+        """From the usual reading to better ones, one answer at a time, until no other answer is better."""
+        best, known = start, dict[Choice, float]()
+        while True:
+            new = [one for one in self.nearby(best) if one not in known]
+            known |= (
+                {one: float(losses.mean()) for one, losses in self.scores(new, FIRST_TOKENS).items()} if new else {}
+            )
+            better = min(known, key=lambda one: known[one])
+            if better == best:
+                return best
+            best = better
 
 
 def window_losses(
@@ -86,9 +127,9 @@ def window_losses(
     return loss.unflatten(0, (len(windows), -1)).double().mean(1).numpy()
 
 
-def sample(tokens: Int[Tensor, "pos"], context: int, most: int) -> Int[Tensor, "window size"]:
+def sample(tokens: Int[Tensor, "pos"], context: int, most: int, longest: int = WINDOW) -> Int[Tensor, "window size"]:
     """Windows of about `most` tokens in all, spread over a text; each has one token more than is read."""
-    size = max(2, min(context, WINDOW, len(tokens) // FEWEST - 1))
+    size = max(2, min(context, longest, len(tokens) // FEWEST - 1))
     if len(tokens) < FEWEST * (size + 1):
         raise NanoscopeError(
             f"the text has {len(tokens)} tokens, too few to decide anything; give a longer one with --data"
@@ -121,7 +162,7 @@ def _score(
     parts: Parts, known: Mapping[str, Any], one: Mapping[str, Any], text: Int[Tensor, "window size"]
 ) -> Float[np.ndarray, "window"] | None:
     """The losses of one reading; None for one that cannot be computed."""
-    values = {**known, **one, "block_size": text.shape[1]}
+    values = {**known, **one, "block_size": text.shape[1] - 1}
     try:
         config, weights = assembled(parts, values)
         model = GPT(config)
