@@ -176,7 +176,7 @@ def export(checkpoint: Checkpoint, path: str | Path) -> tuple[Path, ...]:
 def text_of(data: str | Path) -> str:
     """A text, or the content of the file with this name."""
     if isinstance(data, str) and (len(data) > LONGEST_PATH or not os.path.isfile(data)):
-        return plaintext_of(data)[0]
+        return plain_text(data)[0]
     try:
         return plain_text(Path(data).read_bytes().decode())[0]
     except OSError as error:

@@ -86,7 +86,7 @@ def contents(source: Source, style: Style, weights: Mapping[str, Tensor] | None 
             *about(vocabulary, config.vocab_size),
         ),
         missing,
-        tuple(replace(one, value=getattr(config, name, one.value)) for name, one in known.items()),
+        _shown(known, config),
     )
 
 
@@ -134,6 +134,15 @@ def _complete(
         known.setdefault("rotary_base", Reading("rotary_base", GPTConfig().rotary_base, "assumed"))
     known.setdefault("norm_eps", Reading("norm_eps", DEFAULT_EPS, "assumed"))
     return known, notes + _exact_gelu(known)
+
+
+def _shown(known: Mapping[str, Reading], config: GPTConfig) -> tuple[Reading, ...]:
+    """The readings that mean something, with the config's values."""
+    idle = {name for name, one in known.items() if one.where == "assumed" and not hasattr(config, name)}
+    idle |= set() if config.positions == "rotary" else {"rotary_pairs", "rotary_base"}
+    return tuple(
+        replace(one, value=getattr(config, name, one.value)) for name, one in known.items() if name not in idle
+    )
 
 
 def _exact_gelu(known: Mapping[str, Reading]) -> tuple[str, ...]:

@@ -104,15 +104,17 @@ class _Judge:
         return [one, *filter(self.makes_sense, others)]
 
     def climbed(self, start: Choice) -> Choice:
-        """From the usual reading to better ones, one answer at a time, until no other answer is better."""
+        """From the usual reading to better ones, one answer at a time, or two where one alone is no better."""
         best, known = start, dict[Choice, float]()
         while True:
-            new = [one for one in self.nearby(best) if one not in known]
-            known |= (
-                {one: float(losses.mean()) for one, losses in self.scores(new, FIRST_TOKENS).items()} if new else {}
-            )
-            better = min(known, key=lambda one: known[one])
-            if better == best:
+            for around in (self.nearby(best), [two for one in self.nearby(best) for two in self.nearby(one)]):
+                new = [one for one in dict.fromkeys(around) if one not in known]
+                known |= dict.fromkeys(new, math.inf)
+                known |= {one: float(losses.mean()) for one, losses in self.scores([best, *new], FIRST_TOKENS).items()}
+                better = min(known, key=lambda one: known[one])
+                if better != best:
+                    break
+            else:
                 return best
             best = better
 
@@ -206,11 +208,4 @@ def _answer(name: str, at: int, usual: Any, best: Choice, scores: Mapping[Choice
     runner_up = f"+{worse.mean():.3f} to {second[at]}"
     if clear:
         return Reading(name, best[at], "loss", runner_up), True
-    said = f"{best[at]} is {_nearest(usual, at, best, scores):.3f} nats better" if best[at] != usual else runner_up
-    return Reading(name, usual, "assumed", f"undecided: {said}"), False
-
-
-def _nearest(usual: Any, at: int, best: Choice, scores: Mapping[Choice, np.ndarray]) -> float:
-    """How much worse the usual answer is than the best."""
-    those = [float(values.mean()) for one, values in scores.items() if one[at] == usual]
-    return min(those, default=math.nan) - float(scores[best].mean())
+    return Reading(name, usual, "assumed", f"undecided: {best[at]} only +{worse.mean():.3f} to {second[at]}"), False
