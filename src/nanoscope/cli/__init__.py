@@ -326,7 +326,7 @@ COMMANDS = {
     ),
     "train": Command(TrainCommand, run_train, "PRESET", "train a model, or go on with a training"),
     "check": Command(CheckCommand, _check, "CKPT", "identities that must hold for any GPT"),
-    "convert": Command(ConvertCommand, run_convert, "FILE --out DIR", "another program's GPT, in nanoscope's format"),
+    "convert": Command(ConvertCommand, run_convert, "CKPT --out DIR", "another program's GPT, in nanoscope's format"),
     "export": Command(ExportCommand, _export, "CKPT FILE", "write nanoGPT's ckpt.pt and meta.pkl"),
     "release": Command(ReleaseCommand, run_release, "CKPT FOLDER", "write a model for publication"),
 }

@@ -10,7 +10,7 @@ import tyro
 from rich.markup import escape
 from rich.table import Table
 
-from nanoscope.cli.console import CONSOLE, VocabularyFile, say
+from nanoscope.cli.console import CONSOLE, CheckpointPath, VocabularyFile, say
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Pairs = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_
 class ConvertCommand:
     """Read another program's GPT and write it as a folder that every command opens; prints where each property was read."""
 
-    checkpoint: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
+    checkpoint: CheckpointPath
     """A file or folder with the weights of a GPT: .pt, .bin, .safetensors, .json, or a folder of transformers."""
     out: Path
     """The folder to write."""
