@@ -16,7 +16,7 @@ from nanoscope.errors import NanoscopeError
 if TYPE_CHECKING:
     from nanoscope.checkpoints.checkpoint import Checkpoint
 
-Pairs = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...", help_behavior_hint="")]
+Pairs = Annotated[tuple[str, ...], tyro.conf.arg(metavar="PAIRS", help_behavior_hint="")]
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class ConvertCommand:
     vocabulary: VocabularyFile = None
     """meta.pkl, a .json table, or the training text; default: as nanoGPT finds it."""
     set: Pairs = ()
-    """Properties that the file does not say, such as activation=relu n_head=6; default: none."""
+    """NAME=VALUE for what the file does not say, such as activation=relu n_head=6; default: none."""
     rename: Pairs = ()
-    """Parts of weights' names and what they are called instead, such as in_f=ln_f; default: none."""
+    """OLD=NEW for parts of weights' names that are called otherwise, such as in_f=ln_f; default: none."""
 
 
 def run_convert(command: ConvertCommand) -> None:

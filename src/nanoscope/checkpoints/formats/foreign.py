@@ -139,9 +139,12 @@ def _complete(
 def _shown(known: Mapping[str, Reading], config: GPTConfig) -> tuple[Reading, ...]:
     """The readings that mean something, with the config's values."""
     idle = {name for name, one in known.items() if one.where == "assumed" and not hasattr(config, name)}
+    resolved = {"n_inner": config.d_mlp}
     idle |= set() if config.positions == "rotary" else {"rotary_pairs", "rotary_base"}
     return tuple(
-        replace(one, value=getattr(config, name, one.value)) for name, one in known.items() if name not in idle
+        replace(one, value=resolved.get(name, getattr(config, name, one.value)))
+        for name, one in known.items()
+        if name not in idle
     )
 
 
