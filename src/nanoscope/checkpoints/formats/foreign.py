@@ -141,10 +141,9 @@ def _shown(known: Mapping[str, Reading], config: GPTConfig) -> tuple[Reading, ..
     idle = {name for name, one in known.items() if one.where == "assumed" and not hasattr(config, name)}
     resolved = {"n_inner": config.d_mlp}
     idle |= set() if config.positions == "rotary" else {"rotary_pairs", "rotary_base"}
+    shown = {name: one for name, one in known.items() if name not in idle}
     return tuple(
-        replace(one, value=resolved.get(name, getattr(config, name, one.value)))
-        for name, one in known.items()
-        if name not in idle
+        replace(one, value=resolved.get(name, getattr(config, name, one.value))) for name, one in shown.items()
     )
 
 
