@@ -1,12 +1,14 @@
 # make findings   install, train, analyse, and write runs/quick/FINDINGS.md
 # make test       install and run every check
 # make check      format, lint, types, architecture and all tests but the slow ones, in an environment that exists
+# make fuzz       10,000 damaged, senseless and malicious files, each of which opens or is refused in one line
 # make docs       the documentation as a site, in build/site, with every link checked
 # make bench      ours and its peers side by side, and write benchmarks/RESULTS.md
+# make exchange   exported models, opened by transformers and TransformerLens in an environment of their own
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: findings test check format env notebooks bench docs
+.PHONY: findings test check format env notebooks bench docs exchange fuzz
 
 findings: env
 	@$(BIN)/nanoscope study quick
@@ -22,6 +24,9 @@ check:
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
 
+fuzz:
+	NANOSCOPE_FUZZ=10000 $(BIN)/pytest tests/checkpoints/test_damaged_files.py
+
 format:
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -29,6 +34,10 @@ format:
 bench: env
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/stages.py
+
+exchange: env
+	@test -x .exchange/bin/python || ($(PYTHON) -m venv .exchange && .exchange/bin/pip install -q "torch>=2.11,<2.14" "transformer-lens<4")
+	$(BIN)/python scripts/check_exchange.py .exchange/bin/python
 
 notebooks: env
 	$(BIN)/python scripts/build_notebooks.py

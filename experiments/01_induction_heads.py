@@ -36,7 +36,11 @@ model, control, planted = (quick.result(label, "induction") for label in quick.l
 for result in (model, control, planted):
     print(
         f"{result.subject.label:26}",
-        {f.id.split(".")[1]: f.verdict for f in result.findings if f.kind == "measurement"},
+        {
+            f.id.split(".")[1]: "withdrawn" if f.withdrawn else f.verdict
+            for f in result.findings
+            if f.kind == "measurement"
+        },
     )
 
 # %% [markdown]

@@ -24,7 +24,8 @@ results = study.run_study(presets.STUDIES["quick"], corpus, folder)
 quick = read_study(folder)
 model, control = (quick.result(label, "lenses") for label in quick.labels[:2])
 for finding in model.findings:
-    print(f"{finding.verdict if finding.kind == 'measurement' else finding.kind:14} {finding.claim}")
+    verdict = "withdrawn" if finding.withdrawn else finding.verdict if finding.kind == "measurement" else finding.kind
+    print(f"{verdict:24} {finding.claim}")
 
 # %% [markdown]
 # ## Reading along

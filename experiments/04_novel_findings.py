@@ -20,7 +20,7 @@ models = published.with_role("model")
 for result in [result for name in ("evolution", "scale", "replication") for result in published.compared(name)]:
     print(f"\n{result.experiment} over {result.subject.label}")
     for finding in result.findings:
-        print(f"  {finding.verdict:14} {finding.claim}")
+        print(f"  {'withdrawn' if finding.withdrawn else finding.verdict:24} {finding.claim}")
 
 # %% [markdown]
 # ## a. How do circuits evolve during training?

@@ -19,6 +19,7 @@ FILES = (
     "LICENSE",
     "docs/**/*.md",
     "docs/**/*.png",
+    "docs/site.css",
     "benchmarks/*.md",
     "results/FINDINGS.md",
     "results/*.json",

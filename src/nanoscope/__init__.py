@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from nanoscope.analysis import neurons
     from nanoscope.analysis.causal import patching
     from nanoscope.analysis.prediction import logit_lens as lens
-    from nanoscope.checkpoints.checkpoint import Checkpoint, export, load, save
+    from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
+    from nanoscope.checkpoints.exports import export
     from nanoscope.errors import NanoscopeError
     from nanoscope.evidence.finding import Criterion, Finding
     from nanoscope.evidence.result import Result
@@ -66,7 +67,8 @@ if TYPE_CHECKING:
     from nanoscope.training import loop as train
 
 _EXPORTS = {
-    "nanoscope.checkpoints.checkpoint": ("Checkpoint", "export", "load", "save"),
+    "nanoscope.checkpoints.checkpoint": ("Checkpoint", "load", "save"),
+    "nanoscope.checkpoints.exports": ("export",),
     "nanoscope.errors": ("NanoscopeError",),
     "nanoscope.evidence.finding": ("Criterion", "Finding"),
     "nanoscope.evidence.result": ("Result",),

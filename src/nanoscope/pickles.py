@@ -121,7 +121,8 @@ class Buildable:
         raise NotImplementedError
 
 
-_Python: Any = pickle._Unpickler
+_Source: Any = pickle  # some of its names start with an underscore
+_Python: Any = _Source._Unpickler
 """The machine that is written in Python: its opcodes can be replaced, and its memo is a dictionary. In the other one a file of
 ten bytes can ask for 32 GB."""
 
@@ -143,7 +144,7 @@ class Machine(_Python):
         self.opcodes = 0
 
     def load(self) -> Any:
-        unframer = pickle._Unframer(self._file_read, self._file_readline)
+        unframer = _Source._Unframer(self._file_read, self._file_readline)
         self.read, self.readinto, self.readline = unframer.read, unframer.readinto, unframer.readline
         self._unframer, self.metastack, self.stack = unframer, [], []
         self.append = self.stack.append
@@ -153,7 +154,7 @@ class Machine(_Python):
                 if self.opcodes > OPCODES:
                     raise pickle.UnpicklingError("it has too many parts")
                 self.dispatch[key[0]](self)
-        except pickle._Stop as stop:
+        except _Source._Stop as stop:
             return stop.value
         raise EOFError
 

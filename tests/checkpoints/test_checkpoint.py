@@ -15,7 +15,8 @@ import torch
 from conftest import random_model, random_tokens
 from torch import Tensor
 
-from nanoscope.checkpoints.checkpoint import Checkpoint, export, load, packed, save
+from nanoscope.checkpoints.checkpoint import Checkpoint, load, packed, save
+from nanoscope.checkpoints.exports import export
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT

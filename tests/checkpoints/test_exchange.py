@@ -7,8 +7,9 @@ import pytest
 import torch
 from conftest import random_model
 
-from nanoscope.checkpoints.checkpoint import Checkpoint, export, load
+from nanoscope.checkpoints.checkpoint import Checkpoint, load
 from nanoscope.checkpoints.exchange import sampling_note
+from nanoscope.checkpoints.exports import export
 from nanoscope.text.tokenizer import Bytes
 from nanoscope.text.vocabulary import Vocabulary
 

@@ -10,7 +10,8 @@ import torch
 from conftest import random_model
 from toys import transposed_format
 
-from nanoscope.checkpoints.checkpoint import Checkpoint, export, load, save
+from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
+from nanoscope.checkpoints.exports import export
 from nanoscope.checkpoints.formats import FORMATS, nanogpt, nanoscope, renamed
 from nanoscope.checkpoints.formats.source import Source
 from nanoscope.errors import NanoscopeError

@@ -201,7 +201,8 @@ def test_a_trained_checkpoint_passes_its_checks_and_is_exported_bit_for_bit(call
     path = tmp_path / "[a name] with [/markup], longer than a line of eighty characters" / "ckpt.pt"
     code, printed, complaint = call("export", trained / "final", path)
     assert (code, complaint) == (0, "")
-    assert printed.splitlines()[:2] == [f"wrote {path}", f"wrote {path.with_name('meta.pkl')}"]
+    written = [f"writing {path}", f"wrote {path}", f"wrote {path.with_name('meta.pkl')}"]
+    assert printed.splitlines()[:3] == written
     assert "train.py cannot resume from it" in printed
     ours, theirs = load(trained / "final"), load(path)
     assert ours.vocabulary == theirs.vocabulary == Vocabulary.of(WORDS)
@@ -545,13 +546,19 @@ def test_texts_that_cannot_be_compared(call: Call, trained: Path) -> None:
 # ---- looking at heads and predictions ----------------------------------------------------------------------------------
 
 
+def rows_of(printed: str) -> list[list[str]]:
+    """The cells of each row of a table that stands between a ruled heading and an empty line; every cell in one line."""
+    table = re.search(r"^ ─+ *\n(.*?)^ *$", printed, re.MULTILINE | re.DOTALL)
+    assert table, printed
+    return [re.split(r"\s{2,}", line.strip()) for line in table[1].splitlines()]
+
+
 @pytest.mark.parametrize("kind", ["logit", "tuned"])
 def test_the_lens_reads_along_a_text(call: Call, text: Path, trained: Path, tmp_path: Path, kind: str) -> None:
     options = ["--lens", kind, "--data", text, "--threads", 1, "--out", tmp_path / "l.png"]
     code, printed, complaint = call("lens", trained / "final", "--text", "the dog", *options)
     assert (code, complaint) == (0, "")
-    rows = [line for line in printed.splitlines() if line.startswith("│")]
-    assert [row.split()[1] for row in rows] == ["t", "h", "e", "␣", "d", "o", "g"]
+    assert [row[0] for row in rows_of(printed)] == ["t", "h", "e", "␣", "d", "o", "g"]
     assert (tmp_path / "l.png").stat().st_size > 5000
     assert ("tuned lens: KL" in printed) == (kind == "tuned")
 
@@ -562,12 +569,10 @@ def test_every_head_has_a_row_and_a_second_call_reads_the_result(
     arguments = ["heads", trained / "final", "--data", text, "--threads", 1, "--out", tmp_path / "h.png"]
     code, printed, complaint = call(*arguments, "--text", "the quick brown fox")
     assert (code, complaint) == (0, "")
-    rows = [line.split("│")[1:] for line in printed.splitlines() if line.startswith("│")]
-    assert [row[0].strip() for row in rows if row[0].strip()] == ["L0H0", "L0H1"]
-    assert all(row[1].strip() for row in rows), (
-        "without a colour too, a head without a class is told from one with a class"
-    )
-    shares = [[float(cell.split()[-1]) for cell in row[2:4]] for row in rows if row[0].strip()]
+    rows = rows_of(printed)
+    assert [row[0] for row in rows] == ["L0H0", "L0H1"]
+    assert all(row[1] for row in rows), "without a colour too, a head without a class is told from one with a class"
+    shares = [[float(cell.split()[-1]) for cell in row[2:4]] for row in rows]
     assert all(first >= second for first, second in shares)
     (result,) = (tmp_path / "results").iterdir()
     drawn, written = (tmp_path / "h.png").read_bytes(), (result / "result.json").stat().st_mtime_ns

@@ -91,7 +91,8 @@ def test_a_model_whose_alphabet_covers_the_default_text_is_measured_on_it_with_a
     monkeypatch.setattr(corpora, "open_corpus", lambda *_: Corpus("tiny-shakespeare", "a bad cabbage\n\n" * 90))
     code, printed, _ = call("lens", CKPT)
     assert code == 0
-    assert "note: measured on tiny-shakespeare, though the model is of letters; give its text with --data" in printed
+    told = " ".join(printed.split())
+    assert "note: measured on tiny-shakespeare, though the model is of letters; give its text with --data" in told
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,17 @@ from dataclasses import fields
 import pytest
 
 from nanoscope import cli
+from nanoscope.cli.console import CONSOLE
 from nanoscope.experiments import EXPERIMENTS, open_experiment
+from nanoscope.experiments.following import SNAPSHOT
 
 POSITIONAL = {
     **{name: name.upper() for name in ("experiment", "folder", "clean", "corrupt")},
-    **{"checkpoint": "CKPT", "to": "(FILE|FOLDER)", "preset": r"\[\{[^}]*\}\]"},
+    **{"checkpoint": "CKPT", "to": "(FILE|FOLDER)", "preset": "PRESET"},
 }
+
+RUNNABLE = [name for name in EXPERIMENTS if not (one := open_experiment(name)).reads or one.of_training]
+"""The experiments that `nanoscope run` takes."""
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -45,7 +50,35 @@ def test_every_option_of_a_command_has_words_and_a_name_for_what_it_takes(
         assert re.search(rf"{where} [A-Za-z0-9]", words), f"{where} has no words"
 
 
+def unexplained(printed: str, names: list[str]) -> list[str]:
+    """The options after which a help has no sentence."""
+    words = " ".join(re.sub(r"[│|]", " ", printed).split())
+    return [name for name in names if not re.search(rf"--{name.replace('_', '-')} [A-Z]+ [A-Z][a-z]*\b [^-]", words)]
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_every_setting_of_an_experiment_has_a_sentence(capsys: pytest.CaptureFixture[str], name: str):
+    experiment = open_experiment(name)
+    settings = (open_experiment(SNAPSHOT) if experiment.of_training else experiment).params
+    assert unexplained(shown(capsys, "run", name, "--help"), [one.name for one in fields(settings)]) == []
+
+
+def test_a_setting_without_a_sentence_is_noticed():
+    printed = (
+        "│ --told INT  A number. (default: 1) │\n│ --untold INT │\n│   (default: 2) │\n│ --last INT (default: 3) │"
+    )
+    assert unexplained(printed, ["told", "untold", "last"]) == ["untold", "last"]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_help_fits_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int):
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(CONSOLE, "_width", width)
+    for arguments in ((), *((name, "--help") for name in cli.COMMANDS), ("run", "induction", "--help")):
+        lines = shown(capsys, *arguments).splitlines()
+        assert [line for line in lines if len(line) > (80 if line.startswith("usage: ") else width)] == []
+
+
 def test_run_lists_the_experiments_that_it_takes(capsys: pytest.CaptureFixture[str]):
     listed = re.findall(r"^([a-z]+): .*\?", shown(capsys, "run", "--help"), re.MULTILINE)
-    taken = [name for name in EXPERIMENTS if not (one := open_experiment(name)).reads or one.of_training]
-    assert sorted(listed) == sorted(set(taken) - {"snapshot"})
+    assert sorted(listed) == sorted(set(RUNNABLE) - {SNAPSHOT})

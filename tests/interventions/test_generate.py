@@ -53,7 +53,7 @@ def all_edits(model: GPT) -> list[AnyEdit]:
     ]
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "attention_only", "sinusoids"])
+@pytest.mark.parametrize("kind", ["gpt2", "attention_only", "sinusoids", "llama", "pythia", "post_norm"])
 def test_the_cache_changes_no_token(kind: str) -> None:
     model = random_model(**VARIANTS[kind])
     tokens = random_tokens(model, batch=2, length=PROMPT)

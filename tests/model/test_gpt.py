@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import SHARED, random_model, random_tokens
+from conftest import SHARED, VARIANTS, random_model, random_tokens
 from reference import logits as plain_logits
 
 from nanoscope.errors import NanoscopeError
@@ -15,7 +15,7 @@ from nanoscope.interventions.run import run
 from nanoscope.model import arithmetic
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT, with_learned_positions
-from nanoscope.model.names import component, head_name, neuron_name
+from nanoscope.model.names import component, head_name, neuron_name, variations
 from nanoscope.model.positions import sinusoids
 from nanoscope.model.sites import AXES, Site, sites_of
 
@@ -292,3 +292,11 @@ def test_a_component_is_read_as_it_is_named() -> None:
     for wrong in ("L1", "H3", "L1H", "L1.z", "", "L1H2 L1H3"):
         with pytest.raises(NanoscopeError, match="write a head as L0H4"):
             component(wrong)
+
+
+def test_a_model_says_how_it_differs_from_nanogpt() -> None:
+    assert variations(GPTConfig(bias=True, tied_head=False)) == ()
+    assert variations(GPTConfig(**VARIANTS["llama"])) == (
+        "gated MLPs (silu)", "RMS norm", "rotary positions", "1 key-value heads"
+    )  # fmt: skip
+    assert variations(GPTConfig(**VARIANTS["post_norm"])) == ("relu", "norms after additions", "no final norm")

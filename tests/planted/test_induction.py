@@ -149,7 +149,8 @@ def test_the_lens_and_direct_attribution_name_the_head(planted: Checkpoint) -> N
 
 
 def test_it_is_a_nanogpt(planted: Checkpoint, tmp_path) -> None:
-    from nanoscope.checkpoints.checkpoint import export, load
+    from nanoscope.checkpoints.checkpoint import load
+    from nanoscope.checkpoints.exports import export
 
     export(planted, tmp_path / "ckpt.pt")
     again = load(tmp_path / "ckpt.pt")

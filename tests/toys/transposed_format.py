@@ -1,4 +1,4 @@
-"""A format of the tests' own: JSON, every matrix transposed, every name spelled backwards."""
+"""A format of the tests' own: JSON, every matrix transposed and every name backwards."""
 
 import json
 

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from nanoscope import cli, files
 from nanoscope.checkpoints import file_parts
-from nanoscope.checkpoints.checkpoint import Checkpoint, export, load, save
+from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
+from nanoscope.checkpoints.exports import export
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT
 from nanoscope.text.corpora import SHAKESPEARE, WIKITEXT, Corpus, python_source

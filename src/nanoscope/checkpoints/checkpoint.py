@@ -16,13 +16,12 @@ from torch import Tensor
 
 from nanoscope import files
 from nanoscope.checkpoints import formats
-from nanoscope.checkpoints.formats import FORMATS, Format, nanogpt, nanoscope
+from nanoscope.checkpoints.formats import FORMATS, Format, nanoscope
 from nanoscope.checkpoints.formats.contents import Contents
-from nanoscope.checkpoints.formats.vocabulary_search import sampled_from
 from nanoscope.checkpoints.reading.readings import Instructions, Reading
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
-from nanoscope.model.gpt import GPT, with_learned_positions
+from nanoscope.model.gpt import GPT
 from nanoscope.text.plain_text import plain_text
 from nanoscope.text.tokenizer import Tokenizer, require_tokenizer
 
@@ -152,25 +151,6 @@ def save(checkpoint: Checkpoint, path: str | Path, half: bool = False, part_byte
 def packed(checkpoint: Checkpoint, half: bool = False, part_bytes: int | None = None) -> tuple[dict[str, bytes], str]:
     """The files that `save` writes, as file name -> bytes, and the checkpoint's checksum."""
     return nanoscope.written(checkpoint.contents(), half, part_bytes)
-
-
-def export(checkpoint: Checkpoint, path: str | Path) -> tuple[Path, ...]:
-    """Write nanoGPT's `ckpt.pt`, and `meta.pkl` beside it and where `sample.py` looks, if that is known: inside a nanoGPT
-    checkout, unless another one is there. Returns what was written. NanoscopeError if nanoGPT cannot express the model.
-
-    Fixed position embeddings become a learned table with the same values.
-    """
-    path, model = Path(path), with_learned_positions(checkpoint.model)
-    written = nanogpt.written(replace(checkpoint, model=model).contents())
-    places = {path: written["ckpt.pt"]}
-    if "meta.pkl" in written:
-        places[path.with_name("meta.pkl")] = written["meta.pkl"]
-        sampled = sampled_from(path, nanogpt.dataset_of(checkpoint.corpus)) if checkpoint.corpus else None
-        if sampled is not None and not sampled.exists():
-            places[sampled] = written["meta.pkl"]
-    for place, data in places.items():
-        files.write_bytes(place, data)
-    return tuple(places)
 
 
 def text_of(data: str | Path) -> str:

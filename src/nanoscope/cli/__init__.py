@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, make_dataclass, replace
+from inspect import getdoc
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Group
-from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -20,16 +21,19 @@ from nanoscope.cli.console import (
     CONSOLE,
     CheckpointPath,
     GivenPath,
+    GivenPaths,
     GivenText,
     ModelOptions,
     VocabularyFile,
     called,
+    narrow_table,
     open_model,
     open_subject,
     print_findings,
     save_figure,
     say,
     subject_at,
+    tell,
 )
 from nanoscope.cli.convert import ConvertCommand, run_convert
 from nanoscope.cli.heads import HeadsCommand, run_heads
@@ -89,7 +93,7 @@ class RunOptions(ModelOptions):
     """Folder for results and figures."""
     label: GivenText = None
     """Name of the model in the report; default: its path."""
-    twins: tuple[Path, ...] = ()
+    twins: GivenPaths = ()
     """Checkpoints of other training runs, for the experiment that compares them (universality); default: none."""
 
 
@@ -115,12 +119,15 @@ class CheckCommand:
 
 @dataclass(frozen=True)
 class ExportCommand:
-    """Write a checkpoint in nanoGPT's format (ckpt.pt, and meta.pkl in the same folder)."""
+    """Write a checkpoint for nanoGPT, Hugging Face's transformers or TransformerLens."""
 
     checkpoint: CheckpointPath
     """The checkpoint to write."""
     to: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
-    """The file to write, such as nanoGPT/out/ckpt.pt."""
+    """The file to write, such as nanoGPT/out/ckpt.pt; with --format gpt2 a new folder."""
+    format: Literal["nanogpt", "gpt2", "transformerlens"] = "nanogpt"
+    """nanogpt: ckpt.pt, and meta.pkl in the same folder. gpt2: a folder for GPT2LMHeadModel.from_pretrained.
+    transformerlens: its state dict and config in one file."""
     vocabulary: VocabularyFile = None
     """meta.pkl, a .json table, or the training text; default: as nanoGPT finds it."""
 
@@ -175,7 +182,15 @@ def _dispatch(arguments: list[str]) -> None:
     if name not in COMMANDS:
         raise NanoscopeError(f"there is no command {name!r}; there are {', '.join(COMMANDS)}")
     command = COMMANDS[name]
-    return command.run(tyro.cli(command.options, prog=f"nanoscope {name}", args=rest, config=STYLE))
+    return command.run(_parsed(name, command.options, rest))
+
+
+def _parsed(name: str, options: type, arguments: list[str], description: str | None = None) -> Any:
+    """A command's options. Who asks for help is first told what it does, wrapped at words, which tyro would not do."""
+    if {"-h", "--help"} & set(arguments):
+        for paragraph in (description or getdoc(options) or "").split("\n\n"):
+            tell(" ".join(paragraph.split()) + "\n")
+    return tyro.cli(options, prog=f"nanoscope {name}", args=arguments, config=STYLE, description="")
 
 
 def _overview() -> Group:
@@ -183,7 +198,7 @@ def _overview() -> Group:
     table = Table(box=None, show_header=False, padding=(0, 0, 0, 2))
     for name, command in COMMANDS.items():
         table.add_row(Text(f"{name} {command.arguments}", style="bold"), command.summary)
-    examples = (Text(f"  {line}\n      {words}", no_wrap=True) for line, words in EXAMPLES.items())
+    examples = (Group(Padding(line, (0, 0, 0, 2)), Padding(words, (0, 0, 0, 6))) for line, words in EXAMPLES.items())
     return Group(
         "A microscope for nanoGPT: look into a small GPT that you have trained, or train one.\n\nCommands:",
         table,
@@ -203,13 +218,7 @@ def _run(name: str, arguments: list[str]) -> None:
         raise NanoscopeError(f"{name} compares several training runs; use `nanoscope study` to run it")
     measured = open_experiment(SNAPSHOT) if experiment.of_training else experiment
 
-    options: Any = tyro.cli(
-        _run_options(measured.params),
-        prog=f"nanoscope run {name}",
-        description=experiment.question,
-        args=arguments,
-        config=STYLE,
-    )
+    options = _parsed(f"run {name}", _run_options(measured.params), arguments, experiment.question)
     _run_on(experiment, options, options.settings)
 
 
@@ -272,7 +281,7 @@ def _report(command: ReportCommand) -> None:
             page = report.write(command.folder, show)
     say(f"report: {page}")
     if aside := report.read_study(command.folder).left_aside:
-        say(f"left aside: {aside}")
+        tell(f"left aside: {aside}")
 
 
 def _check(command: CheckCommand) -> None:
@@ -281,12 +290,8 @@ def _check(command: CheckCommand) -> None:
     checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
     with progress("check") as show:
         checks = self_checks(checkpoint.model, show)
-    table = Table(
-        title=f"{escape(str(command.checkpoint))}: {checkpoint.model.parameter_count:,} parameters",
-        title_justify="left",
-    )
-    for column in ("identity", "error", "limit", ""):
-        table.add_column(column)
+    tell(f"{command.checkpoint}: {checkpoint.model.parameter_count:,} parameters")
+    table = narrow_table("identity", "error", "limit", "")
     for check in checks:
         table.add_row(
             check.name, f"{check.error:.1e}", f"{check.limit:.0e}", "holds" if check.passed else "[red]BROKEN"
@@ -300,14 +305,17 @@ def _check(command: CheckCommand) -> None:
 
 
 def _export(command: ExportCommand) -> None:
-    from nanoscope.checkpoints.checkpoint import export
     from nanoscope.checkpoints.exchange import NO_RESUME, sampling_note
+    from nanoscope.checkpoints.exports import export
 
     checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
-    for path in export(checkpoint, command.to):
+    say(f"writing {command.to}", style="dim")
+    for path in export(checkpoint, command.to, command.format):
         say(f"wrote {path}")
+    if command.format != "nanogpt":
+        return
     for note in filter(None, (sampling_note(checkpoint, command.to), NO_RESUME)):
-        say(f"note: {note}", style="dim")
+        tell(f"note: {note}", style="dim")
 
 
 COMMANDS = {
@@ -327,7 +335,7 @@ COMMANDS = {
     "train": Command(TrainCommand, run_train, "PRESET", "train a model, or go on with a training"),
     "check": Command(CheckCommand, _check, "CKPT", "identities that must hold for any GPT"),
     "convert": Command(ConvertCommand, run_convert, "CKPT --out DIR", "another program's GPT, in nanoscope's format"),
-    "export": Command(ExportCommand, _export, "CKPT FILE", "write nanoGPT's ckpt.pt and meta.pkl"),
+    "export": Command(ExportCommand, _export, "CKPT FILE", "write it for nanoGPT, transformers or TransformerLens"),
     "release": Command(ReleaseCommand, run_release, "CKPT FOLDER", "write a model for publication"),
 }
 EXAMPLES = {

@@ -7,12 +7,14 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from nanoscope.errors import NanoscopeError
 
@@ -31,6 +33,8 @@ VocabularyFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behav
 DataName = Annotated[str | None, tyro.conf.arg(metavar="FILE|NAME", help_behavior_hint="")]
 GivenText = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="")]
 GivenPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")]
+GivenPaths = Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PATH", help_behavior_hint="")]
+GivenNames = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME", help_behavior_hint="")]
 GivenNumber = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
 GivenReal = Annotated[float | None, tyro.conf.arg(metavar="X", help_behavior_hint="")]
 
@@ -58,7 +62,7 @@ def open_model(path: Path, threads: int, device: str = "cpu", vocabulary: Path |
     torch.set_num_threads(thread_count(threads))
     checkpoint = load(path, device, vocabulary=vocabulary)
     for note in checkpoint.notes:
-        say(f"note: {note}", style="dim")
+        tell(f"note: {note}", style="dim")
     return checkpoint
 
 
@@ -96,7 +100,7 @@ def open_text(source: str | None) -> Corpus:
     """Open the text that `--data` names: a file or a named corpus."""
     from nanoscope.text.corpora import open_corpus
 
-    return open_corpus(source, lambda line: say(line, style="dim"))
+    return open_corpus(source, lambda line: tell(line, style="dim"))
 
 
 def open_subject(options: ModelOptions) -> tuple[Checkpoint, Corpus]:
@@ -113,7 +117,7 @@ def text_for(checkpoint: Checkpoint, options: ModelOptions) -> Corpus:
     corpus = open_text(options.data)
     require_readable(checkpoint, options.checkpoint, corpus, options.data is not None)
     if options.data is None and (note := measured_on(checkpoint, options.checkpoint, corpus)):
-        say(f"note: {note}", style="dim")
+        tell(f"note: {note}", style="dim")
     return corpus
 
 
@@ -123,7 +127,7 @@ def read_prompt(checkpoint: Checkpoint, text: str) -> str:
 
     read = prompt(checkpoint, text)
     if read.note:
-        say(f"note: {read.note}", style="dim")
+        tell(f"note: {read.note}", style="dim")
     return read.text
 
 
@@ -133,13 +137,24 @@ def read_pair(checkpoint: Checkpoint, clean: str, corrupt: str, answered: bool) 
 
     read = prompt_pair(checkpoint, clean, corrupt, more=0 if answered else 1)
     for note in dict.fromkeys(one.note for one in read if one.note):
-        say(f"note: {note}", style="dim")
+        tell(f"note: {note}", style="dim")
     return read[0].text, read[1].text
 
 
 def say(line: str, style: str | None = None) -> None:
-    """Print a line unchanged, without wrapping or markup, so that paths stay intact."""
+    """Print a line unchanged, without wrapping or markup, so that a path or a command can be copied."""
     CONSOLE.print(line, style=style, markup=False, soft_wrap=True)
+
+
+def tell(words: str, style: str | None = None) -> None:
+    """Print sentences without markup, wrapped at spaces; what is wider than the terminal, as a path may be, stays whole."""
+    for line in words.split("\n"):
+        say(fill(line, CONSOLE.width, break_long_words=False, break_on_hyphens=False), style)
+
+
+def narrow_table(*columns: Column | str) -> Table:
+    """A table with as little as possible between its columns, so that 60 characters have room for words."""
+    return Table(*columns, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -151,7 +166,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     say(f"figure: {path}")
     if unknown := missing(figure):
         shown = " ".join(unknown[:8]) + (" ..." if len(unknown) > 8 else "")
-        say(
+        tell(
             f"note: no font here has {shown}: placeholders in the figure; install one, such as Noto Sans CJK",
             style="dim",
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rich.table import Column, Table
+from rich.table import Column
 from rich.text import Text
 
 from nanoscope.cli.bars import progress
@@ -15,11 +15,13 @@ from nanoscope.cli.console import (
     GivenText,
     ModelOptions,
     called,
+    narrow_table,
     open_subject,
     read_prompt,
     save_figure,
     say,
     subject_at,
+    tell,
 )
 from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 
@@ -62,7 +64,7 @@ def run_heads(command: HeadsCommand) -> None:
         result = run_experiment(open_experiment("heads"), subject, settings, folder / "results", called(), show)
     rows = summaries(result)
     _print(rows)
-    say(result.finding("heads.categoriser").text.replace("**", ""), style="dim")
+    tell(result.finding("heads.categoriser").text.replace("**", ""), style="dim")
     say(f"result: {folder / 'results' / result.key}")
     layers = groupby(rows, lambda row: row.name.partition("H")[0])
     titles = [[row.attention_class or "" for row in layer] for _, layer in layers]
@@ -71,7 +73,9 @@ def run_heads(command: HeadsCommand) -> None:
 
 def _print(rows: tuple[HeadSummary, ...]) -> None:
     """One row per head: its classes, the two classes with the highest shares, and its strongest OV entry."""
-    table = Table("head", Column("class", max_width=12), "attends most to", "then to", "a → b")
+    table = narrow_table(
+        Column("head", no_wrap=True), "class", "attends most to", "then to", Column("a → b", no_wrap=True)
+    )
     for row in rows:
         table.add_row(
             row.name,
@@ -81,7 +85,7 @@ def _print(rows: tuple[HeadSummary, ...]) -> None:
             Text(_writes(row)),
         )
     CONSOLE.print(table)
-    say("a → b: attending to a raises the logit of b most, by so much")
+    tell("a → b: attending to a raises the logit of b most, by so much")
     _print_criterion(rows)
 
 
@@ -89,10 +93,10 @@ def _print_criterion(rows: tuple[HeadSummary, ...]) -> None:
     from nanoscope.experiments.heads.label import SIGNIFICANT, WEAK
 
     some = sum(row.has_class for row in rows)
-    say(
-        f"{some} of {len(rows)} heads have a class: at least {WEAK} of their attention, above chance, on each of two halves of"
+    tell(
+        f"{some} of {len(rows)} heads have a class: at least {WEAK} of their attention, above chance, on each of two halves of "
+        f"the text (shares: of the second), and p <= {SIGNIFICANT} corrected for all heads and classes"
     )
-    say(f"the text (shares: of the second), and p <= {SIGNIFICANT} corrected for all heads and classes")
 
 
 def _writes(row: HeadSummary) -> str:

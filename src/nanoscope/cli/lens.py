@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from rich.table import Table
+from rich.table import Column
 from rich.text import Text
 
 from nanoscope.cli.bars import progress
-from nanoscope.cli.console import CONSOLE, GivenText, ModelOptions, open_model, read_prompt, save_figure, say, text_for
+from nanoscope.cli.console import (
+    CONSOLE,
+    GivenText,
+    ModelOptions,
+    narrow_table,
+    open_model,
+    read_prompt,
+    save_figure,
+    tell,
+    text_for,
+)
 from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 
 if TYPE_CHECKING:
@@ -17,8 +27,8 @@ if TYPE_CHECKING:
     from nanoscope.views.lens import Lens, LensReading
 
 ROWS = 40
-CELL, REST = 7, 25
-"""Width of a cell with a probability, and of all else in a row of the table."""
+CELL, NARROW_CELL, REST = 7, 5, 25
+"""Width of a cell with a probability, without one, and of all else in a row of the table."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ def _lens(command: LensCommand, checkpoint: Checkpoint) -> Lens:
     with progress("lens") as show:
         fit = fitted(checkpoint, text_for(checkpoint, command), show)
     kl = f"{fit.course.values[0].mean():.3f} -> {fit.course.values.min(0).mean():.3f} nats"
-    say(f"tuned lens: KL to the output {kl}, mean over layers, on held-out text")
+    tell(f"tuned lens: KL to the output {kl}, mean over layers, on held-out text")
     return fit.translation.lens(checkpoint.model)
 
 
@@ -73,19 +83,29 @@ def _print(reading: LensReading) -> None:
     text, symbols = reading.pieces, reading.symbols
     names = ["emb.", *(f"L{layer}" for layer in range(len(reading.values.labels("layer")) - 1))]
     wide = CONSOLE.width >= CELL * len(names) + REST
-    table = Table("read", *names, "follows", "settled", padding=(0, 0, 0, 1))
+    shown = range(len(names)) if wide else _shown(len(names), CONSOLE.width)
+    table = narrow_table(
+        *(Column(name, no_wrap=True) for name in ("read", *[names[at] for at in shown], "follows", "settled"))
+    )
     top, chance = (reading.values.sel(measure=measure).values for measure in ("top", "chance"))
     for position in range(max(0, len(text) - ROWS), len(text)):
         follows = text[position + 1] if position + 1 < len(text) else ""
         predicted = [(symbols[int(token)], p) for token, p in zip(top[:, position], chance[:, position], strict=True)]
-        cells = [Text(_cell(one, p, wide), style=_style(one, follows, p)) for one, p in predicted]
+        cells = [Text(_cell(*predicted[at], wide), style=_style(follows, *predicted[at])) for at in shown]
         read = Text(visible_character(text[position]), style="bold")
         table.add_row(read, *cells, visible_character(follows), names[reading.settled[position]])
     CONSOLE.print(table)
     if not wide:
-        say("a wider terminal also shows the probabilities, as the figure does")
+        more = "the probabilities" if len(shown) == len(names) else "the other layers and the probabilities"
+        tell(f"a wider terminal also shows {more}, as the figure does")
     if len(text) > ROWS:
-        say(f"the last {ROWS} of {len(text)} positions; the figure shows all")
+        tell(f"the last {ROWS} of {len(text)} positions; the figure shows all")
+
+
+def _shown(layers: int, width: int) -> range:
+    """Indices of as many layers as have room, evenly spaced, up to the last."""
+    room = max(1, (width - REST) // NARROW_CELL)
+    return range((layers - 1) % -(-layers // room), layers, -(-layers // room))
 
 
 def _cell(symbol: str, chance: float, wide: bool) -> str:
@@ -95,6 +115,6 @@ def _cell(symbol: str, chance: float, wide: bool) -> str:
     return f"{visible_character(symbol)} {100 * chance:3.0f}" if wide else visible_character(symbol)
 
 
-def _style(symbol: str, follows: str, chance: float) -> str:
+def _style(follows: str, symbol: str, chance: float) -> str:
     """Green where the lens is right; dim where its top probability is below 20 %."""
     return "green" if symbol == follows else "dim" if chance < 0.2 else ""

@@ -12,7 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from nanoscope.cli.bars import progress
-from nanoscope.cli.console import CONSOLE, REPLIES, GivenPath, GivenText, ModelOptions, open_subject, save_figure, say
+from nanoscope.cli.console import (
+    CONSOLE,
+    REPLIES,
+    GivenPath,
+    GivenText,
+    ModelOptions,
+    open_subject,
+    save_figure,
+    say,
+    tell,
+)
 
 if TYPE_CHECKING:
     from nanoscope.checkpoints.checkpoint import Checkpoint
@@ -68,7 +78,7 @@ def _own_text(checkpoint: Checkpoint, text: str) -> str:
 
     read = prompt(checkpoint, text, more=len(text.encode()))
     if read.note:
-        say(f"note: {read.note}", style="dim")
+        tell(f"note: {read.note}", style="dim")
     checkpoint.encode(read.text)
     return read.text
 
@@ -79,18 +89,16 @@ def _print_answers(path: Path, found: Look, answered: tuple[LookAnswer, ...]) ->
     of = facts(found)
     steps = "" if of["steps"] is None else f"; {of['steps']:,} training steps"
     trained = "" if of["trained_on"] is None else f" on {of['trained_on']}"
-    without = "" if of["mlps"] else ", no MLPs"
+    unusual = "".join(f", {what}" for what in of["variations"])
     say(f"\n{path}", style="bold")
-    CONSOLE.print(
-        f"{of['layers']} layers of {of['heads']} heads{without}, width {of['width']}, context {of['context']}, "
-        f"{of['symbols']} symbols; {of['parameters']:,} parameters{steps}{trained}",
-        markup=False,
+    tell(
+        f"{of['layers']} layers of {of['heads']} heads{unusual}, width {of['width']}, context {of['context']}, "
+        f"{of['symbols']} symbols; {of['parameters']:,} parameters{steps}{trained}"
     )
-    CONSOLE.print(
+    tell(
         f"measured on {of['measured_on']}: {of['windows']} windows of {of['window_size']} tokens, validation part; "
         "[..]: 95 % intervals",
         style="dim",
-        markup=False,
     )
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold", max_width=20)
@@ -128,7 +136,7 @@ def _print_heads(found: Look) -> None:
     CONSOLE.print(table)
     covering = [name for name, heads in classed.items() if _cover(found, name, heads)]
     if covering:
-        say(f"{', '.join(covering)}: more together than the sum of each, so these heads cover for one another.")
+        tell(f"{', '.join(covering)}: more together than the sum of each, so these heads cover for one another.")
 
 
 def _cover(found: Look, name: str, heads: tuple[tuple[int, int], ...]) -> bool:
@@ -154,7 +162,7 @@ def _print_layers(found: Look) -> None:
         shown = [three(found.cost(name)) if name in names else "" for name in costs]
         table.add_row(f"L{layer}", *shown, f"{100 * final[layer + 1]:.0f} %", f"{loss[layer + 1]:.3f}")
     CONSOLE.print(table)
-    say(
+    tell(
         "final: the share of places where the lens's first choice is the model's from here on; lens: its loss.",
         style="dim",
     )
@@ -169,13 +177,13 @@ def _print_text(found: Look) -> None:
     if found.text is None:
         return
     if isinstance(found.text, Unmeasured):
-        return say(f"Your text was not read: {found.text.reason}")
+        return tell(f"Your text was not read: {found.text.reason}")
     read: TextReading = found.text
     names = ["embedding", *(f"L{layer}" for layer in range(found.checkpoint.model.config.n_layer))]
     strip, limit = Text(), sorted(read.loss)[-SURPRISES] if len(read.loss) >= SURPRISES else 0.0
     for piece, loss in zip(read.pieces, [0.0, *read.loss], strict=True):
         strip.append(piece, style="bold red" if loss >= limit > 0 else "")
-    CONSOLE.print(f"\nYour text: {read.loss.mean():.3f} nats per {unit_of(found)}. Most surprising:")
+    tell(f"\nYour text: {read.loss.mean():.3f} nats per {unit_of(found)}. Most surprising:")
     CONSOLE.print(strip)
     table = Table("at", "character", "nats", "expected", "settled after", box=SIMPLE)
     for at in read.hardest(SURPRISES):
@@ -215,7 +223,8 @@ def _print_next(command: LookCommand, folder: Path, attention_only: bool) -> Non
     """Where everything is, and the commands that go deeper."""
     path = shlex.quote(str(command.checkpoint))
     data = "" if command.data is None else f" --data {shlex.quote(command.data)}"
-    say(f"numbers: {folder}/look.json, and a CSV file for each table")
+    say(f"numbers: {folder}/look.json")
+    tell("and, beside it, a CSV file for each table")
     commands = {
         f'heads {path}{data} --text "..."': "where each head looks, on your text",
         f'lens {path}{data} --text "..."': "what it would predict after each layer",
@@ -226,4 +235,4 @@ def _print_next(command: LookCommand, folder: Path, attention_only: bool) -> Non
         commands[f"neurons {path}{data}"] = "what its hidden units detect"
     say("\nDeeper:", style="bold")
     for line, what in commands.items():
-        say(f"nanoscope {line}  # {what}")
+        say(f"nanoscope {line}\n    {what}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column
 from rich.text import Text
 
 from nanoscope.cli.bars import progress
@@ -17,10 +17,11 @@ from nanoscope.cli.console import (
     GivenNumber,
     GivenText,
     ModelOptions,
+    narrow_table,
     open_subject,
     read_prompt,
     save_figure,
-    say,
+    tell,
 )
 from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 from nanoscope.errors import NanoscopeError
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 LISTED, DRAWN, FIRING = 16, 4, 8
 FIRES = 0.3
 """A neuron fires where its activation exceeds this share of its maximum."""
+WITH_EXAMPLES, BESIDE_TEXT = 76, 25
+"""Width of a table that has room for examples, and what a table takes beside a text."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +92,20 @@ def _print_best(view: NeuronsOverText) -> dict[Neuron, str]:
     """Print the most selective neurons; returns neuron -> title naming its best concept."""
     with progress("neurons") as show:
         best, shifts = view.best(LISTED, show)
-    table = Table("concept", "neuron", "AUROC", "p", "untrained", "raises", "strongest example")
+    wide = CONSOLE.width >= WITH_EXAMPLES
+    fixed = ("neuron", "AUROC", "p", "untrained", "raises", *["strongest example"] * wide)
+    table = narrow_table("concept", *(Column(name, no_wrap=True) for name in fixed))
     titles: dict[Neuron, str] = {}
     for row in best:
         titles.setdefault(row.neuron, f"best for {row.concept} {row.auroc:.2f}")
         values = [f"{value:.3f}" for value in (row.auroc, row.p, row.untrained)]
         example = _example(view, int(view.over.top.places[row.neuron][0]), 12)
-        table.add_row(row.concept, row.name, *values, escape(_raised(view, row.neuron)), example)
+        table.add_row(row.concept, row.name, *values, escape(_raised(view, row.neuron)), *[example] * wide)
     CONSOLE.print(table)
     chosen, measured = (part.windows.places.size for part in (view.setting.select, view.setting.report))
-    say(
+    if not wide:
+        tell("a wider terminal also shows each neuron's strongest example, as the figure does")
+    tell(
         f"best neurons chosen on {chosen:,} characters, AUROC on {measured:,} others; p from {shifts:,} circular shifts of the "
         "labels, corrected for all neurons and the concepts of a family; untrained: best neuron of a random-weight model"
     )
@@ -111,14 +118,15 @@ def _print_one(view: NeuronsOverText, neuron: Neuron) -> dict[Neuron, str]:
 
     concepts = ", ".join(f"{name} {value:.2f}" for name, value in view.concepts_of(neuron))
     statistics = view.over.statistics
-    say(f"{neuron_name(*neuron)}: AUROC {concepts}; raises {_raised(view, neuron)}")
+    tell(f"{neuron_name(*neuron)}: AUROC {concepts}; raises {_raised(view, neuron)}")
     values = zip(statistics.labels("statistic"), statistics.values[:, *neuron], strict=True)
-    say(", ".join(f"{name} {value:.3g}" for name, value in values))
-    table = Table("", "activation", "text")
+    tell(", ".join(f"{name} {value:.3g}" for name, value in values))
+    radius = min(36, 2 * (CONSOLE.width - BESIDE_TEXT) // 3)
+    table = narrow_table("", "activation", Column("text", no_wrap=True))
     for kind, examples in (("top", view.over.top), ("decile", view.over.deciles), ("bottom", view.over.bottom)):
         for position, value in zip(examples.places[neuron][:8], examples.activations[neuron][:8], strict=True):
             if position >= 0:
-                table.add_row(kind, f"{value:.2f}", _example(view, int(position), 36))
+                table.add_row(kind, f"{value:.2f}", _example(view, int(position), radius))
     CONSOLE.print(table)
     return {neuron: f"AUROC {concepts}"}
 
@@ -129,7 +137,7 @@ def _print_text(text: str, view: NeuronsOverText, titles: dict[Neuron, str], fig
     from nanoscope.model.names import neuron_name
 
     active, pieces = view.active(text, list(titles), FIRING), view.setting.checkpoint.pieces(text)
-    table, names = Table("neuron", f"fires (marked: above {FIRES:.0%} of its maximum)"), []
+    table, names = narrow_table("neuron", f"fires (marked: above {FIRES:.0%} of its maximum)"), []
     for neuron, shares in zip(active.neurons, active.shares, strict=True):
         names.append(f"{neuron_name(*neuron)} {titles.get(neuron) or f'{shares.max():.0%} of its maximum'}")
         table.add_row(escape(names[-1]), _marked(pieces, (shares > FIRES).tolist()))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
-from rich.table import Table
 from rich.text import Text
 
 from nanoscope.cli.bars import progress
@@ -19,10 +18,12 @@ from nanoscope.cli.console import (
     GivenText,
     VocabularyFile,
     chosen_device,
+    narrow_table,
     open_model,
     read_pair,
     save_figure,
     say,
+    tell,
 )
 from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 from nanoscope.errors import NanoscopeError
@@ -111,7 +112,7 @@ def run_patch(command: PatchCommand) -> None:
     with in_precision(checkpoint.model, command.precision) as model:
         cells = grid(model, task, command.sweep, command.layer, command.head)
         if command.plan:
-            return say(patching.plan(model, task, cells, budget=budget).explain())
+            return tell(patching.plan(model, task, cells, budget=budget).explain())
         found = _patched(command, model, task, cells, budget)
     config = checkpoint.model.config
     between = compared(vocabulary, config.vocab_size, task)
@@ -179,20 +180,20 @@ def _print(found: PatchingResult, between: Compared, effect: Sweep) -> None:
     """What was compared, the largest cells, and how far they can be trusted."""
     from nanoscope.views.patch import against_shares
 
-    say(f"{between.answer!r} against {between.wrong!r}, predicted from position {between.position}, the last one read")
+    tell(f"{between.answer!r} against {between.wrong!r}, predicted from position {between.position}, the last one read")
     means = f"clean {found.clean.mean():.3f}, corrupt {found.corrupt.mean():.3f}"
-    say(f"logit of {between.answer!r} minus logit of {between.wrong!r}: {means} ({found.arithmetic})")
+    tell(f"logit of {between.answer!r} minus logit of {between.wrong!r}: {means} ({found.arithmetic})")
     reason = against_shares(found)
     if reason is not None:
-        say(f"no shares, only logits: {reason}", style="yellow")
+        tell(f"no shares, only logits: {reason}", style="yellow")
     for plan in found.plans[:1]:
-        say(plan.explain())
+        tell(plan.explain())
     _print_cells(found, effect, reason is None)
     if found.rank_correlation is not None:
         both = ", ".join(f"{value:.2f}" for value in found.rank_correlation.values)
-        say(f"rank correlation of estimated and exact effects, on cells with both (denoise, noise): {both}")
+        tell(f"rank correlation of estimated and exact effects, on cells with both (denoise, noise): {both}")
     elif found.estimate is not None:
-        say("first-order estimates, none of them exact; --method screened patches the largest exactly")
+        tell("first-order estimates, none of them exact; --method screened patches the largest exactly")
 
 
 def _print_cells(found: PatchingResult, effect: Sweep, shares: bool) -> None:
@@ -202,7 +203,7 @@ def _print_cells(found: PatchingResult, effect: Sweep, shares: bool) -> None:
     columns = ("clean into corrupt restores", "corrupt into clean destroys")
     if not shares:
         columns = ("clean into corrupt, logits", "corrupt into clean, logits")
-    table = Table(*effect.dims[1:], *columns, *[""] * screened)
+    table = narrow_table(*effect.dims[1:], *columns, *[""] * screened)
     form = "{:.1%}".format if shares else "{:+.4f}".format
     cells = largest(found, effect, SHOWN)
     for cell in cells:
@@ -211,7 +212,7 @@ def _print_cells(found: PatchingResult, effect: Sweep, shares: bool) -> None:
     CONSOLE.print(table)
     count = effect.values[0].size
     if len(cells) < count:
-        say(f"the largest {len(cells)} of {count:,} cells; --csv FILE or --json FILE keeps them all")
+        tell(f"the largest {len(cells)} of {count:,} cells; --csv FILE or --json FILE keeps them all")
 
 
 def _write(command: PatchCommand, found: PatchingResult, between: Compared, layers: int) -> None:

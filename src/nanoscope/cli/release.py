@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from nanoscope.cli.bars import progress
-from nanoscope.cli.console import CheckpointPath, DataName, VocabularyFile, open_model, open_text, say
+from nanoscope.cli.console import CheckpointPath, DataName, VocabularyFile, open_model, open_text, say, tell
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def run_release(command: ReleaseCommand) -> None:
     checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
     with progress("release") as show:
         measured = release(checkpoint, open_text(command.data), command.to, progress=show).training
-    say(
+    tell(
         f"validation loss {measured['val_loss']:.4f} nats per character (before rounding {measured['val_loss_float32']:.4f})"
     )
     say(f"wrote {command.to}; model card: {command.to / 'README.md'}")

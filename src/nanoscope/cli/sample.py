@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nanoscope.cli.console import CONSOLE, GivenNumber, GivenText, ModelOptions, open_model, say, text_for
+from nanoscope.cli.console import CONSOLE, GivenNumber, GivenText, ModelOptions, open_model, say, tell, text_for
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run_sample(command: SampleCommand) -> None:
     changes = _changes(command, checkpoint)
     edits = [edit for change in changes for edit in change.edits]
     for change in changes:
-        say(change.described, style="dim")
+        tell(change.described, style="dim")
     for seed in range(command.seed, command.seed + command.samples):
         if command.samples > 1:
             say(f"--- seed {seed}", style="dim")
@@ -124,7 +124,7 @@ def _compare(start: str, plain: Iterator[str], changed: Iterator[str]) -> None:
             texts.append("".join(_stream(start, pieces)))
     same = next((n for n, (one, other) in enumerate(zip(*texts, strict=False)) if one != other), None)
     told = "the two texts are the same" if same is None else f"the two texts part after {same} characters"
-    say(f"{told} (same random numbers)", style="dim")
+    tell(f"{told} (same random numbers)", style="dim")
 
 
 def _side_by_side(start: str, plain: Iterator[str], changed: Iterator[str]) -> list[str]:

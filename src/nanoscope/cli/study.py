@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Group
@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nanoscope.cli.bars import clock, progress
-from nanoscope.cli.console import CONSOLE, DataName, GivenPath, called, open_text, print_answers, say
+from nanoscope.cli.console import CONSOLE, DataName, GivenNames, GivenPath, called, open_text, print_answers, say
 from nanoscope.cli.training import StudyPreset
 from nanoscope.errors import NanoscopeError
 
@@ -31,15 +31,15 @@ COLUMNS = ("", "done", "running", "waiting", "left", "")
 class StudyCommand:
     """Train and analyse all models of a preset and write FINDINGS.md. An interrupted study resumes."""
 
-    preset: tyro.conf.Positional[StudyPreset] = "quick"
-    """Which models are trained and analysed."""
+    preset: Annotated[tyro.conf.Positional[StudyPreset], tyro.conf.arg(metavar="PRESET")] = "quick"
+    """The models: quick (minutes); control, shakespeare-cpu, scale, code, wiki (hours to days); shakespeare (a GPU)."""
     out: GivenPath = None
     """Folder of the study; default: runs/PRESET. On a cluster it must be on a disk that all machines share."""
     data: DataName = None
     """The text to train on: a file, or shakespeare, code or wiki (./code is a file of that name); default: shakespeare."""
     seeds: int = 8
     """Train each kind of model with seeds 1 to this number; a larger number extends an earlier study."""
-    leave_out: tuple[str, ...] = ()
+    leave_out: GivenNames = ()
     """Models to leave out, by name or prefix, such as `text- echo- wiki code`; default: none."""
     cluster: str = "local"
     """Where the stages run: local, dask[:ADDRESS] or slurm[:PARTITION]; see docs/clusters.md."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -41,7 +41,7 @@ class TrainCommand:
     `nanoscope train quick`; `nanoscope train shakespeare-cpu --data mine.txt --estimate` says how long it would take.
     """
 
-    preset: tyro.conf.Positional[Preset] = "quick"
+    preset: Annotated[tyro.conf.Positional[Preset], tyro.conf.arg(metavar="PRESET")] = "quick"
     """Model and recipe: quick (minutes), control (must copy), shakespeare-cpu (hours), shakespeare (nanoGPT's own, a GPU)."""
     out: GivenPath = None
     """Folder of the run; default: runs/PRESET-SEED."""

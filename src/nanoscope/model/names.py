@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from nanoscope.errors import NanoscopeError
+from nanoscope.model.config import GPTConfig
 from nanoscope.model.sites import Site
 
 COMPONENT = re.compile(r"L(?P<layer>\d+)(H(?P<head>\d+)|N(?P<neuron>\d+)|\.(?P<part>attn|mlp))", re.IGNORECASE)
@@ -47,3 +48,22 @@ def component(name: str) -> Site:
         if found["neuron"]
         else Site(f"{found['part'].lower()}_out", layer)
     )
+
+
+def variations(config: GPTConfig) -> tuple[str, ...]:
+    """How a model differs from nanoGPT's architecture, in words; nothing for what nanoGPT can express."""
+    words = {
+        "no MLPs": config.attention_only,
+        f"gated MLPs ({config.activation})": config.gated_mlp,
+        config.activation: not config.gated_mlp
+        and not config.attention_only
+        and not config.activation.startswith("gelu"),
+        "RMS norm": config.norm == "rms",
+        "no norms": config.norm == "none",
+        "norms after additions": config.norm_position == "post" and config.norm != "none",
+        "no final norm": not config.final_norm and config.norm != "none",
+        "attention and MLP in parallel": config.parallel,
+        f"{config.positions} positions": config.positions != "learned",
+        f"{config.n_kv} key-value heads": config.n_kv != config.n_head,
+    }
+    return tuple(what for what, holds in words.items() if holds)

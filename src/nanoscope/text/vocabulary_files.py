@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from nanoscope.errors import NanoscopeError
+from nanoscope.pickles import Budget, Buildable, Machine, Named, latin, pairs
 from nanoscope.text.plain_text import plain_text
 from nanoscope.text.tokenizer import Bytes, Tokenizer
 from nanoscope.text.vocabulary import UNUSED, Vocabulary
@@ -54,7 +55,8 @@ def read_meta(path: Path) -> Tokenizer | None:
             f"{path} is {size:,} bytes, too large for a vocabulary; remove it or put the real one there"
         )
     try:
-        meta = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
+        raw = path.read_bytes()
+        meta = _PlainMachine(io.BytesIO(raw), STAND_INS, Budget(len(raw))).load()
     except NanoscopeError:
         raise
     except Exception:
@@ -75,6 +77,8 @@ def from_table(meta: Any, source: str) -> Tokenizer | None:
 
 def from_stoi(stoi: Mapping[Any, Any], source: str) -> Tokenizer:
     """A vocabulary from a table symbol -> id."""
+    if not all(isinstance(index, int) for index in stoi.values()):
+        raise NanoscopeError(f"{source}: the ids in stoi are not all numbers; give another vocabulary or remove it")
     if len(set(stoi.values())) < len(stoi):
         raise NanoscopeError(f"{source}: two symbols of stoi have the same id; give another vocabulary or remove it")
     return from_itos({index: symbol for symbol, index in stoi.items()}, source)
@@ -128,7 +132,7 @@ def write_meta(vocabulary: Vocabulary) -> bytes:
     return pickle.dumps({"vocab_size": len(vocabulary), "itos": itos, "stoi": vocabulary.ids}, protocol=4)
 
 
-class _DType:
+class _DType(Buildable):
     """Stands in for numpy's dtype in a pickle: its code, such as `i8` or `U1`, and its byte order."""
 
     def __init__(self, code: str, *_: Any) -> None:
@@ -136,8 +140,9 @@ class _DType:
             raise ValueError(code)
         self.code, self.order = code, "="
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
+    def built(self, state: tuple[Any, ...]) -> _DType:
         self.order = {"<": "<", ">": ">"}.get(state[1], "=")
+        return self
 
 
 def _scalar(dtype: _DType, data: bytes) -> Any:
@@ -145,28 +150,20 @@ def _scalar(dtype: _DType, data: bytes) -> Any:
     return np.frombuffer(data, np.dtype(dtype.order + dtype.code), 1)[0].item()
 
 
-def _latin(text: str, encoding: str) -> bytes:
-    """Protocols 0 to 2 spell bytes as Latin-1 text."""
-    return text.encode("latin-1") if encoding == "latin1" else b""
-
-
-STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): dict,
-    ("numpy", "dtype"): _DType,
-    ("numpy.core.multiarray", "scalar"): _scalar,
-    ("numpy._core.multiarray", "scalar"): _scalar,
-    ("_codecs", "encode"): _latin,
+STAND_INS: dict[str, Callable[..., Any]] = {
+    "collections.OrderedDict": pairs,
+    "numpy.dtype": _DType,
+    "numpy.core.multiarray.scalar": _scalar,
+    "numpy._core.multiarray.scalar": _scalar,
+    "_codecs.encode": latin,
 }
 
 
-class _PlainUnpickler(pickle._Unpickler):
+class _PlainMachine(Machine):
     """Rejects every global but a few that are replaced by harmless ones, so that only dicts, lists, tuples, strings and
-    numbers can result.
+    numbers can result."""
 
-    Based on the Python unpickler, whose memo is a dict: with the C unpickler a file of ten bytes can request 32 GB.
-    """
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in STAND_INS:
-            return STAND_INS[module, name]
+    def find_class(self, module: str, name: str) -> Named:
+        if f"{module}.{name}" in STAND_INS:
+            return Named(module, name)
         raise NanoscopeError(f"meta.pkl requests {f'{module}.{name}'!r}, which no vocabulary needs; it was not loaded")

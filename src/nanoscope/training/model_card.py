@@ -15,6 +15,7 @@ from jinja2 import StrictUndefined, Template
 from nanoscope import files
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.checkpoints.formats.nanoscope import WEIGHTS
+from nanoscope.model.names import variations
 from nanoscope.text.corpora.corpus import TRAIN_SHARE
 from nanoscope.text.corpora.licences import terms
 
@@ -48,7 +49,7 @@ def _summary(checkpoint: Checkpoint) -> dict[str, str]:
     model, training, config = checkpoint.model, checkpoint.training, checkpoint.model.config
     return {
         "Architecture": f"nanoGPT: {config.n_layer} layers, {config.n_head} heads, width {config.n_embd}, context "
-        f"{config.block_size}{', no MLPs' * config.attention_only}, {'with' if config.bias else 'no'} biases, "
+        f"{config.block_size}{''.join(f', {what}' for what in variations(config))}, {'with' if config.bias else 'no'} biases, "
         f"{'tied' if config.tied_head else 'untied'} head",
         "Parameters": f"{model.parameter_count:,}",
         "Vocabulary": f"{config.vocab_size} characters",

@@ -11,6 +11,7 @@ from typing import Any
 from nanoscope import files
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.model.names import variations
 from nanoscope.statistics.intervals import mean_interval
 from nanoscope.views.look import Look, Unmeasured
 from nanoscope.views.look_answers import LookAnswer, mean_over_windows
@@ -41,7 +42,7 @@ def facts(look: Look) -> dict[str, Any]:
         "width": config.n_embd,
         "context": config.block_size,
         "symbols": config.vocab_size,
-        "mlps": not config.attention_only,
+        "variations": variations(config),
         "parameters": look.checkpoint.model.parameter_count,
         "steps": training.get("step"),
         "trained_on": look.checkpoint.corpus,

@@ -27,7 +27,7 @@ def shape_of(value: Any) -> tuple[int, ...] | None:
         whole = isinstance(shape, list) and all(isinstance(one, int) and 0 <= one < 2**40 for one in shape)
         return tuple(shape) if whole else None
     shape = []
-    while isinstance(value, list) and value and len(shape) < DEEPEST:
+    while isinstance(value, (list, tuple)) and value and len(shape) < DEEPEST:
         shape.append(len(value))
         value = value[0]
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -37,7 +37,7 @@ def shape_of(value: Any) -> tuple[int, ...] | None:
 def is_numbers(value: Any, name: str) -> bool:
     """Does it become a tensor? A list of numbers does where its name is one of a vector of weights."""
     shape = shape_of(value)
-    return shape is not None and (len(shape) > 1 or not isinstance(value, list) or bool(VECTOR.search(name)))
+    return shape is not None and (len(shape) > 1 or not isinstance(value, (list, tuple)) or bool(VECTOR.search(name)))
 
 
 def is_matrix(value: Any) -> bool:

@@ -37,7 +37,7 @@ STATES = (
 )
 """Names under which the model lies; the earlier wins."""
 NO_STATE = re.compile(
-    r"optim|sched|scaler|(^|_)rng|^(opt.*|grads?|config|args|model_args|hparams|hyper_parameters|meta|tokenizer|vocab|stoi|itos|"
+    r"optim|sched|scaler|(^|_)rng|loss|history|metric|^(opt.*|grads?|config|args|model_args|hparams|hyper_parameters|meta|tokenizer|vocab|stoi|itos|"
     r"chars|merges)$",
     re.IGNORECASE,
 )
@@ -50,7 +50,7 @@ PARALLEL = re.compile(r"^(module\.)+")
 WRAPPERS = frozenset(
     {*STATES, "model", "_model", "inner", "inner_model", "language_model", "core", "base_model", "decoder"}
 )
-DEEPEST, MOST, VISITS = 12, 50_000, 3_000_000
+DEEPEST, MOST, VISITS = 12, 20_000, 30_000
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def without_wrappers(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, short in names.items():
         if short in found:
             raise NanoscopeError(f"two of its weights are called {short!r} without the names of wrappers")
-        if not short.isprintable() or len(short) > 300:
+        if not short.strip(".") or not short.isprintable() or len(short) > 300:
             raise NanoscopeError(f"the name of a weight is no text, {short[:40]!r}")
         found[short] = tensors[name]
     return found
@@ -159,10 +159,13 @@ def _leaves(
     if is_module(part):
         yield from ((f"{path}{name}", value) for name, value in state_dict(part).items())
         return
-    for key, one in _entries(part).items():
-        left[0] -= 1
-        if left[0] < 0:
-            raise NanoscopeError("it has too many parts")
+    entries = _entries(part)
+    left[0] -= 1 + len(entries) // 16
+    if left[0] < 0:
+        raise NanoscopeError("it has too many parts")
+    for key, one in entries.items():
+        if one is None or isinstance(one, (str, int, float)):
+            continue
         if numbers.is_numbers(one, key):
             yield f"{path}{key}", one
         elif depth > 0 and not NO_STATE.search(key) and not is_optimizer(one):

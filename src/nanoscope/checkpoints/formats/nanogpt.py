@@ -120,7 +120,7 @@ def _config(
     """The config, and notes on unusual or assumed properties."""
     settings = _settings(source)
     for name in (EMBEDDING, POSITIONS):
-        if name not in weights or weights[name].dim() != 2:
+        if name not in weights or weights[name].dim() != 2 or not _is_full(weights[name]):
             raise NanoscopeError(
                 f"{source.path}: the weight {name} is missing or is not a matrix; the file cannot be loaded"
             )
@@ -172,6 +172,10 @@ def _read_from(config: GPTConfig, stated: Mapping[str, Reading], todays: bool) -
 def _inner(neurons: Tensor | None, width: int) -> int | None:
     """Number of neurons of an MLP; None if it is four times the width."""
     return None if neurons is None or neurons.shape[:1] in ((), (4 * width,)) else len(neurons)
+
+
+def _is_full(matrix: Tensor) -> bool:
+    return matrix.numel() > 0 and matrix.is_floating_point()
 
 
 def _is_mask(key: str, value: Tensor) -> bool:

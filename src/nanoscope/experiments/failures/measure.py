@@ -52,9 +52,11 @@ class Params:
     random_sets: int = 4
     """Draws of random heads of the same layers, as a control."""
     shuffles: int = 20
+    """Shuffles of the errors across positions behind the null of what the circuit adds."""
     control_examples: int = 64
     """Repeated random blocks in each half of the positive control."""
     seed: int = 0
+    """Seed of everything that is drawn at random."""
 
     def __post_init__(self) -> None:
         require_least(self, select_windows=FEWEST_WINDOWS, fit_windows=FEWEST_WINDOWS, test_windows=FEWEST_WINDOWS)

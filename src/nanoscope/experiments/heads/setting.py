@@ -33,14 +33,19 @@ class Params:
     sequences: int = 32
     """Repeated sequences per block length and split, for induction."""
     permutations: int = 1000
+    """Random draws of positions and keys behind the p-value of each head and class."""
     random_models: int = 5
+    """Untrained models whose heads are classified for comparison."""
     random_sets: int = 20
+    """Sets of random heads of the same layers that are ablated for comparison."""
     planted_heads: int = 8
     """Planted heads per class and strength, to test the categoriser."""
     planted_windows: int = 32
+    """Windows of text on which planted heads are classified."""
     repeats: int = 5
     """Timings of a forward pass with and without patterns."""
     seed: int = 0
+    """Seed of everything that is drawn at random."""
 
     def __post_init__(self) -> None:
         require_least(self, windows=4, planted_windows=4, sequences=2)

@@ -21,15 +21,23 @@ class Params:
     sequences: int = 64
     """Repeated sequences per block length, on each of the two splits (selection, report)."""
     patch_examples: int = 32
+    """Prompts in which layers and positions are patched; heads are patched in twice as many."""
     natural_examples: int = 256
+    """Passages of validation text that are followed by a copy of themselves."""
     natural_length: int = 24
+    """Characters of such a passage, at most half a context."""
     windows: int = 400
     """Windows of validation text for the loss by match length."""
     permutations: int = 500
+    """Shuffles of the sequences behind the p-value of each head's attention."""
     random_models: int = 5
+    """Untrained models of the same shape, shown for comparison."""
     random_sets: int = 20
+    """Sets of random heads of the same layers that are ablated for comparison."""
     null_draws: int = 200
+    """Random heads behind the null of the copying score by weights."""
     seed: int = 0
+    """Seed of everything that is drawn at random."""
 
     def __post_init__(self) -> None:
         require_least(self, sequences=2, patch_examples=2, natural_examples=2)

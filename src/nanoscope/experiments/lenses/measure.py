@@ -40,16 +40,21 @@ class Params:
     held_out_tokens: int = 16_384
     """Tokens of other training text, used to stop the fit early."""
     tuned_steps: int = 200
+    """Steps of the optimiser that fits the tuned lens."""
     tuned_batch: int = 2048
+    """Tokens per step of that fit."""
     damage_windows: int = 96
     """Windows on which layers' outputs are resampled, to measure how much settled predictions change."""
     checkpoints: int = 60
     """At most this many checkpoints of the training, evenly spaced."""
     checkpoint_windows: int = 48
+    """Windows of validation text on which each checkpoint is measured."""
     example_length: int = 60
+    """Characters of the text that the figure shows as an example."""
     repeats: int = 5
     """Timings of a forward pass with and without the lens."""
     seed: int = 0
+    """Seed of everything that is drawn at random."""
 
     def __post_init__(self) -> None:
         require_least(self, windows=2, damage_windows=2, checkpoints=0)

@@ -52,11 +52,15 @@ class Params:
     sample: int = 4096
     """Characters for quantiles."""
     ablated: int = 6
+    """Neurons that are ablated, the most selective for a context first."""
     random_neurons: int = 2
     """Random neurons of the same layer as controls for each ablated one."""
     ablation_windows: int = 24
+    """Windows of validation text on which they are ablated."""
     cards: int = 4
+    """Neurons that get a card with examples, the most selective first."""
     seed: int = 0
+    """Seed of everything that is drawn at random."""
 
     def __post_init__(self) -> None:
         require_least(self, ablation_windows=2)

@@ -24,8 +24,11 @@ class Params:
     """The cells of the range, run or not."""
 
     layers: tuple[int, ...] = (1, 2, 4)
+    """Numbers of layers."""
     widths: tuple[int, ...] = (64, 128, 256)
+    """Widths of the residual stream."""
     seeds: tuple[int, ...] = (1, 2, 3)
+    """Seeds of the trainings."""
 
 
 def measure(group: Group, params: Params) -> Sweeps:

@@ -38,6 +38,7 @@ class Params:
     windows: int = 128
     """Windows of validation text."""
     seed: int = 0
+    """Seed of everything that is drawn at random."""
 
     def __post_init__(self) -> None:
         require_least(self, sequences=2, windows=2)

@@ -22,6 +22,7 @@ class Params:
     characters: int = 8192
     """Characters of the validation text, in evenly spaced windows."""
     seed: int = 0
+    """Seed of everything that is drawn at random."""
 
     def __post_init__(self) -> None:
         require_least(self)
