@@ -73,9 +73,7 @@ SAID = {"activation": "relu", "attention_scale": "d_head"}
 
 def hooked() -> LookAlike:
     model = randomised(Hooked(norms=True))
-    return LookAlike(
-        model, model.state_dict(), SAID | {"final_norm": True}, {"n_head": HEADS, "norm": "layer", "n_inner": 48}
-    )
+    return LookAlike(model, model.state_dict(), SAID, {"n_head": HEADS, "norm": "layer", "n_inner": 48})
 
 
 def folded() -> LookAlike:

@@ -5,12 +5,14 @@ Models whose norms were folded (LNPre) still normalise, and their files hold no 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nanoscope.checkpoints.formats import foreign
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.foreign import Style
 from nanoscope.checkpoints.formats.source import Source
 
-STYLE = Style("HookedTransformer", {"norm_position": "pre", "embedding_scale": "none"})
+STYLE = Style("HookedTransformer", {"norm_position": "pre", "embedding_scale": "none", "final_norm": True})
 
 
 def recognises(source: Source) -> bool:
@@ -18,4 +20,6 @@ def recognises(source: Source) -> bool:
 
 
 def read(source: Source) -> Contents:
-    return foreign.contents(source, STYLE)
+    bare = any(table.get("normalization_type", "") is None for _, table in source.tables)
+    always = STYLE.always | ({"norm": "none", "final_norm": False} if bare else {})
+    return foreign.contents(source, replace(STYLE, always=always))

@@ -40,7 +40,7 @@ FIELDS: Mapping[str, Field] = {
     "norm_eps": Field(float, ("layer_norm_epsilon", "layer_norm_eps", "rms_norm_eps", "layernorm_epsilon", "ln_eps")),
     "rotary_base": Field(float, ("rope_theta", "rope_base", "rotary_emb_base")),
     "rotary_dims": Field(int, ("rotary_dim", "rotary_ndims")),
-    "dropout": Field(float),
+    "dropout": Field(float, ("resid_pdrop",)),
     "activation": Field(
         get_args(Activation),
         ("activation_function", "hidden_act", "act_fn", "act", "hidden_activation", "nonlinearity", "activation_fn"),
