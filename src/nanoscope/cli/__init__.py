@@ -125,7 +125,7 @@ class ExportCommand:
     """The checkpoint to write."""
     to: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
     """The file to write, such as nanoGPT/out/ckpt.pt; with --format gpt2 a new folder."""
-    format: Literal["nanogpt", "gpt2", "transformerlens"] = "nanogpt"
+    format: Annotated[Literal["nanogpt", "gpt2", "transformerlens"], tyro.conf.arg(metavar="NAME")] = "nanogpt"
     """nanogpt: ckpt.pt, and meta.pkl in the same folder. gpt2: a folder for GPT2LMHeadModel.from_pretrained.
     transformerlens: its state dict and config in one file."""
     vocabulary: VocabularyFile = None

@@ -1,5 +1,5 @@
-"""HF transformers' GPT-NeoX (Pythia): attention and MLP in parallel, the first quarter of each head rotated, one map for queries,
-keys and values, head by head."""
+"""HF transformers' GPT-NeoX (Pythia): attention and MLP in parallel, the first quarter of each head rotated, one map for
+queries, keys and values, head by head."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def recognises(source: Source) -> bool:
 def read(source: Source) -> Contents:
     says = {key: value for _, table in reversed(source.tables) for key, value in table.items()}
     bare = "normalization_type" in says and says["normalization_type"] is None
-    always = STYLE.always | ({"norm": "none", "final_norm": False} if bare else {}) | _scale(says)
+    always = {**STYLE.always, **({"norm": "none", "final_norm": False} if bare else {}), **_scale(says)}
     return foreign.contents(source, replace(STYLE, always=always, keys=frozenset({"attn_scale", "use_attn_scale"})))
 
 
