@@ -63,7 +63,7 @@ def test_without_a_vocabulary_every_command_says_the_same(call: Call, checkout: 
     assert complaint == (
         f"nanoscope: {CKPT} has no vocabulary, so no text can be read into it: there is no meta.pkl beside it, and no "
         "data/letters/meta.pkl in the working folder or a folder above the checkpoint; give it with --vocabulary FILE: a "
-        "meta.pkl, a .json table, or the training text for its characters\n"
+        "meta.pkl, a .json table, a tokenizer.json, or the training text for its characters\n"
     )
     assert not (checkout / "runs" / "mine" / "results").exists()
 

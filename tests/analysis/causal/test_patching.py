@@ -152,7 +152,10 @@ def test_an_estimate_of_no_change_is_no_change(variant: GPT) -> None:
 
 
 def test_the_estimates_slope_is_that_of_small_steps(variant: GPT) -> None:
-    """Prediction by intervention: for a small step the estimate is right to second order, q and k by either way."""
+    """Prediction by intervention: for a small step the estimate is right to second order, q and k by either way.
+
+    The steps are so small that no neuron of a ReLU, whose slope jumps, passes its zero.
+    """
     model = variant.double()
     tokens, positions = random_tokens(model), torch.full((4, 1), 9)
     cache = run(model, tokens, keep=["q", "k", "z", "resid_pre"]).cache
@@ -165,7 +168,7 @@ def test_the_estimates_slope_is_that_of_small_steps(variant: GPT) -> None:
         guess = estimate(model, tokens, cells, positions, lambda x: x[:, 0, 3])
         return (guess - true).abs().amax(1)
 
-    assert (errors(1e-3) <= 0.02 * errors(1e-2) + 1e-10).all()
+    assert (errors(1e-4) <= 0.02 * errors(1e-3) + 1e-12).all()
 
 
 def _toward(site: Site, here, there, step: float):

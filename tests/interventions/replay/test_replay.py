@@ -125,12 +125,15 @@ def _lazily(rng: random.Random, edits: list[Edit], batch: int, length: int) -> l
 def _least(model: GPT, tokens: torch.Tensor, cells: Sequence[Cell | Sequence[Edit]], positions: torch.Tensor) -> int:
     """The smallest budget, to a tenth, in which the sweep runs at all."""
     budget = 1 << 26
-    while True:
+    lowest = 0
+    while budget - lowest > budget // 10:
+        middle = (lowest + budget) // 2
         try:
-            plan(model, tokens, cells, positions, budget=int(budget * 0.9))
+            plan(model, tokens, cells, positions, budget=middle)
+            budget = middle
         except NanoscopeError:
-            return budget
-        budget = int(budget * 0.9)
+            lowest = middle
+    return budget
 
 
 def _sweep(variant: GPT, first: int = 4, length: int = 11) -> tuple[torch.Tensor, list[list[Edit]], torch.Tensor]:
