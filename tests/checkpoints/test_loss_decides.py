@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Call
-from lookalikes import lecture
+from lookalikes import apart, by_head, lecture, torchs
 from torch import nn
 from torch.nn import functional as F
 
@@ -56,6 +56,54 @@ def trained(text: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
         files[name] = folder / f"{name}.pt"
         torch.save({"model": model.state_dict(), "best_val_loss": loss.item()}, files[name])
     return files
+
+
+UNSAID = {
+    one.__name__: one
+    for one in (
+        lecture.early, lecture.without_a_projection, lecture.final_norm_never_applied, apart.gamma_and_beta,
+        apart.scaled_embedding, torchs.attention_with_biases, torchs.attention_without_biases, torchs.encoder_norm_first,
+        torchs.encoder_post_norm, by_head.toy,
+    )
+}  # fmt: skip
+"""Authors whose files leave something open."""
+LONG = 1500
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", UNSAID)
+def test_what_is_decided_is_right_in_every_authors_style(name: str, text: str, tmp_path: Path):
+    """Trained until it predicts the text well; what the text decides must be what the author's code does."""
+    one, tokens = UNSAID[name](), Vocabulary.of(text).encode(text)
+    _train(one.model, tokens, LONG)
+    torch.save(one.content, tmp_path / "their.pt")
+    (tmp_path / "text.txt").write_text(text)
+    here = {"vocabulary": tmp_path / "text.txt"}
+    batch = tokens[torch.arange(0, 4000, 400)[:, None] + torch.arange(WINDOW)]
+    told = load(tmp_path / "their.pt", settings=one.settings, **here).model
+    torch.testing.assert_close(told(batch), one.model(batch), atol=1e-4, rtol=1e-4)
+    size = {"block_size": one.settings["block_size"]} if "block_size" in one.settings else {}
+    opened = load(tmp_path / "their.pt", data=tmp_path / "text.txt", settings=size, **here)
+    by_field = {reading.field: reading for reading in opened.read_from}
+    decided = [field for field in one.settings if field in by_field and by_field[field].where == "loss"]
+    assert [by_field[field].value for field in decided] == [one.settings[field] for field in decided]
+    assert decided
+
+
+def _train(model: nn.Module, tokens: torch.Tensor, steps: int) -> None:
+    """From small random weights, in place, so that the author's file holds the same."""
+    for parameter in model.requires_grad_().parameters():
+        with torch.no_grad():
+            parameter.mul_(0.3 if parameter.dim() > 1 else 1.0)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
+    for step in range(steps):
+        batch = tokens[torch.randint(len(tokens) - WINDOW - 1, (48, 1)) + torch.arange(WINDOW + 1)]
+        loss = F.cross_entropy(model(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten())
+        optimiser.param_groups[0]["lr"] = 3e-3 * min(1.0, 2.0 - 2.0 * step / steps)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    model.requires_grad_(False)
 
 
 @pytest.mark.parametrize("name", STYLES)

@@ -1,4 +1,4 @@
-"""Tables of pieces in files: `tokenizer.json`, and GPT-2's own two files, under the names that they go by.
+"""Tables of pieces in files: `tokenizer.json`, scored pieces, and GPT-2's own two files, under the names that they go by.
 
 GPT-2's files are a table piece -> id (`vocab.json`, `encoder.json`) and the list of merges in order (`merges.txt`,
 `vocab.bpe`). Either may be named; the other one lies beside it.
@@ -15,9 +15,10 @@ from typing import Any
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.text.pieces import Pieces
+from nanoscope.text.sentence_pieces import scored_pieces
 
 LARGEST = 64 * 2**20
-WHOLE = "tokenizer.json"
+WHOLE, SENTENCEPIECE = "tokenizer.json", "tokenizer.model"
 PAIRS = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))
 """The table and the merges."""
 GPT2_ROWS = (50257, 50304)
@@ -31,7 +32,8 @@ MOST = 2**21
 
 def pieces_beside(folder: Path) -> Path | None:
     """The first file of a table of pieces in a folder."""
-    whole = [folder / WHOLE, *(folder / table for table, merges in PAIRS if (folder / merges).is_file())]
+    scored = [folder / SENTENCEPIECE, *sorted(folder.glob("tok*.bin"))]
+    whole = [folder / WHOLE, *scored, *(folder / table for table, merges in PAIRS if (folder / merges).is_file())]
     return next((path for path in whole if path.is_file()), None)
 
 
@@ -54,6 +56,8 @@ def _kept_by_tiktoken() -> Path | None:
 
 def read_pieces(path: Path) -> Pieces | None:
     """The table of pieces in a file, or in the two that it is one of; None if the file is none of these."""
+    if path.suffix in (".model", ".bin"):
+        return _checked(scored_pieces(path), path)
     if path.name == WHOLE or path.suffix == ".json":
         content = _json(path)
         if isinstance(content, dict) and isinstance(content.get("model"), dict):
