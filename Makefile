@@ -1,6 +1,7 @@
 # make findings   install, train, analyse, and write runs/quick/FINDINGS.md
-# make test       install and run every check
+# make test       install and run every check but those of `make long` and `make fuzz`
 # make check      format, lint, types, architecture and all tests but the slow ones, in an environment that exists
+# make long       tests that take many minutes: what the loss decides in every author's style
 # make fuzz       10,000 damaged, senseless and malicious files, each of which opens or is refused in one line
 # make docs       the documentation as a site, in build/site, with every link checked
 # make bench      ours and its peers side by side, and write benchmarks/RESULTS.md
@@ -8,21 +9,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: findings test check format env notebooks bench docs exchange fuzz
+.PHONY: findings test check format env notebooks bench docs exchange fuzz long
 
 findings: env
 	@$(BIN)/nanoscope study quick
 
 test: env
-	@$(MAKE) --no-print-directory check TESTS=
+	@$(MAKE) --no-print-directory check TESTS='-m "not long"'
 
-TESTS := -m "not slow"
+TESTS := -m "not slow and not long"
 check:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+
+long:
+	$(BIN)/pytest -m long
 
 fuzz:
 	NANOSCOPE_FUZZ=10000 $(BIN)/pytest tests/checkpoints/test_damaged_files.py

@@ -70,7 +70,7 @@ UNSAID = {
 LONG = 1500
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", UNSAID)
 def test_what_is_decided_is_right_in_every_authors_style(name: str, text: str, tmp_path: Path):
     """Trained until it predicts the text well; what the text decides must be what the author's code does."""
