@@ -42,6 +42,8 @@ NOT_OURS = {
     r"sliding_window": "attention to a sliding window",
 }
 """Keys that, where they are set, no config can express."""
+LARGEST = 2**53
+"""No property is larger; not-a-number is not smaller than it either."""
 VOCABULARY = 3
 """Entries from which on a table of numbers in order is a vocabulary and no config."""
 
@@ -95,7 +97,8 @@ def _may_mean(name: str, value: Any) -> bool:
         return isinstance(value, (str, bool))
     if kind is bool:
         return isinstance(value, bool)
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and (kind is float or value == int(value))
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
+    return number and (kind is float or value == int(value))
 
 
 def _ordered(tables: Tables) -> list[tuple[str, Mapping[Any, Any]]]:
