@@ -64,6 +64,12 @@ class Checkpoint:
             raise NanoscopeError(f"decode takes the tokens of one text, [pos], not {list(ids.shape)}; pass one row")
         return self.known_vocabulary.decode(ids)
 
+    def decode_after(self, before: Tensor, tokens: Tensor | Sequence[int]) -> str:
+        """The text of token ids that follow those `before`: some pieces read otherwise at the beginning of a text."""
+        first = int(self.known_vocabulary.start is not None and before[:1].tolist() == [self.known_vocabulary.start])
+        read = before[first:].tolist()
+        return self.decode([*read, *map(int, tokens)])[len(self.decode(read)) :]
+
     def __repr__(self) -> str:
         config, training = self.model.config, self.training
         loss = training.get("val_loss")

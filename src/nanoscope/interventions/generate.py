@@ -104,7 +104,7 @@ def generate(
     new = continuation(bare, ids, Sampling(temperature, top_k, seed), edits)
     written = torch.stack(list(islice(new, steps)), dim=1).to(ids.device)
     if isinstance(tokens, str) and isinstance(model, Checkpoint):
-        return tokens + model.decode(written[0])
+        return tokens + model.decode_after(ids[0], written[0])
     return torch.cat([ids, written], dim=1)[0 if isinstance(tokens, Tensor) and tokens.dim() == 1 else slice(None)]
 
 

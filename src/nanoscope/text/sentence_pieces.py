@@ -1,7 +1,8 @@
 """Pieces with scores, as SentencePiece makes them: its own `tokenizer.model`, and llama2.c's `tokenizer.bin`.
 
 A text is cut into characters (those without a piece into bytes), and of all neighbours that together are a piece the two
-with the best score are joined, again and again. That is byte-pair encoding with its merges in the order of these scores, which the library `tokenizers` computes. A space is written `▁`, and one is put before the text.
+with the best score are joined, again and again. That is byte-pair encoding with its merges in the order of these scores,
+which the library `tokenizers` computes. A space is written `▁`, and one is put before the text.
 
 Source: Kudo & Richardson 2018 (SentencePiece); karpathy/llama2.c for the second layout: the length of the longest piece, then
 for each piece its score, its length and its bytes.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edits import AnyEdit, add, mean, zero
@@ -65,15 +67,15 @@ def writing(
     if length < 1:
         raise NanoscopeError(f"the length must be at least 1, the number of tokens to write, not {length}")
     model, tokens = model_and_tokens(checkpoint, start)
-    return _pieces(checkpoint, continuation(model, tokens, sampling, edits), length)
+    return _pieces(checkpoint, tokens[0], continuation(model, tokens, sampling, edits), length)
 
 
-def _pieces(checkpoint: Checkpoint, new: Iterator, length: int) -> Iterator[str]:
+def _pieces(checkpoint: Checkpoint, before: Tensor, new: Iterator, length: int) -> Iterator[str]:
     written: list[int] = []
     said = 0
     for drawn in new:
         written.append(int(drawn[0]))
-        text, ended = checkpoint.decode(written), len(written) == length
+        text, ended = checkpoint.decode_after(before, written), len(written) == length
         if ended or not text.endswith(UNKNOWN):  # the first bytes of a character are not shown alone
             yield text[said:]
             said = len(text)
