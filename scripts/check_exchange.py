@@ -50,7 +50,7 @@ def main(python: str) -> int:
         exported = [found for name, changes in SHAPES.items() for found in _exported(name, changes, Path(folder))]
         opener = Path(__file__).with_name("open_exchanged.py")
         subprocess.run([python, str(opener), folder], check=True)
-        return max(_compared(path, folder) for path in [*exported, Path(folder) / "theirs.gpt2"])
+        return max(_compared(path, folder) for path in [*exported, *sorted(Path(folder).glob("*.theirs"))])
 
 
 def _exported(name: str, changes: dict, folder: Path) -> list[Path]:
@@ -76,7 +76,7 @@ def _exported(name: str, changes: dict, folder: Path) -> list[Path]:
 def _compared(path: Path, folder: str) -> int:
     """Print the largest difference of logits, relative to the largest logit; 1 if it exceeds the limit."""
     theirs = safetensors.torch.load_file(f"{folder}/{path.name}.opened")
-    if path.name == "theirs.gpt2":
+    if path.suffix == ".theirs":
         ours = load(path).model(theirs["tokens"])
     else:
         ours = safetensors.torch.load_file(f"{folder}/{path.name}.logits")["logits"]

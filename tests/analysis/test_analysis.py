@@ -271,7 +271,7 @@ def test_lens_measures() -> None:
     assert np.abs(read.sel(measure="kl", layer=3).values).max() < 1e-6
     assert (read.sel(measure="kl").values > -1e-6).all()
     assert (read.sel(measure="agrees", layer=3).values == 1).all()
-    expected = metrics.prob(behaviour.read_logits(model, task.clean, task), task).numpy()
+    expected = metrics.prob(metrics.read(run(model, task.clean).logits, task), task).numpy()
     assert read.sel(measure="answer", layer=3).values.mean(-1) == pytest.approx(expected, rel=1e-5)
 
 
@@ -300,7 +300,7 @@ def test_direct_attribution_is_what_removing_a_part_from_the_last_stream_does() 
 def test_removing_no_head_changes_nothing_and_random_sets_match_layers() -> None:
     model, task = _model(n_head=4), _task()
     kept = head_ablation.without_heads(model, task, metrics.loss, [()], task.corrupt)
-    plain = metrics.loss(behaviour.read_logits(model, task.clean, task), task).numpy()
+    plain = metrics.loss(metrics.read(run(model, task.clean).logits, task), task).numpy()
     assert kept.sel(run="clean").values[0] == pytest.approx(plain, rel=1e-6)
     chosen = ((1, 0), (1, 2), (2, 3))
     drawn = head_ablation.layer_matched(model, chosen, 6, "test")

@@ -1,5 +1,6 @@
 """A nanoGPT checkpoint's vocabulary, wherever nanoGPT or the user keeps it."""
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import torch
 from conftest import random_model
 
 from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
+from nanoscope.checkpoints.formats.source import Source
+from nanoscope.checkpoints.formats.vocabulary_search import SURPLUS, find_vocabulary
 from nanoscope.errors import NanoscopeError
 from nanoscope.text.tokenizer import Bytes
 from nanoscope.text.vocabulary import Vocabulary
@@ -116,3 +119,60 @@ def test_a_meta_file_without_symbols_is_named(tmp_path: Path):
 def test_the_vocabulary_of_bytes_is_a_tokenizer_of_bytes(tmp_path: Path):
     path = checkout(tmp_path, rows=256, itos=dict(enumerate(range(256))))
     assert load(path).vocabulary == Bytes()
+
+
+def test_a_vocabulary_found_nearby_is_not_believed_where_it_leaves_64_rows_empty(tmp_path: Path):
+    for surplus, believed in ((0, True), (SURPLUS - 1, True), (SURPLUS, False)):
+        path = checkout(tmp_path / str(surplus), rows=13 + surplus)
+        beside = meta(path.with_name("meta.pkl"), RIGHT)
+        found = load(path)
+        assert (found.vocabulary == RIGHT) == believed
+        if not believed:
+            assert f"{beside} has 13 symbols but the model 77" in refusal(lambda: found.encode("a"))  # noqa: B023
+            named = load(path, vocabulary=beside)
+            assert named.vocabulary == RIGHT
+            assert "13 symbols but the model 77: is it its own?" in "".join(named.notes)
+
+
+def test_another_models_file_does_not_hide_the_right_one(tmp_path: Path):
+    path = checkout(tmp_path)
+    meta(path.with_name("meta.pkl"), Vocabulary.of("abcdefghijklmnop"))
+    meta(tmp_path / "nanoGPT" / "data" / "letters" / "meta.pkl", RIGHT)
+    assert load(path).vocabulary == RIGHT
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "vocab.json", "chars.json"])
+def test_a_list_beside_the_checkpoint_is_read_and_what_is_none_is_passed_over(tmp_path: Path, name: str):
+    path = checkout(tmp_path)
+    path.with_name(name).write_bytes(b"\xff{")
+    assert load(path).vocabulary is None
+    content = "\n".join(RIGHT.symbols) if name == "vocab.txt" else json.dumps(RIGHT.ids)
+    path.with_name(name).write_text(content)
+    assert load(path).vocabulary == RIGHT
+
+
+class Held:
+    """An author's own tokenizer or config, pickled with the model."""
+
+    def __init__(self, **attributes: Any) -> None:
+        self.__dict__.update(attributes)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"tokenizer": Held(stoi=RIGHT.ids, lower=True)},
+        {"tokenizer": Held(chars=list(RIGHT.symbols))},
+        {"config": {"model": Held(vocab=RIGHT.ids)}, "tokens": ["<s>", "</s>"]},
+        {"args": {"n_layer": 1, "n_head": 2}, "chars": "".join(RIGHT.symbols)},
+    ],
+)
+def test_a_table_anywhere_in_the_checkpoint_is_its_own(tmp_path: Path, content: dict[str, Any]):
+    torch.save(content | {"model": {"w": torch.zeros(2)}}, tmp_path / "ckpt.pt")
+    assert find_vocabulary(Source(tmp_path / "ckpt.pt"), 13) == (RIGHT, "")
+
+
+def test_the_characters_of_the_text_that_is_measured_come_before_nothing(tmp_path: Path):
+    path = checkout(tmp_path)
+    assert find_vocabulary(Source(path), 13, text="abcdefghijklmcab") == (RIGHT, "")
+    assert find_vocabulary(Source(path), 13, text="abcdefghijkl")[0] is None

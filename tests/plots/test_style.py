@@ -85,7 +85,20 @@ def test_outlines_of_letters_count_as_text() -> None:
 
 @pytest.mark.parametrize(
     ("symbol", "shown"),
-    [("\n", "↵"), (" ", "␣"), ("\t", "⇥"), ("\x1b", r"\x1b"), ("\r", r"\r"), ("\xa0", r"\xa0"), ("é", "é"), ("$", "$")],
+    [
+        *[
+            ("\n", "↵"),
+            (" ", "␣"),
+            ("\t", "⇥"),
+            ("\x1b", r"\x1b"),
+            ("\r", r"\r"),
+            ("\xa0", r"\xa0"),
+            ("é", "é"),
+            ("$", "$"),
+        ],
+        *[(" the", "␣the"), ("\n\n", "↵↵"), ("of the ", "of the␣"), ("  ", "␣␣"), ("0xe2 0x80", "0xe2 0x80")],
+        ("incomprehensibilities", "incomprehensi…"),
+    ],
 )
 def test_every_symbol_has_a_visible_form(symbol: str, shown: str) -> None:
     assert visible_character(symbol) == shown

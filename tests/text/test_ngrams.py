@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from nanoscope.errors import NanoscopeError
 from nanoscope.text.corpora import Corpus
 from nanoscope.text.ngrams import NGrams
 
@@ -38,17 +37,21 @@ def test_cross_entropies_of_the_standard_split(shakespeare: Corpus) -> None:
     assert losses == pytest.approx([3.347, 2.486, 2.049, 1.774, 1.669, 1.698, 1.779], abs=0.002)
 
 
-def test_an_order_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(NanoscopeError, match="too many"):
-        NGrams.fit(np.array([0, 1]), 65, 11)
+def test_any_number_of_symbols_is_counted_as_by_dictionaries() -> None:
+    rng, symbols = np.random.default_rng(0), 10**9
+    tokens, read = rng.choice([3, 7 * 10**8, symbols - 1], 200), rng.choice([3, 7 * 10**8, 5, symbols - 1], 40)
+    found = NGrams.fit(tokens, symbols, 5).prob(read)
+    for at, order in np.ndindex(40, 5):
+        assert found[order, at] == pytest.approx(_by_counting(tokens.tolist(), read.tolist(), at, order + 1, symbols))
 
 
-@pytest.mark.parametrize(
-    ("symbols", "most", "order"), [(65, 7, 7), (65, 20, 10), (2, 100, 62), (50_257, 7, 4), (128, 9, 8)]
-)
-def test_the_largest_order_is_the_last_that_can_be_counted(symbols: int, most: int, order: int) -> None:
-    assert NGrams.largest_order(symbols, most) == order
-    NGrams.fit(np.arange(2), symbols, order)
-    if order < most:
-        with pytest.raises(NanoscopeError, match="too many"):
-            NGrams.fit(np.arange(2), symbols, order + 1)
+def _by_counting(text: list[int], read: list[int], at: int, n: int, symbols: int) -> float:
+    """Witten and Bell's estimate of `read[at]` after the n - 1 tokens before it."""
+    if n == 0:
+        return 1 / symbols
+    shorter = _by_counting(text, read, at, n - 1, symbols)
+    before = read[at - n + 1 : at]
+    if at < n - 1:
+        return shorter
+    after = [text[end] for end in range(n - 1, len(text)) if text[end - n + 1 : end] == before]
+    return (after.count(read[at]) + len(set(after)) * shorter) / (len(after) + len(set(after))) if after else shorter

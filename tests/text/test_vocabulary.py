@@ -200,6 +200,34 @@ def test_numpy_numbers_of_either_byte_order_keep_their_values(tmp_path: Path):
     assert "not a readable" in refusal(meta_file(tmp_path, pickle.dumps(dates)))
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        *[{"chars": "ab\n"}, {"chars": ["a", "b", "\n"]}, {"vocab": {"a": 0, "b": 1, "\n": 2}}, ["a", "b", "\n"]],
+        *[{"idx_to_char": {0: "a", 1: "b", 2: "\n"}, "vocab_size": 3}, {"char2id": {"\n": 2, "a": 0, "b": 1}}],
+        {"a": 0, "b": 1, "\n": 2},
+    ],
+)
+def test_tables_under_other_names_or_none_are_read(table: Any):
+    assert tokens.from_table(table, "x") == Vocabulary(("a", "b", "\n"))
+
+
+@pytest.mark.parametrize("table", [{"n_layer": 2, "n_head": 4}, {"vocab": 65}, {"chars": "aa"}, {"words": ["only"]}, 7])
+def test_settings_are_no_table(table: Any):
+    assert tokens.from_table(table, "x") is None
+
+
+@pytest.mark.parametrize("content", ["a\n\n\nb\n", "a\n\n\nb", "a\n\\n\nb\n", "a\r\n\\n\r\nb"])
+def test_a_list_of_symbols_a_line_may_hold_the_line_break(tmp_path: Path, content: str):
+    (tmp_path / "vocab.txt").write_bytes(content.encode())
+    assert tokens.read_vocabulary(tmp_path / "vocab.txt") == Vocabulary(("a", "\n", "b"))
+
+
+def test_the_characters_of_a_text_are_a_vocabulary_only_if_they_are_as_many_as_rows():
+    assert tokens.characters_of("banana", 3) == Vocabulary(("a", "b", "n"))
+    assert tokens.characters_of("banana", 4) is tokens.characters_of("banana", 2) is None
+
+
 @pytest.mark.parametrize("symbols", [list(range(256)), [bytes([value]) for value in range(256)]])
 def test_all_bytes_in_order_are_a_tokenizer_of_bytes(symbols: list[Any]):
     assert tokens.from_itos(symbols, "x") == Bytes()

@@ -18,11 +18,15 @@ from nanoscope import files
 from nanoscope.checkpoints import formats
 from nanoscope.checkpoints.formats import FORMATS, Format, nanoscope
 from nanoscope.checkpoints.formats.contents import Contents
+from nanoscope.checkpoints.reading.readings import Instructions, Reading
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
+from nanoscope.text.plain_text import plain_text
 from nanoscope.text.tokenizer import Tokenizer, require_tokenizer
 
+LONGEST_PATH = 4096
+"""Characters from which on a string is a text and no path."""
 LARGEST_TABLE = 2**26
 """Numbers in a table of positions, which may be generated and not stored."""
 
@@ -41,6 +45,8 @@ class Checkpoint:
     """Assumptions made when loading it."""
     no_vocabulary: str = field(repr=False, default="")
     """Why it has no vocabulary, and what to do; empty where that is unknown or it has one."""
+    read_from: tuple[Reading, ...] = field(repr=False, default=())
+    """Where each property was read; empty for our own format, whose files state them all."""
 
     @property
     def known_vocabulary(self) -> Tokenizer:
@@ -85,12 +91,21 @@ class Checkpoint:
 
 
 def load(
-    path: str | Path, device: str = "cpu", known: Sequence[Format] = FORMATS, vocabulary: str | Path | None = None
+    path: str | Path,
+    device: str = "cpu",
+    known: Sequence[Format] = FORMATS,
+    vocabulary: str | Path | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    rename: Mapping[str, str] | None = None,
+    data: str | Path | None = None,
 ) -> Checkpoint:
     """Load a checkpoint: a nanoscope folder, a nanoGPT `ckpt.pt` (or its folder), or another of the `known` formats.
 
     `vocabulary` names the file of its vocabulary (`meta.pkl`, JSON, or the training text), for a checkpoint that came
     without one; it counts in the checksum, since results depend on it.
+    `settings` say what the file does not (`{"activation": "relu"}`), `rename` maps parts of weights' names to known ones
+    (`{"in_f": "ln_f"}`), and `data`, a text like its training text or the path of one, decides what nothing says.
     The model is returned in evaluation mode, in float32, with frozen parameters.
     """
     path = Path(path)
@@ -98,14 +113,24 @@ def load(
         raise NanoscopeError(f"there is no checkpoint at {path}; check the path")
     if path.is_dir() and not (path / nanoscope.DESCRIPTION).exists() and (path / "ckpt.pt").exists():
         path = path / "ckpt.pt"
-    found = formats.read(path, known, None if vocabulary is None else Path(vocabulary))
+    said = Instructions(settings or {}, rename or {}, None if data is None else text_of(data))
+    found = formats.read(path, known, None if vocabulary is None else Path(vocabulary), said)
     model = _built(found.config, found.weights, path)
     _refuse_broken_weights(model, path)
     model.float().eval().requires_grad_(False).to(device)
     sha256 = found.sha256
     if vocabulary is not None and found.vocabulary is not None:
         sha256 = files.sha256((sha256 + files.canonical_json(found.vocabulary.to_json())).encode())
-    return Checkpoint(model, found.vocabulary, found.corpus, found.training, sha256, found.notes, found.no_vocabulary)
+    return Checkpoint(
+        model,
+        found.vocabulary,
+        found.corpus,
+        found.training,
+        sha256,
+        found.notes,
+        found.no_vocabulary,
+        found.read_from,
+    )
 
 
 def save(checkpoint: Checkpoint, path: str | Path, half: bool = False, part_bytes: int | None = None) -> Checkpoint:
@@ -126,6 +151,31 @@ def save(checkpoint: Checkpoint, path: str | Path, half: bool = False, part_byte
 def packed(checkpoint: Checkpoint, half: bool = False, part_bytes: int | None = None) -> tuple[dict[str, bytes], str]:
     """The files that `save` writes, as file name -> bytes, and the checkpoint's checksum."""
     return nanoscope.written(checkpoint.contents(), half, part_bytes)
+
+
+def text_of(data: str | Path) -> str:
+    """A text, or the content of the file with this name."""
+    if isinstance(data, str) and (len(data) > LONGEST_PATH or not os.path.isfile(data)):
+        return plain_text(data)[0]
+    try:
+        return plain_text(Path(data).read_bytes().decode())[0]
+    except OSError as error:
+        raise NanoscopeError(f"cannot read {data}: {error.strerror}; give the path of a text file") from None
+    except UnicodeDecodeError:
+        raise NanoscopeError(f"{data} is not UTF-8 text; convert it first") from None
+
+
+def _fill(model: GPT, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Copy weights into the model; NanoscopeError if names or shapes differ."""
+    expected, given = model.state_dict(), dict(weights)
+    if model.config.tied_head:
+        tied = given.get("lm_head.weight", given.get("transformer.wte.weight"))
+        given |= {} if tied is None else {"lm_head.weight": tied, "transformer.wte.weight": tied}
+    missing, left = sorted(expected.keys() - given.keys()), sorted(given.keys() - expected.keys())
+    for name in [*missing, *left]:
+        problem = "is missing" if name in expected else "does not belong to a nanoGPT"
+        counts = f" ({len(missing)} missing, {len(left)} left over)" if len(missing) + len(left) > 1 else ""
+        raise NanoscopeError(f"{path}: the weight {name!r} {problem}{counts}; the file cannot be loaded")
 
 
 def _built(config: GPTConfig, weights: Mapping[str, Tensor], path: Path) -> GPT:

@@ -35,6 +35,7 @@ from nanoscope.cli.console import (
     subject_at,
     tell,
 )
+from nanoscope.cli.convert import ConvertCommand, run_convert
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.look import LookCommand, run_look
@@ -124,7 +125,7 @@ class ExportCommand:
     """The checkpoint to write."""
     to: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
     """The file to write, such as nanoGPT/out/ckpt.pt; with --format gpt2 a new folder."""
-    format: Literal["nanogpt", "gpt2", "transformerlens"] = "nanogpt"
+    format: Annotated[Literal["nanogpt", "gpt2", "transformerlens"], tyro.conf.arg(metavar="NAME")] = "nanogpt"
     """nanogpt: ckpt.pt, and meta.pkl in the same folder. gpt2: a folder for GPT2LMHeadModel.from_pretrained.
     transformerlens: its state dict and config in one file."""
     vocabulary: VocabularyFile = None
@@ -333,6 +334,7 @@ COMMANDS = {
     ),
     "train": Command(TrainCommand, run_train, "PRESET", "train a model, or go on with a training"),
     "check": Command(CheckCommand, _check, "CKPT", "identities that must hold for any GPT"),
+    "convert": Command(ConvertCommand, run_convert, "CKPT --out DIR", "another program's GPT, in nanoscope's format"),
     "export": Command(ExportCommand, _export, "CKPT FILE", "write it for nanoGPT, transformers or TransformerLens"),
     "release": Command(ReleaseCommand, run_release, "CKPT FOLDER", "write a model for publication"),
 }

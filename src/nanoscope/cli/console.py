@@ -111,23 +111,27 @@ def open_subject(options: ModelOptions) -> tuple[Checkpoint, Corpus]:
 
 def text_for(checkpoint: Checkpoint, options: ModelOptions) -> Corpus:
     """The text to measure a model on; NanoscopeError if the model cannot read it, a note if it is of another text."""
-    from nanoscope.views.given_text import measured_on, require_readable
+    from nanoscope.views.given_text import doubt, measured_on, require_readable
 
     _ = checkpoint.known_vocabulary
     corpus = open_text(options.data)
     require_readable(checkpoint, options.checkpoint, corpus, options.data is not None)
     if options.data is None and (note := measured_on(checkpoint, options.checkpoint, corpus)):
         tell(f"note: {note}", style="dim")
+    corpus = corpus.read_by(checkpoint.vocabulary)
+    if note := doubt(checkpoint, corpus.val, corpus.name):
+        tell(f"note: {note}", style="dim")
     return corpus
 
 
 def read_prompt(checkpoint: Checkpoint, text: str) -> str:
     """A user's text as the model reads it; a note says what was changed or cut."""
-    from nanoscope.views.given_text import prompt
+    from nanoscope.views.given_text import doubt, prompt
 
     read = prompt(checkpoint, text)
-    if read.note:
-        tell(f"note: {read.note}", style="dim")
+    for note in (read.note, doubt(checkpoint, read.text, "this text")):
+        if note:
+            tell(f"note: {note}", style="dim")
     return read.text
 
 

@@ -55,7 +55,7 @@ def run_lens(command: LensCommand) -> None:
     require_figure_file(command.out)
     checkpoint = open_model(command.checkpoint, command.threads, vocabulary=command.vocabulary)
     if command.text is None:
-        text = view.opening(text_for(checkpoint, command), checkpoint.model.config.block_size)
+        text = view.opening(checkpoint, text_for(checkpoint, command))
     else:
         text = read_prompt(checkpoint, command.text)
     reading = view.read(checkpoint, text, _lens(command, checkpoint))

@@ -68,7 +68,7 @@ def run_neurons(command: NeuronsCommand) -> None:
         if text is not None:
             view.tokens(text)  # rejects an empty text before anything is measured
         show("statistics of every neuron", 0, 1)
-        _ = view.over, view.weights
+        _ = view.over
     titles = _print_best(view) if one is None else _print_one(view, one)
     shown = list(titles)[:DRAWN]
     named = {neuron_name(*neuron): titles[neuron] for neuron in shown}

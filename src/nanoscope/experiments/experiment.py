@@ -56,6 +56,9 @@ class Subject:
     family: str | None = None
     """The common name of this training and those that differ from it only in their seed."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "corpus", self.corpus.read_by(self.checkpoint.vocabulary))
+
     @property
     def tokenizer(self) -> Tokenizer:
         """The model's tokenizer; NanoscopeError if the checkpoint came without a vocabulary."""

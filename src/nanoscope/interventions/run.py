@@ -142,9 +142,23 @@ def model_and_tokens(model: object, tokens: object) -> tuple[GPT, Int[Tensor, "b
     return bare, ids
 
 
+def activations(model: GPT, tokens: Int[Tensor, "batch pos"], keep: Iterable[str | Key | Site]) -> Cache:
+    """The activations that `run` keeps, without computing the logits, which take most of the memory where symbols are many.
+
+    `ln_final` is not among them.
+    """
+    _, ids = model_and_tokens(model, tokens)
+    tap = EditingTap((), _wanted(keep, model.config))
+    with torch.no_grad():
+        x = model.embed(ids.to(model.device), tap)
+        for layer, block in enumerate(model.blocks):
+            x = model.block(x, layer, block, tap)
+    return Cache(tap.kept)
+
+
 def residual_streams(model: GPT, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "reading batch pos d_model"]:
     """The residual stream before the first layer and after each layer."""
-    cache = run(model, tokens, keep=[("resid_pre", 0), "resid_post"]).cache
+    cache = activations(model, tokens, keep=[("resid_pre", 0), "resid_post"])
     return torch.cat([cache["resid_pre", 0][None], cache.layers("resid_post")])
 
 

@@ -24,7 +24,7 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
 from nanoscope.plots.fonts import MONO, families, quiet
-from nanoscope.plots.style import INK, heatmap, visible_character, wrapped
+from nanoscope.plots.style import INK, heatmap, upright, visible_character, wrapped
 
 PITCH = 0.072
 """Inches from one letter to the next, of 5 points."""
@@ -77,10 +77,11 @@ def attention_grid(
 ) -> Figure:
     """One panel per head, from `query` (rows) to `key` (columns). Colours are linear in the square root of attention."""
     rows, columns, size, _ = patterns.shape
-    numbered, layout = _laid_out(rows, columns, size)
-    figure = Figure(figsize=(layout.width, layout.height))
     text = [visible_character(symbol) for symbol in symbols]
-    outline = _outline(text, layout) if size > TICKS and not numbered else None
+    longest = max(map(len, text), default=1)
+    numbered, layout = _laid_out(rows, columns, size, longest)
+    figure = Figure(figsize=(layout.width, layout.height))
+    outline = _outline(text, layout) if size > TICKS and not numbered and longest <= 2 else None
     for row, column in product(range(rows), range(columns)):
         ax = figure.add_axes(layout.panel(row, column))
         heatmap(ax, np.sqrt(patterns[row, column]), 1.0, diverging=False)
@@ -102,9 +103,10 @@ def attention_grid(
     return figure
 
 
-def _laid_out(rows: int, columns: int, size: int) -> tuple[bool, _Layout]:
-    """Whether the axes are numbered, and the layout."""
-    pitch, letters = (PITCH, 0.24) if size <= SINGLE else (PITCH / 2, 0.34)
+def _laid_out(rows: int, columns: int, size: int, longest: int) -> tuple[bool, _Layout]:
+    """Whether the axes are numbered, and the layout, with room for the longest symbol beside the panels."""
+    pitch, letters = (PITCH, 0.24) if size <= SINGLE or longest > 2 else (PITCH / 2, 0.34)
+    letters += 0.045 * max(0, longest - 2)
     lettered = _Layout(max(SMALLEST, pitch * size), letters, rows, columns, 0.0)
     if max(lettered.width, lettered.height) <= LARGEST:
         return False, lettered
@@ -117,7 +119,7 @@ def _ticks(ax: Axes, text: Sequence[str], numbered: bool, lettered: bool) -> Non
     step = max(1, 2 ** round(np.log2(len(text) / 12))) if numbered else 1
     at = range(0, len(text), step) if lettered or numbered else []
     labels = [str(n) if numbered else text[n] for n in at]
-    ax.set_xticks(at, labels, fontsize=6 if numbered else 5)
+    ax.set_xticks(at, labels, fontsize=6 if numbered else 5, rotation=0 if numbered else upright(labels))
     ax.set_yticks(at, labels, fontsize=6 if numbered else 5)
     ax.tick_params(length=2 if numbered else 0, pad=1 if numbered else 3)
     if numbered:

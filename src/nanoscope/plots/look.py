@@ -23,6 +23,7 @@ from nanoscope.plots.style import (
     new_figure,
     ordered_colours,
     styled,
+    upright,
     visible_character,
 )
 
@@ -154,7 +155,8 @@ def text_reading(pieces: Sequence[str], loss: np.ndarray, decided: np.ndarray, l
         at = np.arange(row * LINE, min((row + 1) * LINE, shown))
         known = at[at > 0]
         ax.bar(known - row * LINE, loss[known - 1], 0.8, color=[colours[n] for n in decided[known - 1]])
-        ax.set_xticks(at - row * LINE, [visible_character(pieces[i]) for i in at.tolist()], fontsize=9)
+        labels = [visible_character(pieces[i]) for i in at.tolist()]
+        ax.set_xticks(at - row * LINE, labels, fontsize=9, rotation=upright(labels))
         ax.set(xlim=(-0.7, min(LINE, shown) - 0.3), ylim=(0, top), ylabel="nats")
     names = ["embedding", *(f"L{layer}" for layer in range(layers))]
     scale = ScalarMappable(BoundaryNorm(np.arange(layers + 2) - 0.5, layers + 1), ListedColormap(colours))

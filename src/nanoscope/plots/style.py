@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -149,10 +149,31 @@ def hundredths(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"
 
 
+SIGNS = {"\n": "↵", " ": "␣", "\t": "⇥", "<start>": "▸"}
+LONGEST_SHOWN = 14
+"""Characters of a symbol that are shown."""
+
+
 def visible_character(symbol: str) -> str:
-    """A visible form of a symbol, for axes and tables: a sign for white space, an escape such as `\\x1b` for a control."""
-    known = {"\n": "↵", " ": "␣", "\t": "⇥", "<start>": "▸"}
-    return known.get(symbol) or "".join(one if one.isprintable() else _escaped(one) for one in symbol)
+    """A visible form of a symbol, for axes and tables: a sign for white space alone or at the ends of a piece, an escape such
+    as `\\x1b` for a control; a long piece is cut."""
+    if symbol in SIGNS:
+        return SIGNS[symbol]
+    begin, end = len(symbol) - len(symbol.lstrip(" ")), len(symbol.rstrip(" "))
+    signs = [
+        SIGNS[one]
+        if one in "\n\t" or (one == " " and not begin <= at < end)
+        else one
+        if one.isprintable()
+        else _escaped(one)
+        for at, one in enumerate(symbol)
+    ]
+    return "".join(signs if len(signs) <= LONGEST_SHOWN else [*signs[: LONGEST_SHOWN - 1], "…"])
+
+
+def upright(labels: Sequence[str]) -> int:
+    """The angle of labels below neighbouring columns: those of more than two characters stand, or they would overlap."""
+    return 90 if max(map(len, labels), default=0) > 2 else 0
 
 
 def _escaped(symbol: str) -> str:

@@ -69,7 +69,10 @@ def lengths_that_fit(context: int, symbols: int) -> tuple[int, ...]:
     short = [length for length in SHORT_LENGTHS if 2 * length + 2 <= context and length < symbols]
     chosen = fitting if len(fitting) > 1 else short + fitting
     if not chosen:
-        raise NanoscopeError(f"a context of {context} tokens and {symbols} symbols is too small for repeated sequences")
+        raise NanoscopeError(
+            f"a context of {context} tokens and {symbols} symbols is too small for repeated sequences: they need "
+            f"{2 * min(SHORT_LENGTHS) + 2} tokens and {min(SHORT_LENGTHS) + 1} symbols or more"
+        )
     return tuple(chosen)
 
 

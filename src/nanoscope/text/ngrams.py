@@ -2,6 +2,8 @@
 
 Witten-Bell smoothing (Witten & Bell 1991): P_n(x|h) = (c(h, x) + T(h) P_{n-1}(x|h')) / (c(h) + T(h)), with T(h) the
 number of different tokens seen after h, h' the shorter context, and P_0 uniform. For an unseen context, P_n = P_{n-1}.
+
+A context is coded by its number among those that the text has, so that any vocabulary can be counted.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int
 
-from nanoscope.errors import NanoscopeError
+from nanoscope.text.windows import at_a_time, batches
 
-LARGEST_CODE = 2**63
+PROBABILITIES = 2**21
+"""The most probabilities of one order that are computed at a time."""
 
 
 @dataclass(frozen=True)
@@ -36,70 +39,67 @@ class NGrams:
     orders: tuple[_Order, ...] = field(repr=False)
 
     @staticmethod
-    def largest_order(symbols: int, most: int) -> int:
-        """The largest order, at most `most`, whose codes fit in 63 bits."""
-        return max(n for n in range(1, most + 1) if symbols**n < LARGEST_CODE)
-
-    @staticmethod
     def fit(tokens: Int[np.ndarray, "pos"], symbols: int, n: int) -> NGrams:
-        """Count the n-grams of a text. Raises NanoscopeError unless `symbols ** n` fits in 63 bits (65 symbols: n <= 10)."""
-        if symbols**n >= LARGEST_CODE:
-            raise NanoscopeError(f"n-grams of order {n} over {symbols} symbols are too many; use a smaller n")
+        """Count the n-grams of a text."""
         tokens = np.asarray(tokens, dtype=np.int64)
-        return NGrams(symbols, tuple(_count(tokens, symbols, order) for order in range(1, n + 1)))
+        contexts, orders = np.zeros_like(tokens), []
+        for _ in range(n):
+            orders.append(_count(contexts, tokens, symbols))
+            contexts = _before(_after(orders[-1], contexts, tokens, symbols))
+        return NGrams(symbols, tuple(orders))
 
     def prob(self, tokens: Int[np.ndarray, "*any pos"]) -> Float[np.ndarray, "order *any pos"]:
         """P_n(token | earlier tokens) for every order and position; early positions use the context that exists."""
         tokens = np.asarray(tokens, dtype=np.int64)
-        estimate = np.full(tokens.shape, 1 / self.symbols)
+        estimate, contexts = np.full(tokens.shape, 1 / self.symbols), np.zeros_like(tokens)
         rows = []
-        for n, order in enumerate(self.orders, start=1):
-            contexts = _contexts(tokens, self.symbols, n - 1)
-            known = contexts >= 0
-            better = _interpolate(order, contexts, tokens, estimate, self.symbols)
-            estimate = np.where(known, better, estimate)
+        for order in self.orders:
+            estimate = _interpolate(order, contexts, tokens, estimate, self.symbols)
+            contexts = _before(_after(order, contexts, tokens, self.symbols))
             rows.append(estimate)
         return np.stack(rows)
 
-    def distribution(self, tokens: Int[np.ndarray, "*any pos"]) -> Float[np.ndarray, "order *any pos vocab"]:
-        """P_n(next token | tokens up to and including each position), for every order and every next token."""
+    def distribution(
+        self, tokens: Int[np.ndarray, "*any pos"], places: slice = slice(None)
+    ) -> Float[np.ndarray, "order *any place vocab"]:
+        """P_n(next token | tokens up to and including each position), for every order and every next token, at some places
+        (default: all): a vocabulary may be too large for all at once."""
         tokens = np.asarray(tokens, dtype=np.int64)
-        estimate = np.full((*tokens.shape, self.symbols), 1 / self.symbols)
+        estimate = np.full((*tokens[..., places].shape, self.symbols), 1 / self.symbols)
+        contexts = np.zeros_like(tokens)
         rows = []
-        for n, order in enumerate(self.orders, start=1):
-            contexts = _contexts_after(tokens, self.symbols, n - 1)
-            estimate = np.where(
-                contexts[..., None] >= 0, _interpolate_all(order, contexts, estimate, self.symbols), estimate
-            )
+        for order in self.orders:
+            estimate = _interpolate_all(order, contexts[..., places], estimate, self.symbols)
+            contexts = _after(order, _before(contexts) if rows else contexts, tokens, self.symbols)
             rows.append(estimate)
         return np.stack(rows)
 
+    def likeliest(self, tokens: Int[np.ndarray, "*any pos"]) -> Int[np.ndarray, "order *any pos"]:
+        """The most probable next token after each position, for every order."""
+        size = tokens.shape[-1]
+        parts = batches(size, at_a_time(size, tokens.size // size, self.symbols, PROBABILITIES))
+        return np.concatenate([self.distribution(tokens, some).argmax(-1) for some in parts], axis=-1)
 
-def _count(tokens: np.ndarray, symbols: int, n: int) -> _Order:
-    contexts = _contexts(tokens, symbols, n - 1)
+
+def _count(contexts: np.ndarray, tokens: np.ndarray, symbols: int) -> _Order:
     pairs, counts = np.unique((contexts * symbols + tokens)[contexts >= 0], return_counts=True)
     owners, first = np.unique(pairs // symbols, return_index=True)
     kinds = np.diff([*first, len(pairs)])
     return _Order(owners, np.add.reduceat(counts, first), kinds, pairs, counts)
 
 
-def _contexts(tokens: np.ndarray, symbols: int, length: int) -> np.ndarray:
-    """The `length` tokens before each position, coded as one number; -1 where there are fewer."""
-    shifted = np.full(tokens.shape, -1, dtype=np.int64)
-    after = _contexts_after(tokens, symbols, length)
-    shifted[..., 1:] = after[..., :-1]
-    if length == 0:
-        shifted[...] = 0
-    return shifted
+def _after(order: _Order, contexts: np.ndarray, tokens: np.ndarray, symbols: int) -> np.ndarray:
+    """The code of each position's context for the next order, its own token included: the number of the pair (context, token)
+    among those of this order. -1 where the text has no such pair, or there are too few tokens."""
+    if not len(order.pairs):
+        return np.full(tokens.shape, -1, dtype=np.int64)
+    where, seen = _find(order.pairs, contexts * symbols + tokens)
+    return np.where(seen & (contexts >= 0), where, -1)
 
 
-def _contexts_after(tokens: np.ndarray, symbols: int, length: int) -> np.ndarray:
-    """The `length` tokens up to and including each position, coded as one number; -1 where there are fewer."""
-    code = np.zeros(tokens.shape, dtype=np.int64)
-    for back in range(length - 1, -1, -1):
-        code[..., back:] = code[..., back:] * symbols + tokens[..., : tokens.shape[-1] - back]
-    code[..., : max(0, length - 1)] = -1
-    return code
+def _before(after: np.ndarray) -> np.ndarray:
+    """The codes of the contexts that end before each position."""
+    return np.concatenate([np.full_like(after[..., :1], -1), after[..., :-1]], axis=-1)
 
 
 def _interpolate(

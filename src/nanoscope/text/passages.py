@@ -66,7 +66,10 @@ def passages(text: TokenizedText, context: int, most: int, skip: int = 0) -> Pas
     """
     size = room(context, text.start)
     if size <= skip:
-        raise NanoscopeError(f"a context of {context} is too short: the first {skip} tokens are not counted")
+        raise NanoscopeError(
+            f"a context of {context} is too short: the first {skip} tokens are not counted, so {context - size + skip + 1} are "
+            "needed or more"
+        )
     begins = spread_starts(len(text), size + 1, most)
     laid, whole = windows_at(text.tokens, begins, size, text.start), cut(text.tokens, begins, size + 1)
     kind = kinds(text.text)[text.last][laid.places + 1]

@@ -1,4 +1,4 @@
-"""Tokenizers: a table of symbols (`vocabulary`), UTF-8 bytes, or a user's own.
+"""Tokenizers: a table of symbols (`vocabulary`), UTF-8 bytes, pieces of words (`pieces`), or a user's own.
 
 A tokenizer also returns *offsets*: which characters of the text each token covers. They carry labels of characters
 (concepts, positions in the text) over to tokens: each token gets the labels of its last character, the end of the text
@@ -16,6 +16,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
+from nanoscope.text.pieces import Pieces
 from nanoscope.text.vocabulary import UNKNOWN, Vocabulary, padded
 
 START = "<start>"
@@ -79,6 +80,8 @@ class Bytes:
 
 def from_json(value: dict[str, Any]) -> Tokenizer:
     """The tokenizer that `to_json` described."""
+    if "tokenizer" in value:
+        return Pieces(value["tokenizer"], value["start"])
     return Bytes(value["started"]) if "bytes" in value else Vocabulary.from_json(value)
 
 
@@ -115,6 +118,11 @@ class TokenizedText:
     def token_at(self, characters: Int[np.ndarray, "*any"]) -> Int[np.ndarray, "*any"]:
         """The token that covers each character (if several bytes do, the last one); -1 before the text."""
         return np.searchsorted(self.offsets[:, 0], characters, side="right") - 1
+
+    def passage(self, begin: int, size: int) -> slice:
+        """At most `size` tokens from the one that covers a character on, as a slice of the tokens."""
+        first = max(0, int(self.token_at(np.array([begin]))[0]))
+        return slice(first, min(first + size, len(self)))
 
 
 def tokenized(text: str, tokenizer: Tokenizer) -> TokenizedText:

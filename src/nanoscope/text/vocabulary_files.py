@@ -1,4 +1,4 @@
-"""Vocabularies in files: nanoGPT's pickled `meta.pkl`, a table in JSON, or the training text itself.
+"""Vocabularies in files: nanoGPT's pickled `meta.pkl`, a table in JSON, a list of symbols, or the training text itself.
 
 A pickle is opened by an unpickler that creates only plain containers, strings and numbers; numpy's numbers and strings
 become Python's. A table may say `itos` (id -> symbol) or `stoi` (symbol -> id); ids may begin at 1. Symbols are
@@ -11,7 +11,7 @@ import io
 import json
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +19,25 @@ import numpy as np
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.pickles import Budget, Buildable, Machine, Named, latin, pairs
+from nanoscope.text.piece_files import pieces_beside, read_pieces
 from nanoscope.text.plain_text import plain_text
-from nanoscope.text.tokenizer import Bytes, Tokenizer
+from nanoscope.text.tokenizer import Bytes, Tokenizer, from_json
 from nanoscope.text.vocabulary import UNUSED, Vocabulary
 
 META_SIZE_LIMIT = 4 * 2**20
+NAMES = re.compile(r"chars|characters|vocab(ulary)?|tokens|words|alphabet|encoder|decoder|[a-z]+_?(to|2)_?[a-z]+", re.I)
+"""What people call a table of symbols, beside `itos` and `stoi`: `chars`, `vocab`, `char_to_idx`, `id2token`."""
+LINES = "vocab.txt"
+SPELLED = {r"\n": "\n", r"\t": "\t"}
 
 
 def read_vocabulary(path: Path) -> Tokenizer:
-    """The vocabulary in a file that a user names: a pickle (`.pkl`), JSON (`.json`), or else the training text, whose
-    sorted characters are nanoGPT's vocabulary. NanoscopeError if the file has none."""
+    """The vocabulary in a file that a user names: a pickle (`.pkl`), JSON or a table of pieces (`piece_files`), `vocab.txt`
+    with a symbol a line, or else the training text, whose sorted characters are nanoGPT's vocabulary. NanoscopeError if
+    the file has none."""
     try:
-        if path.suffix in (".pkl", ".pickle"):
-            found = read_meta(path)
-        elif path.suffix == ".json":
-            found = from_table(json.loads(path.read_bytes()), str(path))
-        else:
-            found = Vocabulary.of(plain_text(path.read_bytes().decode())[0])
+        path = (pieces_beside(path) or path) if path.is_dir() else path
+        found = _read(path)
     except OSError as error:
         raise NanoscopeError(f"cannot read the vocabulary {path}: {error.strerror}") from None
     except NanoscopeError:
@@ -45,6 +47,31 @@ def read_vocabulary(path: Path) -> Tokenizer:
     if found is None or not len(found):
         raise NanoscopeError(f"{path} holds no table of symbols (itos or stoi); give another file")
     return found
+
+
+def _read(path: Path) -> Tokenizer | None:
+    if path.suffix in (".pkl", ".pickle"):
+        return read_meta(path)
+    if (pieces := read_pieces(path)) is not None:
+        return pieces
+    if path.suffix == ".json":
+        return from_table(json.loads(path.read_bytes()), str(path))
+    text = path.read_bytes().decode()
+    return from_lines(text) if path.name == LINES else Vocabulary.of(plain_text(text)[0])
+
+
+def from_lines(text: str) -> Vocabulary:
+    """A vocabulary of one symbol a line. A line break among them leaves two empty lines, or is spelled `\\n`."""
+    lines = plain_text(text)[0].removesuffix("\n").split("\n")
+    if "" in lines:
+        lines[lines.index("") : lines.index("") + 2] = ["\n"]
+    return Vocabulary(tuple(SPELLED.get(line, line) for line in lines))
+
+
+def characters_of(text: str, rows: int) -> Vocabulary | None:
+    """The sorted characters of a text, if they are as many as the model's embedding has rows."""
+    found = Vocabulary.of(text)
+    return found if len(found) == rows else None
 
 
 def read_meta(path: Path) -> Tokenizer | None:
@@ -65,14 +92,46 @@ def read_meta(path: Path) -> Tokenizer | None:
 
 
 def from_table(meta: Any, source: str) -> Tokenizer | None:
-    """The vocabulary in a mapping with `itos` or `stoi`, in nanoscope's own JSON, or in a plain list; None if there is none."""
-    if isinstance(meta, dict) and "itos" in meta:
+    """The vocabulary in a list of symbols, in a mapping between symbols and ids, in one that has it under a name, or in
+    nanoscope's own JSON; None if there is none."""
+    if isinstance(meta, (list, tuple)):
+        return from_itos(meta, source)
+    if not isinstance(meta, dict):
+        return None
+    if "start" in meta and isinstance(meta.get("tokenizer"), str):
+        return from_json(meta)
+    return from_names(meta, source) or _unnamed(meta, source)
+
+
+def from_names(meta: Mapping[Any, Any], source: str) -> Tokenizer | None:
+    """The vocabulary that a mapping has as its `itos`, `stoi` or another of the `NAMES`; None if there is none."""
+    if "itos" in meta:
         return from_itos(meta["itos"], source)
-    if isinstance(meta, dict) and isinstance(meta.get("stoi"), dict):
+    if isinstance(meta.get("stoi"), dict):
         return from_stoi(meta["stoi"], source)
-    if isinstance(meta, dict) and isinstance(meta.get("symbols"), list):
+    if isinstance(meta.get("symbols"), list):
         return from_itos(meta["symbols"], source)
-    return from_itos(meta, source) if isinstance(meta, list) else None
+    named = (_unnamed(value, f"{source} ({name})") for name, value in meta.items() if NAMES.fullmatch(str(name)))
+    return next((found for found in named if found is not None), None)
+
+
+def _unnamed(value: Any, source: str) -> Tokenizer | None:
+    """The vocabulary in a value that may be one: its symbols in order, or a mapping between symbols and all ids."""
+    if isinstance(value, str) and len(set(value)) == len(value) > 1:
+        return Vocabulary(tuple(value))
+    if isinstance(value, (list, tuple)) and len(value) > 1 and all(isinstance(one, str) for one in value):
+        return from_itos(value, source)
+    if not isinstance(value, dict) or len(value) < 2:
+        return None
+    keys, values = ({type(one) for one in side} for side in (value.keys(), value.values()))
+    if keys <= {str} and values == {int} and _all_ids(value.values()):
+        return from_stoi(value, source)
+    return from_itos(value, source) if keys == {int} and values <= {str, bytes} and _all_ids(value.keys()) else None
+
+
+def _all_ids(ids: Collection[int]) -> bool:
+    """Whether these are 0..n-1 or 1..n."""
+    return set(ids) in (set(range(len(ids))), set(range(1, len(ids) + 1)))
 
 
 def from_stoi(stoi: Mapping[Any, Any], source: str) -> Tokenizer:

@@ -17,6 +17,8 @@ from torch import Tensor
 from nanoscope.errors import NanoscopeError
 
 CHUNK_TOKENS = 1024
+LOGITS = 2**24
+"""The most logits that are computed at a time: of a model of many symbols fewer texts are read in one batch."""
 
 
 @runtime_checkable
@@ -129,6 +131,11 @@ def spread_starts(total: int, size: int, most: int) -> Int[Tensor, "window"]:
 def batches(count: int, size: int) -> Iterator[slice]:
     """Slices of at most `size` that cover `count` items in order."""
     return (slice(first, min(first + size, count)) for first in range(0, count, size))
+
+
+def at_a_time(most: int, positions: int, symbols: int, logits: int = LOGITS) -> int:
+    """How many texts of so many positions are read in one batch: `most`, or fewer of a model of many symbols; at least 1."""
+    return max(1, min(most, logits // (positions * symbols)))
 
 
 def in_batches(many: Batched, size: int, function: Callable[[Batched], np.ndarray], axis: int = 0) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +11,19 @@ from pathlib import Path
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.checkpoints.formats.vocabulary_search import dataset_files
 from nanoscope.errors import NanoscopeError
+from nanoscope.interventions.run import run
+from nanoscope.tasks import metrics
 from nanoscope.text.corpora import data_option
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.plain_text import plain_text
 from nanoscope.text.tokenizer import Tokenizer
 from nanoscope.text.vocabulary import Vocabulary
-from nanoscope.text.windows import room
+from nanoscope.text.windows import lead, room, started
 
 NAMED = ("code", "wiki")
+FEWEST_JUDGED, BEGINNING, MARGIN = 16, 2000, 0.2
+"""Tokens that a text must have for its loss to be judged; characters of a long text that are judged; and nats: an untrained
+model is a little worse than a guess."""
 SHOWN = 3
 """Unknown symbols that a message names."""
 
@@ -104,6 +110,33 @@ def measured_on(checkpoint: Checkpoint, path: Path, corpus: Corpus) -> str:
     if not trained or trained == corpus.name or "shakespeare" in trained.lower():
         return ""
     return f"measured on {corpus.name}, though the model is of {trained}; {_own_text(checkpoint, path)}"
+
+
+def doubt(checkpoint: Checkpoint, text: str, name: str) -> str:
+    """A note if the model predicts a text worse than a guess among all its symbols would: then the vocabulary or the text is
+    another model's. "" if not, or if the text is too short to tell."""
+    start, config = checkpoint.known_vocabulary.start, checkpoint.model.config
+    tokens = checkpoint.encode(_beginning(text))[: room(config.block_size, start) + 1]
+    if len(tokens) < FEWEST_JUDGED:
+        return ""
+    logits = run(checkpoint.model, started(tokens[:-1], start)[None]).logits[0, lead(start) :]
+    loss, guess = (
+        float(-metrics.chosen(metrics.log_probs(logits.float()), tokens[1:]).mean()),
+        math.log(config.vocab_size),
+    )
+    if loss <= guess + MARGIN:
+        return ""
+    return (
+        f"the model's loss on {name} is {loss:.1f} nats, more than a guess among its {config.vocab_size:,} symbols would cost "
+        f"({guess:.1f}): is the vocabulary its own, and the text of its kind?"
+    )
+
+
+def _beginning(text: str) -> str:
+    """The first lines, or words, of a long text."""
+    some = text[:BEGINNING]
+    ends = len(some) if len(some) == len(text) else max(some.rfind("\n"), some.rfind(" ")) + 1
+    return some[: ends or len(some)]
 
 
 def _own_text(checkpoint: Checkpoint, path: Path) -> str:

@@ -11,7 +11,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.heads.label import classes_of, in_words
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import activations
 from nanoscope.model.names import head_name
 
 
@@ -49,7 +49,7 @@ def attention(checkpoint: Checkpoint, text: str) -> Sweep:
     tokens = checkpoint.encode(text)
     if len(tokens) < 2:
         raise NanoscopeError("the text must have at least two tokens, so that there is something to attend to")
-    values = run(checkpoint.model, tokens[None], keep=["pattern"]).cache.layers("pattern")[:, 0].numpy()
+    values = activations(checkpoint.model, tokens[None], keep=["pattern"]).layers("pattern")[:, 0].numpy()
     pieces = checkpoint.pieces(text)
     return Sweep(values, ("layer", "head", "query", "key"), "attention", {"query": pieces, "key": pieces})
 

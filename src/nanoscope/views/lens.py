@@ -15,13 +15,14 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.progress import Progress, silent
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.passages import windows_to_fit
+from nanoscope.text.tokenizer import tokenized
 from nanoscope.text.windows import first_speech
 
 FIT_WINDOWS, HELD_OUT_WINDOWS = 256, 32
 """Numbers of text windows for fitting the tuned lens and for early stopping."""
 FIT = tuned_lens.Settings(steps=150, batch=2048)
 SPEECH = 30
-"""Characters of a corpus's speech that fit one row of a figure."""
+"""Tokens of a corpus's speech that fit one row of a figure."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +52,24 @@ def read(checkpoint: Checkpoint, text: str, lens: Lens) -> LensReading:
     return LensReading(text, checkpoint.pieces(text), values, names, settled)
 
 
-def opening(corpus: Corpus, context: int) -> str:
-    """The first `SPEECH` characters of the validation text's first speech, fewer if the context is shorter."""
-    begins = first_speech(corpus.val)
-    return corpus.val[begins : begins + min(SPEECH, context - 1)]
+def opening(checkpoint: Checkpoint, corpus: Corpus) -> str:
+    """The first `SPEECH` tokens of the validation text's first speech, fewer if the context is shorter."""
+    val = tokenized(corpus.val, checkpoint.known_vocabulary)
+    read = val.offsets[val.passage(first_speech(val.text), min(SPEECH, checkpoint.model.config.block_size - 1))]
+    return val.text[read[0, 0] : read[-1, 1]] if len(read) else ""
 
 
 def fitted(checkpoint: Checkpoint, corpus: Corpus, progress: Progress = silent) -> tuned_lens.Fit:
     """Fit a tuned lens on a corpus with few steps."""
     model, vocabulary = checkpoint.model, checkpoint.known_vocabulary
     tokens, context = vocabulary.encode(corpus.train), model.config.block_size
-    windows = windows_to_fit(tokens, context, FIT_WINDOWS, HELD_OUT_WINDOWS, vocabulary.start)
+    symbols = model.config.vocab_size
+    fitted, held = (
+        max(2, tuned_lens.affordable(n * context, symbols) // context) for n in (FIT_WINDOWS, HELD_OUT_WINDOWS)
+    )
+    windows = windows_to_fit(tokens, context, fitted, held, vocabulary.start)
     progress("running the model over the text", 0, 100)
     train, held_out = (tuned_lens.collect(model, some) for some in windows)
     progress("fitting the tuned lens", 10, 100)
-    return tuned_lens.fit(model, train, held_out, FIT, "command line")
+    settings = replace(FIT, batch=tuned_lens.affordable(FIT.batch, symbols))
+    return tuned_lens.fit(model, train, held_out, settings, "command line")

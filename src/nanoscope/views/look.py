@@ -175,8 +175,7 @@ def _material(checkpoint: Checkpoint, corpus: Corpus) -> _Material:
     context = min(config.block_size, len(val) // (FEWEST_WINDOWS + 1))
     windows = min(MOST_WINDOWS, max(FEWEST_WINDOWS, TOKENS // context))
     text, searched = (passages(val, context, most) for most in (windows, max(windows, SEARCHED // context)))
-    order = NGrams.largest_order(config.vocab_size, LARGEST_TABLE)
-    return _Material(checkpoint, corpus, text, searched, NGrams.fit(train.numpy(), config.vocab_size, order))
+    return _Material(checkpoint, corpus, text, searched, NGrams.fit(train.numpy(), config.vocab_size, LARGEST_TABLE))
 
 
 def _losses(m: _Material) -> Sweep:

@@ -93,7 +93,9 @@ def _setting(checkpoint: Checkpoint, corpus: Corpus, params: Params) -> Setting:
     train, val = checkpoint.encode(corpus.train), subject.read(corpus.val)
     context = checkpoint.model.config.block_size
     if context < 2 * classes.FARTHEST + 2:
-        raise NanoscopeError(f"a context of {context} is too short to tell classes of heads apart")
+        raise NanoscopeError(
+            f"a context of {context} is too short to tell classes of heads apart: they need {2 * classes.FARTHEST + 2} or more"
+        )
     if len(val) < 8 * context:
         raise NanoscopeError(f"the validation text has {len(val):,} tokens, fewer than 8 windows of {context}")
     return Setting(subject, params, train, val, synthetic.alphabet(train, checkpoint.model.config.vocab_size))

@@ -17,9 +17,9 @@ from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.neurons.cards import cards
 from nanoscope.experiments.neurons.judge import best_neurons, corrected_p, neuron_of
 from nanoscope.experiments.neurons.labels import CONTEXT, KIND
-from nanoscope.experiments.neurons.measure import QUICK, Setting, logit_weights, over_text, search_in, setting_of
+from nanoscope.experiments.neurons.measure import QUICK, Setting, over_text, raised_by, search_in, setting_of
 from nanoscope.experiments.neurons.search import concepts_by_auroc, described, report
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import activations
 from nanoscope.progress import Progress, silent
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.windows import started
@@ -65,11 +65,6 @@ class NeuronsOverText:
         """Statistics of every neuron, and the positions where it is most and least active."""
         return over_text(self.setting)
 
-    @cached_property
-    def weights(self) -> Sweep:
-        """What each neuron adds to every symbol's logit."""
-        return logit_weights(self.setting)
-
     def neuron(self, layer: int, neuron: int) -> Neuron:
         """(layer, neuron); NanoscopeError if the model has no such neuron."""
         config = self.setting.model.config
@@ -104,12 +99,20 @@ class NeuronsOverText:
 
     def raised_by(self, neuron: Neuron, most: int = 4) -> list[str]:
         """The symbols whose logits a neuron raises most."""
-        row, symbols = self.weights.values[neuron], self.weights.labels("token")
+        weights = raised_by(self.setting, [neuron])
+        row, symbols = weights.values[0], weights.labels("token")
         return [str(symbols[index]) for index in (-row).argsort(kind="stable")[:most]]
 
     def cards(self, neurons: list[Neuron]) -> dict[str, Sweep]:
         """The sweeps from which the neurons' cards are drawn."""
-        return cards(self.setting.model, self.over, self.setting.whole, self.setting.text, self.weights, neurons)
+        return cards(
+            self.setting.model,
+            self.over,
+            self.setting.whole,
+            self.setting.text,
+            raised_by(self.setting, neurons),
+            neurons,
+        )
 
     def tokens(self, text: str) -> Int[Tensor, "1 pos"]:
         """A text as model input; NanoscopeError if it is empty or exceeds the context."""
@@ -131,7 +134,7 @@ class NeuronsOverText:
         return ActiveNeurons(neurons, shares[tuple(zip(*neurons, strict=True))])
 
     def _shares(self, text: str) -> Float[np.ndarray, "layer neuron char"]:
-        cache = run(self.setting.model, self.tokens(text), keep=["post"]).cache
+        cache = activations(self.setting.model, self.tokens(text), keep=["post"])
         post = cache.layers("post")[:, 0, self.setting.whole.lead :].mT.cpu().numpy()
         largest = self.over.statistics.sel(statistic="max").values
         return post / np.where(largest > 0, largest, np.inf)[..., None]

@@ -9,7 +9,7 @@ from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edits import AnyEdit, add, mean, zero
 from nanoscope.interventions.generate import Sampling, continuation
-from nanoscope.interventions.run import check_site, model_and_tokens, run
+from nanoscope.interventions.run import activations, check_site, model_and_tokens, run
 from nanoscope.model.names import component
 from nanoscope.model.sites import Site
 from nanoscope.text.vocabulary import UNKNOWN
@@ -41,7 +41,7 @@ def without(checkpoint: Checkpoint, names: Sequence[str], text: str | None, sour
         return Change(tuple(zero(site) for site in sites), f"{what}: set to zero ({source})")
     tokens = checkpoint.encode(text)
     read = windows(tokens, context, WINDOWS * context, checkpoint.known_vocabulary.start).tokens
-    cache = run(model, read, keep=sites).cache
+    cache = activations(model, read, keep=sites)
     edits = tuple(mean(site, cache, over=("batch", "pos")) for site in sites)
     return Change(edits, f"{what}: replaced by the mean over {source}")
 

@@ -51,7 +51,7 @@ def array() -> bytes:
         (b"\x89HDF\r\n\x1a\n" + bytes(50), "HDF5"),
         (b"\x08\x06\x12\x07pytorch\x1a\x051.4.0" + bytes(50), "ONNX"),
         (array(), "one array"),
-        (gzip.compress(b"weights"), "gunzip"),
+        (gzip.compress(b"weights", mtime=0), "gunzip"),
         (packed_tar(), "tar archive"),
         (packed_zip("readme.txt"), "other things (readme.txt)"),
         (packed_zip("model.weights.h5"), "Keras"),

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import activations
 from nanoscope.model.arithmetic import norm_before, norm_scale
 from nanoscope.model.folded import head_weights
 from nanoscope.model.gpt import GPT
@@ -47,12 +47,13 @@ class Tables:
 
 def tables(folded: GPT, tokens: Int[Tensor, "window pos"], most: int = MOST) -> Tables:
     """The tables of a folded model, for at most so many symbols; the layers' inputs are averaged over some windows."""
-    read, scale, count = _reads(folded, tokens)
-    w, shown = head_weights(folded), torch.arange(len(count))
-    raised = w.W_U
+    count = torch.bincount(tokens.flatten().cpu(), minlength=folded.config.vocab_size).float()
+    shown = torch.arange(len(count))
     if len(count) > most:
         shown = count.argsort(descending=True, stable=True)[:most].sort().values
-        read, raised, count = read[:, shown], raised[:, shown], count[shown]
+    read, scale = _reads(folded, tokens, count, shown)
+    w, count = head_weights(folded), count[shown]
+    raised = w.W_U if len(shown) == w.W_U.shape[1] else w.W_U[:, shown]
     ov = torch.einsum("lsd,lhdk,lhke,et->lhst", read, w.W_V, w.W_O, raised) / scale
     mean = ov.mean(-1, keepdim=True)
     if len(shown) < w.W_U.shape[1]:  # over all symbols, also those that are not shown
@@ -84,19 +85,20 @@ def strongest(table: Float[np.ndarray, "row column"], rows: np.ndarray, columns:
     return [(int(rows[i // len(columns)]), int(columns[i % len(columns)]), float(part.flat[i])) for i in order]
 
 
-def _reads(folded: GPT, tokens: Tensor) -> tuple[Tensor, float, Tensor]:
-    """Mean layer inputs `[layer, character, d_model]`, mean scale of the final norm, and counts `[character]`."""
-    config = folded.config
-    total = torch.zeros(config.n_layer, config.vocab_size, config.n_embd)
+def _reads(folded: GPT, tokens: Tensor, count: Tensor, shown: Tensor) -> tuple[Tensor, float]:
+    """Mean layer inputs `[layer, character, d_model]` of the symbols shown, and the mean scale of the final norm."""
+    config, others = folded.config, len(shown) < len(count)
+    row = torch.full((len(count),), len(shown))  # one more row for all symbols that are not shown
+    row[shown] = torch.arange(len(shown))
+    total = torch.zeros(config.n_layer, len(shown) + others, config.n_embd)
     scales = []
     for chunk in tokens.split(CHUNK):
-        cache = run(folded, chunk, keep=["resid_pre", ("resid_post", config.n_layer - 1)]).cache
+        cache = activations(folded, chunk, keep=["resid_pre", ("resid_post", config.n_layer - 1)])
         for layer, block in enumerate(folded.blocks):
             inputs = norm_before(cache["resid_pre", layer], block.ln_1).flatten(0, 1).cpu()
-            total[layer].index_add_(0, chunk.flatten().cpu(), inputs)
+            total[layer].index_add_(0, row[chunk.flatten().cpu()], inputs)
         final = cache["resid_post", config.n_layer - 1]
         scales.append(torch.tensor(1.0) if folded.ln_f is None else norm_scale(final, folded.ln_f).mean())
-    count = torch.bincount(tokens.flatten().cpu(), minlength=config.vocab_size).float()
-    mean = total / count.clamp_min(1)[:, None]
-    overall = total.sum(1, keepdim=True) / count.sum()
-    return (mean - overall) * (count > 0)[:, None], float(torch.stack(scales).mean()), count
+    overall, here = total.sum(1, keepdim=True) / count.sum(), count[shown]
+    mean = total[:, : len(shown)] / here.clamp_min(1)[:, None]
+    return (mean - overall) * (here > 0)[:, None], float(torch.stack(scales).mean())

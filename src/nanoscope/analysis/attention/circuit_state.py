@@ -22,11 +22,11 @@ from torch.nn import functional as F
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edits import Edit
-from nanoscope.interventions.run import Cache, run
+from nanoscope.interventions.run import Cache, activations, run
 from nanoscope.model.gpt import GPT
 from nanoscope.model.unembedding import direct_effect, logit_direction
 from nanoscope.text.matches import Matches, matches
-from nanoscope.text.windows import batches
+from nanoscope.text.windows import at_a_time, batches
 
 Head = tuple[int, int]
 CHUNK = 16
@@ -116,7 +116,7 @@ def scores(model: GPT, tokens: Int[Tensor, "window pos"]) -> Scores:
     own, other = (_keys(source, size) for source in _copy_sources(tokens))
     totals = torch.zeros(3, model.config.n_layer, model.config.n_head)
     for rows in batches(len(tokens), CHUNK):
-        patterns = run(model, tokens[rows], keep=["pattern"]).cache.layers("pattern").cpu()
+        patterns = activations(model, tokens[rows], keep=["pattern"]).layers("pattern").cpu()
         before = patterns.diagonal(-1, dim1=-2, dim2=-1).sum((1, 3))
         totals += torch.stack([before, *(torch.einsum("lbhqk,bqk->lh", patterns, keys[rows]) for keys in (own, other))])
     uniform = (1 / torch.arange(2, size + 1)).mean()
@@ -163,7 +163,8 @@ def observe(
 
     Edits apply to one batch: if there are any, all windows are run at once.
     """
-    chunks = batches(len(tokens), len(tokens) if edits else CHUNK)
+    chunk = at_a_time(CHUNK, tokens.shape[1], model.config.vocab_size)
+    chunks = batches(len(tokens), len(tokens) if edits else chunk)
     parts = [_observed(model, tokens[rows], following[rows], circuits, positions, edits) for rows in chunks]
     joined = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Observed)}
     return Observed(**{name: np.concatenate(values, axis=-2) for name, values in joined.items()})

@@ -29,7 +29,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import activations
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.text.concepts import concepts
@@ -120,7 +120,7 @@ def _shifted(where: Bool[np.ndarray, "window pos"]) -> Bool[np.ndarray, "window 
 
 def attention(model: GPT, tokens: Int[Tensor, "window pos"], targets: Targets) -> ClassAttention:
     """Run the model on windows and compute the statistics of its patterns, layer by layer."""
-    patterns = [run(model, chunk, keep=["pattern"]).cache.layers("pattern").cpu() for chunk in tokens.split(CHUNK)]
+    patterns = [activations(model, chunk, keep=["pattern"]).layers("pattern").cpu() for chunk in tokens.split(CHUNK)]
     layers = [judged(torch.cat([part[layer] for part in patterns]), targets) for layer in range(model.config.n_layer)]
     names = ("positions", "offsets", "keys", "cross")
     return ClassAttention(*(np.stack([getattr(one, name)[:, 0] for one in layers], axis=1) for name in names))

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import activations
 from nanoscope.model.folded import HeadWeights, head_weights
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
@@ -39,7 +39,7 @@ def as_read(folded: GPT, layer: int, tokens: Tensor) -> HeadWeights:
 
     The mean is over the token's occurrences in `tokens [batch, pos]`, centred over tokens. Absent tokens are dropped.
     """
-    stream = run(folded, tokens, keep=[("resid_pre", layer)]).cache["resid_pre", layer].cpu().flatten(0, 1)
+    stream = activations(folded, tokens, keep=[("resid_pre", layer)])["resid_pre", layer].cpu().flatten(0, 1)
     present, where = tokens.flatten().unique(return_inverse=True)
     mean = torch.zeros(len(present), stream.shape[1]).index_add(0, where, stream) / torch.bincount(where)[:, None]
     weights = head_weights(folded)

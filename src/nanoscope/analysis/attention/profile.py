@@ -21,7 +21,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.interventions.run import Cache, run
+from nanoscope.interventions.run import Cache, activations
 from nanoscope.model.arithmetic import visible_causally
 from nanoscope.model.gpt import GPT
 
@@ -48,7 +48,7 @@ def profile(model: GPT, tokens: Int[Tensor, "window pos"]) -> Profile:
     """All properties over some windows, in chunks."""
     totals: dict[str, Tensor] = {}
     for chunk in tokens.split(CHUNK):
-        cache = run(model, chunk, keep=["scores", "pattern", "v"]).cache
+        cache = activations(model, chunk, keep=["scores", "pattern", "v"])
         for name, value in _sums(model, chunk, cache).items():
             totals[name] = totals[name] + value if name in totals else value
     windows, size = tokens.shape

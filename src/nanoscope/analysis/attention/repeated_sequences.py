@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import activations
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.tasks.synthetic import RepeatedSequences
@@ -59,7 +59,7 @@ def attention_scores(model: GPT, sequences: RepeatedSequences) -> Sweep:
     where = targets(sequences)
     parts = []
     for chunk in batches(len(sequences.tokens), CHUNK):
-        patterns = run(model, sequences.tokens[chunk], keep=["pattern"]).cache.layers("pattern").cpu()
+        patterns = activations(model, sequences.tokens[chunk], keep=["pattern"]).layers("pattern").cpu()
         keys = where.keys[:, chunk].float()
         summed = torch.einsum("lbhqk,sbqk->slhb", patterns, keys)
         parts.append(summed / where.queries[:, chunk].sum(-1)[:, None, None, :])
@@ -97,7 +97,7 @@ def permutation_test(
     size = sequences.tokens.shape[1]
     share = 1 / torch.arange(1, size + 1)[:, None]
     for chunk in sequences.tokens.split(CHUNK):
-        patterns = run(model, chunk, keep=["pattern"]).cache.layers("pattern").cpu()
+        patterns = activations(model, chunk, keep=["pattern"]).layers("pattern").cpu()
         for b, tokens in enumerate(chunk):
             shuffles = torch.from_numpy(rng.permuted(np.tile(tokens.numpy(), (permutations, 1)), axis=1))
             above = (patterns[:, b] - share).flatten(2)
@@ -118,7 +118,7 @@ def _following_earlier(tokens: Int[Tensor, "row pos"]) -> Float[Tensor, "row que
 
 def mean_patterns(model: GPT, sequences: RepeatedSequences, heads: list[tuple[int, int]], example: int = 0) -> Sweep:
     """The attention pattern of some heads on one sequence: `[head, query, key]`."""
-    cache = run(model, sequences.tokens[example : example + 1], keep=["pattern"]).cache
+    cache = activations(model, sequences.tokens[example : example + 1], keep=["pattern"])
     values = np.stack([cache["pattern", layer][0, head].cpu().numpy() for layer, head in heads])
     names = tuple(f"L{layer}H{head}" for layer, head in heads)
     return Sweep(values, ("head", "query", "key"), "attention", {"head": names})

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -19,13 +20,14 @@ from torch import Tensor
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.edits import mean
 from nanoscope.interventions.replay import replay
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import activations
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import head_name
 from nanoscope.model.sites import Site
 from nanoscope.tasks import metrics
 from nanoscope.text.passages import Passages
+from nanoscope.text.windows import at_a_time, batches
 
 Components = Sequence[Site]
 Progress = Callable[[int, int], None]
@@ -64,14 +66,22 @@ def cost_without(
 
     `reference` holds the texts of the mean activations, of the windows' length.
     """
-    cache = run(model, reference, keep=sorted({site.name for sites in sets.values() for site in sites})).cache
+    cache = activations(model, reference, keep=sorted({site.name for sites in sets.values() for site in sites}))
     cells = [[mean(site, cache) for site in sites] for sites in sets.values()]
     size, count = text.tokens.shape[1], text.targets.shape[1]
-    positions = torch.arange(size - count, size).expand(len(text), -1)
+    parts = list(batches(len(text), at_a_time(len(text), size, model.config.vocab_size)))
 
-    def loss(logits: Float[Tensor, "row read vocab"]) -> Float[Tensor, "row"]:
-        targets = text.targets.repeat(len(logits) // len(text), 1)
-        return -metrics.chosen(metrics.log_probs(logits), targets).mean(-1)
+    def cost(number: int, part: Passages) -> np.ndarray:
+        def loss(logits: Float[Tensor, "row read vocab"]) -> Float[Tensor, "row"]:
+            targets = part.targets.repeat(len(logits) // len(part), 1)
+            return -metrics.chosen(metrics.log_probs(logits), targets).mean(-1)
 
-    found = replay(model, text.tokens, cells, positions, loss, progress=progress)
-    return Sweep((found.values - found.base).numpy(), ("set", "window"), "nats", {"set": tuple(sets)})
+        def show(done: int, total: int) -> None:
+            progress(number * total + done, len(parts) * total)
+
+        positions = torch.arange(size - count, size).expand(len(part), -1)
+        found = replay(model, part.tokens, cells, positions, loss, progress=show)
+        return (found.values - found.base).numpy()
+
+    values = np.concatenate([cost(number, text[some]) for number, some in enumerate(parts)], axis=1)
+    return Sweep(values, ("set", "window"), "nats", {"set": tuple(sets)})

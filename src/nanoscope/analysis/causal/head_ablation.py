@@ -17,7 +17,7 @@ from torch import Tensor
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.edits import mean, zero
 from nanoscope.interventions.replay import Edits, replay
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import activations
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import head_names
 from nanoscope.model.sites import Site
@@ -25,6 +25,7 @@ from nanoscope.seeds import seed_for
 from nanoscope.tasks.metrics import Metric, loss
 from nanoscope.tasks.task import Task
 from nanoscope.text.passages import Passages
+from nanoscope.text.windows import at_a_time, batches
 
 Head = tuple[int, int]
 Kind = Literal["mean", "zero"]
@@ -56,16 +57,22 @@ def on_text(
 
 
 def _cells(model: GPT, sets: Sequence[Sequence[Head]], reference: Tensor, kind: Kind) -> list[Edits]:
-    cache = run(model, reference, keep=["z"]).cache
+    cache = activations(model, reference, keep=["z"])
     sites = [[Site("z", layer, head=head) for layer, head in heads] for heads in sets]
     return [[zero(site) if kind == "zero" else mean(site, cache) for site in cell] for cell in sites]
 
 
 def _replayed(model: GPT, tokens: Tensor, cells: Sequence[Edits], task: Task, metric: Metric) -> np.ndarray:
-    def measured(logits: Tensor) -> Tensor:
-        return metric(logits, task.tiled(len(logits) // len(task)))
+    def values(some: slice) -> np.ndarray:
+        part = task[some]
 
-    return replay(model, tokens, cells, task.positions, measured).values.numpy()
+        def measured(logits: Tensor) -> Tensor:
+            return metric(logits, part.tiled(len(logits) // len(part)))
+
+        return replay(model, tokens[some], cells, part.positions, measured).values.numpy()
+
+    parts = batches(len(task), at_a_time(len(task), tokens.shape[1], model.config.vocab_size))
+    return np.concatenate([values(some) for some in parts], axis=1)
 
 
 def _names(sets: Sequence[Sequence[Head]]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import activations
 from nanoscope.model import arithmetic
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import mlp_reads
@@ -49,7 +49,7 @@ def by_layer(model: GPT, windows: Windows) -> Iterator[Hidden]:
 def every_layer(model: GPT, windows: Windows, chunk: slice) -> Float[Tensor, "layer window char neuron"]:
     """All neurons' activations on some of the windows, on the CPU."""
     require_neurons(model)
-    cache = run(model, windows.tokens[chunk], keep=["post"]).cache
+    cache = activations(model, windows.tokens[chunk], keep=["post"])
     return cache.layers("post")[:, :, windows.lead :].cpu()
 
 

@@ -9,28 +9,57 @@ exceeds that of 99 % of Gaussian rows of the same length.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
+from nanoscope.text.windows import batches
 
 MOMENTS = ("skew", "kurtosis")
 ROLES = ("neither", "prediction", "suppression")
 DRAWS = 20_000
+MOST_NUMBERS = 2**27
+"""Rows of chance have at most so many entries in all: of a large vocabulary, fewer are drawn."""
+PART = 2**21
+"""Entries of the rows whose moments are computed at a time."""
+UNIT = "logits per activation"
 TAIL = 0.99
 
 
 def logit_weights(folded: GPT) -> Sweep:
     """Logits per unit of activation of a folded model with MLPs: `[layer, neuron, token]`."""
-    unembedding = folded.lm_head.weight
-    writes = [block.mlp.c_proj.weight for block in folded.blocks if block.mlp is not None]
-    rows = [unembedding @ _at_the_end(folded, layer, weight) for layer, weight in enumerate(writes)]
-    values = torch.stack([row.T for row in rows]).detach().cpu().numpy()
-    return Sweep(values, ("layer", "neuron", "token"), "logits per activation")
+    values = np.stack([of_layer(folded, layer) for layer in range(folded.config.n_layer)])
+    return Sweep(values, ("layer", "neuron", "token"), UNIT)
+
+
+def of_layer(folded: GPT, layer: int) -> Float[np.ndarray, "neuron token"]:
+    """The same of the neurons of one layer: of many symbols, those of all layers take much memory."""
+    mlp = folded.blocks[layer].mlp
+    assert mlp is not None
+    return (folded.lm_head.weight @ _at_the_end(folded, layer, mlp.c_proj.weight)).T.contiguous().detach().cpu().numpy()
+
+
+def of_neurons(folded: GPT, neurons: Sequence[tuple[int, int]]) -> Float[np.ndarray, "neuron token"]:
+    """The same of some neurons, each a layer and an index."""
+    found = np.empty((len(neurons), folded.config.vocab_size), dtype=np.float32)
+    for layer in {layer for layer, _ in neurons}:
+        here = [at for at, (other, _) in enumerate(neurons) if other == layer]
+        found[here] = of_layer(folded, layer)[[neurons[at][1] for at in here]]
+    return found
+
+
+def shape(folded: GPT) -> Sweep:
+    """`shape_of_rows` of all neurons of a folded model, layer by layer."""
+    layers = [
+        Sweep(of_layer(folded, n)[None], ("layer", "neuron", "token"), UNIT) for n in range(folded.config.n_layer)
+    ]
+    parts = [shape_of_rows(weights).values for weights in layers]
+    return Sweep(np.concatenate(parts, axis=1), ("moment", "layer", "neuron"), "moment", {"moment": MOMENTS})
 
 
 def _at_the_end(model: GPT, layer: int, weight: Float[Tensor, "d_model neuron"]) -> Float[Tensor, "d_model neuron"]:
@@ -44,8 +73,11 @@ def _at_the_end(model: GPT, layer: int, weight: Float[Tensor, "d_model neuron"])
 
 def shape_of_rows(weights: Sweep) -> Sweep:
     """Skew and excess kurtosis over tokens: `[moment, layer, neuron]`; NaN for a row of zeros."""
-    rows = weights.values.astype(np.float64)
-    return Sweep(np.stack(_skew_kurtosis(rows)), ("moment", "layer", "neuron"), "moment", {"moment": MOMENTS})
+    layers, neurons, tokens = weights.values.shape
+    rows = weights.values.reshape(-1, tokens)
+    parts = [_skew_kurtosis(rows[some].astype(np.float64)) for some in batches(len(rows), max(1, PART // tokens))]
+    values = np.concatenate(parts, axis=1).reshape(2, layers, neurons)
+    return Sweep(values, ("moment", "layer", "neuron"), "moment", {"moment": MOMENTS})
 
 
 def roles(shape: Sweep, tokens: int) -> Sweep:
@@ -59,7 +91,12 @@ def roles(shape: Sweep, tokens: int) -> Sweep:
 def gaussian_kurtosis_limit(tokens: int) -> float:
     """The 99 % quantile of the kurtosis of Gaussian rows of this length."""
     rng = np.random.default_rng(seed_for("rows of chance", tokens))
-    return float(np.quantile(_skew_kurtosis(rng.standard_normal((DRAWS, tokens)))[1], TAIL))
+    drawn = min(DRAWS, MOST_NUMBERS // tokens)
+    parts = [
+        _skew_kurtosis(rng.standard_normal((some.stop - some.start, tokens)))[1]
+        for some in batches(drawn, max(1, PART // tokens))
+    ]
+    return float(np.quantile(np.concatenate(parts), TAIL))
 
 
 def _skew_kurtosis(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

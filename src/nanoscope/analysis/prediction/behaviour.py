@@ -7,7 +7,6 @@ positions (docs/methods/behaviour.md).
 from __future__ import annotations
 
 import numpy as np
-import torch
 from jaxtyping import Int
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task
 from nanoscope.text.matches import matches
 from nanoscope.text.ngrams import NGrams
-from nanoscope.text.windows import batches, lead, started
+from nanoscope.text.windows import at_a_time, batches, lead, started
 
 CHUNK, TABLE_CHUNK = 64, 8
 """Examples that a model and that a table of n-grams reads at a time."""
@@ -30,9 +29,10 @@ def on_task(model: GPT, task: Task) -> Sweep:
     """Accuracy and log-probability of the answer in the clean and the corrupt run: `[measure, run, example]`."""
     values = np.empty((2, 2, len(task)))
     for r, tokens in enumerate((task.clean, task.corrupt)):
-        logits = read_logits(model, tokens, task)
-        values[0, r] = metrics.accuracy(logits, task).cpu()
-        values[1, r] = -metrics.loss(logits, task).cpu()
+        for some in batches(len(task), at_a_time(CHUNK, tokens.shape[1], model.config.vocab_size)):
+            logits = metrics.read(run(model, tokens[some]).logits, task[some])
+            values[0, r, some] = metrics.accuracy(logits, task[some]).cpu()
+            values[1, r, some] = -metrics.loss(logits, task[some]).cpu()
     coords = {"measure": ("accuracy", "log_prob"), "run": ("clean", "corrupt")}
     return Sweep(values, ("measure", "run", "example"), "share; nats", coords)
 
@@ -43,17 +43,11 @@ def tables_on_task(tables: NGrams, task: Task, symbols: int) -> Sweep:
     Tokens outside the tables' vocabulary (a start symbol) count as its first symbol.
     """
     tokens = np.where(task.clean.numpy() < symbols, task.clean.numpy(), 0)
-    parts = [tables.distribution(tokens[some]).argmax(-1) for some in batches(len(tokens), TABLE_CHUNK)]
-    best = np.concatenate(parts, axis=1)
+    best = np.concatenate([tables.likeliest(tokens[some]) for some in batches(len(tokens), TABLE_CHUNK)], axis=1)
     positions = np.broadcast_to(task.positions.numpy(), (len(best), *task.positions.shape))
     guesses = np.take_along_axis(best, positions, axis=2)
     correct = (guesses == task.answer.numpy()).mean(-1)
     return Sweep(correct, ("order", "example"), "share", {"order": tuple(range(1, len(best) + 1))})
-
-
-def read_logits(model: GPT, tokens: Int[Tensor, "example pos"], task: Task) -> Tensor:
-    """Logits at the positions where the task is read, `[example, read, vocab]`, computed in small chunks."""
-    return torch.cat([metrics.read(run(model, tokens[some]).logits, task[some]) for some in batches(len(task), CHUNK)])
 
 
 def by_match_length(model: GPT, windows: Int[Tensor, "example pos"], tables: NGrams, start: int | None) -> Sweep:
@@ -83,7 +77,7 @@ def by_match_length(model: GPT, windows: Int[Tensor, "example pos"], tables: NGr
 def _next_log_probs(model: GPT, tokens: Tensor, windows: Tensor, lead: int) -> np.ndarray:
     """Log-probability of each next token of the windows, `[window, pos]`, aligned with the token before it."""
     parts = []
-    for some in batches(len(tokens), CHUNK):
+    for some in batches(len(tokens), at_a_time(CHUNK, tokens.shape[1], model.config.vocab_size)):
         logits = run(model, tokens[some]).logits[:, lead:]
         targets = windows[some, 1 : logits.shape[1] + 1]
         kept = metrics.log_probs(logits[:, : targets.shape[1]])

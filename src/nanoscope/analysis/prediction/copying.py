@@ -26,12 +26,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import activations, run
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.tasks import metrics
 from nanoscope.text.passages import Passages
-from nanoscope.text.windows import batches
+from nanoscope.text.windows import at_a_time, batches
 
 NEAREST = 16
 """The fewest positions between a token that may be overwritten and the one that reads."""
@@ -110,7 +110,7 @@ def _instead(text: np.ndarray, answers: Int[np.ndarray, "place"]) -> Int[np.ndar
 def _losses(model: GPT, text: Passages, places: CopyPlaces, rows: np.ndarray, answers: np.ndarray) -> np.ndarray:
     """The loss of the answer after each place of the given rows. Those that are read early are cut early."""
     order, losses = np.argsort(places.read, kind="stable"), np.empty(len(rows))
-    for some in batches(len(rows), CHUNK):
+    for some in batches(len(rows), at_a_time(CHUNK, rows.shape[1], model.config.vocab_size)):
         here = order[some]
         read, start = torch.from_numpy(places.read[here]), text.tokens[places.window[here], : text.lead]
         cut = torch.from_numpy(rows[here, : int(read.max()) + 1])
@@ -138,7 +138,7 @@ def _patterns(model: GPT, text: Passages, places: CopyPlaces) -> tuple[Tensor, T
     mean = torch.zeros(config.n_layer, config.n_head, size, size)
     own = torch.zeros(config.n_layer, config.n_head, len(places), size)
     for some in text.chunks():
-        cache = run(model, text.tokens[some], keep=["pattern"]).cache
+        cache = activations(model, text.tokens[some], keep=["pattern"])
         patterns = cache.layers("pattern").float().cpu()[..., text.lead :, text.lead :]
         mean += patterns.sum(1) / len(text)
         here = np.flatnonzero((places.window >= some.start) & (places.window < some.stop))

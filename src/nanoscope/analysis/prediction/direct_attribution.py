@@ -28,7 +28,7 @@ from nanoscope.model.unembedding import direct_effect, head_writes, logit_direct
 from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task
 from nanoscope.text.passages import NAMES, Passages
-from nanoscope.text.windows import batches
+from nanoscope.text.windows import at_a_time, batches
 
 CHUNK = 32
 WINDOWS = 8
@@ -50,7 +50,9 @@ class Attribution:
 def logit_difference(model: GPT, task: Task) -> Attribution:
     """Direct contributions to the logit difference on the clean texts, averaged over each example's reads."""
     values, errors = [], []
-    for part in (task[some] for some in batches(len(task), CHUNK)):
+    for part in (
+        task[some] for some in batches(len(task), at_a_time(CHUNK, task.clean.shape[1], model.config.vocab_size))
+    ):
         logits, cache = run(model, part.clean, keep=KEPT)
         read = metrics.read(logits, part)
         direct = _direct(
@@ -70,7 +72,9 @@ def logit_difference(model: GPT, task: Task) -> Attribution:
 def on_text(model: GPT, text: Passages) -> Attribution:
     """Direct contributions to the next token's logit minus the mean logit, by kind of position."""
     values, errors = [], []
-    for part in (text[some] for some in batches(len(text), WINDOWS)):
+    for part in (
+        text[some] for some in batches(len(text), at_a_time(WINDOWS, text.tokens.shape[1], model.config.vocab_size))
+    ):
         logits, cache = run(model, part.tokens, keep=KEPT)
         read = part.read(logits).float()
         direct = _direct(model, cache, part.read, logit_direction(model, part.targets))

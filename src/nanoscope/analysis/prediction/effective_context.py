@@ -27,7 +27,7 @@ from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.tasks import metrics
 from nanoscope.text.passages import Passages
-from nanoscope.text.windows import batches, started
+from nanoscope.text.windows import at_a_time, batches, started
 
 LENGTHS = (1, 2, 3, 4, 5, 8)
 """The cuts that are measured, followed by 16, 32, ..., up to half a window."""
@@ -92,12 +92,18 @@ def of_cut(
     """
     reach = torch.from_numpy(at)[:, None] + torch.arange(1 - length, 1)
     contexts, which = text.current[:, reach].flatten(0, 1).unique(dim=0, return_inverse=True)
-    log_probs = _after(model, started(contexts, start))
-    targets = text.targets[:, at].flatten()
-    return -log_probs[which, targets].view(len(text), len(at)).double().numpy()
+    return (
+        -_after(model, started(contexts, start), which, text.targets[:, at].flatten()).view(len(text), len(at)).numpy()
+    )
 
 
-def _after(model: GPT, contexts: Int[Tensor, "context pos"]) -> Float[Tensor, "context vocab"]:
-    """The log-probabilities of what follows each context."""
-    parts = batches(len(contexts), max(1, CHUNK_TOKENS // contexts.shape[1]))
-    return torch.cat([metrics.log_probs(run(model, contexts[some]).logits[:, -1].float()).cpu() for some in parts])
+def _after(
+    model: GPT, contexts: Int[Tensor, "context pos"], which: Int[Tensor, "place"], targets: Int[Tensor, "place"]
+) -> Float[Tensor, "place"]:
+    """The log-probability of each target after the context `which` belongs to it."""
+    found, size = torch.empty(len(which), dtype=torch.double), contexts.shape[1]
+    for some in batches(len(contexts), at_a_time(max(1, CHUNK_TOKENS // size), size, model.config.vocab_size)):
+        log_probs = metrics.log_probs(run(model, contexts[some]).logits[:, -1].float()).cpu()
+        here = (which >= some.start) & (which < some.stop)
+        found[here] = log_probs[which[here] - some.start, targets[here]].double()
+    return found

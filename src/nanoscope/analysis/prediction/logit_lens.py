@@ -22,14 +22,14 @@ from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.edits import Edit
-from nanoscope.interventions.run import residual_streams, run
+from nanoscope.interventions.run import activations, residual_streams, run
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import Site
 from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import NAMES, Passages
-from nanoscope.text.windows import batches, in_batches, started
+from nanoscope.text.windows import at_a_time, batches, in_batches, lead, started
 
 Lens = Callable[[Tensor], Tensor]
 """From residual streams `[layer + 1, *any, d_model]` to logits `[layer + 1, *any, vocab]`."""
@@ -42,7 +42,7 @@ NEAR, HALF = 0.1, 0.5
 CHUNK = 32
 WINDOWS = 16
 CELLS = 2**21
-"""Windows x positions x symbols of one batch: with a large vocabulary fewer windows are read at a time."""
+"""Windows x positions x symbols of one batch: with a large vocabulary fewer windows and positions are read at a time."""
 
 
 def lens_logits(model: GPT, tokens: Tensor) -> Tensor:
@@ -60,7 +60,8 @@ def on_task(model: GPT, task: Task) -> Sweep:
     answer, wrong, current: probability of the right answer, the wrong one and the token just read; kl: KL(model ||
     lens), nats; agrees: whether its top token is the model's; answer_is_top: whether its top token is the answer.
     """
-    values = in_batches(task, CHUNK, lambda some: _on_chunk(model, some), axis=2)
+    size = at_a_time(CHUNK, task.clean.shape[1] * (1 + model.config.n_layer), model.config.vocab_size)
+    values = in_batches(task, size, lambda some: _on_chunk(model, some), axis=2)
     return Sweep(values, ("measure", "layer", "example", "read"), "probability; nats", {"measure": MEASURES})
 
 
@@ -131,32 +132,46 @@ def windows_at_a_time(text: Passages, symbols: int) -> int:
     return max(2, min(WINDOWS, CELLS // (text.targets.shape[1] * symbols)))
 
 
+def _places_at_a_time(text: Passages, symbols: int) -> int:
+    return at_a_time(text.targets.shape[1], len(text), symbols, CELLS)
+
+
 def _read(model: GPT, text: Passages, lens: Lens, tables: NGrams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    log_probs = _at_positions(model, text, lens)
-    depth = np.stack([settled(holds) for holds in _holds(log_probs)])
-    at = depth[:, None] == np.arange(len(log_probs) + 1)[None, :, None, None]
-    known = torch.from_numpy(tables.distribution(text.current.numpy())).to(log_probs)
-    return text.sums(_measures(log_probs, text)), text.sums(at), text.sums(_distances(known, log_probs))
+    def at(places: slice, log_probs: Tensor) -> tuple[np.ndarray, ...]:
+        known = torch.from_numpy(tables.distribution(text.current.numpy(), places)).to(log_probs)
+        return _measures(log_probs, text, places), np.stack(_holds(log_probs)), _distances(known, log_probs)
+
+    measures, holds, distances = _over_places(model, text, lens, at)
+    depth = np.stack([settled(criterion) for criterion in holds])
+    settles = depth[:, None] == np.arange(holds.shape[1] + 1)[None, :, None, None]
+    return text.sums(measures), text.sums(settles), text.sums(distances)
 
 
-def _at_positions(model: GPT, text: Passages, lens: Lens) -> Tensor:
-    """The lens's log-probabilities at each position: `[layer + 1, window, position, vocab]`, in at least single precision."""
-    streams = residual_streams(model, text.tokens)
-    with torch.no_grad():
-        log_probs = metrics.log_probs(lens(streams[:, :, -text.targets.shape[1] :]).float())
-    return log_probs.cpu()
+def _over_places(
+    model: GPT, text: Passages, lens: Lens, function: Callable[[slice, Tensor], tuple[np.ndarray, ...]]
+) -> list[np.ndarray]:
+    """A function of the lens's log-probabilities `[layer + 1, window, position, vocab]`, in at least single precision, of some
+    positions at a time where symbols are many; its arrays `[*any, window, position]`, joined."""
+    size = text.targets.shape[1]
+    streams = residual_streams(model, text.tokens)[:, :, -size:]
+    parts = []
+    for places in batches(size, _places_at_a_time(text, model.config.vocab_size)):
+        with torch.no_grad():
+            log_probs = metrics.log_probs(lens(streams[:, :, places]).float()).cpu()
+        parts.append(function(places, log_probs))
+    return [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)]
 
 
-def _measures(log_probs: Tensor, text: Passages) -> np.ndarray:
-    """All of `READINGS` at each position: `[measure, layer + 1, window, position]`."""
+def _measures(log_probs: Tensor, text: Passages, places: slice) -> np.ndarray:
+    """All of `READINGS` at some positions: `[measure, layer + 1, window, position]`."""
     probs = log_probs.exp()
     previous = torch.cat([text.current[:, :1], text.current[:, :-1]], dim=1)
     chances = [
-        metrics.chosen(log_probs, tokens.expand(log_probs.shape[:-1]))
+        metrics.chosen(log_probs, tokens[:, places].expand(log_probs.shape[:-1]))
         for tokens in (text.targets, text.current, previous)
     ]
     kl = (probs[-1] * (log_probs[-1] - log_probs)).sum(-1)
-    right = (log_probs.argmax(-1) == text.targets).float()
+    right = (log_probs.argmax(-1) == text.targets[:, places]).float()
     values = [-chances[0], kl, -(probs * log_probs).sum(-1), right, *(chance.exp() for chance in chances)]
     return torch.stack(values).double().numpy()
 
@@ -183,15 +198,25 @@ def on_sentence(model: GPT, tokens: Tensor, lens: Lens, start: int | None = None
     The measures are its top token, that token's probability, KL(model || lens) in nats, and the probability of the actual
     next token (NaN after the last).
     """
-    with torch.no_grad():
-        streams = residual_streams(model, started(tokens, start)[None])
-        log_probs = metrics.log_probs(lens(streams).float()).cpu()[:, 0, -len(tokens) :]
+    streams, first = residual_streams(model, started(tokens, start)[None]), lead(start)
+    following = torch.cat([tokens[1:], tokens[:1]])
+    parts = []
+    for places in batches(first + len(tokens), at_a_time(first + len(tokens), 1, model.config.vocab_size, CELLS)):
+        with torch.no_grad():
+            log_probs = metrics.log_probs(lens(streams[:, :, places]).float()).cpu()[:, 0]
+        here = following[max(0, places.start - first) : places.stop - first]
+        parts.append(_of_places(log_probs[:, log_probs.shape[1] - len(here) :], here))
+    values = torch.cat(parts, dim=-1).double().numpy()
+    values[SENTENCE.index("next"), :, -1] = np.nan
+    return Sweep(values, ("measure", "layer", "place"), "token; probability; nats", {"measure": SENTENCE})
+
+
+def _of_places(log_probs: Tensor, following: Tensor) -> Tensor:
+    """All of `SENTENCE` at some places: `[measure, layer, place]`."""
     chance, top = log_probs.exp().max(-1)
     kl = (log_probs[-1].exp() * (log_probs[-1] - log_probs)).sum(-1)
-    following = torch.full_like(chance, torch.nan)
-    following[:, :-1] = metrics.chosen(log_probs[:, :-1], tokens[1:].expand(len(log_probs), -1)).exp()
-    values = torch.stack([top.float(), chance, kl, following]).double().numpy()
-    return Sweep(values, ("measure", "layer", "place"), "token; probability; nats", {"measure": SENTENCE})
+    after = metrics.chosen(log_probs, following.expand(len(log_probs), -1)).exp()
+    return torch.stack([top.float(), chance, kl, after])
 
 
 # ---- distances between n-gram tables, and from a model to them -------------------------------------------------------
@@ -202,18 +227,27 @@ def noise_floor(text: Passages, first: NGrams, second: NGrams) -> Sweep:
     orders = range(1, len(first.orders) + 1)
     total = np.zeros(len(orders))
     for part in (text[some] for some in batches(len(text), windows_at_a_time(text, first.symbols))):
-        p, q = (table.distribution(part.current.numpy()) for table in (first, second))
-        total += part.sums((p * np.log(p / q)).sum(-1))[:, 0].sum(-1)
+        places = batches(part.targets.shape[1], _places_at_a_time(part, first.symbols))
+        kl = np.concatenate([_between(first, second, part, some) for some in places], axis=-1)
+        total += part.sums(kl)[:, 0].sum(-1)
     return Sweep(total / text.counts[0].sum(), ("n",), "nats", {"n": tuple(orders)})
+
+
+def _between(first: NGrams, second: NGrams, text: Passages, places: slice) -> np.ndarray:
+    """KL between two tables at some places: `[n, window, position]`."""
+    p, q = (table.distribution(text.current.numpy(), places) for table in (first, second))
+    return (p * np.log(p / q)).sum(-1)
 
 
 def model_distances(model: GPT, text: Passages, tables: NGrams) -> Sweep:
     """KL between each n-gram table and the model's own output, summed: `[direction, n, kind, window]`."""
 
     def distances(part: Passages) -> np.ndarray:
-        log_probs = metrics.log_probs(part.read(run(model, part.tokens).logits).float()).cpu()[None]
-        known = torch.from_numpy(tables.distribution(part.current.numpy())).to(log_probs)
-        return part.sums(_distances(known, log_probs)[:, :, 0])
+        log_probs, found = metrics.log_probs(part.read(run(model, part.tokens).logits).float()).cpu()[None], []
+        for places in batches(part.targets.shape[1], _places_at_a_time(part, tables.symbols)):
+            known = torch.from_numpy(tables.distribution(part.current.numpy(), places)).to(log_probs)
+            found.append(_distances(known, log_probs[:, :, places])[:, :, 0])
+        return part.sums(np.concatenate(found, axis=-1))
 
     coords = {"direction": DIRECTIONS, "n": tuple(range(1, len(tables.orders) + 1)), "kind": NAMES}
     values = in_batches(text, windows_at_a_time(text, tables.symbols), distances, axis=-1)
@@ -239,15 +273,21 @@ def damage_by_settling(model: GPT, text: Passages, lens: Lens) -> Sweep:
 
 def _damage(model: GPT, text: Passages, lens: Lens) -> np.ndarray:
     """The same on a few windows; each receives the layer's writes from another of them."""
-    log_probs = _at_positions(model, text, lens)
-    depth = settled(_holds(log_probs)[CRITERIA.index("near")])
+    final: list[Tensor] = []
+
+    def near(places: slice, log_probs: Tensor) -> tuple[np.ndarray, ...]:
+        final.append(log_probs[-1].clone())
+        return (_holds(log_probs)[CRITERIA.index("near")],)
+
+    depth = settled(_over_places(model, text, lens, near)[0])
+    before = torch.cat(final, dim=1)
     writes = ("attn_out",) if model.config.attention_only else ("attn_out", "mlp_out")
-    cache = run(model, text.tokens, keep=writes).cache
+    cache = activations(model, text.tokens, keep=writes)
     rows = []
     for layer in range(model.config.n_layer):
         edits = [Edit(Site(name, layer), cache[name, layer].roll(1, dims=0)) for name in writes]
         after = metrics.log_probs(text.read(run(model, text.tokens, edits).logits).float()).cpu()
-        kl = (log_probs[-1].exp() * (log_probs[-1] - after)).sum(-1).double().numpy()
+        kl = (before.exp() * (before - after)).sum(-1).double().numpy()
         states = (depth <= layer, depth > layer)
         rows.append([[text.sums(kl * where)[0], text.sums(where)[0]] for where in states])
     return np.array(rows)

@@ -14,7 +14,7 @@ from nanoscope.model.gpt import GPT
 from nanoscope.tasks import metrics
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import Passages
-from nanoscope.text.windows import in_batches
+from nanoscope.text.windows import at_a_time, in_batches
 
 CHUNK = 16
 
@@ -26,7 +26,7 @@ def of_model(model: GPT, text: Passages) -> Float[np.ndarray, "window pos"]:
         log_probs = metrics.log_probs(some.read(run(model, some.tokens).logits).float())
         return -metrics.chosen(log_probs, some.targets).double().cpu().numpy()
 
-    return in_batches(text, CHUNK, losses)
+    return in_batches(text, at_a_time(CHUNK, text.tokens.shape[1], model.config.vocab_size), losses)
 
 
 def of_tables(tables: NGrams, text: Passages) -> Float[np.ndarray, "order window pos"]:

@@ -21,10 +21,12 @@ from nanoscope.interventions.run import residual_streams, run
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.tasks import metrics
-from nanoscope.text.windows import batches
+from nanoscope.text.windows import at_a_time, batches
 
 CHUNK = 16
 PART = 8192
+MANY = 512
+"""Symbols of a vocabulary up to which the amounts of text are as asked: all outputs on it are kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,11 @@ def identity(model: GPT) -> Translation:
     return Translation(torch.zeros(layers, width, width, **like), torch.zeros(layers, width, **like))
 
 
+def affordable(tokens: int, symbols: int) -> int:
+    """A number of tokens, lowered for a vocabulary of more than `MANY` symbols."""
+    return max(min(64, tokens), tokens * MANY // max(MANY, symbols))
+
+
 def collect(model: GPT, tokens: Int[Tensor, "window pos"]) -> Residuals:
     """A model's residual streams and outputs on some windows; takes layers x tokens x d_model numbers of memory."""
     layers, width, count = model.config.n_layer, model.config.n_embd, tokens.numel()
@@ -93,7 +100,8 @@ def collect(model: GPT, tokens: Int[Tensor, "window pos"]) -> Residuals:
 
 def outputs(model: GPT, tokens: Int[Tensor, "window pos"]) -> Float[Tensor, "token vocab"]:
     """A model's log-probabilities on some windows."""
-    return torch.cat([metrics.log_probs(run(model, part).logits.float()).flatten(0, 1) for part in tokens.split(CHUNK)])
+    parts = tokens.split(at_a_time(CHUNK, tokens.shape[1], model.config.vocab_size))
+    return torch.cat([metrics.log_probs(run(model, part).logits.float()).flatten(0, 1) for part in parts])
 
 
 def fit(model: GPT, train: Residuals, held_out: Residuals, settings: Settings, *labels: object) -> Fit:
@@ -122,7 +130,8 @@ def fit(model: GPT, train: Residuals, held_out: Residuals, settings: Settings, *
 
 def kl(model: GPT, translation: Translation, text: Residuals) -> Float[Tensor, "layer token"]:
     """KL(target || lens) of each layer at every token, nats."""
-    rows = torch.arange(len(text.target), device=model.device).split(PART)
+    part = at_a_time(PART, model.config.n_layer, model.config.vocab_size)
+    rows = torch.arange(len(text.target), device=model.device).split(part)
     with torch.no_grad():
         return torch.cat([_kl(model, translation, text, some) for some in rows], dim=1)
 

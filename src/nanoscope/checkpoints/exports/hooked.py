@@ -9,7 +9,6 @@ Source: Nanda & Bloom 2022, TransformerLens; its names of parameters and setting
 from __future__ import annotations
 
 import io
-import math
 from typing import Any
 
 import torch
@@ -58,7 +57,7 @@ def _config(config: GPTConfig) -> dict[str, Any]:
         "eps": config.norm_eps,
         "normalization_type": NORMS[config.norm],
         "use_attn_scale": config.attention_scale != "none",
-        "attn_scale": 1 / config.score_scale if config.attention_scale != "none" else math.sqrt(config.d_head),
+        **({} if config.attention_scale == "none" else {"attn_scale": 1 / config.score_scale}),
         "positional_embedding_type": "rotary" if config.positions == "rotary" else "standard",
         **(rotary if config.positions == "rotary" else {}),
         "gated_mlp": config.gated_mlp,

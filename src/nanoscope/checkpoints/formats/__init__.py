@@ -6,9 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from nanoscope.checkpoints.formats import nanogpt, nanoscope, renamed
+from nanoscope.checkpoints.formats import (
+    gpt2,
+    gpt_neo,
+    gpt_neox,
+    hooked,
+    lecture,
+    llama,
+    llama2c,
+    microgpt,
+    mingpt,
+    nanogpt,
+    nanoscope,
+    others,
+    renamed,
+    torch_modules,
+)
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.source import Source
+from nanoscope.checkpoints.reading.readings import NOTHING, Instructions
 from nanoscope.errors import NanoscopeError
 
 
@@ -21,25 +37,31 @@ class Format(Protocol):
     def read(self, source: Source) -> Contents: ...
 
 
-FORMATS: tuple[Format, ...] = (nanoscope, nanogpt, renamed)
-"""Tried in this order."""
+FORMATS: tuple[Format, ...] = (
+    nanoscope, gpt2, mingpt, nanogpt, renamed, llama, llama2c, gpt_neo, gpt_neox, lecture, torch_modules, hooked, microgpt
+)  # fmt: skip
+"""Tried in this order; then `others` takes any weights, and refuses those that it cannot place."""
 
 
-def read(path: Path, formats: Sequence[Format] = FORMATS, vocabulary: Path | None = None) -> Contents:
+def read(
+    path: Path,
+    formats: Sequence[Format] = FORMATS,
+    vocabulary: Path | None = None,
+    said: Instructions = NOTHING,
+) -> Contents:
     """Read a file or folder with the first format that recognises it; NanoscopeError if none does."""
     part = path.is_file() and path.name.startswith((nanoscope.DESCRIPTION, nanoscope.WEIGHTS))
     if part and (path.parent / nanoscope.DESCRIPTION).exists():
         raise NanoscopeError(f"{path} is a part of a checkpoint; give its folder, {path.parent}")
-    source = Source(path, vocabulary)
-    for one in formats:
+    source = Source(path, vocabulary, said)
+    for one in (*formats, others):
         if one.recognises(source):
             return one.read(source)
     if not source.files:
         inside = _checkpoint_inside(path)
         more = f"; give {inside}" if inside else ""
         raise NanoscopeError(f"{path} is not a checkpoint: {nanoscope.DESCRIPTION} is missing{more}")
-    found = next(iter(source.weights))
-    raise NanoscopeError(f"{path} is not a nanoGPT: it has no {nanogpt.EMBEDDING}, but has {found!r}")
+    raise NanoscopeError(f"{path} is of no known format")
 
 
 def _checkpoint_inside(folder: Path) -> Path | None:

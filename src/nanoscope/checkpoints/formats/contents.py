@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from nanoscope.checkpoints.reading.readings import Reading
 from nanoscope.model.config import GPTConfig
 from nanoscope.text.tokenizer import Tokenizer
 
@@ -25,3 +26,5 @@ class Contents:
     notes: tuple[str, ...] = ()
     no_vocabulary: str = ""
     """Why it has no vocabulary, and what to do; empty where that is unknown or it has one."""
+    read_from: tuple[Reading, ...] = ()
+    """Where each property was read; empty for our own format, whose files state them all."""

@@ -32,6 +32,8 @@ def recognises(source: Source) -> bool:
 def read(source: Source) -> Contents:
     """Read a folder; NanoscopeError naming any file that is missing, damaged or changed."""
     path = source.path
+    if source.said.settings or source.said.rename:
+        raise NanoscopeError(f"{path} is nanoscope's own and says all about itself; leave out settings and new names")
     try:
         description = json.loads((path / DESCRIPTION).read_bytes())
         weights = _weights(source, description)

@@ -20,7 +20,7 @@ NOTE = "its parameters have other names than nanoGPT's (tok_emb, blocks, ...); t
 
 
 def recognises(source: Source) -> bool:
-    return "tok_emb.weight" in source.weights
+    return "tok_emb.weight" in source.weights and any(name.endswith(nanogpt.FUSED) for name in source.weights)
 
 
 def read(source: Source) -> Contents:

@@ -19,6 +19,7 @@ from nanoscope.checkpoints.containers.modules import attributes, classes, is_mod
 from nanoscope.checkpoints.containers.opened import content_of
 from nanoscope.checkpoints.containers.plain import DEPTH, PARTS, opened, table
 from nanoscope.checkpoints.containers.state import State, is_optimizer, state_of, without_wrappers
+from nanoscope.checkpoints.reading.readings import NOTHING, Instructions
 from nanoscope.errors import NanoscopeError
 
 ATTRIBUTES, CLASSES = "the module's attributes", "the module's classes"
@@ -34,6 +35,8 @@ class Source:
     path: Path
     vocabulary: Path | None = None
     """The file of the vocabulary, where the user names one."""
+    said: Instructions = NOTHING
+    """What the user says of the file."""
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -77,9 +80,10 @@ class Source:
                 f"{self.path} holds no model weights (nanoGPT keeps them under 'model'); is it a checkpoint?"
             )
         try:
-            return without_wrappers(self._state.tensors)
+            named = without_wrappers(self._state.tensors)
         except NanoscopeError as error:
             raise self._refused(error) from None
+        return {self.said.renamed(name): value for name, value in named.items()}
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -22,9 +22,9 @@ from nanoscope.model.gpt import GPT
 from nanoscope.model.names import head_name
 from nanoscope.seeds import seed_for
 from nanoscope.text.corpora.corpus import too_short
-from nanoscope.text.ngrams import NGrams
+from nanoscope.text.ngrams import PROBABILITIES, NGrams
 from nanoscope.text.passages import Passages, passages
-from nanoscope.text.windows import batches
+from nanoscope.text.windows import at_a_time, batches
 
 ORDERS = 5
 CHUNK = 16
@@ -82,8 +82,7 @@ class _Setting:
 
     @cached_property
     def tables(self) -> NGrams:
-        symbols = self.model.config.vocab_size
-        return NGrams.fit(self.train.numpy(), symbols, NGrams.largest_order(symbols, ORDERS))
+        return NGrams.fit(self.train.numpy(), self.model.config.vocab_size, ORDERS)
 
     def text(self, part: str, circuits: list[Circuit]) -> SeenText:
         """The observations on one of `PARTS` of the text. The position of a start symbol is left out."""
@@ -152,12 +151,16 @@ def table_features(
 ) -> Float[np.ndarray, "feature window position"]:
     """Log-probabilities that the table of the largest n gives to the model's first choice and to its own first choice, at the
     last positions of each window."""
-    rows = []
-    for some in batches(len(current), CHUNK):
-        chances = np.log(tables.distribution(current[some])[-1, :, -top.shape[1] :])
-        own = np.take_along_axis(chances, top[some, :, None], axis=-1)[..., 0]
-        rows.append(np.stack([own, chances.max(-1)]))
-    return np.concatenate(rows, axis=1)
+    size, read = current.shape[1], top.shape[1]
+    found = np.empty((2, *top.shape))
+    for some in batches(len(current), at_a_time(CHUNK, 1, tables.symbols, PROBABILITIES)):
+        rows = len(current[some])
+        for part in batches(read, at_a_time(read, rows, tables.symbols, PROBABILITIES)):
+            places = slice(size - read + part.start, size - read + part.stop)
+            chances = np.log(tables.distribution(current[some], places)[-1])
+            own = np.take_along_axis(chances, top[some, part, None], axis=-1)[..., 0]
+            found[:, some, part] = np.stack([own, chances.max(-1)])
+    return found
 
 
 def _heads(s: _Setting) -> Sweeps:

@@ -27,6 +27,7 @@ from nanoscope.plots.style import (
     new_figure,
     styled,
     tenths,
+    upright,
     visible_character,
 )
 
@@ -135,7 +136,8 @@ def _by_character(ax: Axes, result: Result, layer: int, head: int) -> None:
     order = order[np.argsort(-above[order], kind="stable")]
     ax.bar(range(len(order)), above[order], color=[ACCENT if above[i] > 0 else SOFT for i in order])
     ax.axhline(0, color=INK, linewidth=0.6)
-    ax.set_xticks(range(len(order)), [visible_character(symbols[i]) for i in order])
+    labels = [visible_character(symbols[i]) for i in order]
+    ax.set_xticks(range(len(order)), labels, rotation=upright(labels))
     ax.set_ylabel("share of attention\nabove uniform")
     ax.set_title("looks at", fontsize=9)
 

@@ -13,7 +13,7 @@ from nanoscope.experiments.heads.ablation import ablation
 from nanoscope.experiments.heads.label import ALL_CLASSES, FAMILIES, labels
 from nanoscope.experiments.heads.setting import Params, Setting, induction, setting_of, with_induction
 from nanoscope.experiments.measuring import Stage, Stages, Sweeps
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import activations, run
 from nanoscope.model.folded import fold, head_weights
 from nanoscope.model.gpt import GPT
 from nanoscope.text.tokenizer import START
@@ -138,7 +138,7 @@ def _cost(s: Setting) -> Sweeps:
     """Seconds of one batch, plain and with every pattern, and of judging the patterns: `[what, repeat]`."""
     few = s.splits["report"]
     tokens, targets = few.tokens[:16], classes.Targets(few.targets.keys[:, :16])
-    patterns = run(s.model, tokens, keep=["pattern"]).cache.layers("pattern")
+    patterns = activations(s.model, tokens, keep=["pattern"]).layers("pattern")
     runs = {
         "plain forward": lambda: run(s.model, tokens),
         "forward with patterns": lambda: run(s.model, tokens, keep=["pattern"]),
@@ -152,12 +152,9 @@ def _cost(s: Setting) -> Sweeps:
 
 def _example(s: Setting) -> Sweeps:
     """Every head's attention on one passage that begins a speech: `[layer, head, query, key]`."""
-    text = s.subject.corpus.val
-    begins = first_speech(text)
-    size = min(SHOWN, s.size)
-    tokens = s.subject.checkpoint.encode(text[begins : begins + size])[:size]
+    tokens = s.val.tokens[s.val.passage(first_speech(s.val.text), min(SHOWN, s.size))]
     read = started(tokens, s.subject.start)[None]
-    patterns = run(s.model, read, keep=["pattern"]).cache.layers("pattern")[:, 0].cpu().numpy()
+    patterns = activations(s.model, read, keep=["pattern"]).layers("pattern")[:, 0].cpu().numpy()
     symbols = (*[START] * lead(s.subject.start), *(s.symbol_names[int(token)] for token in tokens))
     coords = {"query": symbols, "key": symbols}
     return {"example": Sweep(patterns.astype(np.float32), ("layer", "head", "query", "key"), "attention", coords)}

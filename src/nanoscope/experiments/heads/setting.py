@@ -160,7 +160,9 @@ def setting_of(subject: Subject, params: Params) -> Setting:
     train, val = checkpoint.encode(corpus.train), subject.read(corpus.val)
     context = checkpoint.model.config.block_size
     if context < 2 * classes.FARTHEST + 2:
-        raise NanoscopeError(f"a context of {context} is too short to distinguish classes of heads")
+        raise NanoscopeError(
+            f"a context of {context} is too short to distinguish classes of heads: they need {2 * classes.FARTHEST + 2} or more"
+        )
     if len(val) < 8 * context:
         raise too_short(len(val), 8 * context, f"windows of {context}")
     return Setting(subject, params, train, val, synthetic.alphabet(train, checkpoint.model.config.vocab_size))

@@ -22,6 +22,7 @@ from nanoscope.plots.style import (
     ordered_colours,
     plain_logarithms,
     styled,
+    upright,
     visible_character,
 )
 
@@ -222,6 +223,9 @@ def example(result: Result) -> Figure:
     return _sentences(lenses, names, _label(result))
 
 
+TITLE_PAD = 18
+
+
 @styled
 def sentence(read: Sweep, symbols: tuple[str, ...], lens: str, label: str) -> Figure:
     """A lens on one text (`logit_lens.on_sentence`, with the text's characters as the labels of its positions)."""
@@ -233,16 +237,25 @@ def _sentences(lenses: list[tuple[str, Sweep]], symbols: dict[int, str], label: 
     positions = len(lenses[0][1].labels("place"))
     readings = len(lenses[0][1].labels("layer"))
     lines = [(lens, read, at) for lens, read in lenses for at in range(0, positions, LINE)]
-    height = len(lines) * (0.26 * (readings + 1) + 0.45) + 0.9
+    standing = (max(_room(read) for _, read in lenses) - TITLE_PAD) / 72  # inches for long symbols above each line
+    height = len(lines) * (0.26 * (readings + 1) + 0.45 + standing) + 0.9
     figure, axes = new_figure(0.3 * _columns(positions) + 2.2, height, len(lines))
     images = []
     for ax, (lens, read, at) in zip(axes, lines, strict=True):
         images.append(_line(ax, read, symbols, range(at, min(at + LINE, positions))))
         if at == 0:
-            ax.set_title(f"{lens}: the most probable next character after each layer; boxed: it does follow", pad=18)
+            ax.set_title(
+                f"{lens}: the most probable next character after each layer; boxed: it does follow", pad=_room(read)
+            )
     figure.colorbar(images[0], ax=axes, label="its probability", shrink=min(1.0, 3 / len(lines)))
     figure.suptitle(f"{label}: reading along", x=0.01, ha="left", fontweight="bold")
     return figure
+
+
+def _room(read: Sweep) -> int:
+    """Points between the title and the cells, for the text that stands there."""
+    labels = [visible_character(str(symbol)) for symbol in read.labels("place")]
+    return 8 * max(map(len, labels)) + 12 if upright(labels) else TITLE_PAD
 
 
 def _line(ax: Axes, read: Sweep, symbols: dict[int, str], where: range):
@@ -252,11 +265,14 @@ def _line(ax: Axes, read: Sweep, symbols: dict[int, str], where: range):
     image = heatmap(ax, chance, 1.0, diverging=False)
     for row, column in np.ndindex(top.shape):
         predicted = symbols[int(top[row, column])]
-        cell_text(ax, row, column, visible_character(predicted), 8, bool(chance[row, column] > 0.6))
+        shown = visible_character(predicted)
+        shown, size = (shown, 8) if len(shown) <= 2 else (shown if len(shown) <= 6 else f"{shown[:5]}…", 5.5)
+        cell_text(ax, row, column, shown, size, bool(chance[row, column] > 0.6))
         follows = where[column] + 1 < len(text) and text[where[column] + 1] == predicted
         if follows:
             ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=ACCENT, linewidth=1))
-    ax.set_xticks(range(len(where)), [visible_character(text[i]) for i in where], fontsize=9, fontweight="bold")
+    labels = [visible_character(text[i]) for i in where]
+    ax.set_xticks(range(len(where)), labels, fontsize=9, fontweight="bold", rotation=upright(labels))
     ax.xaxis.tick_top()
     ax.set_yticks(range(len(top)), _reading_names(len(top))[::-1], fontsize=8)
     ax.set_xlim(-0.5, _columns(len(text)) - 0.5)

@@ -21,11 +21,9 @@ from nanoscope.model.gpt import GPT
 from nanoscope.text.corpora.corpus import too_short
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import NAMES, Passages, passages, windows_to_fit
-from nanoscope.text.windows import first_speech, room
+from nanoscope.text.windows import at_a_time, first_speech, room
 
 ORDERS = 7
-MANY = 1024
-"""Symbols of a vocabulary for which the amounts of text of the tuned lens are meant."""
 LENSES = ("logit lens", "tuned lens")
 
 
@@ -90,22 +88,17 @@ class _Setting:
     def model(self) -> GPT:
         return self.subject.checkpoint.model
 
-    @property
-    def orders(self) -> int:
-        """The largest n of the tables: 7, or less where the vocabulary is too large to count 7-grams."""
-        return NGrams.largest_order(self.model.config.vocab_size, ORDERS)
-
     @cached_property
     def tables(self) -> NGrams:
-        return NGrams.fit(self.train.numpy(), self.model.config.vocab_size, self.orders)
+        return NGrams.fit(self.train.numpy(), self.model.config.vocab_size, ORDERS)
 
     @cached_property
     def untrained(self) -> GPT:
         return untrained(self.model, "untrained model", self.params.seed)
 
     def affordable(self, tokens: int) -> int:
-        """A number of tokens, lowered for a vocabulary of more than `MANY` symbols: all their outputs are kept."""
-        return max(min(64, tokens), tokens * MANY // max(MANY, self.model.config.vocab_size))
+        """As many of the tokens as the tuned lens can be fitted on with this vocabulary."""
+        return tuned_lens.affordable(tokens, self.model.config.vocab_size)
 
     @property
     def windows(self) -> tuple[Tensor, Tensor]:
@@ -149,8 +142,8 @@ def _tables(s: _Setting) -> Sweeps:
     """Each table's loss on the text, and the distance between the tables of the two halves of the corpus."""
     losses = -np.log(s.tables.prob(s.text.text.numpy())[..., 1:])
     middle, symbols = len(s.train) // 2, s.model.config.vocab_size
-    halves = [NGrams.fit(half.numpy(), symbols, s.orders) for half in (s.train[:middle], s.train[middle:])]
-    n = tuple(range(1, s.orders + 1))
+    halves = [NGrams.fit(half.numpy(), symbols, ORDERS) for half in (s.train[:middle], s.train[middle:])]
+    n = tuple(range(1, ORDERS + 1))
     few = s.text[: s.params.damage_windows]
     return {
         "table_loss": Sweep(s.text.sums(losses), ("n", "kind", "window"), "nats, summed", {"n": n, "kind": NAMES}),
@@ -259,7 +252,7 @@ def _training(s: _Setting) -> Sweeps:
 
 def _no_training(s: _Setting, text: Passages) -> Sweep:
     """The sweep of a training without checkpoints: no steps."""
-    orders = tuple(range(1, s.orders + 1))
+    orders = tuple(range(1, ORDERS + 1))
     coords = {"direction": logit_lens.DIRECTIONS, "n": orders, "kind": NAMES}
     nothing = np.empty((0, len(logit_lens.DIRECTIONS), len(orders), len(NAMES), len(text)))
     return Sweep(nothing, ("step", "direction", "n", "kind", "window"), "nats, summed", coords)
@@ -267,7 +260,8 @@ def _no_training(s: _Setting, text: Passages) -> Sweep:
 
 def _cost(s: _Setting) -> Sweeps:
     """Seconds for one batch: a plain forward pass, one with the lens at every layer, and the lens alone, measured in turn."""
-    tokens = s.text.tokens[: logit_lens.WINDOWS]
+    shape, positions = s.model.config, s.text.tokens.shape[1]
+    tokens = s.text.tokens[: at_a_time(logit_lens.WINDOWS, positions * (1 + shape.n_layer), shape.vocab_size)]
     streams = residual_streams(s.model, tokens)
     runs = {
         "plain forward": lambda: run(s.model, tokens),
@@ -282,10 +276,9 @@ def _cost(s: _Setting) -> Sweeps:
 
 def _example(s: _Setting, tuned: Lens) -> Sweeps:
     """Both lenses on one passage that begins a speech, and the vocabulary's symbols."""
-    text = s.subject.corpus.val
-    begins = first_speech(text)
+    val = s.subject.read(s.subject.corpus.val)
     size = min(s.params.example_length, room(s.model.config.block_size, s.subject.start))
-    tokens = s.subject.checkpoint.encode(text[begins : begins + size])[:size]
+    tokens = val.tokens[val.passage(first_speech(val.text), size)]
     lenses = (s.model.unembed, tuned)
     read = [logit_lens.on_sentence(s.model, tokens, one, s.subject.start) for one in lenses]
     symbols = s.subject.tokenizer.names(s.model.config.vocab_size)

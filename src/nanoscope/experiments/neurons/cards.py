@@ -13,7 +13,7 @@ import numpy as np
 from nanoscope.analysis.neurons.statistics import DECILES, RADIUS, Examples, OverText
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Sweeps
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import activations
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import neuron_name
 from nanoscope.text.tokenizer import TokenizedText
@@ -32,7 +32,7 @@ ROWS = (
 def cards(
     model: GPT, over: OverText, windows: Windows, text: TokenizedText, weights: Sweep, neurons: Sequence[Neuron]
 ) -> Sweeps:
-    """The contents of these neurons' cards, as sweeps over `card`."""
+    """The contents of these neurons' cards, as sweeps over `card`; `weights [card, token]` are their output weights."""
     names = tuple(neuron_name(*neuron) for neuron in neurons)
     rows = [_positions(over, neuron) for neuron in neurons]
     texts = tuple(_shown(text.text, int(position)) for positions in rows for position in positions)
@@ -41,13 +41,13 @@ def cards(
     card = {"card": names}
     coords = {**card, "statistic": over.statistics.labels("statistic")}
     flat = np.concatenate(activations).astype(np.float32)
-    statistics, raised = over.statistics.values[:, layers, units], weights.values[layers, units]
+    statistics = over.statistics.values[:, layers, units]
     return {
         "card_texts": Sweep(flat, ("text", "char"), "activation", {"text": texts}),
         "card_places": Sweep(np.stack(rows), ("card", "row"), "place in the text", {**card, "row": ROWS}),
         "card_sample": Sweep(over.sample[layers, units].numpy(), ("card", "char"), "activation", card),
         "card_statistics": Sweep(statistics, ("statistic", "card"), "activation", coords),
-        "card_weights": Sweep(raised, ("card", "token"), weights.unit, {**card, **weights.coords}),
+        "card_weights": Sweep(weights.values, ("card", "token"), weights.unit, {**card, **weights.coords}),
     }
 
 
@@ -76,7 +76,7 @@ def _around(model: GPT, windows: Windows, text: TokenizedText, neuron: Neuron, p
     """Activations on the shown characters `[row, char]`: that of each character's token, NaN in other windows."""
     which = np.maximum(np.searchsorted(windows.begins, text.token_at(positions), side="right") - 1, 0)
     layer, unit = neuron
-    cache = run(model, windows.tokens[which], keep=[("post", layer)]).cache
+    cache = activations(model, windows.tokens[which], keep=[("post", layer)])
     post = windows.read(cache["post", layer])[..., unit].cpu().numpy()
     at = text.token_at(positions[:, None] + np.arange(-RADIUS, RADIUS + 1)) - windows.begins[which][:, None]
     inside = (at >= 0) & (at < windows.size) & (positions >= 0)[:, None]

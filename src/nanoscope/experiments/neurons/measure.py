@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,6 +31,8 @@ from nanoscope.text.tokenizer import TokenizedText
 from nanoscope.text.windows import Windows, windows
 
 FEWEST_WINDOWS = 4
+SHOWN = 512
+"""Symbols of a large vocabulary whose output weights are stored."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +118,11 @@ def stages(subject: Subject, params: Params) -> Stages:
     return {
         "statistics": Stage(15, lambda before: {**_over(s.over), "counts": _counts(s)}),
         "search": Stage(45, lambda before: _search(s)),
-        "weights": Stage(0, lambda before: _weights(logit_weights(s))),
+        "weights": Stage(0, lambda before: _weights(s)),
         "report": Stage(7, lambda before: report(s.model, s.untrained, s.report, _found(before), params.seed)),
         "control": Stage(5, lambda before: control(s.checkpoint, s.select, s.report, params.shifts, params.seed)),
         "ablation": Stage(26, lambda before: _ablation(s, _found(before), before["statistics"])),
-        "cards": Stage(2, lambda before: _cards(s, _found(before), before["logit_weights"])),
+        "cards": Stage(2, lambda before: _cards(s, _found(before))),
     }
 
 
@@ -182,15 +184,19 @@ def _found(before: Sweeps) -> Found:
     return Found(**{**arrays, "probes": torch.from_numpy(arrays["probes"])})
 
 
-def _cards(s: Setting, found: Found, weights: Sweep) -> Sweeps:
-    return cards(s.model, s.over, s.whole, s.text, weights, most_selective(found, s, s.params.cards))
+def _cards(s: Setting, found: Found) -> Sweeps:
+    chosen = most_selective(found, s, s.params.cards)
+    return cards(s.model, s.over, s.whole, s.text, raised_by(s, chosen), chosen)
 
 
-def logit_weights(setting: Setting) -> Sweep:
-    """What every neuron adds to each token's logit per unit of activation, `[layer, neuron, token]`."""
-    weights = output_weights.logit_weights(fold(setting.model))
-    names = setting.subject.tokenizer.names(setting.model.config.vocab_size)
-    return Sweep(weights.values, weights.dims, weights.unit, {"token": names})
+def raised_by(setting: Setting, neurons: Sequence[Neuron]) -> Sweep:
+    """What some neurons add to each token's logit per unit of activation, `[card, token]`."""
+    values = output_weights.of_neurons(fold(setting.model), neurons)
+    return Sweep(values, ("card", "token"), output_weights.UNIT, {"token": _names(setting)})
+
+
+def _names(setting: Setting) -> tuple[str, ...]:
+    return setting.subject.tokenizer.names(setting.model.config.vocab_size)
 
 
 def most_selective(found: Found, setting: Setting, most: int, *families: str) -> list[Neuron]:
@@ -240,11 +246,21 @@ def _random_neurons(setting: Setting, chosen: list[Neuron]) -> list[Neuron]:
     return picked
 
 
-def _weights(weights: Sweep) -> Sweeps:
-    """Every neuron's output weights, the shape of their distribution, and the role that it implies."""
-    shape = output_weights.shape_of_rows(weights)
-    roles = output_weights.roles(shape, len(weights.labels("token")))
-    return {"logit_weights": weights, "logit_shape": shape, "roles": roles}
+def _weights(setting: Setting) -> Sweeps:
+    """Every neuron's output weights, of a large vocabulary for its `SHOWN` most frequent symbols; the shape of the distribution
+    of all, and the role that it implies."""
+    folded, names = fold(setting.model), _names(setting)
+    tokens = setting.whole.tokens.flatten()
+    frequent = torch.bincount(tokens, minlength=len(names)).argsort(descending=True, stable=True)
+    shown = np.arange(len(names)) if len(names) <= SHOWN else frequent[:SHOWN].sort().values.numpy()
+    values = np.stack([output_weights.of_layer(folded, n)[:, shown] for n in range(folded.config.n_layer)])
+    shape = output_weights.shape(folded)
+    labels = {"token": tuple(names[at] for at in shown)}
+    return {
+        "logit_weights": Sweep(values, ("layer", "neuron", "token"), output_weights.UNIT, labels),
+        "logit_shape": shape,
+        "roles": output_weights.roles(shape, len(names)),
+    }
 
 
 def _over(over: neurons.OverText) -> Sweeps:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,8 @@ class Corpus:
 
     name: str
     text: str = field(repr=False)
+    cut: int | None = field(repr=False, default=None)
+    """Where the validation text begins; None for nanoGPT's place."""
 
     @cached_property
     def sha256(self) -> str:
@@ -46,11 +48,22 @@ class Corpus:
 
     @property
     def train(self) -> str:
-        return self.text[: int(len(self.text) * TRAIN_SHARE)]
+        return self.text[: self._cut]
 
     @property
     def val(self) -> str:
-        return self.text[int(len(self.text) * TRAIN_SHARE) :]
+        return self.text[self._cut :]
+
+    @property
+    def _cut(self) -> int:
+        return int(len(self.text) * TRAIN_SHARE) if self.cut is None else self.cut
+
+    def read_by(self, tokenizer: Tokenizer | None) -> Corpus:
+        """The same text, for a tokenizer of whole words cut between two of them."""
+        if not isinstance(tokenizer, Vocabulary) or tokenizer.kind != "words":
+            return self
+        between = next((at for at in range(self._cut, len(self.text)) if self.text[at].isspace()), self._cut)
+        return replace(self, cut=between)
 
     def split(self, tokenizer: Tokenizer) -> tuple[Int[Tensor, "pos"], Int[Tensor, "pos"]]:
         """Training and validation tokens."""
