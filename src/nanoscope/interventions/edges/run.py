@@ -58,7 +58,7 @@ def run_edges(
             f"{tokens.shape[1]} positions x {model.config.n_embd}; run the same model on texts of the same length"
         )
     weights = torch.from_numpy(graph.exists).to(wide) if scale is None else scale
-    return _Factored(model, graph, wide * weights, (1 - wide) * weights, other).run(tokens)
+    return _Factored(model, wide * weights, (1 - wide) * weights, other).run(model.embed(tokens.to(model.device)))
 
 
 def writes_of(model: GPT, tokens: Int[Tensor, "batch pos"]) -> EdgeRun:
@@ -67,6 +67,17 @@ def writes_of(model: GPT, tokens: Int[Tensor, "batch pos"]) -> EdgeRun:
     weight = model.wte.weight
     nothing = weight.new_zeros(len(graph.sources), 1, tokens.shape[1], model.config.n_embd)
     return run_edges(model, tokens, weight.new_ones(graph.exists.shape), nothing)
+
+
+def run_from(
+    model: GPT, embed: Float[Tensor, "batch pos d_model"], added: Float[Tensor, "read batch pos d_model"]
+) -> EdgeRun:
+    """A run with all edges on from a given sum of embeddings, with something added to what each read sees: the gradient with
+    respect to `added` is that of each read alone."""
+    on = torch.from_numpy(graph_of(model.config).exists).to(embed)[None, None]
+    return _Factored(
+        model, on, torch.zeros_like(on), torch.zeros_like(embed)[None].expand(on.shape[2], -1, -1, -1), added
+    ).run(embed)
 
 
 def _checked(mask: Tensor, graph: Graph, tokens: Tensor) -> Float[Tensor, "some_examples some_pos source read"]:
@@ -86,13 +97,13 @@ class _Factored:
     """A model, and the shares of its own and of the other run's writes in every read, `[example, pos, source, read]`."""
 
     model: GPT
-    graph: Graph
     own: Tensor
     theirs: Tensor
     other: Tensor
+    added: Tensor | None = None
+    """`[read, batch, pos, d_model]`, added to what each read sees."""
 
-    def run(self, tokens: Int[Tensor, "batch pos"]) -> EdgeRun:
-        embed = self.model.embed(tokens.to(self.model.device))
+    def run(self, embed: Float[Tensor, "batch pos d_model"]) -> EdgeRun:
         written, constant, read = [embed], torch.zeros_like(embed[:1, :1]), 0
         for block in self.model.blocks:
             heads = 3 * self.model.config.n_head
@@ -113,7 +124,8 @@ class _Factored:
         known = len(written)
         own, theirs = (part[:, :, :known, reads] for part in (self.own, self.theirs))
         mixed = torch.einsum("bpsr,sbpd->rbpd", own, torch.stack(written))
-        return mixed + torch.einsum("bpsr,sbpd->rbpd", theirs, self.other[:known])
+        mixed = mixed + torch.einsum("bpsr,sbpd->rbpd", theirs, self.other[:known])
+        return mixed if self.added is None else mixed + self.added[reads]
 
     def _heads(self, inputs: Float[Tensor, "read batch pos d_model"], block: Block) -> list[Tensor]:
         """The writes of a layer's heads, whose queries, keys and values see `inputs`, head by head."""
