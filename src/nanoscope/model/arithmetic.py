@@ -7,7 +7,6 @@ functions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -84,6 +83,38 @@ def qkv(
         for which, part in enumerate(parts, first)
     )
     return tuple(for_each_query(part, attn.n_head, -2) for part in turned)
+
+
+def qkv_apart(
+    x: Float[Tensor, "3 head *any d_model"], attn: Attention, positions: Int[Tensor, "#*any"]
+) -> tuple[Tensor, ...]:
+    """`qkv` where the query, key and value of each head read a stream of their own (the factored forward)."""
+    weights = torch.stack([attn.W_Q, attn.W_K, attn.W_V])
+    found = torch.einsum("wh...d,whdk->w...hk", x, weights)
+    if attn.c_attn.bias is not None:
+        found = found + torch.stack(_biases(attn.c_attn.bias, attn)).reshape(3, *[1] * (x.dim() - 3), attn.n_head, -1)
+    q, k, v = found
+    return (
+        (q, k, v)
+        if attn.rotation is None
+        else (rotated(q, attn.rotation, positions), rotated(k, attn.rotation, positions), v)
+    )
+
+
+def qkv_of_head(
+    x: Float[Tensor, "*any d_model"], attn: Attention, positions: Int[Tensor, "#*any"], which: int, head: int
+) -> Float[Tensor, "*any d_head"]:
+    """The query (`which` 0), key (1) or value (2) of one head, from what it reads."""
+    group = head * attn.heads[which] // attn.n_head
+    begin = (sum(attn.heads[:which]) + group) * attn.d_head
+    rows = slice(begin, begin + attn.d_head)
+    bias = None if attn.c_attn.bias is None else attn.c_attn.bias[rows]
+    found = F.linear(x, attn.c_attn.weight[rows], bias)
+    return (
+        found
+        if attn.rotation is None or which == 2
+        else rotated(found[..., None, :], attn.rotation, positions)[..., 0, :]
+    )
 
 
 def visible_causally(queries: int, keys: int, device: torch.device | None = None) -> Bool[Tensor, "query key"]:
@@ -165,7 +196,7 @@ def attend_through(
     far less work (the weight absorption of DeepSeek-AI 2024). Not for rotary positions, where W_k depends on the key's.
     """
     heads = attn.n_head
-    b_k, b_v = (None, None) if attn.c_attn.bias is None else _key_value_biases(attn.c_attn.bias, attn)
+    b_k, b_v = (None, None) if attn.c_attn.bias is None else _biases(attn.c_attn.bias, attn)[1:]
     absorbed = torch.einsum("bqhk,hdk->bhqd", q, attn.W_K)
     raw = (absorbed.flatten(1, 2) @ x.mT).unflatten(1, (heads, -1))
     raw = raw if b_k is None else raw + torch.einsum("bqhk,hk->bhq", q, b_k)[..., None]
@@ -176,8 +207,9 @@ def attend_through(
     return (z if b_v is None else z + b_v), raw.logsumexp(dim=-1).transpose(1, 2)
 
 
-def _key_value_biases(bias: Float[Tensor, "qkv"], attn: Attention) -> Sequence[Float[Tensor, "head d_head"]]:
-    parts = bias.unflatten(0, (-1, attn.d_head)).split(list(attn.heads))[1:]
+def _biases(bias: Float[Tensor, "qkv"], attn: Attention) -> list[Float[Tensor, "head d_head"]]:
+    """The biases of queries, keys and values, for every head."""
+    parts = bias.unflatten(0, (-1, attn.d_head)).split(list(attn.heads))
     return [for_each_query(part, attn.n_head, 0) for part in parts]
 
 
@@ -213,6 +245,12 @@ def mlp_post(
 def mlp_out(post: Float[Tensor, "*any neuron"], mlp: MLP) -> Float[Tensor, "*any d_model"]:
     """The output of the MLP, added to the residual stream."""
     return mlp.c_proj(post)
+
+
+def mlp_whole(x: Float[Tensor, "*any d_model"], mlp: MLP) -> Float[Tensor, "*any d_model"]:
+    """What an MLP writes, from what it reads."""
+    linear = None if mlp.c_up is None else mlp_pre_linear(x, mlp)
+    return mlp_out(mlp_post(mlp_pre(x, mlp), mlp, linear), mlp)
 
 
 def mlp_within(

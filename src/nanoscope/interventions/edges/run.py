@@ -1,0 +1,141 @@
+"""The factored forward: a run in which every read sees its own mixture of this run's writes and another's.
+
+    sum_i mask[i, read] * scale[i, read] * own_i + (1 - mask[i, read]) * scale[i, read] * other_i + biases
+
+is what a read sees of the residual stream, where i runs over the sources before it. With all edges on it is the plain forward;
+with all off every read sees the other run. Path patching, ACDC, learned masks, integrated gradients over the mask, the
+faithfulness of a circuit and ablation of nodes are all choices of the mask, which may be real and is differentiable.
+
+`scale` is a fixed matrix, all ones for a GPT; models that reweight their stream between layers are linear in their writes with
+other numbers in it.
+
+Source: the factored form of Elhage et al. 2021; edge patching as in Conmy et al. 2023 (ACDC).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nanoscope.errors import NanoscopeError
+from nanoscope.interventions.edges.graph import Graph, graph_of
+from nanoscope.model import arithmetic
+from nanoscope.model.gpt import GPT
+from nanoscope.model.modules import Block
+
+Writes = Float[Tensor, "source #batch pos d_model"]
+
+
+@dataclass(frozen=True)
+class EdgeRun:
+    """The logits of a run, and what every source has written, `[source, batch, pos, d_model]`."""
+
+    logits: Float[Tensor, "batch pos vocab"]
+    writes: Writes
+
+
+def run_edges(
+    model: GPT,
+    tokens: Int[Tensor, "batch pos"],
+    mask: Float[Tensor, "*some source read"],
+    other: Writes,
+    scale: Float[Tensor, "source read"] | None = None,
+) -> EdgeRun:
+    """Run the model with some of its edges taken from another run, whose writes are `other` (of a batch of one, or as many).
+
+    `mask` is 1 where a read sees this run's write and 0 where it sees the other's: `[source, read]`, `[pos, source, read]` or
+    `[example, pos, source, read]`, where pos is the position of the read; an axis may have size 1. Entries without an edge do
+    not matter. NanoscopeError for a mask or writes of another shape, and for a model without a graph (`graph_of`).
+    """
+    graph = graph_of(model.config)
+    wide = _checked(mask, graph, tokens)
+    if other.shape[0] != len(graph.sources) or other.shape[2:] != (tokens.shape[1], model.config.n_embd):
+        raise NanoscopeError(
+            f"the other run's writes have the shape {list(other.shape)}, not {len(graph.sources)} sources x batch x "
+            f"{tokens.shape[1]} positions x {model.config.n_embd}; run the same model on texts of the same length"
+        )
+    weights = torch.from_numpy(graph.exists).to(wide) if scale is None else scale
+    return _Factored(model, wide * weights, (1 - wide) * weights, other).run(model.embed(tokens.to(model.device)))
+
+
+def writes_of(model: GPT, tokens: Int[Tensor, "batch pos"]) -> EdgeRun:
+    """A run with all edges on."""
+    graph = graph_of(model.config)
+    weight = model.wte.weight
+    nothing = weight.new_zeros(len(graph.sources), 1, tokens.shape[1], model.config.n_embd)
+    return run_edges(model, tokens, weight.new_ones(graph.exists.shape), nothing)
+
+
+def run_from(
+    model: GPT, embed: Float[Tensor, "batch pos d_model"], added: Float[Tensor, "read batch pos d_model"]
+) -> EdgeRun:
+    """A run with all edges on from a given sum of embeddings, with something added to what each read sees: the gradient with
+    respect to `added` is that of each read alone."""
+    on = torch.from_numpy(graph_of(model.config).exists).to(embed)[None, None]
+    return _Factored(
+        model, on, torch.zeros_like(on), torch.zeros_like(embed)[None].expand(on.shape[2], -1, -1, -1), added
+    ).run(embed)
+
+
+def _checked(mask: Tensor, graph: Graph, tokens: Tensor) -> Float[Tensor, "some_examples some_pos source read"]:
+    shape = tuple(mask.shape)
+    fits = len(shape) in (2, 3, 4) and shape[-2:] == graph.exists.shape
+    whole = (*tokens.shape, *graph.exists.shape)
+    if not fits or any(size not in (1, most) for size, most in zip(shape[::-1][2:], whole[::-1][2:], strict=False)):
+        raise NanoscopeError(
+            f"the mask has the shape {list(shape)}; it needs [example, position, source, read] = {list(whole)}, "
+            "where the first two may be 1 or left out"
+        )
+    return mask.reshape((1,) * (4 - mask.dim()) + shape)
+
+
+@dataclass(frozen=True)
+class _Factored:
+    """A model, and the shares of its own and of the other run's writes in every read, `[example, pos, source, read]`."""
+
+    model: GPT
+    own: Tensor
+    theirs: Tensor
+    other: Tensor
+    added: Tensor | None = None
+    """`[read, batch, pos, d_model]`, added to what each read sees."""
+
+    def run(self, embed: Float[Tensor, "batch pos d_model"]) -> EdgeRun:
+        written, constant, read = [embed], torch.zeros_like(embed[:1, :1]), 0
+        for block in self.model.blocks:
+            heads = 3 * self.model.config.n_head
+            inputs = self._read(written, slice(read, read + heads)) + constant
+            read += heads
+            parallel = self._read(written, slice(read, read + 1))[0] + constant if self.model.config.parallel else None
+            written += self._heads(inputs, block)
+            constant = constant if block.attn.c_proj.bias is None else constant + block.attn.c_proj.bias
+            if block.mlp is not None:
+                seen = self._read(written, slice(read, read + 1))[0] + constant if parallel is None else parallel
+                read += 1
+                written.append(_mlp(seen, block))
+        final = self._read(written, slice(read, read + 1))[0] + constant
+        return EdgeRun(self.model.unembed(final), torch.stack(written))
+
+    def _read(self, written: list[Tensor], reads: slice) -> Float[Tensor, "read batch pos d_model"]:
+        """What some reads see of the sources so far, without the constants."""
+        known = len(written)
+        own, theirs = (part[:, :, :known, reads] for part in (self.own, self.theirs))
+        mixed = torch.einsum("bpsr,sbpd->rbpd", own, torch.stack(written))
+        mixed = mixed + torch.einsum("bpsr,sbpd->rbpd", theirs, self.other[:known])
+        return mixed if self.added is None else mixed + self.added[reads]
+
+    def _heads(self, inputs: Float[Tensor, "read batch pos d_model"], block: Block) -> list[Tensor]:
+        """The writes of a layer's heads, whose queries, keys and values see `inputs`, head by head."""
+        normed = arithmetic.norm_before(inputs, block.ln_1).unflatten(0, (-1, 3)).transpose(0, 1)
+        q, k, v = arithmetic.qkv_apart(normed, block.attn, torch.arange(inputs.shape[2], device=inputs.device))
+        z = arithmetic.attend(q, k, v, block.attn)
+        return list(torch.einsum("bphk,hkd->hbpd", z, block.attn.W_O).unbind(0))
+
+
+def _mlp(seen: Float[Tensor, "batch pos d_model"], block: Block) -> Float[Tensor, "batch pos d_model"]:
+    assert block.mlp is not None
+    assert block.ln_2 is not None
+    return arithmetic.mlp_whole(arithmetic.norm_before(seen, block.ln_2), block.mlp)
