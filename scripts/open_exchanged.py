@@ -10,8 +10,8 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from transformer_lens import HookedTransformer, HookedTransformerConfig
-from transformers import (
+from transformer_lens import HookedTransformer, HookedTransformerConfig  # pyright: ignore[reportMissingImports]
+from transformers import (  # pyright: ignore[reportMissingImports]
     AutoModelForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
