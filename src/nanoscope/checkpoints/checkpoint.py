@@ -22,6 +22,7 @@ from nanoscope.checkpoints.reading.readings import Instructions, Reading
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
+from nanoscope.progress import Progress, silent
 from nanoscope.text.plain_text import plain_text
 from nanoscope.text.tokenizer import Tokenizer, require_tokenizer
 
@@ -105,6 +106,7 @@ def load(
     settings: Mapping[str, Any] | None = None,
     rename: Mapping[str, str] | None = None,
     data: str | Path | None = None,
+    progress: Progress = silent,
 ) -> Checkpoint:
     """Load a checkpoint: a nanoscope folder, a nanoGPT `ckpt.pt` (or its folder), or another of the `known` formats.
 
@@ -112,6 +114,7 @@ def load(
     without one; it counts in the checksum, since results depend on it.
     `settings` say what the file does not (`{"activation": "relu"}`), `rename` maps parts of weights' names to known ones
     (`{"in_f": "ln_f"}`), and `data`, a text like its training text or the path of one, decides what nothing says.
+    `progress` is told which readings of the file are tried on the text.
     The model is returned in evaluation mode, in float32, with frozen parameters.
     """
     path = Path(path)
@@ -119,7 +122,7 @@ def load(
         raise NanoscopeError(f"there is no checkpoint at {path}; check the path")
     if path.is_dir() and not (path / nanoscope.DESCRIPTION).exists() and (path / "ckpt.pt").exists():
         path = path / "ckpt.pt"
-    said = Instructions(settings or {}, rename or {}, None if data is None else text_of(data))
+    said = Instructions(settings or {}, rename or {}, None if data is None else text_of(data), progress)
     found = formats.read(path, known, None if vocabulary is None else Path(vocabulary), said)
     model = _built(found.config, found.weights, path)
     _refuse_broken_weights(model, path)

@@ -10,7 +10,8 @@ import tyro
 from rich.markup import escape
 from rich.table import Table
 
-from nanoscope.cli.console import CONSOLE, CheckpointPath, VocabularyFile, say
+from nanoscope.cli.bars import progress
+from nanoscope.cli.console import CONSOLE, CheckpointPath, VocabularyFile, say, thread_count
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -38,13 +39,22 @@ class ConvertCommand:
 
 
 def run_convert(command: ConvertCommand) -> None:
+    import torch
+
     from nanoscope.checkpoints.checkpoint import load, save
     from nanoscope.checkpoints.losses import described_losses
 
     settings, rename = _pairs(command.set, "--set"), _pairs(command.rename, "--rename")
-    checkpoint = load(
-        command.checkpoint, vocabulary=command.vocabulary, settings=settings, rename=rename, data=command.data
-    )
+    torch.set_num_threads(thread_count(0))
+    with progress("convert") as show:
+        checkpoint = load(
+            command.checkpoint,
+            vocabulary=command.vocabulary,
+            settings=settings,
+            rename=rename,
+            data=command.data,
+            progress=show,
+        )
     for note in checkpoint.notes:
         say(f"note: {note}", style="dim")
     CONSOLE.print(_table(checkpoint, command.checkpoint))

@@ -120,7 +120,7 @@ def _complete(
         tokens = require_tokenizer(vocabulary, f"{where} has no vocabulary, so no text can be tried on it").encode(
             source.said.text
         )
-        decision = decide(found, values(known.values()), open_questions, tokens, where)
+        decision = decide(found, values(known.values()), open_questions, tokens, where, source.said.progress)
         known, notes = known | decision.readings, decision.notes
     if known["positions"].value == "rotary":
         known.setdefault("rotary_base", Reading("rotary_base", GPTConfig().rotary_base, "assumed"))

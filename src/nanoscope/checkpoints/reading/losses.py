@@ -28,6 +28,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.model.arithmetic import norm
 from nanoscope.model.gpt import GPT
 from nanoscope.model.modules import Norm
+from nanoscope.progress import Progress, silent
 from nanoscope.text.windows import cut, spread_starts
 
 CLEAR = 0.01
@@ -56,10 +57,15 @@ class Decision:
 
 
 def decide(
-    parts: Parts, known: Mapping[str, Any], asked: Questions, tokens: Int[Tensor, "pos"], where: str
+    parts: Parts,
+    known: Mapping[str, Any],
+    asked: Questions,
+    tokens: Int[Tensor, "pos"],
+    where: str,
+    progress: Progress = silent,
 ) -> Decision:
     """Answer the questions by the loss on a text's tokens."""
-    judge = _Judge(parts, known, asked, tokens, where)
+    judge = _Judge(parts, known, asked, tokens, where, progress)
     possible = list(itertools.islice(filter(judge.makes_sense, itertools.product(*asked.values())), FULL + 1))
     if len(possible) <= FULL:
         finalists = _kept(judge.scores(possible, FIRST_TOKENS), SURVIVORS, len(asked))
@@ -77,6 +83,7 @@ class _Judge:
     asked: Questions
     tokens: Tensor
     where: str
+    progress: Progress
 
     def named(self, one: Choice) -> dict[str, Any]:
         return dict(zip(self.asked, one, strict=True))
@@ -87,7 +94,10 @@ class _Judge:
     def scores(self, choices: list[Choice], budget: int) -> dict[Choice, np.ndarray]:
         """The losses of the readings that can be computed, on about so many tokens."""
         text = sample(self.tokens, self.known["block_size"], budget)
-        found = {one: _score(self.parts, self.known, self.named(one), text) for one in choices}
+        found = {}
+        for done, one in enumerate(choices):
+            self.progress(f"readings tried on {text.numel():,} tokens", done, len(choices))
+            found[one] = _score(self.parts, self.known, self.named(one), text)
         computed = {one: losses for one, losses in found.items() if losses is not None}
         if not computed:
             raise NanoscopeError(f"{self.where}: none of its possible readings can be computed")

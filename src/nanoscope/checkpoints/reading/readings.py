@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nanoscope.progress import Progress, silent
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -27,6 +29,8 @@ class Instructions:
     rename: Mapping[str, str] = field(default_factory=dict)
     """Part of a weight's name -> what it is called instead."""
     text: str | None = field(default=None, repr=False)
+    progress: Progress = silent
+    """Told which readings are tried, since a text takes minutes for a model of ten million parameters."""
 
     def renamed(self, name: str) -> str:
         """A weight's name after the user's renaming of parts between its dots."""
