@@ -12,6 +12,8 @@ from torch import Tensor
 from nanoscope.checkpoints.checkpoint import Checkpoint, load
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.run import run
+from nanoscope.model import arithmetic
+from nanoscope.model.sites import AXES
 
 SORT = Path(__file__).parents[2] / "../shared/data/gpt-nano-sort"
 pytestmark = pytest.mark.skipif(not SORT.exists(), reason="no ../shared/data/gpt-nano-sort")
@@ -43,21 +45,25 @@ def test_a_mingpt_in_json_is_read_as_one(sorting: Checkpoint):
 
 
 def test_every_published_activation_is_ours(sorting: Checkpoint, partials: dict[str, Tensor]):
-    names = {
-        "tok_emb": ("embed", None), "q": ("q", 0), "k": ("k", 0), "v": ("v", 0), "attSm": ("pattern", 0),
-        "yProj": ("attn_out", 0), "attnResid": ("resid_mid", 0), "fc": ("pre", 0), "gelu": ("post", 0),
-        "mlp": ("mlp_out", 0), "block0": ("resid_post", 0), "block1": ("resid_post", 1), "block2": ("resid_post", 2),
-        "ln_f": ("ln_final", None),
+    """All that the author published of three inputs: embeddings, every step of the first layer, all layers, the logits."""
+    logits, cache = run(sorting.model, partials["idx"].long(), keep=AXES)
+    block, first = sorting.model.blocks[0], {name: cache[name, 0] for name, layer in cache if layer == 0}
+    q, k, v = (first[name] for name in "qkv")
+    seen = torch.ones(11, 11, dtype=torch.bool).tril()
+    ours = {
+        "tok_emb": cache["embed"], "pos_emb": cache["pos_embed"][:1], "x": first["resid_pre"],
+        "ln1": arithmetic.norm(first["resid_pre"], block.ln_1), "qkv": torch.cat([q, k, v], dim=2).flatten(2),
+        "q": q.transpose(1, 2), "k": k.transpose(1, 2), "v": v.transpose(1, 2),
+        "att": first["scores"].masked_fill(~seen, 0), "attSm": first["pattern"], "y": first["z"].flatten(2),
+        "yProj": first["attn_out"], "attnResid": first["resid_mid"], "ln2": arithmetic.norm(first["resid_mid"], block.ln_2),
+        "fc": first["pre"], "gelu": first["post"], "mlp": first["mlp_out"], "mlpResid": first["resid_post"],
+        **{f"block{layer}": cache["resid_post", layer] for layer in range(3)}, "ln_f": cache["ln_final"],
+        "lm_head": logits, "probs": logits.softmax(-1),
     }  # fmt: skip
-    tokens = partials["idx"].long()
-    logits, ours = run(
-        sorting.model, tokens, keep=[name if layer is None else (name, layer) for name, layer in names.values()]
-    )
-    for theirs, (name, layer) in names.items():
-        value = ours[name if layer is None else (name, layer)]
-        value = value.transpose(1, 2) if name in ("q", "k", "v") else value
-        torch.testing.assert_close(value, partials[theirs], atol=1e-5, rtol=0, msg=theirs)
-    torch.testing.assert_close(logits, partials["lm_head"], atol=1e-5, rtol=0)
+    assert ours.keys() == partials.keys() - {"idx"}
+    theirs = partials | {"att": partials["att"].masked_fill(~seen, 0)}  # hidden scores are theirs as minus infinity
+    for name, value in ours.items():
+        torch.testing.assert_close(value, theirs[name], atol=1e-5, rtol=0, msg=name)
 
 
 def test_it_sorts_every_input(sorting: Checkpoint):
