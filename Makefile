@@ -29,7 +29,10 @@ long:
 	$(BIN)/pytest -m long
 
 fuzz:
-	NANOSCOPE_FUZZ=10000 $(BIN)/pytest tests/checkpoints/test_damaged_files.py
+	@for seed in $$(seq 1 20); do \
+		NANOSCOPE_FUZZ=500 $(BIN)/pytest -q tests/checkpoints/test_damaged_files.py -k "any_file or any_vocabulary" \
+			--hypothesis-seed=$$seed || exit 1; \
+	done
 
 format:
 	$(BIN)/ruff format .

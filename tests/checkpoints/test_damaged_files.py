@@ -1,6 +1,6 @@
 """Whatever a file holds: it opens, or is refused in one line; nothing runs, nothing is written, memory stays bounded.
 
-500 cases here, 10,000 by `make fuzz`, which sets NANOSCOPE_FUZZ: half of checkpoints, half of vocabularies.
+500 cases here, 10,000 by `make fuzz`, in 20 runs with seeds of their own: half of checkpoints, half of vocabularies.
 """
 
 import json
