@@ -25,6 +25,7 @@ from nanoscope.model.gpt import GPT
 from nanoscope.progress import Progress, silent
 from nanoscope.text.plain_text import plain_text
 from nanoscope.text.tokenizer import Tokenizer, require_tokenizer
+from nanoscope.text.windows import lead
 
 LONGEST_PATH = 4096
 """Characters from which on a string is a text and no path."""
@@ -67,8 +68,8 @@ class Checkpoint:
 
     def decode_after(self, before: Tensor, tokens: Tensor | Sequence[int]) -> str:
         """The text of token ids that follow those `before`: some pieces read otherwise at the beginning of a text."""
-        first = int(self.known_vocabulary.start is not None and before[:1].tolist() == [self.known_vocabulary.start])
-        read = before[first:].tolist()
+        start = self.known_vocabulary.start
+        read = before[lead(start) if before[:1].tolist() == [start] else 0 :].tolist()
         return self.decode([*read, *map(int, tokens)])[len(self.decode(read)) :]
 
     def __repr__(self) -> str:
