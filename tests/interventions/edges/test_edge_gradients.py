@@ -5,6 +5,7 @@ import torch
 from conftest import VARIANTS, random_model, random_tokens
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
+from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edges.effects import edge_effects
 from nanoscope.interventions.edges.gradients import gradient_scores, integrated_scores, mask_scores
 from nanoscope.interventions.edges.graph import graph_of
@@ -64,6 +65,13 @@ def test_a_run_against_itself_scores_nothing(scores) -> None:
     limit = 1e-5 * float(run(model, clean).logits.abs().max())  # a mixture of a run with itself is the run to rounding
     assert found.scores.abs().max() <= (limit if scores is mask_scores else 0)
     assert found.completeness.abs().max() <= (limit if scores is mask_scores else 0)
+
+
+def test_no_steps_are_refused() -> None:
+    model = random_model()
+    for scores in (integrated_scores, mask_scores):
+        with pytest.raises(NanoscopeError, match="steps must be at least 1, not 0"):
+            scores(model, *_pair(model), _metric, 0)
 
 
 def test_scores_over_the_mask_sum_to_the_whole_change_as_steps_grow() -> None:

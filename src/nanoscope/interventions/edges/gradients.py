@@ -23,8 +23,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edges.graph import graph_of
-from nanoscope.interventions.edges.run import Writes, run_edges, run_from, writes_of
+from nanoscope.interventions.edges.run import EdgeRun, run_edges, run_from, writes_of
 from nanoscope.model.gpt import GPT
 
 Logits = Float[Tensor, "example pos vocab"]
@@ -46,11 +47,7 @@ def gradient_scores(
     model: GPT, tokens: Int[Tensor, "example pos"], other_tokens: Int[Tensor, "example pos"], metric: PerExample
 ) -> Estimate:
     """Edge attribution patching (EAP): one forward and one backward pass of the base run."""
-    base, other = writes_of(model, tokens), writes_of(model, other_tokens)
-    slope = read_gradients(model, base.writes[0], metric)
-    return _estimate(
-        model, _products(model, other.writes - base.writes, slope), metric(other.logits) - metric(base.logits)
-    )
+    return _averaged(model, (tokens, other_tokens), metric, [1.0])
 
 
 def integrated_scores(
@@ -61,11 +58,8 @@ def integrated_scores(
     steps: int = STEPS,
 ) -> Estimate:
     """EAP-IG-inputs: gradients at other + (k / steps) (base - other) of the embeddings, k = 0 to steps - 1."""
-    base, other = writes_of(model, tokens), writes_of(model, other_tokens)
-    ends = other.writes[0], base.writes[0]
-    slopes = [read_gradients(model, torch.lerp(*ends, k / steps), metric) for k in range(steps)]
-    scores = _products(model, other.writes - base.writes, torch.stack(slopes).mean(0))
-    return _estimate(model, scores, metric(other.logits) - metric(base.logits))
+    _require_steps(steps)
+    return _averaged(model, (tokens, other_tokens), metric, [k / steps for k in range(steps)])
 
 
 def mask_scores(
@@ -76,7 +70,8 @@ def mask_scores(
     steps: int = STEPS,
 ) -> Estimate:
     """Integrated gradients over the mask, by the midpoint rule."""
-    base, other = writes_of(model, tokens), writes_of(model, other_tokens)
+    _require_steps(steps)
+    base, other = _runs(model, (tokens, other_tokens))
     on = model.wte.weight.new_ones(len(tokens), 1, *graph_of(model.config).exists.shape)
     total = torch.zeros_like(on)
     for k in range(steps):
@@ -84,7 +79,28 @@ def mask_scores(
         with torch.enable_grad():
             value = metric(run_edges(model, tokens, mask, other.writes).logits).sum()
         total -= torch.autograd.grad(value, mask)[0] / steps
-    return _estimate(model, total[:, 0].movedim(0, -1), metric(other.logits) - metric(base.logits))
+    return _estimate(total[:, 0].movedim(0, -1), metric(other.logits) - metric(base.logits))
+
+
+def _averaged(model: GPT, texts: tuple[Tensor, Tensor], metric: PerExample, shares: list[float]) -> Estimate:
+    """The products of each write's change with the mean gradient at each read, summed over positions; the gradients are taken
+    at embeddings that are so far from the other run's to the base run's."""
+    base, other = _runs(model, texts)
+    ends = other.writes[0], base.writes[0]
+    slope = torch.stack([read_gradients(model, torch.lerp(*ends, share), metric) for share in shares]).mean(0)
+    exists = torch.from_numpy(graph_of(model.config).exists).to(slope)
+    scores = torch.einsum("sbpd,rbpd->srb", other.writes - base.writes, slope) * exists[..., None]
+    return _estimate(scores, metric(other.logits) - metric(base.logits))
+
+
+def _runs(model: GPT, texts: tuple[Tensor, Tensor]) -> tuple[EdgeRun, EdgeRun]:
+    with torch.no_grad():
+        return writes_of(model, texts[0]), writes_of(model, texts[1])
+
+
+def _require_steps(steps: int) -> None:
+    if steps < 1:
+        raise NanoscopeError(f"steps must be at least 1, not {steps}")
 
 
 def read_gradients(
@@ -98,11 +114,5 @@ def read_gradients(
     return torch.autograd.grad(value, added)[0]
 
 
-def _products(model: GPT, change: Writes, slope: Float[Tensor, "read example pos d_model"]) -> Tensor:
-    """The product of each write's change with the gradient at each read, summed over positions: `[source, read, example]`."""
-    exists = torch.from_numpy(graph_of(model.config).exists).to(slope)
-    return torch.einsum("sbpd,rbpd->srb", change, slope) * exists[..., None]
-
-
-def _estimate(model: GPT, scores: Float[Tensor, "source read example"], whole: Float[Tensor, "example"]) -> Estimate:
+def _estimate(scores: Float[Tensor, "source read example"], whole: Float[Tensor, "example"]) -> Estimate:
     return Estimate(scores.detach(), (whole - scores.sum((0, 1))).detach())
