@@ -8,8 +8,8 @@ import torch
 from conftest import random_model
 
 from nanoscope.checkpoints.checkpoint import Checkpoint, load
-from nanoscope.checkpoints.exchange import sampling_note
 from nanoscope.checkpoints.exports import export
+from nanoscope.checkpoints.exports.nanogpt import sampling_note
 from nanoscope.text.tokenizer import Bytes
 from nanoscope.text.vocabulary import Vocabulary
 

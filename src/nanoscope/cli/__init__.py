@@ -305,8 +305,8 @@ def _check(command: CheckCommand) -> None:
 
 
 def _export(command: ExportCommand) -> None:
-    from nanoscope.checkpoints.exchange import NO_RESUME, sampling_note
     from nanoscope.checkpoints.exports import export
+    from nanoscope.checkpoints.exports.nanogpt import NO_RESUME, sampling_note
 
     checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
     say(f"writing {command.to}", style="dim")

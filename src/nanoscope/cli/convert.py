@@ -42,7 +42,7 @@ def run_convert(command: ConvertCommand) -> None:
     import torch
 
     from nanoscope.checkpoints.checkpoint import load, save
-    from nanoscope.checkpoints.losses import described_losses
+    from nanoscope.views.converted import described_losses
 
     settings, rename = _pairs(command.set, "--set"), _pairs(command.rename, "--rename")
     torch.set_num_threads(thread_count(0))

@@ -13,8 +13,7 @@ from typing import Literal
 
 from nanoscope import files
 from nanoscope.checkpoints.checkpoint import Checkpoint
-from nanoscope.checkpoints.exports import gpt2, hooked
-from nanoscope.checkpoints.formats import nanogpt
+from nanoscope.checkpoints.exports import gpt2, hooked, nanogpt
 from nanoscope.checkpoints.formats.contents import Contents
 from nanoscope.checkpoints.formats.vocabulary_search import sampled_from
 from nanoscope.errors import NanoscopeError

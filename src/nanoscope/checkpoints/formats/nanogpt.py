@@ -5,7 +5,6 @@ The config is inferred from the weights, then from `model_args`; anything else i
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -23,9 +22,6 @@ from nanoscope.checkpoints.reading.readings import Reading
 from nanoscope.checkpoints.reading.settings import said
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
-from nanoscope.text.corpora import SHAKESPEARE
-from nanoscope.text.vocabulary import Vocabulary
-from nanoscope.text.vocabulary_files import write_meta
 
 EMBEDDING, POSITIONS = "transformer.wte.weight", "transformer.wpe.weight"
 MASK_BUFFER = re.compile(r"\.attn\.(bias|masked_bias|mask)$")
@@ -83,31 +79,6 @@ def from_weights(source: Source, weights: Mapping[str, Tensor], notes: tuple[str
         missing,
         _read_from(config, stated.readings, todays),
     )
-
-
-def written(contents: Contents) -> dict[str, bytes]:
-    """File name -> bytes of `ckpt.pt` and, with a vocabulary, `meta.pkl`. NanoscopeError if nanoGPT lacks a feature."""
-    config, plain = contents.config, GPTConfig()
-    foreign = [one.name for one in fields(config) if one.name not in FIELDS]
-    for name in (name for name in foreign if getattr(config, name) != getattr(plain, name)):
-        raise NanoscopeError(f"nanoGPT has no {name}={getattr(config, name)!r}, so this model cannot be exported to it")
-    state = {
-        "model": contents.weights,
-        "model_args": {name: getattr(config, name) for name in FIELDS},
-        "iter_num": contents.training.get("step", 0),
-        "best_val_loss": contents.training.get("val_loss"),
-        "config": {**({"dataset": dataset_of(contents.corpus)} if contents.corpus else {}), **contents.training},
-    }
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    symbols = contents.vocabulary if isinstance(contents.vocabulary, Vocabulary) else None  # all that meta.pkl can hold
-    meta = {} if symbols is None else {"meta.pkl": write_meta(symbols)}
-    return {"ckpt.pt": buffer.getvalue(), **meta}
-
-
-def dataset_of(corpus: str) -> str:
-    """nanoGPT's name for a corpus, the folder of its data; tiny Shakespeare by characters has one already."""
-    return "shakespeare_char" if corpus == SHAKESPEARE else corpus
 
 
 def _settings(source: Source) -> dict[str, Any]:
