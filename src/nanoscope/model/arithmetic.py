@@ -247,12 +247,6 @@ def mlp_out(post: Float[Tensor, "*any neuron"], mlp: MLP) -> Float[Tensor, "*any
     return mlp.c_proj(post)
 
 
-def mlp_whole(x: Float[Tensor, "*any d_model"], mlp: MLP) -> Float[Tensor, "*any d_model"]:
-    """What an MLP writes, from what it reads."""
-    linear = None if mlp.c_up is None else mlp_pre_linear(x, mlp)
-    return mlp_out(mlp_post(mlp_pre(x, mlp), mlp, linear), mlp)
-
-
 def mlp_within(
     x: Float[Tensor, "token d_model"],
     mlp: MLP,

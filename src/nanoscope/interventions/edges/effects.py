@@ -19,14 +19,13 @@ from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edges.graph import LOGITS, Edge, Graph, graph_of
-from nanoscope.interventions.edges.run import Writes
+from nanoscope.interventions.edges.run import Writes, writes_of
 from nanoscope.interventions.edits import Edit
 from nanoscope.interventions.replay import Cell, Measure, Progress, Replay, base_run, replay
 from nanoscope.interventions.run import Run
 from nanoscope.model import arithmetic
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import Site, mlp_reads
-from nanoscope.model.unembedding import head_writes
 
 
 def edge_effects(
@@ -55,26 +54,15 @@ def edge_cells(
 ) -> tuple[list[Cell], Run]:
     """The cells of `edge_effects`, and the base run that they are made for."""
     graph = graph_of(model.config)
-    names = ("q", "k", "v", "embed", "pos_embed", "z", "resid_post", "ln_final", mlp_reads(model.config))
-    mlps = (
-        () if model.config.attention_only else ("pre", "mlp_out", *(("pre_linear",) if model.config.gated_mlp else ()))
-    )
+    names = ("q", "k", "v", "resid_post", "ln_final", mlp_reads(model.config))
+    mlps = () if model.config.attention_only else ("pre", *(("pre_linear",) if model.config.gated_mlp else ()))
     base = base_run(model, tokens, [*names, *mlps])
     with torch.inference_mode():
-        own = _own_writes(model, base)
+        own = writes_of(model, tokens).writes  # as the other run's, so that equal texts write equal values bit for bit
         if own.shape != other.shape:
             raise NanoscopeError(f"the other run's writes have the shape {list(other.shape)}, not {list(own.shape)}")
         change = _Change(model, base, other.to(own) - own)
     return [change.cell(graph, edge) for edge in (graph.edges if edges is None else edges)], base
-
-
-def _own_writes(model: GPT, base: Run) -> Writes:
-    """What every source writes in the base run."""
-    cache, found = base.cache, [base.cache["embed"] + base.cache["pos_embed"]]
-    for layer in range(model.config.n_layer):
-        found += head_writes(model, cache["z", layer], layer).unbind(2)
-        found += [] if model.config.attention_only else [cache["mlp_out", layer]]
-    return torch.stack(found)
 
 
 @dataclass(frozen=True)

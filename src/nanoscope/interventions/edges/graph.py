@@ -66,6 +66,19 @@ class Graph:
             raise NanoscopeError(f"the model has no edge {edge}; a source must be computed before it is read")
         return at
 
+    def reads_of(self, source: str) -> list[int]:
+        """The numbers of the reads that a source is computed from: a head's query, key and value, an MLP's one; none of the
+        embedding's."""
+        return [n for n, name in enumerate(self.reads) if name.partition(".")[0] == source]
+
+    def readers(self, source: str) -> list[int]:
+        """The numbers of the reads that can see a source."""
+        return [int(n) for n in np.flatnonzero(self.exists[self.sources.index(source)])]
+
+    def source_of(self, read: str) -> int | None:
+        """The number of the source that a read belongs to; None for the logits."""
+        return self._source.get(read.partition(".")[0])
+
     @cached_property
     def _source(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.sources)}

@@ -4,7 +4,8 @@
 
 is what a read sees of the residual stream, where i runs over the sources before it. With all edges on it is the plain forward;
 with all off every read sees the other run. Path patching, ACDC, learned masks, integrated gradients over the mask, the
-faithfulness of a circuit and ablation of nodes are all choices of the mask, which may be real and is differentiable.
+faithfulness of a circuit and ablation of nodes are all choices of the mask, which may be real and is differentiable. There may
+be several other runs, each with a share of its own (causal scrubbing).
 
 `scale` is a fixed matrix, all ones for a GPT; models that reweight their stream between layers are linear in their writes with
 other numbers in it.
@@ -14,7 +15,8 @@ Source: the factored form of Elhage et al. 2021; edge patching as in Conmy et al
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int
@@ -25,6 +27,7 @@ from nanoscope.interventions.edges.graph import Graph, graph_of
 from nanoscope.model import arithmetic
 from nanoscope.model.gpt import GPT
 from nanoscope.model.modules import Block
+from nanoscope.model.rules import EXACT, Rules
 
 Writes = Float[Tensor, "source #batch pos d_model"]
 
@@ -37,10 +40,13 @@ class EdgeRun:
     writes: Writes
 
 
+Mask = Float[Tensor, "*some source read"]
+
+
 def run_edges(
     model: GPT,
     tokens: Int[Tensor, "batch pos"],
-    mask: Float[Tensor, "*some source read"],
+    mask: Mask,
     other: Writes,
     scale: Float[Tensor, "source read"] | None = None,
 ) -> EdgeRun:
@@ -50,34 +56,69 @@ def run_edges(
     `[example, pos, source, read]`, where pos is the position of the read; an axis may have size 1. Entries without an edge do
     not matter. NanoscopeError for a mask or writes of another shape, and for a model without a graph (`graph_of`).
     """
-    graph = graph_of(model.config)
-    wide = _checked(mask, graph, tokens)
-    if other.shape[0] != len(graph.sources) or other.shape[2:] != (tokens.shape[1], model.config.n_embd):
-        raise NanoscopeError(
-            f"the other run's writes have the shape {list(other.shape)}, not {len(graph.sources)} sources x batch x "
-            f"{tokens.shape[1]} positions x {model.config.n_embd}; run the same model on texts of the same length"
-        )
-    weights = torch.from_numpy(graph.exists).to(wide) if scale is None else scale
-    return _Factored(model, wide * weights, (1 - wide) * weights, other).run(model.embed(tokens.to(model.device)))
+    return run_mixed(model, tokens, mask, [(1 - mask, other)], scale)
+
+
+def run_mixed(
+    model: GPT,
+    tokens: Int[Tensor, "batch pos"],
+    own: Mask,
+    others: Sequence[tuple[Mask, Writes]],
+    scale: Float[Tensor, "source read"] | None = None,
+) -> EdgeRun:
+    """Run the model where each read sees the share `own` of this run's writes and, of each other run's writes, its own share.
+
+    Shapes and errors are those of `run_edges`.
+    """
+    factored = _mixture(model, tokens, own, others, scale)
+    return factored.run([model.embed(tokens.to(model.device))])
+
+
+def rerun_edges(
+    model: GPT, before: EdgeRun, tokens: Int[Tensor, "batch pos"], mask: Mask, other: Writes, layer: int
+) -> EdgeRun:
+    """`run_edges` where `before` was the same run but for the reads of some layer and above: only these are computed.
+
+    `layer` may be the number of layers: then only the logits differ.
+    """
+    factored = _mixture(model, tokens, mask, [(1 - mask, other)], None)
+    return factored.run(list(before.writes[: 1 + layer * factored.writes_per_layer]), layer)
 
 
 def writes_of(model: GPT, tokens: Int[Tensor, "batch pos"]) -> EdgeRun:
     """A run with all edges on."""
-    graph = graph_of(model.config)
-    weight = model.wte.weight
-    nothing = weight.new_zeros(len(graph.sources), 1, tokens.shape[1], model.config.n_embd)
-    return run_edges(model, tokens, weight.new_ones(graph.exists.shape), nothing)
+    return run_mixed(model, tokens, model.wte.weight.new_ones(graph_of(model.config).exists.shape), [])
 
 
 def run_from(
-    model: GPT, embed: Float[Tensor, "batch pos d_model"], added: Float[Tensor, "read batch pos d_model"]
+    model: GPT,
+    embed: Float[Tensor, "batch pos d_model"],
+    added: Float[Tensor, "read batch pos d_model"],
+    rules: Rules = EXACT,
 ) -> EdgeRun:
     """A run with all edges on from a given sum of embeddings, with something added to what each read sees: the gradient with
-    respect to `added` is that of each read alone."""
+    respect to `added` is that of each read alone, taken by the `rules`."""
     on = torch.from_numpy(graph_of(model.config).exists).to(embed)[None, None]
-    return _Factored(
-        model, on, torch.zeros_like(on), torch.zeros_like(embed)[None].expand(on.shape[2], -1, -1, -1), added
-    ).run(embed)
+    return _Factored(model, [(on, None)], added, rules).run([embed])
+
+
+def _mixture(
+    model: GPT,
+    tokens: Int[Tensor, "batch pos"],
+    own: Mask,
+    others: Sequence[tuple[Mask, Writes]],
+    scale: Float[Tensor, "source read"] | None,
+) -> _Factored:
+    graph = graph_of(model.config)
+    weights = torch.from_numpy(graph.exists).to(own) if scale is None else scale
+    shares = [(_checked(mask, graph, tokens) * weights, writes) for mask, writes in ((own, None), *others)]
+    for _, other in others:
+        if other.shape[0] != len(graph.sources) or other.shape[2:] != (tokens.shape[1], model.config.n_embd):
+            raise NanoscopeError(
+                f"the other run's writes have the shape {list(other.shape)}, not {len(graph.sources)} sources x batch x "
+                f"{tokens.shape[1]} positions x {model.config.n_embd}; run the same model on texts of the same length"
+            )
+    return _Factored(model, shares)
 
 
 def _checked(mask: Tensor, graph: Graph, tokens: Tensor) -> Float[Tensor, "some_examples some_pos source read"]:
@@ -94,48 +135,55 @@ def _checked(mask: Tensor, graph: Graph, tokens: Tensor) -> Float[Tensor, "some_
 
 @dataclass(frozen=True)
 class _Factored:
-    """A model, and the shares of its own and of the other run's writes in every read, `[example, pos, source, read]`."""
+    """A model, and the share of each run's writes in every read, `[example, pos, source, read]`: this run's own (None) and
+    others'."""
 
     model: GPT
-    own: Tensor
-    theirs: Tensor
-    other: Tensor
+    shares: Sequence[tuple[Tensor, Writes | None]]
     added: Tensor | None = None
     """`[read, batch, pos, d_model]`, added to what each read sees."""
+    rules: Rules = field(default=EXACT)
 
-    def run(self, embed: Float[Tensor, "batch pos d_model"]) -> EdgeRun:
-        written, constant, read = [embed], torch.zeros_like(embed[:1, :1]), 0
-        for block in self.model.blocks:
-            heads = 3 * self.model.config.n_head
-            inputs = self._read(written, slice(read, read + heads)) + constant
-            read += heads
-            parallel = self._read(written, slice(read, read + 1))[0] + constant if self.model.config.parallel else None
-            written += self._heads(inputs, block)
+    @property
+    def writes_per_layer(self) -> int:
+        return self.model.config.n_head + (not self.model.config.attention_only)
+
+    def run(self, written: list[Tensor], first: int = 0) -> EdgeRun:
+        """Go on from the writes of the embedding and of all layers before the first."""
+        model, heads, constant = self.model, 3 * self.model.config.n_head, torch.zeros_like(written[0][:1, :1])
+        read = first * (heads + (not model.config.attention_only))
+        for layer, block in enumerate(model.blocks):
+            if layer >= first:
+                inputs = self._read(written, slice(read, read + heads)) + constant
+                read += heads
+                parallel = self._read(written, slice(read, read + 1))[0] + constant if model.config.parallel else None
+                written += self._heads(inputs, block)
             constant = constant if block.attn.c_proj.bias is None else constant + block.attn.c_proj.bias
-            if block.mlp is not None:
+            if layer >= first and block.mlp is not None:
                 seen = self._read(written, slice(read, read + 1))[0] + constant if parallel is None else parallel
                 read += 1
-                written.append(_mlp(seen, block))
+                written.append(self._mlp(seen, block))
         final = self._read(written, slice(read, read + 1))[0] + constant
-        return EdgeRun(self.model.unembed(final), torch.stack(written))
+        normed = final if model.ln_f is None else self.rules.norm(final, model.ln_f)
+        return EdgeRun(model.lm_head(normed), torch.stack(written))
 
     def _read(self, written: list[Tensor], reads: slice) -> Float[Tensor, "read batch pos d_model"]:
         """What some reads see of the sources so far, without the constants."""
-        known = len(written)
-        own, theirs = (part[:, :, :known, reads] for part in (self.own, self.theirs))
-        mixed = torch.einsum("bpsr,sbpd->rbpd", own, torch.stack(written))
-        mixed = mixed + torch.einsum("bpsr,sbpd->rbpd", theirs, self.other[:known])
-        return mixed if self.added is None else mixed + self.added[reads]
+        known, mixed = len(written), 0.0 if self.added is None else self.added[reads]
+        for share, other in self.shares:
+            seen = torch.stack(written) if other is None else other[:known]
+            mixed = mixed + torch.einsum("bpsr,sbpd->rbpd", share[:, :, :known, reads], seen)
+        assert isinstance(mixed, Tensor)
+        return mixed
 
     def _heads(self, inputs: Float[Tensor, "read batch pos d_model"], block: Block) -> list[Tensor]:
         """The writes of a layer's heads, whose queries, keys and values see `inputs`, head by head."""
-        normed = arithmetic.norm_before(inputs, block.ln_1).unflatten(0, (-1, 3)).transpose(0, 1)
+        normed = self.rules.norm(inputs, block.ln_1).unflatten(0, (-1, 3)).transpose(0, 1)
         q, k, v = arithmetic.qkv_apart(normed, block.attn, torch.arange(inputs.shape[2], device=inputs.device))
-        z = arithmetic.attend(q, k, v, block.attn)
+        z = self.rules.attend(q, k, v, block.attn)
         return list(torch.einsum("bphk,hkd->hbpd", z, block.attn.W_O).unbind(0))
 
-
-def _mlp(seen: Float[Tensor, "batch pos d_model"], block: Block) -> Float[Tensor, "batch pos d_model"]:
-    assert block.mlp is not None
-    assert block.ln_2 is not None
-    return arithmetic.mlp_whole(arithmetic.norm_before(seen, block.ln_2), block.mlp)
+    def _mlp(self, seen: Float[Tensor, "batch pos d_model"], block: Block) -> Float[Tensor, "batch pos d_model"]:
+        assert block.mlp is not None
+        assert block.ln_2 is not None
+        return self.rules.mlp(self.rules.norm(seen, block.ln_2), block.mlp)
