@@ -6,8 +6,8 @@ QUESTIONS = (
     Question(
         "Is there an induction head?",
         "induction.heads",
-        "the best candidate, {head}, attends to what followed an earlier occurrence {value|size} {value|side('above', 'below')} "
-        "chance, where an induction head takes {threshold}",
+        "the best candidate, {head}, attends to what followed an earlier occurrence {value|size} "
+        "{value|side('above', 'below')} chance, where an induction head takes {threshold}",
         key=True,
     ),
     Question(
