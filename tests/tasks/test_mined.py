@@ -112,11 +112,12 @@ def test_only_a_table_that_reaches_the_distance_prefers_the_planted_answer(dista
 
 
 def test_any_number_of_symbols_gives_the_same_places() -> None:
-    """Contexts of symbols so many that five of them do not fit into 64 bits."""
+    """Contexts of 2**32 symbols, of which 64 bits hold two."""
     text = planted(4)
-    plain, large = (at_distance(text * factor, 4, 8, last=5, length=12) for factor in (1, 10**9))
-    assert torch.equal(plain.clean * 10**9, large.clean)
-    assert torch.equal(plain.corrupt * 10**9, large.corrupt)
+    more = 2**32 - 1 - int(text.max())
+    plain, large = (at_distance(text + added, 4, 8, last=5, length=12) for added in (0, more))
+    assert torch.equal(plain.clean + more, large.clean)
+    assert torch.equal(plain.corrupt + more, large.corrupt)
 
 
 def ordinary(text: str) -> list[str]:
