@@ -21,14 +21,16 @@ from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
-from nanoscope.planted.induction import planted_induction
+from nanoscope.planted.induction import Planted, planted_induction
 from nanoscope.text.corpora import Corpus, open_corpus
+from nanoscope.text.vocabulary import Vocabulary
 
 torch.set_num_threads(1)
 
 Call = Callable[..., tuple[int, str, str]]
 """The command line, called with arguments: (exit code, stdout, stderr)."""
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+LETTERS = Vocabulary(tuple(chr(ord("a") + number) for number in range(26)))
 VARIANTS = {
     "nanogpt": {},
     "gpt2": {"bias": True, "activation": "gelu_tanh"},
@@ -91,6 +93,18 @@ def shakespeare() -> Corpus:
 @pytest.fixture(scope="session")
 def planted(shakespeare: Corpus) -> Checkpoint:
     return planted_induction(shakespeare.vocabulary)
+
+
+@pytest.fixture(scope="session")
+def small_planted() -> Checkpoint:
+    """The same circuit over 26 symbols."""
+    return planted_induction(LETTERS, Planted(context=33))
+
+
+@pytest.fixture(scope="session")
+def gentle_planted() -> Checkpoint:
+    """The same, where no attention is saturated, so that gradients see it."""
+    return planted_induction(LETTERS, Planted(sharpness_previous=6, sharpness_induction=6, context=33))
 
 
 @pytest.fixture(params=VARIANTS)

@@ -596,3 +596,18 @@ def test_texts_that_cannot_be_looked_at(
     answer = call(command, trained / "final", "--data", text, "--out", tmp_path / "x.png", *given)
     assert said in assert_one_line(answer)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_text_without_concepts_still_shows_which_neurons_fire(call: Call, tmp_path: Path) -> None:
+    words = tuple(f"w{number}x" for number in range(30))
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(1, 1, 8, 16, len(words))).eval()
+    save(Checkpoint(model, Vocabulary(words), "words"), tmp_path / "model")
+    lines = [" ".join(words[int(n)] for n in torch.randint(30, (10,))) for _ in range(600)]
+    (tmp_path / "text.txt").write_text("\n".join(lines))
+    given = ["--data", tmp_path / "text.txt", "--threads", 1, "--out", tmp_path / "n.png"]
+    code, printed, _ = call("neurons", tmp_path / "model", *given, "--text", lines[0])
+    assert code == 0
+    assert "no concept occurs often enough" in printed
+    assert "fires (marked" in printed
+    assert (tmp_path / "n-text.png").exists()

@@ -31,6 +31,8 @@ def test_a_fact_is_written(fact: Fact, text: str) -> None:
 
 
 def test_a_wording_has_formats_and_conditions() -> None:
+    below = "{x|size} {x|side('above', 'below')} chance"
+    assert [fill(below, {"x": x}) for x in (0.5, -0.283)] == ["0.500 above chance", "0.283 below chance"]
     assert fill("{x|percent} of {n}", {"x": 0.1234, "n": 1000}) == "12.3 % of 1,000"
     assert fill('{steps|each("{} at {:.0f}")}', {"steps": (("one", 1.6), ("two", 2.4))}) == "one at 2, two at 2"
     silent = "{% if widths %}Left out: {widths}. {% endif %}Done"

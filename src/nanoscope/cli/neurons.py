@@ -74,7 +74,8 @@ def run_neurons(command: NeuronsCommand) -> None:
     named = {neuron_name(*neuron): titles[neuron] for neuron in shown}
     of = (checkpoint.sha256, command.data, command.layer, command.neuron)
     file = figure_file(command.out, "neurons", text or "", *of)
-    save_figure(cards(view.cards(shown), str(command.checkpoint), named), file)
+    if shown:
+        save_figure(cards(view.cards(shown), str(command.checkpoint), named), file)
     if text is not None:
         _print_text(text, view, titles, file.with_stem(f"{file.stem}-text"))
 
@@ -92,6 +93,12 @@ def _print_best(view: NeuronsOverText) -> dict[Neuron, str]:
     """Print the most selective neurons; returns neuron -> title naming its best concept."""
     with progress("neurons") as show:
         best, shifts = view.best(LISTED, show)
+    if not best:
+        tell(
+            "no concept occurs often enough in the text to search for its neuron; give a longer text, or one with more "
+            "variety, with --data, or one neuron with --layer and --neuron"
+        )
+        return {}
     wide = CONSOLE.width >= WITH_EXAMPLES
     fixed = ("neuron", "AUROC", "p", "untrained", "raises", *["strongest example"] * wide)
     table = narrow_table("concept", *(Column(name, no_wrap=True) for name in fixed))

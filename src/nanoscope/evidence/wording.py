@@ -30,6 +30,16 @@ def number(x: float, digits: int = 3) -> str:
     return f"{x:,.{max(0, min(4, digits - 1 - size))}f}"
 
 
+def size(x: float) -> str:
+    """A number without its sign, where a word says which way it goes."""
+    return number(abs(x))
+
+
+def side(x: float, up: str, down: str) -> str:
+    """The word for which way a number goes: `{value|size} {value|side("above", "below")} chance`."""
+    return up if x >= 0 else down
+
+
 def percent(x: float, digits: int = 1) -> str:
     """A share as a percentage."""
     return "undefined" if math.isnan(x) else f"{100 * x:.{digits}f} %"
@@ -122,3 +132,4 @@ _WORDS = Environment(
     lstrip_blocks=True,
 )
 _WORDS.filters |= {"capital": capital, "number": number, "percent": percent, "each": each, "written": written}
+_WORDS.filters |= {"size": size, "side": side}

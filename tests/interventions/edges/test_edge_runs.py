@@ -8,7 +8,7 @@ from conftest import VARIANTS, random_model, random_tokens
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edges.effects import edge_effects
 from nanoscope.interventions.edges.graph import graph_of
-from nanoscope.interventions.edges.run import run_edges, writes_of
+from nanoscope.interventions.edges.run import rerun_edges, run_edges, run_mixed, writes_of
 from nanoscope.interventions.edits import patch
 from nanoscope.interventions.run import run
 from nanoscope.model.config import GPTConfig
@@ -125,3 +125,33 @@ def test_other_shapes_are_refused(leading: tuple[int, ...], width: int, says: st
     shape = graph_of(model.config).exists.shape
     with pytest.raises(NanoscopeError, match=says):
         run_edges(model, random_tokens(model, 3, 9), torch.ones(*leading, *shape), torch.zeros(shape[0], 1, 9, width))
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_a_rerun_from_a_layer_is_the_whole_run(name: str) -> None:
+    model = random_model(**VARIANTS[name])
+    graph, (clean, other) = graph_of(model.config), _pair(model)
+    theirs = writes_of(model, other).writes
+    for layer in range(model.config.n_layer + 1):
+        first = next((n for n, read in enumerate(graph.reads) if read.startswith(f"L{layer}")), len(graph.reads) - 1)
+        before, after = torch.rand(graph.exists.shape), torch.rand(graph.exists.shape)
+        after[:, :first] = before[:, :first]
+        expected = run_edges(model, clean, after, theirs)
+        found = rerun_edges(model, run_edges(model, clean, before, theirs), clean, after, theirs, layer)
+        assert torch.equal(found.logits, expected.logits)
+        assert torch.equal(found.writes, expected.writes)
+
+
+def test_several_other_runs_share_a_read() -> None:
+    """A third of each of three runs, where two are one and the same, is a mask of a third between the two texts; whole shares
+    of single sources come from the run that has them."""
+    model = random_model()
+    graph, (clean, other) = graph_of(model.config), _pair(model)
+    theirs, mine = writes_of(model, other).writes, writes_of(model, clean).writes
+    third = torch.full(graph.exists.shape, 1 / 3)
+    expected = run_edges(model, clean, third, theirs).logits
+    torch.testing.assert_close(run_mixed(model, clean, third, [(third, theirs), (third, theirs)]).logits, expected)
+    one = torch.zeros(graph.exists.shape)
+    one[0] = 1
+    found = run_mixed(model, clean, torch.zeros(graph.exists.shape), [(one, mine), (1 - one, theirs)])
+    torch.testing.assert_close(found.logits, run_edges(model, clean, one, theirs).logits, atol=1e-4, rtol=1e-4)

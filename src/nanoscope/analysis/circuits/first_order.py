@@ -116,7 +116,7 @@ def _averaged(name: str, model: GPT, task: Task, metric: Metric, shares: list[fl
         clean, corrupt = (writes_of(model, text).writes for text in (task.clean, task.corrupt))
     measure = lambda logits: metric(read(logits, task), task)  # noqa: E731
     ends = corrupt[0], clean[0]
-    slope = sum(read_gradients(model, torch.lerp(*ends, share), measure, rules) for share in shares) / len(shares)
+    slope = torch.stack([read_gradients(model, torch.lerp(*ends, share), measure, rules) for share in shares]).mean(0)
     return _scores(name, model, task, metric, _products(corrupt - clean, slope))
 
 

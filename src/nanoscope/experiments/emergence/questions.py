@@ -6,12 +6,12 @@ QUESTIONS = (
     Question(
         "Does an induction head form during training?",
         "emergence.forms",
-        "the best candidate ends at {value} above chance, where {threshold} is asked",
+        "the best candidate ends at {value|size} {value|side('above', 'below')} chance, where {threshold} is asked",
     ),
     Question(
         "Does a previous-token head form?",
         "emergence.previous",
-        "the best ends at {value} above chance",
+        "the best ends at {value|size} {value|side('above', 'below')} chance",
     ),
     Question(
         "Does it form abruptly?",
@@ -21,6 +21,6 @@ QUESTIONS = (
     Question(
         "Does the model come to use earlier parts of its context better?",
         "emergence.icl",
-        "the in-context-learning score falls by {value} nats",
+        "the in-context-learning score {value|side('falls', 'rises')} by {value|size} nats",
     ),
 )

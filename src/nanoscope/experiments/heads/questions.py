@@ -12,22 +12,22 @@ QUESTIONS = (
     Question(
         "Is there a previous-token head?",
         "heads.previous",
-        "{head} attends to the previous character {value} above chance",
+        "{head} attends to the previous character {value|size} {value|side('above', 'below')} chance",
         key=True,
     ),
     Question(
         "Does a head look a fixed distance further back?",
         "heads.offsets",
-        "{head} ({cls}) does, {value} above chance",
+        "{head} ({cls}) does, {value|size} {value|side('above', 'below')} chance",
     ),
     Question(
         "Does a head look at what the text says?",
         "heads.tokens",
-        "{head} attends to {cls} {value} more than its distances alone explain",
+        "{head} attends to {cls} {value|size} {value|side('more', 'less')} than its distances alone explain",
     ),
     Question(
         "Do the heads of the largest class matter most?",
         "heads.ablation",
-        "without them the loss rises by {value} nats more than without others of their layers",
+        "without them the loss rises by {value|size} nats {value|side('more', 'less')} than without others of their layers",
     ),
 )

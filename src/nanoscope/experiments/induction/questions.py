@@ -6,14 +6,14 @@ QUESTIONS = (
     Question(
         "Is there an induction head?",
         "induction.heads",
-        "the best candidate, {head}, attends to what followed an earlier occurrence {value} above chance, where an induction "
-        "head takes {threshold}",
+        "the best candidate, {head}, attends to what followed an earlier occurrence {value|size} "
+        "{value|side('above', 'below')} chance, where an induction head takes {threshold}",
         key=True,
     ),
     Question(
         "Does it copy passages of real text?",
         "induction.natural",
-        "after a copy of a passage its characters gain {value} nats each",
+        "after a copy of a passage its characters {value|side('gain', 'lose')} {value|size} nats each",
         key=True,
     ),
     Question(
@@ -24,7 +24,7 @@ QUESTIONS = (
     Question(
         "Does a head look at the previous character?",
         "induction.previous_token",
-        "{head} does so {value} above chance, on random characters too",
+        "{head} does so {value|size} {value|side('above', 'below')} chance, on random characters too",
     ),
     Question(
         "Do the best candidates do the copying?",

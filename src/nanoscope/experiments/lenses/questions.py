@@ -6,7 +6,7 @@ QUESTIONS = (
     Question(
         "Does it predict better than a table of n-grams?",
         "lenses.beyond",
-        "its loss is {value} nats per character below that of the best table, n = {best}",
+        "its loss is {value|size} nats per character {value|side('below', 'above')} that of the best table, n = {best}",
         key=True,
     ),
     Question(

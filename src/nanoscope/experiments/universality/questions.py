@@ -12,7 +12,7 @@ QUESTIONS = (
     Question(
         "Are neurons of two trainings more alike than chance?",
         "universality.alike",
-        "correlations with the best match are {value} higher",
+        "correlations with the best match are {value|size} {value|side('higher', 'lower')}",
     ),
     Question(
         "Does the method find neurons that two models share?",

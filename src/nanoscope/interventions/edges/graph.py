@@ -9,12 +9,13 @@ Source: Elhage et al. 2021 for the sum of writes; Conmy et al. 2023 and Syed et 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
@@ -80,12 +81,29 @@ class Graph:
         return self._source.get(read.partition(".")[0])
 
     @cached_property
+    def read_layers(self) -> Int[np.ndarray, "read"]:
+        """The layer of each read; the logits' is the number of layers."""
+        layers = [_layer(name) for name in self.reads[:-1]]
+        return np.array([*layers, layers[-1] + 1])
+
+    @cached_property
+    def source_layers(self) -> Int[np.ndarray, "source"]:
+        """The layer of each source; the embedding's is -1."""
+        return np.array([-1, *(_layer(name) for name in self.sources[1:])])
+
+    @cached_property
     def _source(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.sources)}
 
     @cached_property
     def _read(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.reads)}
+
+
+def _layer(name: str) -> int:
+    found = re.search(r"\d+", name)
+    assert found is not None
+    return int(found[0])
 
 
 def graph_of(config: GPTConfig) -> Graph:

@@ -150,22 +150,26 @@ class _Factored:
 
     def run(self, written: list[Tensor], first: int = 0) -> EdgeRun:
         """Go on from the writes of the embedding and of all layers before the first."""
-        model, heads, constant = self.model, 3 * self.model.config.n_head, torch.zeros_like(written[0][:1, :1])
-        read = first * (heads + (not model.config.attention_only))
-        for layer, block in enumerate(model.blocks):
-            if layer >= first:
-                inputs = self._read(written, slice(read, read + heads)) + constant
-                read += heads
-                parallel = self._read(written, slice(read, read + 1))[0] + constant if model.config.parallel else None
-                written += self._heads(inputs, block)
+        model, constant = self.model, self._biases(written[0], first)
+        heads, mlps = 3 * model.config.n_head, int(not model.config.attention_only)
+        for layer, block in enumerate(model.blocks[first:], first):
+            read = layer * (heads + mlps)
+            inputs = self._read(written, slice(read, read + heads)) + constant
+            at_mlp = slice(read + heads, read + heads + mlps)
+            before = self._read(written, at_mlp) + constant if model.config.parallel else None
+            written += self._heads(inputs, block)
             constant = constant if block.attn.c_proj.bias is None else constant + block.attn.c_proj.bias
-            if layer >= first and block.mlp is not None:
-                seen = self._read(written, slice(read, read + 1))[0] + constant if parallel is None else parallel
-                read += 1
-                written.append(self._mlp(seen, block))
-        final = self._read(written, slice(read, read + 1))[0] + constant
+            if block.mlp is not None:
+                seen = self._read(written, at_mlp) + constant if before is None else before
+                written.append(self._mlp(seen[0], block))
+        final = self._read(written, slice(-1, None))[0] + constant
         normed = final if model.ln_f is None else self.rules.norm(final, model.ln_f)
         return EdgeRun(model.lm_head(normed), torch.stack(written))
+
+    def _biases(self, like: Tensor, layers: int) -> Float[Tensor, "1 1 d_model"]:
+        """The output biases of attention in the first layers."""
+        biases = [block.attn.c_proj.bias for block in self.model.blocks[:layers]]
+        return torch.stack([torch.zeros_like(like[:1, :1]), *(b[None, None] for b in biases if b is not None)]).sum(0)
 
     def _read(self, written: list[Tensor], reads: slice) -> Float[Tensor, "read batch pos d_model"]:
         """What some reads see of the sources so far, without the constants."""
