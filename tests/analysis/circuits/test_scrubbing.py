@@ -119,7 +119,7 @@ def test_the_true_hypothesis_recovers_all_of_the_planted_behaviour() -> None:
         )),
     )  # fmt: skip
     for hypothesis in (TRUE, deeper):
-        found = scrub(planted.model, task, hypothesis, draws=4)
+        found = scrub(planted.model, task, hypothesis, draws=2)
         assert found.recovered == pytest.approx(1, abs=1e-6)
         assert found.random.mean() > found.model.mean() + 1
         assert min(share for _, share in found.exchanged) > 0.7, "most writes come from other texts"
