@@ -102,8 +102,8 @@ def _seen(plan: dict[tuple[int, int], Written], layer: int, slot: int) -> list[W
 
 
 def _unit(seen: list[Written]) -> float:
-    """What undoes the norm: the length of the stream over the square root of its width."""
-    return math.sqrt((1 + sum(written.size**2 for written in seen)) / WIDTH)
+    """What the norm divides the stream by."""
+    return math.sqrt((1 + sum(written.size**2 for written in seen)) / WIDTH + GPTConfig.norm_eps)
 
 
 def _mlp(model: GPT, layer: int) -> MLP:
