@@ -111,6 +111,15 @@ def test_only_a_table_that_reaches_the_distance_prefers_the_planted_answer(dista
     assert (preferences(tables, distance + 1, task, task.corrupt) < -1).all()
 
 
+def test_any_number_of_symbols_gives_the_same_places() -> None:
+    """Contexts of 2**32 symbols, of which 64 bits hold two."""
+    text = planted(4)
+    more = 2**32 - 1 - int(text.max())
+    plain, large = (at_distance(text + added, 4, 8, last=5, length=12) for added in (0, more))
+    assert torch.equal(plain.clean + more, large.clean)
+    assert torch.equal(plain.corrupt + more, large.corrupt)
+
+
 def ordinary(text: str) -> list[str]:
     """The lines that are neither names nor empty, without their first character."""
     return [line[1:] for line in text.split("\n") if line.upper() != line and not line.endswith(":")]
@@ -214,6 +223,14 @@ def test_the_labels_and_the_text_decide_the_examples_and_bytes_read_the_same(nam
     started = MINED[name](read.encode(text), read, 8, "test", length=33)
     assert (started.clean[:, 0] == 256).all()
     assert [read.decode(row[1:]) for row in started.corrupt] == [vocabulary.decode(row) for row in one.corrupt]
+
+
+@pytest.mark.parametrize("name", MINED)
+@pytest.mark.parametrize("length", [0, 20, 33])
+def test_a_text_without_the_place_is_refused_by_the_name_of_the_task(name: str, length: int) -> None:
+    vocabulary = Vocabulary.of("ab")
+    with pytest.raises(NanoscopeError, match=f"only 0 of the 5 examples asked for of the task {name} "):
+        MINED[name](vocabulary.encode("ab" * length)[:length], vocabulary, 5)
 
 
 @pytest.mark.parametrize("name", ["after-name", "after-blank-line", "word-end"])

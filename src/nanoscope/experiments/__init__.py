@@ -20,6 +20,7 @@ EXPERIMENTS = (
     "scale",
     "replication",
     "failures",
+    "circuits",
 )
 
 

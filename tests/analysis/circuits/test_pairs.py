@@ -1,6 +1,5 @@
 """Pairs of nodes: exact beside plain runs, nothing where the model is linear, and the planted backups and chains."""
 
-import copy
 from typing import get_args
 
 import numpy as np
@@ -9,15 +8,16 @@ import torch
 from conftest import VARIANTS, random_model, random_tokens
 
 from nanoscope.analysis.circuits.pairs import Off, Pair, PairEffects, pair_effects, readings
-from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edits import mean, patch
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.model.sites import Site
+from nanoscope.planted.induction import Planted, planted_induction
 from nanoscope.tasks import synthetic
 from nanoscope.tasks.metrics import Metric, accuracy, logit_diff, loss, read
 from nanoscope.tasks.task import Task
+from nanoscope.text.vocabulary import Vocabulary
 
 
 def _task(model: GPT) -> Task:
@@ -55,13 +55,14 @@ def _of(pairs: tuple[Pair, ...]) -> dict[tuple[str, str], Pair]:
     return {pair.nodes: pair for pair in pairs}
 
 
-def _copies(planted: Checkpoint) -> Task:
-    return synthetic.copy_task(torch.arange(10, 40), 8, 6, "pairs", start=planted.known_vocabulary.start)
+def _planted() -> tuple[GPT, Task]:
+    planted = planted_induction(Vocabulary(tuple("abcdefghijklmnop")), Planted(context=24))
+    return planted.model, synthetic.copy_task(torch.arange(16), 8, 6, "pairs", start=planted.known_vocabulary.start)
 
 
 @pytest.mark.parametrize("metric", [logit_diff, loss, accuracy])
-def test_the_two_heads_of_the_planted_circuit_are_a_chain(planted: Checkpoint, metric: Metric) -> None:
-    pairs = _of(readings(pair_effects(planted.model, _copies(planted), metric=metric)))
+def test_the_two_heads_of_the_planted_circuit_are_a_chain(metric: Metric) -> None:
+    pairs = _of(readings(pair_effects(*_planted(), metric=metric)))
     chain = pairs.pop(("L0H0", "L1H0"))
     assert chain.reading == "chain"
     np.testing.assert_allclose((*chain.alone, chain.both, chain.interaction), (1, 1, 1, -1), atol=1e-3)
@@ -71,16 +72,16 @@ def test_the_two_heads_of_the_planted_circuit_are_a_chain(planted: Checkpoint, m
 
 @pytest.mark.parametrize("share", [1.0, 0.5])
 @pytest.mark.parametrize("metric", [logit_diff, loss, accuracy])
-def test_two_copies_of_the_induction_head_are_a_backup_pair(planted: Checkpoint, metric: Metric, share: float) -> None:
+def test_two_copies_of_the_induction_head_are_a_backup_pair(metric: Metric, share: float) -> None:
     """Whether each writes all or half: the answer's logit leads by far and the final norm is saturated by it, so that one
     copy alone does nearly all that both do."""
-    model = copy.deepcopy(planted.model)
+    model, task = _planted()
     attn = model.blocks[1].attn
     for weight in (attn.W_Q, attn.W_K, attn.W_V):
         weight[1] = weight[0]
     attn.W_O[0] *= share
     attn.W_O[1] = attn.W_O[0]
-    pairs = readings(pair_effects(model, _copies(planted), metric=metric))
+    pairs = readings(pair_effects(model, task, metric=metric))
     assert (pairs[0].nodes, pairs[0].reading) == (("L1H0", "L1H1"), "backup")
     assert max(pairs[0].alone) < 0.1
     assert pairs[0].both == pytest.approx(1, abs=1e-3)

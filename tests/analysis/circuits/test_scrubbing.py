@@ -46,9 +46,9 @@ def _everything(graph: Graph, read: str, agree: Agree) -> Iterator[Matters]:
 # ---- the ends of the scale -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["gpt2", "pythia", "attention_only"])
-def test_if_everything_matters_and_texts_agree_with_themselves_all_is_recovered(name: str) -> None:
-    model = random_model(**VARIANTS[name], n_layer=2).double()
+@pytest.mark.parametrize(("name", "heads"), [("gpt2", 1), ("pythia", 1), ("attention_only", 2)])
+def test_if_everything_matters_and_texts_agree_with_themselves_all_is_recovered(name: str, heads: int) -> None:
+    model = random_model(**VARIANTS[name], n_layer=2, n_head=heads).double()
     found = scrub(model, _task(model), tuple(_everything(graph_of(model.config), LOGITS, itself)), draws=1)
     np.testing.assert_allclose(found.losses, found.model[None], rtol=1e-9)
     assert found.recovered == pytest.approx(1, abs=1e-9)
@@ -61,15 +61,14 @@ def test_if_all_texts_agree_on_the_only_write_nothing_is_recovered() -> None:
     for block in model.blocks:
         block.attn.c_proj.weight.zero_()
         block.mlp.c_proj.weight.zero_()
-    found = scrub(model, _task(model), (Matters("embed->logits", nothing),), draws=60)
+    found = scrub(model, _task(model), (Matters("embed->logits", nothing),), draws=40)
     assert abs(found.recovered) < 4 * found.error
     assert found.exchanged == (("embed->logits", pytest.approx(7 / 8)),)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama"])
-def test_the_empty_hypothesis_recovers_nothing(name: str) -> None:
-    model = random_model(**VARIANTS[name])
-    found = scrub(model, _task(model), (), draws=60)
+def test_the_empty_hypothesis_recovers_nothing() -> None:
+    model = random_model(**VARIANTS["llama"], n_layer=2)
+    found = scrub(model, _task(model), (), draws=40)
     assert 0 < found.error < 1
     assert abs(found.recovered) < 4 * found.error
     assert scrub(model, _task(model), (), draws=1).error == np.inf
@@ -120,7 +119,7 @@ def test_the_true_hypothesis_recovers_all_of_the_planted_behaviour() -> None:
         )),
     )  # fmt: skip
     for hypothesis in (TRUE, deeper):
-        found = scrub(planted.model, task, hypothesis, draws=4)
+        found = scrub(planted.model, task, hypothesis, draws=2)
         assert found.recovered == pytest.approx(1, abs=1e-6)
         assert found.random.mean() > found.model.mean() + 1
         assert min(share for _, share in found.exchanged) > 0.7, "most writes come from other texts"
@@ -180,9 +179,11 @@ def test_a_tree_that_does_not_hang_together_is_refused(hypothesis: list[Matters]
         scrub(model, _task(model), hypothesis)
 
 
-def test_labels_of_another_shape_and_texts_without_differences_are_refused() -> None:
+def test_no_draws_labels_of_another_shape_and_texts_without_differences_are_refused() -> None:
     model = random_model()
     task = _task(model)
+    with pytest.raises(NanoscopeError, match="draws must be at least 1, not 0"):
+        scrub(model, task, (), draws=0)
     with pytest.raises(NanoscopeError, match="one label for each text and position"):
         scrub(model, task, [Matters("embed->logits", lambda tokens: tokens[:, 0])])
     alike = task[:1].tiled(8)

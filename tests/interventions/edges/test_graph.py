@@ -4,7 +4,7 @@ import pytest
 from conftest import random_model
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.interventions.edges.graph import Edge, graph_of
+from nanoscope.interventions.edges.graph import Edge, Graph, graph_of
 from nanoscope.model.config import GPTConfig
 
 
@@ -20,6 +20,15 @@ def test_an_edge_is_named_and_found_by_its_name() -> None:
     source, read = graph.index(edge)
     assert (graph.sources[source], graph.reads[read]) == ("L0H3", "L1H2.k")
     assert all(Edge.named(str(one)) == one and graph.exists[graph.index(one)] for one in graph.edges)
+
+
+def test_the_names_of_all_edges_are_the_graph() -> None:
+    for changes in ({}, {"parallel": True}, {"attention_only": True}, {"n_layer": 12}):
+        graph = graph_of(random_model(**changes).config)
+        again = Graph.named(map(str, graph.edges))
+        assert (again.sources, again.reads) == (graph.sources, graph.reads)
+        assert (again.exists == graph.exists).all()
+        assert again.read_layers[-1] == random_model(**changes).config.n_layer
 
 
 @pytest.mark.parametrize("name", ["L1H2->L1H3.k", "L1H0->L0H0.q", "MLP1->MLP0", "L0H9->logits", "nothing->logits"])

@@ -1,7 +1,11 @@
 """Causal scrubbing of the induction hypothesis, with the model's own best heads in the two roles.
 
-Beside it stand the hypothesis that everything matters, the one that nothing does, and a wrong one: that keys are made from the
-token two places back instead of the one before.
+    textbook   the heads' queries and values read the embedding of the token, their keys what previous-token heads have written
+    refined    queries and values may read what any lower part writes about the token, keys what it writes about the token and
+               the one before; the logits may also read what any other part writes about the current token
+    wrong      textbook, but keys are made from the token two places back
+
+Beside them stand the hypotheses that everything matters and that nothing does.
 """
 
 from __future__ import annotations
@@ -10,14 +14,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from nanoscope.analysis.attention import repeated_sequences as attention
-from nanoscope.analysis.circuits.scrubbing import Matters, induction, itself, scrub, token_back
+from nanoscope.analysis.circuits.scrubbing import Matters, continuation, induction, itself, scrub, token_back
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.circuits.setting import Setting
 from nanoscope.experiments.measuring import Sweeps
-from nanoscope.interventions.edges.graph import LOGITS, graph_of
+from nanoscope.interventions.edges.graph import LOGITS, Graph, graph_of
 from nanoscope.model.names import named
 from nanoscope.tasks import synthetic
 
@@ -25,7 +30,7 @@ ROLE = 0.3
 """A head has a role if it attends to what the role asks for by so much above uniform attention."""
 SPARE = 7
 """So few more symbols than a block has: enough texts must agree on a symbol for writes to be exchanged."""
-TEXTS = 96
+TEXTS = 64
 
 
 def scrubbed(s: Setting) -> Sweeps:
@@ -40,13 +45,19 @@ def scrubbed(s: Setting) -> Sweeps:
     task = synthetic.copy_task(symbols, length, TEXTS, "scrubbing", s.params.seed, prefix=0, start=s.start)
     true = induction(previous, heads)
     everything = tuple(Matters(f"{name}->{LOGITS}", itself) for name in graph_of(s.model.config).sources)
-    hypotheses = {"everything": everything, "induction": true, "wrong": _two_back(true), "nothing": ()}
+    hypotheses = {
+        "everything": everything,
+        "textbook": true,
+        "refined": _refined(graph_of(s.model.config), heads),
+        "wrong": _two_back(true),
+        "nothing": (),
+    }
     draws = s.params.scrubbing_draws
     found = {name: scrub(s.model, task, one, draws=draws, seed=s.params.seed) for name, one in hypotheses.items()}
     shares = [
         (one.random.mean() - one.losses.mean(1)) / (one.random.mean() - one.model.mean()) for one in found.values()
     ]
-    exchanged = found["induction"].exchanged
+    exchanged = found["textbook"].exchanged
     return {
         "scrubbed": Sweep(np.array(shares), ("hypothesis", "draw"), "share", {"hypothesis": tuple(found)}),
         "exchanged": Sweep(
@@ -71,6 +82,24 @@ def roles(s: Setting) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _above(scores: Float[np.ndarray, "layer head"]) -> list[tuple[int, int]]:
     return [(int(layer), int(head)) for layer, head in np.argwhere(scores >= ROLE)]
+
+
+def _refined(graph: Graph, heads: Sequence[str]) -> tuple[Matters, ...]:
+    """Any lower part may tell a head about the token at its place, and its keys about the one before, too."""
+    here = token_back(0)
+    agree = {"q": here, "k": _and_before, "v": here}
+
+    def inputs(head: str) -> tuple[Matters, ...]:
+        lower = [edge for edge in graph.edges if edge.read.startswith(f"{head}.")]
+        return tuple(Matters(str(edge), agree[edge.read[-1]]) for edge in lower)
+
+    rest = (Matters(f"{name}->{LOGITS}", here) for name in graph.sources if name not in heads)
+    return (*(Matters(f"{head}->{LOGITS}", continuation, inputs(head)) for head in heads), *rest)
+
+
+def _and_before(tokens: Int[Tensor, "example pos"]) -> Int[Tensor, "example pos"]:
+    """Texts agree on the token and the one before it."""
+    return token_back(0)(tokens) * (int(tokens.max()) + 2) + token_back(1)(tokens)
 
 
 def _two_back(hypothesis: Sequence[Matters]) -> tuple[Matters, ...]:

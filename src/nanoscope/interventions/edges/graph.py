@@ -10,7 +10,7 @@ Source: Elhage et al. 2021 for the sum of writes; Conmy et al. 2023 and Syed et 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,6 +51,17 @@ class Graph:
     sources: tuple[str, ...]
     reads: tuple[str, ...]
     exists: Bool[np.ndarray, "source read"]
+
+    @staticmethod
+    def named(names: Iterable[str]) -> Graph:
+        """The graph whose `edges` have these names."""
+        edges = [Edge.named(name) for name in names]
+        reads = tuple(dict.fromkeys(edge.read for edge in edges))
+        sources = tuple(edge.source for edge in edges if edge.read == LOGITS)
+        exists = np.zeros((len(sources), len(reads)), dtype=bool)
+        for edge in edges:
+            exists[sources.index(edge.source), reads.index(edge.read)] = True
+        return Graph(sources, reads, exists)
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:

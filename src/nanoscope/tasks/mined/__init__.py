@@ -4,7 +4,7 @@
 and one to report it on.
 """
 
-from nanoscope.tasks.mined.at_distance import at_distance
+from nanoscope.tasks.mined.distance import at_distance
 from nanoscope.tasks.mined.places import after_blank_line, after_name, word_end
 from nanoscope.tasks.mined.registry import MINED, Mined, mined
 

@@ -104,15 +104,11 @@ def _words(text: str, size: int, rng: np.random.Generator) -> Iterator[tuple[Has
     """Words that end, in random order, each at a random place and with a random beginning of a longer word."""
     words, begun = _beginnings(text)
     going_on = _going_on(begun)
-    ended = sorted(word for word, at in words.items() if len(word) > 1 and _mostly(at, begun[word]))
-    for index in rng.permutation(len(ended)):
-        word = ended[index]
+    whole = sorted(word for word, at in words.items() if 1 < len(word) < size and _mostly(at, begun[word]))
+    for index in rng.permutation(len(whole)):
+        word = whole[index]
         ends = [begin + len(word) - 1 for begin in words[word]]
-        ends = [
-            at
-            for at in ends
-            if at >= size - 1 >= len(word) and text[at + 1 : at + 2] in AFTER_WORD and at + 1 < len(text)
-        ]
+        ends = [at for at in ends if size - 1 <= at < len(text) - 1 and text[at + 1] in AFTER_WORD]
         longer = going_on[len(word), word[-1]]
         if ends and longer:
             at, begin = rng.choice(ends), rng.choice(begun[longer[rng.integers(len(longer))]])

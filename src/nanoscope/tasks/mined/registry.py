@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.tasks.mined.at_distance import at_distance
+from nanoscope.tasks.mined.distance import at_distance
 from nanoscope.tasks.mined.places import after_blank_line, after_name, word_end
 from nanoscope.tasks.mined.swaps import LENGTH
 from nanoscope.tasks.task import Task

@@ -1,0 +1,240 @@
+"""From the numbers of `circuits` to evidence: one function per claim, which reads stored sweeps only.
+
+Shares are of the difference that all edges make to the metric. Intervals resample examples, unless said otherwise. Numbers of
+examples come from the text on which nothing was chosen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from nanoscope.evidence.claim import Sweeps
+from nanoscope.evidence.finding import Evidence
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.evidence.wording import Fact
+from nanoscope.seeds import seed_for
+from nanoscope.statistics.intervals import mean_interval, percentile_interval, resampled_means
+from nanoscope.statistics.ranks import spearman
+
+FAITHFUL = 0.9
+STRONGEST = 4
+RESAMPLINGS = 100
+NOT_DONE = "the model does none of the tasks: the corrupt texts change its answers by less than ten standard errors"
+
+
+def main_task(sweeps: Sweeps) -> str:
+    """The task that is studied in full."""
+    return str(sweeps["main"].labels("task")[0])
+
+
+def is_done(sweeps: Sweeps, name: str) -> bool:
+    """Whether the model does a task."""
+    return bool(sweeps["clear"].sel(task=name).values)
+
+
+def faithful(sweeps: Sweeps) -> Evidence:
+    """The share of the behaviour that the circuit keeps."""
+    name = main_task(sweeps)
+    drawn, value = _kept(sweeps, name)
+    asked, connected = (int(x) for x in sweeps["size"].sel(task=name).values)
+    shares = mean_shares(sweeps, name)
+    best = sorted(shares, key=lambda edge: -shares[edge])
+    facts: dict[str, Fact] = {
+        "task": name,
+        "edges": connected,
+        "asked": asked,
+        "total": len(shares),
+        "strongest": tuple((edge, float(shares[edge])) for edge in best[:STRONGEST]),
+        "chance": float(sweeps["random"].sel(task=name).values.max()),
+        "worst": float(sweeps["worst"].values.max()),
+        "ablations": _pairs(sweeps["ablations"]),
+    }
+    return _done(sweeps, value, percentile_interval(drawn), float(sweeps["random"].sel(task=name).values.mean()), facts)
+
+
+def small(sweeps: Sweeps) -> Evidence:
+    """The share of all edges from which on the best edges are faithful, at the sizes of the MIB benchmark."""
+    name = main_task(sweeps)
+    values, nothing = sweeps["curve"].sel(task=name, ranking="signed").values, _end(sweeps, name, "nothing")
+    whole = _end(sweeps, name, "model") - nothing
+    sizes = np.array(sweeps["curve"].labels("share"), dtype=float)
+    drawn = resampled_means(np.vstack([values - nothing, whole]).T, "small")
+    enough = np.array([_first(row[:-1] / row[-1], sizes) for row in drawn])
+    value = _first((values - nothing).mean(-1) / whole.mean(), sizes)
+    return _done(sweeps, value, percentile_interval(enough), 1.0, {"task": name})
+
+
+def beyond_chance(sweeps: Sweeps) -> Evidence:
+    """What the circuit keeps more than the best of the random circuits of its size and layers."""
+    name = main_task(sweeps)
+    random = sweeps["random"].sel(task=name).values
+    drawn, value = _kept(sweeps, name)
+    low, high = percentile_interval(drawn - random.max())
+    facts: dict[str, Fact] = {"draws": len(random), "best": float(random.max())}
+    return _done(sweeps, value - random.max(), (low, high), float(random.mean() - random.max()), facts)
+
+
+def complete(sweeps: Sweeps) -> Evidence:
+    """How differently circuit and model lose when the same edges are taken from both; the interval resamples sets of edges."""
+    gaps = np.abs(np.subtract(*sweeps["completeness"].values))
+    facts: dict[str, Fact] = {
+        "most": float(gaps.max()),
+        "removed": _labels(sweeps["completeness"], "removed")[int(gaps.argmax())],
+    }
+    return _done(sweeps, float(gaps.mean()), mean_interval(gaps, "complete"), 0.0, facts, (len(gaps), "removed sets"))
+
+
+def stable(sweeps: Sweeps) -> Evidence:
+    """The Jaccard index of the circuit with that of the same examples drawn anew, from stored effects."""
+    name = main_task(sweeps)
+    chosen, drawn = resampled_circuits(sweeps, name)
+    overlap = (chosen & drawn).sum(-1) / (chosen | drawn).sum(-1)
+    always = drawn.mean(0) >= 0.95
+    facts: dict[str, Fact] = {"always": int((always & chosen).sum()), "edges": int(chosen.sum())}
+    return _done(sweeps, float(overlap.mean()), percentile_interval(overlap), 0.0, facts)
+
+
+def estimated(sweeps: Sweeps) -> Evidence:
+    """Spearman's correlation of EAP-IG's scores with the exact effects over edges; the interval resamples edges."""
+    methods = _labels(sweeps["estimates"], "method")
+    exact, *others = sweeps["estimates"].values.astype(float)
+    found = {name: spearman(scores, exact) for name, scores in zip(methods[1:], others, strict=True)}
+    scores = others[methods.index("eap-ig") - 1]
+    rng = np.random.default_rng(seed_for("estimated"))
+    picks = rng.integers(0, len(exact), (RESAMPLINGS, len(exact)))
+    drawn = np.array([spearman(scores[pick], exact[pick]) for pick in picks])
+    best = max((name for name in found if name not in ("random", "weights")), key=lambda name: found[name])
+    facts: dict[str, Fact] = {
+        "methods": tuple((name, float(value)) for name, value in found.items()),
+        "best": best,
+        "best_value": float(found[best]),
+        "random": float(found["random"]),
+    }
+    return _done(sweeps, found["eap-ig"], percentile_interval(drawn), found["weights"], facts, (len(exact), "edges"))
+
+
+def distance(sweeps: Sweeps) -> Evidence:
+    """By how much the character five places back decides between two continuations: logits, clean minus corrupt."""
+    names = [name for name in _labels(sweeps["metric"], "task") if name.startswith("distance-")]
+    if "distance-5" not in names:
+        return Evidence.not_applicable("the text has too few places that differ five tokens back only", 0, "examples")
+    gaps = {name: -np.diff(sweeps["metric"].sel(task=name, split="report").values, axis=0)[0] for name in sorted(names)}
+    facts: dict[str, Fact] = {
+        "distances": tuple((f"{name[9:]} back", float(gap.mean())) for name, gap in gaps.items()),
+        "furthest": _furthest(gaps),
+    }
+    gap = gaps["distance-5"]
+    return Evidence(float(gap.mean()), mean_interval(gap, "distance"), len(gap), "examples", 0.0, facts)
+
+
+def _furthest(gaps: dict[str, np.ndarray]) -> int:
+    """The largest distance at which the token changes the answer clearly; 0 if none."""
+    clear = [int(name[9:]) for name, gap in gaps.items() if mean_interval(gap, "distance")[0] > 0]
+    return max(clear, default=0)
+
+
+def own(sweeps: Sweeps) -> Evidence:
+    """What tasks lose without their own circuit, minus what they lose on average without another task's; over tasks."""
+    lost = sweeps["lost"].values
+    tasks = _labels(sweeps["lost"], "task")
+    if len(tasks) < 2:
+        return Evidence.not_applicable("the model does only one of the tasks", len(tasks), "tasks")
+    mine = lost.diagonal()
+    others = (lost.sum(0) - mine) / (len(tasks) - 1)
+    facts: dict[str, Fact] = {"own": float(mine.mean()), "other": float(others.mean()), "tasks": len(tasks)}
+    return Evidence(float((mine - others).mean()), mean_interval(mine - others, "own"), len(tasks), "tasks", 0.0, facts)
+
+
+def textbook(sweeps: Sweeps) -> Evidence:
+    """What the textbook hypothesis of induction keeps of the model's advantage; the interval is over draws of texts."""
+    if "scrubbed" not in sweeps:
+        return Evidence.not_applicable("the model has no induction head above a previous-token head", 0, "draws")
+    kept = {name: sweeps["scrubbed"].sel(hypothesis=name).values for name in _labels(sweeps["scrubbed"], "hypothesis")}
+    facts: dict[str, Fact] = {name: float(values.mean()) for name, values in kept.items()}
+    facts["exchanged"] = float(sweeps["exchanged"].values.min())
+    draws = kept["textbook"]
+    return Evidence(
+        float(draws.mean()), percentile_interval(draws), len(draws), "draws", float(kept["wrong"].mean()), facts
+    )
+
+
+def known(sweeps: Sweeps) -> Evidence:
+    """The smallest AUROC of exact effects on the plain and the rotated planted model; the interval is over these two."""
+    if "truth" not in sweeps:
+        return Evidence.not_applicable("it is measured with the planted model", 0, "models")
+    truth = sweeps["truth"].sel(measure="AUROC")
+    plain = np.array([float(truth.sel(model=name, method="exact").values) for name in ("plain", "rotated")])
+    facts: dict[str, Fact] = {"found": _pairs(truth.mean("model"))}
+    return Evidence(float(plain.min()), (float(plain.min()), float(plain.max())), len(plain), "models", 0.5, facts)
+
+
+# ---- what several need ---------------------------------------------------------------------------------------------------
+
+
+def mean_shares(sweeps: Sweeps, name: str) -> dict[str, float]:
+    """The mean effect of every edge, as a share of the whole change."""
+    effects = sweeps["effects"].sel(task=name)
+    clean, corrupt = sweeps["metric"].sel(task=name, split="select").values
+    shares = effects.values.astype(float).mean(-1) / (corrupt - clean).mean()
+    return dict(zip(map(str, effects.labels("edge")), shares.tolist(), strict=True))
+
+
+def resampled_circuits(sweeps: Sweeps, name: str) -> tuple[Bool[np.ndarray, "edge"], Bool[np.ndarray, "draw edge"]]:
+    """The best edges of the examples, and of each resampling of them: as many as the circuit has."""
+    effects = sweeps["effects"].sel(task=name).values.astype(float)
+    clean, corrupt = sweeps["metric"].sel(task=name, split="select").values
+    count, size = effects.shape[1], int(sweeps["size"].sel(task=name, count="asked").values)
+    rng = np.random.default_rng(seed_for("circuits", name))
+    picks = rng.integers(0, count, (RESAMPLINGS, count))
+    return _best(effects, corrupt - clean, size), np.array(
+        [_best(effects[:, p], (corrupt - clean)[p], size) for p in picks]
+    )
+
+
+def _best(effects: np.ndarray, change: np.ndarray, size: int) -> Bool[np.ndarray, "edge"]:
+    chosen = np.zeros(len(effects), dtype=bool)
+    chosen[np.argsort(-effects.mean(-1) / change.mean(), kind="stable")[:size]] = True
+    return chosen
+
+
+def _kept(sweeps: Sweeps, name: str) -> tuple[Float[np.ndarray, "resample"], float]:
+    """The share that the circuit keeps: in each resampling of the examples, and in all."""
+    nothing = _end(sweeps, name, "nothing")
+    kept, whole = sweeps["circuit"].sel(task=name).values - nothing, _end(sweeps, name, "model") - nothing
+    drawn = resampled_means(np.stack([kept, whole], axis=1), "kept")
+    return drawn[:, 0] / drawn[:, 1], float(kept.mean() / whole.mean())
+
+
+def _end(sweeps: Sweeps, name: str, end: str) -> Float[np.ndarray, "example"]:
+    return sweeps["ends"].sel(task=name, end=end).values
+
+
+def _first(shares: Float[np.ndarray, "size"], sizes: Float[np.ndarray, "size"]) -> float:
+    """The smallest size from which on the share is never below `FAITHFUL`; the largest if there is none."""
+    below = np.flatnonzero(shares < FAITHFUL)
+    return float(sizes[min(below[-1] + 1 if len(below) else 0, len(sizes) - 1)])
+
+
+def _done(
+    sweeps: Sweeps,
+    value: float,
+    interval: tuple[float, float],
+    null: float,
+    facts: dict[str, Fact],
+    n: tuple[int, str] | None = None,
+) -> Evidence:
+    """The evidence, if the model does the main task at all."""
+    size, unit = n or (sweeps["circuit"].values.shape[-1], "examples")
+    if not is_done(sweeps, main_task(sweeps)):
+        return Evidence.not_applicable(NOT_DONE, size, unit)
+    return Evidence(value, interval, size, unit, null, facts)
+
+
+def _labels(sweep: Sweep, dim: str) -> tuple[str, ...]:
+    return tuple(map(str, sweep.labels(dim)))
+
+
+def _pairs(sweep: Sweep) -> tuple[tuple[str, float], ...]:
+    """The labels of a sweep of one axis, each with its value."""
+    return tuple(zip(_labels(sweep, sweep.dims[0]), sweep.values.tolist(), strict=True))
