@@ -37,6 +37,7 @@ SMALLEST = {
     "neurons": "--characters 2000 --select 2000 --report 2000 --shifts 20 --least 10 --examples 2 --sample 200 --ablated 1 "
     "--random-neurons 1 --ablation-windows 4 --cards 1",
     "failures": "--select-windows 8 --fit-windows 40 --test-windows 40 --random-sets 1 --shuffles 2 --control-examples 8",
+    "circuits": "--examples 4 --random-circuits 3 --acdc-examples 0 --learned-steps 2 --pair-examples 4 --scrubbing-draws 2",
 }
 
 

@@ -9,6 +9,7 @@ from conftest import random_model
 
 from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
 from nanoscope.experiments import open_experiment
+from nanoscope.experiments.circuits.setting import Params as Circuits
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.failures.measure import Params as Failures
 from nanoscope.experiments.heads.setting import Params as Heads
@@ -28,6 +29,7 @@ FEW = {
     "neurons": Neurons(600, 600, 600, 20, 10, 2, 100, 1, 1, 2, 1),
     "failures": Failures(8, 8, 8, 1, 2, 8),
     "snapshot": Snapshot(4, 1, 4),
+    "circuits": Circuits(4, 2, 0, 2, 4, 2),
 }
 
 

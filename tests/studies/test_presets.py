@@ -37,5 +37,11 @@ def test_an_experiment_gives_the_first_amount_that_it_declares_and_else_all() ->
 
 
 def test_every_experiment_on_one_model_is_in_every_amount() -> None:
-    assert list(FULL) == list(FEW) == ["induction", "snapshot", "emergence", "heads", "lenses", "neurons", "failures"]
+    assert (
+        list(FULL)
+        == list(FEW)
+        == [
+            *("induction", "snapshot", "emergence", "heads", "lenses", "neurons", "failures", "circuits"),
+        ]
+    )
     assert all(FULL[name] == open_experiment(name).params() for name in FULL)

@@ -38,8 +38,8 @@ FEW_CONTROL = settings("control", "quick")
 
 
 def _planted() -> Member:
-    induction = open_experiment("induction").setting("planted")
-    return Member("planted", "the planted model", "planted", None, {"induction": induction})
+    measured = {name: open_experiment(name).setting("planted") for name in ("induction", "circuits")}
+    return Member("planted", "the planted model", "planted", None, measured)
 
 
 def _control(seed: int, settings: Mapping[str, object]) -> Member:

@@ -45,7 +45,7 @@ def test_the_parts_sum_to_the_score_and_to_how_far_it_is_above_the_mean(name: st
     assert found.names == (*lower, "bias")
 
 
-@pytest.mark.parametrize("name", SUMS)
+@pytest.mark.parametrize("name", ["gpt2", "attention_only", "bare", "llama", "wide_heads", "pythia"])
 @pytest.mark.parametrize("which", ["q", "k"])
 def test_without_a_write_the_score_lacks_its_parts(name: str, which: str) -> None:
     """The norm is told again by hand, with its scale held; the score is a run's, with the new query or key."""

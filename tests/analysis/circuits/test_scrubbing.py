@@ -119,7 +119,7 @@ def test_the_true_hypothesis_recovers_all_of_the_planted_behaviour() -> None:
         )),
     )  # fmt: skip
     for hypothesis in (TRUE, deeper):
-        found = scrub(planted.model, task, hypothesis, draws=4)
+        found = scrub(planted.model, task, hypothesis, draws=2)
         assert found.recovered == pytest.approx(1, abs=1e-6)
         assert found.random.mean() > found.model.mean() + 1
         assert min(share for _, share in found.exchanged) > 0.7, "most writes come from other texts"
@@ -179,9 +179,11 @@ def test_a_tree_that_does_not_hang_together_is_refused(hypothesis: list[Matters]
         scrub(model, _task(model), hypothesis)
 
 
-def test_labels_of_another_shape_and_texts_without_differences_are_refused() -> None:
+def test_no_draws_labels_of_another_shape_and_texts_without_differences_are_refused() -> None:
     model = random_model()
     task = _task(model)
+    with pytest.raises(NanoscopeError, match="draws must be at least 1, not 0"):
+        scrub(model, task, (), draws=0)
     with pytest.raises(NanoscopeError, match="one label for each text and position"):
         scrub(model, task, [Matters("embed->logits", lambda tokens: tokens[:, 0])])
     alike = task[:1].tiled(8)

@@ -10,7 +10,7 @@ A hypothesis says which edges matter and, of each, what about the text must agre
 For every text, a write is computed from its inputs as they are elsewhere, recursively. At every position its reader then gets
 it from a text drawn among those that agree there, the text itself included. Inputs of a node that the hypothesis does not
 name come from any text, one for all of them. A write without inputs of its own is that of the drawn text's plain run. The
-texts are the task's clean ones.
+texts are the task's clean ones. What is exchanged stays at its position, so texts always agree on positions.
 
     recovered = (L_random - L_scrubbed) / (L_random - L_model)
 
@@ -131,10 +131,12 @@ def scrub(
 ) -> Scrubbed:
     """Test a hypothesis: the edges into the logits that matter, and of each what matters to it in turn.
 
-    NanoscopeError for edges that the model has not or that do not lead to the node above, for labels of another shape, and
-    for texts whose logits are worth as much in any order.
+    NanoscopeError for edges that the model has not or that do not lead to the node above, for labels of another shape, for
+    no draws, and for texts whose logits are worth as much in any order.
     """
     graph = graph_of(model.config)
+    if draws < 1:
+        raise NanoscopeError(f"draws must be at least 1, not {draws}")
     _check(graph, hypothesis, LOGITS, task)
     with torch.no_grad():
         own = writes_of(model, task.clean)

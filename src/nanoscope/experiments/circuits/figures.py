@@ -92,13 +92,13 @@ def estimates(result: Result) -> Figure:
     methods = [str(name) for name in sweep.labels("method")][1:]
     figure, axes = new_figure(12, 5.2, 2, 5, sharex=True)
     change = _change(result["metric"], main_task(result.sweeps))
-    exact = sweep.sel(method="exact").values / change
+    exact, seconds = sweep.sel(method="exact").values / change, result["seconds_of"]
     for ax, name in zip(axes, methods, strict=False):
         scores = sweep.sel(method=name).values / change
         ax.plot(exact, scores, "o", color=THIRD if name in ("weights", "random") else ACCENT, markersize=2.5, alpha=0.6)
         limit = max(np.abs(exact).max(), 1e-9)
         ax.plot([-limit, limit], [-limit, limit], color=SOFT, linewidth=0.8, zorder=0)
-        cost = float(result["cost"].sel(method=name).values)
+        cost = float(seconds.sel(what=name).values / seconds.sel(what="plain forward").values)
         ax.set_title(f"{name} ({cost:.0f} forwards)", fontsize=9)
     for ax in axes[len(methods) :]:
         ax.set_axis_off()

@@ -30,7 +30,7 @@ ROLE = 0.3
 """A head has a role if it attends to what the role asks for by so much above uniform attention."""
 SPARE = 7
 """So few more symbols than a block has: enough texts must agree on a symbol for writes to be exchanged."""
-TEXTS = 96
+TEXTS = 64
 
 
 def scrubbed(s: Setting) -> Sweeps:

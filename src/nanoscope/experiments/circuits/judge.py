@@ -48,7 +48,7 @@ def faithful(sweeps: Sweeps) -> Evidence:
         "strongest": tuple((edge, float(shares[edge])) for edge in best[:STRONGEST]),
         "chance": float(sweeps["random"].sel(task=name).values.max()),
         "worst": float(sweeps["worst"].values.max()),
-        "ablations": tuple((str(how), float(x)) for how, x in _pairs(sweeps["ablations"])),
+        "ablations": _pairs(sweeps["ablations"]),
     }
     return _done(sweeps, value, percentile_interval(drawn), float(sweeps["random"].sel(task=name).values.mean()), facts)
 
@@ -80,7 +80,7 @@ def complete(sweeps: Sweeps) -> Evidence:
     gaps = np.abs(np.subtract(*sweeps["completeness"].values))
     facts: dict[str, Fact] = {
         "most": float(gaps.max()),
-        "removed": str(_labels(sweeps["completeness"], "removed")[int(gaps.argmax())]),
+        "removed": _labels(sweeps["completeness"], "removed")[int(gaps.argmax())],
     }
     return _done(sweeps, float(gaps.mean()), mean_interval(gaps, "complete"), 0.0, facts, (len(gaps), "removed sets"))
 
@@ -97,7 +97,7 @@ def stable(sweeps: Sweeps) -> Evidence:
 
 def estimated(sweeps: Sweeps) -> Evidence:
     """Spearman's correlation of EAP-IG's scores with the exact effects over edges; the interval resamples edges."""
-    methods = [str(name) for name in _labels(sweeps["estimates"], "method")]
+    methods = _labels(sweeps["estimates"], "method")
     exact, *others = sweeps["estimates"].values.astype(float)
     found = {name: spearman(scores, exact) for name, scores in zip(methods[1:], others, strict=True)}
     scores = others[methods.index("eap-ig") - 1]
@@ -116,7 +116,7 @@ def estimated(sweeps: Sweeps) -> Evidence:
 
 def distance(sweeps: Sweeps) -> Evidence:
     """By how much the character five places back decides between two continuations: logits, clean minus corrupt."""
-    names = [str(name) for name in _labels(sweeps["metric"], "task") if str(name).startswith("distance-")]
+    names = [name for name in _labels(sweeps["metric"], "task") if name.startswith("distance-")]
     if "distance-5" not in names:
         return Evidence.not_applicable("the text has too few places that differ five tokens back only", 0, "examples")
     gaps = {name: -np.diff(sweeps["metric"].sel(task=name, split="report").values, axis=0)[0] for name in sorted(names)}
@@ -137,7 +137,7 @@ def _furthest(gaps: dict[str, np.ndarray]) -> int:
 def own(sweeps: Sweeps) -> Evidence:
     """What tasks lose without their own circuit, minus what they lose on average without another task's; over tasks."""
     lost = sweeps["lost"].values
-    tasks = [str(name) for name in _labels(sweeps["lost"], "task")]
+    tasks = _labels(sweeps["lost"], "task")
     if len(tasks) < 2:
         return Evidence.not_applicable("the model does only one of the tasks", len(tasks), "tasks")
     mine = lost.diagonal()
@@ -150,9 +150,7 @@ def textbook(sweeps: Sweeps) -> Evidence:
     """What the textbook hypothesis of induction keeps of the model's advantage; the interval is over draws of texts."""
     if "scrubbed" not in sweeps:
         return Evidence.not_applicable("the model has no induction head above a previous-token head", 0, "draws")
-    kept = {
-        str(name): sweeps["scrubbed"].sel(hypothesis=name).values for name in _labels(sweeps["scrubbed"], "hypothesis")
-    }
+    kept = {name: sweeps["scrubbed"].sel(hypothesis=name).values for name in _labels(sweeps["scrubbed"], "hypothesis")}
     facts: dict[str, Fact] = {name: float(values.mean()) for name, values in kept.items()}
     facts["exchanged"] = float(sweeps["exchanged"].values.min())
     draws = kept["textbook"]
@@ -167,11 +165,7 @@ def known(sweeps: Sweeps) -> Evidence:
         return Evidence.not_applicable("it is measured with the planted model", 0, "models")
     truth = sweeps["truth"].sel(measure="AUROC")
     plain = np.array([float(truth.sel(model=name, method="exact").values) for name in ("plain", "rotated")])
-    facts: dict[str, Fact] = {
-        str(method): tuple((str(name), float(x)) for name, x in _pairs(truth.sel(method=method)))
-        for method in _labels(truth, "method")
-    }
-    facts = {"found": tuple((name, float(np.mean([x for _, x in values]))) for name, values in facts.items())}  # pyright: ignore
+    facts: dict[str, Fact] = {"found": _pairs(truth.mean("model"))}
     return Evidence(float(plain.min()), (float(plain.min()), float(plain.max())), len(plain), "models", 0.5, facts)
 
 
@@ -237,10 +231,10 @@ def _done(
     return Evidence(value, interval, size, unit, null, facts)
 
 
-def _labels(sweep: Sweep, dim: str) -> tuple[object, ...]:
-    return tuple(sweep.labels(dim))
+def _labels(sweep: Sweep, dim: str) -> tuple[str, ...]:
+    return tuple(map(str, sweep.labels(dim)))
 
 
-def _pairs(sweep: Sweep) -> list[tuple[object, float]]:
+def _pairs(sweep: Sweep) -> tuple[tuple[str, float], ...]:
     """The labels of a sweep of one axis, each with its value."""
-    return list(zip(sweep.labels(sweep.dims[0]), sweep.values.tolist(), strict=True))
+    return tuple(zip(_labels(sweep, sweep.dims[0]), sweep.values.tolist(), strict=True))

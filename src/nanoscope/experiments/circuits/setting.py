@@ -40,8 +40,6 @@ class Params:
     """Pairs of texts of each task, to choose circuits on and as many to judge them on."""
     random_circuits: int = 100
     """Random circuits of the same size and layers, for comparison."""
-    resamplings: int = 100
-    """Times that the examples are drawn anew, for the edges that come back."""
     acdc_examples: int = 8
     """Pairs of texts that ACDC runs on, once for each edge; 0 leaves ACDC out."""
     learned_steps: int = 100

@@ -1,0 +1,151 @@
+"""The experiment on circuits: a planted circuit is found and passes, an untrained model has none, numbers give the verdicts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import random_model
+
+from nanoscope.checkpoints.checkpoint import Checkpoint, save
+from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.answer import answers
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.subject import StoredSubject
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments import open_experiment
+from nanoscope.experiments.circuits.development import spread
+from nanoscope.experiments.circuits.judge import main_task, mean_shares, resampled_circuits
+from nanoscope.experiments.circuits.setting import Params
+from nanoscope.experiments.circuits.truth import truth
+from nanoscope.experiments.experiment import Subject
+from nanoscope.experiments.measuring import Sweeps
+from nanoscope.text.corpora import Corpus
+
+FEW = Params(
+    examples=6, random_circuits=10, acdc_examples=2, learned_steps=5, pair_examples=6, scrubbing_draws=3, checkpoints=2
+)
+PLANTED = {"embed->L0H0.v", "L0H0->L1H0.k", "embed->L1H0.v", "L1H0->logits"}
+EXPERIMENT = open_experiment("circuits")
+
+
+@pytest.fixture(scope="module")
+def letters() -> Corpus:
+    """Random letters: nothing can be learned from them, and none of the mined tasks is in them."""
+    rng = np.random.default_rng(0)
+    return Corpus("letters", "".join(chr(ord("a") + n) for n in rng.integers(0, 26, 60_000)))
+
+
+@pytest.fixture(scope="module")
+def found(small_planted: Checkpoint, letters: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Sweeps:
+    """The experiment on the planted model, whose training is said to have begun at random weights."""
+    folder = tmp_path_factory.mktemp("training")
+    config = small_planted.model.config
+    first = random_model(n_layer=2, n_head=2, n_embd=config.n_embd, block_size=33, vocab_size=27)
+    history = {0: folder / "0", 100: folder / "100"}
+    save(Checkpoint(first, small_planted.vocabulary), history[0])
+    save(small_planted, history[100])
+    subject = Subject(small_planted, letters, "planted", history=history)
+    return EXPERIMENT.measure(subject, FEW)
+
+
+def _judged(sweeps: Sweeps) -> dict[str, str]:
+    return {finding.id.partition(".")[2]: finding.verdict for finding in EXPERIMENT.judge(sweeps)}
+
+
+def test_the_planted_circuit_is_found_and_passes_every_test(found: Sweeps) -> None:
+    assert main_task(found) == "induction"
+    assert found["size"].sel(task="induction").values.tolist() == [4, 4]
+    shares = mean_shares(found, "induction")
+    assert set(sorted(shares, key=lambda e: -shares[e])[:4]) == PLANTED
+    verdicts = _judged(found)
+    expected = {"faithful", "chance", "complete", "stable", "textbook", "small"}
+    assert {name for name, verdict in verdicts.items() if verdict == "supported"} == expected
+    assert verdicts["distance"] == verdicts["own"] == verdicts["known"] == "not applicable"
+
+
+def test_exact_effects_and_acdc_find_every_edge_of_the_plain_models(found: Sweeps) -> None:
+    """Where attention is saturated gradients at the clean text miss some; averaged over embeddings they miss none."""
+    known = truth(("plain", "rotated", "plain, saturated"))
+    table = known["truth"].sel(measure="AUROC")
+    for model in table.labels("model"):
+        for method in ("exact", "acdc", "eap-ig"):
+            assert float(table.sel(model=model, method=method).values) == 1.0, (model, method)
+    assert float(table.sel(model="plain, saturated", method="eap").values) < 0.9
+    assert _judged({**found, **known})["known"] == "supported"
+    missed = replace(known["truth"], values=known["truth"].values * 0.9)
+    assert _judged({**found, "truth": missed})["known"] == "not supported"
+    assert EXPERIMENT.figures["circuits_known"](Result("circuits", {}, StoredSubject("planted"), known)).axes
+
+
+def test_an_untrained_model_does_no_task(letters: Corpus) -> None:
+    model = random_model(n_layer=1, n_head=1, block_size=33, vocab_size=26)
+    subject = Subject(Checkpoint(model, letters.vocabulary), letters, "untrained")
+    sweeps = EXPERIMENT.measure(subject, replace(FEW, acdc_examples=0))
+    assert "scrubbed" not in sweeps
+    assert set(_judged(sweeps).values()) == {"not applicable"}
+
+
+def test_the_circuit_formed_when_the_weights_changed(found: Sweeps) -> None:
+    effects = np.abs(found["training"].values.mean(-1))
+    assert found["training"].labels("step") == (0, 100)
+    assert effects[1].min() > 3 * effects[0].max()
+
+
+def test_searches_find_the_same_circuit_in_other_ways(found: Sweeps) -> None:
+    searches = found["searches"]
+    for name in ("best exact", "largest exact", "greedy", "learned", "acdc", "acdc, other order"):
+        assert searches.sel(search=name, measure="faithfulness").values == pytest.approx(1, abs=0.01), name
+    assert found["overlaps"].sel(search="acdc", other="acdc, other order").values == 1
+
+
+def test_a_bootstrap_of_equal_examples_gives_one_circuit(found: Sweeps) -> None:
+    chosen, drawn = resampled_circuits(found, "induction")
+    assert (drawn == chosen).all()
+    noise = np.random.default_rng(0).standard_normal(found["effects"].values.shape)
+    loud = {**found, "effects": replace(found["effects"], values=noise)}
+    chosen, drawn = resampled_circuits(loud, "induction")
+    assert (chosen & drawn).sum(-1).mean() < 4
+
+
+def test_verdicts_follow_the_numbers(found: Sweeps) -> None:
+    """A circuit that keeps half is not faithful; one that keeps as much as random ones is no better than chance."""
+    nothing = found["ends"].sel(task="induction", end="nothing").values
+    whole = found["ends"].sel(task="induction", end="model").values
+    half = replace(found["circuit"], values=((nothing + whole) / 2)[None])
+    assert _judged({**found, "circuit": half})["faithful"] == "not supported"
+    everything = replace(found["random"], values=np.ones_like(found["random"].values))
+    assert _judged({**found, "random": everything})["chance"] == "not supported"
+    shared = Sweep(np.ones((2, 2)), ("circuit", "task"), "share", {"circuit": ("a", "b"), "task": ("a", "b")})
+    assert _judged({**found, "lost": shared})["own"] == "not supported"
+
+
+def test_answers_say_yes_where_a_student_would(found: Sweeps) -> None:
+    result = Result("circuits", {}, StoredSubject("planted"), found, EXPERIMENT.judge(found))
+    said = {answer.claim: answer for answer in answers(EXPERIMENT.questions, result)}
+    assert said["circuits.faithful"].reply == "yes"
+    assert "4 of 46 edges keep 100 % of the task induction" in said["circuits.faithful"].size
+    assert said["circuits.chance"].reply == "no", "would other edges do as well?"
+    assert said["circuits.complete"].reply == "no", "is anything missing?"
+
+
+@pytest.mark.parametrize("name", EXPERIMENT.figures)
+def test_figures_are_drawn_of_what_is_there(name: str, found: Sweeps) -> None:
+    for sweeps in (found, {key: sweep for key, sweep in found.items() if key != "training"}):
+        result = Result("circuits", {}, StoredSubject("planted"), sweeps, EXPERIMENT.judge(found))
+        figure = EXPERIMENT.figures[name](result)
+        assert figure.axes
+
+
+def test_a_model_whose_stream_is_no_sum_is_refused(letters: Corpus) -> None:
+    model = random_model(n_layer=1, n_head=1, block_size=33, vocab_size=26, norm_position="post")
+    with pytest.raises(NanoscopeError, match="its residual stream is no sum"):
+        EXPERIMENT.measure(Subject(Checkpoint(model, letters.vocabulary), letters, "post"), FEW)
+
+
+def test_checkpoints_are_spread_over_the_logarithm() -> None:
+    assert spread([0, 5, 10], 5) == (0, 5, 10)
+    assert spread([], 5) == ()
+    chosen = spread([0, *range(10, 1001, 10)], 5)
+    assert chosen[0] == 0
+    assert chosen[-1] == 1000
+    assert len(chosen) == len(set(chosen))
