@@ -72,6 +72,8 @@ class RunCommand:
 
     failures: which circuits' failures can be predicted?
 
+    circuits: which connections carry what the model does?
+
     universality: which neurons do several trainings share? (with --twins CKPT ...)
 
     emergence: when in training did each of these appear? (of a nanoscope training with its checkpoints)
