@@ -64,7 +64,7 @@ class CircuitCommand(ModelOptions):
     """exact: every edge's own effect; eap to eap-qk: estimates of it from gradients; acdc: edges removed one by one;
     learned: by gradient descent."""
     edges: GivenNumber = None
-    """Edges of the circuit; default: the smallest of 1, 2, 4, ... that keep 90 % of the behaviour."""
+    """Edges of the circuit; default: the smallest of 1, 2, 4, ... that keeps 90 % of the behaviour."""
     ranking: Literal["signed", "absolute"] = "signed"
     """Edges are chosen by what they do for the behaviour, or by the size of their effect alone."""
     ablation: Literal["resample", "mean", "zero"] = "resample"
@@ -222,7 +222,9 @@ def _print_sizes(command: CircuitCommand, found: FoundCircuit) -> None:
     table = narrow_table(*(Column(name, justify="right") for name in ("edges", "without dead ends", "faithfulness")))
     sizes = zip(found.sizes.edges, found.sizes.connected, found.sizes.share, strict=True)
     for number, (edges, left, share) in enumerate(sizes):
-        table.add_row(f"{edges:,}", f"{left:,}", f"{share:.3f}", style="bold" if number == found.at else None)
+        table.add_row(
+            f"{edges:,}", f"{left:,}", f"{round(share, 3) + 0.0:.3f}", style="bold" if number == found.at else None
+        )
     CONSOLE.print(table)
     judged = "" if command.task is None else ", on as many examples of the validation text"
     tell(
@@ -232,8 +234,9 @@ def _print_sizes(command: CircuitCommand, found: FoundCircuit) -> None:
     )
     if command.circuit is None and command.edges is None and command.method != "acdc":
         enough = found.faithful >= FAITHFUL
-        of = f"the smallest size that keeps {FAITHFUL:.0%}" if enough else f"no size tried keeps {FAITHFUL:.0%}"
-        tell(f"{len(found.circuit):,} edges: {of}" + ("" if enough else ", so these are the best so many"))
+        size, least = f"{len(found.circuit):,}", f"{100 * FAITHFUL:.0f} %"
+        none = f"no size up to half of the model keeps {least}; here are the best {size} edges"
+        tell(f"{size} edges: the smallest size that keeps {least}" if enough else none)
 
 
 def _print_edges(found: FoundCircuit) -> None:
@@ -249,7 +252,11 @@ def _print_edges(found: FoundCircuit) -> None:
     for row in shown:
         estimate = [f"{row.estimate:+.3f}"] if row.estimate is not None else []
         table.add_row(
-            str(row.edge), f"{row.effect:+.3f}", f"{row.share:.1%}", *estimate, "" if row.connected else "dead end"
+            str(row.edge),
+            f"{row.effect:+.3f}",
+            f"{100 * row.share:.1f} %",
+            *estimate,
+            "" if row.connected else "dead end",
         )
     CONSOLE.print(table)
     tell(

@@ -58,7 +58,7 @@ class Wanted:
 
     method: Method = "exact"
     edges: int | None = None
-    """None: the smallest number of 1, 2, 4, ... that is faithful."""
+    """None: the smallest number of 1, 2, 4, ... up to half of the model that is faithful."""
     ranking: Ranking = "signed"
     ablation: Ablation = "resample"
     """What edges outside the circuit carry while it is judged."""
@@ -133,7 +133,12 @@ def find(model: GPT, task: Task, judged: Task, wanted: Wanted, progress: Progres
     scores, circuits = _candidates(model, task, judged, wanted, _share(progress, wanted.method, 0, 80))
     at_sizes = _share(progress, "faithfulness", 80, 90)
     sizes = faithfulness(model, judged, circuits, ablation=wanted.ablation, progress=at_sizes)
-    at = _chosen(sizes, wanted)
+    at = _chosen(sizes, wanted, len(circuits[0].graph))
+    if at is None and scores is not None:
+        fallback = top(scores, min(FALLBACK, len(scores.graph)), wanted.ranking)
+        circuits = sorted([*circuits, fallback], key=len)
+        sizes, at = faithfulness(model, judged, circuits, ablation=wanted.ablation), circuits.index(fallback)
+    assert at is not None
     return _measured(model, task, wanted.method, circuits[at], scores, (sizes, at), (began, progress))
 
 
@@ -191,8 +196,7 @@ def _candidates(
         return _learned(model, task, judged, wanted, progress)
     estimate = ESTIMATES.get(wanted.method)
     scores = exact_scores(model, task, progress=progress) if estimate is None else estimate(model, task)
-    graph = scores.graph
-    sizes = {*doubling(graph), min(FALLBACK, len(graph)) if wanted.edges is None else wanted.edges}
+    sizes = {*doubling(scores.graph), *([] if wanted.edges is None else [wanted.edges])}
     return scores, [top(scores, size, wanted.ranking) for size in sorted(sizes)]
 
 
@@ -212,16 +216,15 @@ def _learned(
     return start, found
 
 
-def _chosen(sizes: Faithfulness, wanted: Wanted) -> int:
-    """The size that was asked for; or the smallest that is faithful, of 1, 2, 4, ...; or `FALLBACK`."""
-    asked = [int(count) for count in sizes.edges]
-    if len(asked) == 1:
-        return 0
+def _chosen(sizes: Faithfulness, wanted: Wanted, whole: int) -> int | None:
+    """The size that was asked for, or the smallest that is faithful, up to half of the model; None if none is. ACDC and learned
+    circuits come last in their list."""
+    if wanted.method in ("acdc", "learned"):
+        return len(sizes.edges) - 1
     if wanted.edges is not None:
-        return asked.index(wanted.edges)
-    enough = [n for n, share in enumerate(sizes.share) if share >= FAITHFUL and asked[n].bit_count() == 1]
-    fallback = asked.index(FALLBACK) if FALLBACK in asked else len(asked) - 1
-    return enough[0] if enough else fallback
+        return sizes.edges.tolist().index(wanted.edges)
+    enough = [n for n, share in enumerate(sizes.share) if share >= FAITHFUL and 2 * sizes.edges[n] <= whole]
+    return enough[0] if enough else None
 
 
 def _measured(
