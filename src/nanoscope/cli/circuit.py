@@ -87,18 +87,24 @@ class CircuitCommand(ModelOptions):
 
 def run_circuit(command: CircuitCommand) -> None:
     """Find the circuit, or read it; print it, and draw it."""
+    from nanoscope.analysis.circuits.circuit import Circuit
     from nanoscope.interventions.edges.graph import graph_of
-    from nanoscope.views.circuit import require_findable
+    from nanoscope.views.circuit import find, judge, require_findable
 
     wanted = _wanted(command)
     _require_meant(command)
     checkpoint = open_model(
         command.checkpoint, command.threads, chosen_device(command.device), vocabulary=command.vocabulary
     )
-    graph_of(checkpoint.model.config)  # a model without edges is told so before any text is read
+    graph = graph_of(checkpoint.model.config)  # a model without edges is told so before any text is read
+    given = None if command.circuit is None else Circuit.from_json(_read(command.circuit), graph)
     task, judged = _tasks(command, checkpoint)
     require_findable(checkpoint.model, task, wanted)
-    found = _found(command, checkpoint, task, judged, wanted)
+    with progress("circuit") as show:
+        if given is None:
+            found = find(checkpoint.model, task, judged, wanted, show)
+        else:
+            found = judge(checkpoint.model, task, judged, given, command.ablation, show)
     _print(command, checkpoint, task, found)
     _write(command, found)
     _draw(command, checkpoint, found)
@@ -130,7 +136,7 @@ def _require_meant(command: CircuitCommand) -> None:
         and command.answer is not None,
         "--examples and --data are for --task; two texts are one example": command.task is None
         and (command.examples is not None or command.data is not None),
-        f"--examples must be at least 1, not {command.examples}": (command.examples or 1) < 1,
+        f"--examples must be at least 1, not {command.examples}": command.examples is not None and command.examples < 1,
         "--circuit judges the circuit of a file; leave out --method, --edges, --ranking and --threshold": read
         and (command.method, command.edges, command.ranking, command.threshold) != ("exact", None, "signed", None),
         "acdc finds the number of edges itself; leave out --edges and --ranking, and choose --threshold": (
@@ -156,26 +162,12 @@ def _tasks(command: CircuitCommand, checkpoint: Checkpoint) -> tuple[Task, Task]
 
     if command.task is not None:
         corpus = text_for(checkpoint, command)
-        return named_tasks(checkpoint, corpus, command.task, command.examples or EXAMPLES)
+        return named_tasks(checkpoint, corpus, command.task, EXAMPLES if command.examples is None else command.examples)
     assert command.clean is not None
     assert command.corrupt is not None
     clean, corrupt = read_pair(checkpoint, command.clean, command.corrupt, command.answer is not None)
     one = pair(checkpoint.known_vocabulary, clean, corrupt, command.answer, command.wrong)
     return one, one
-
-
-def _found(command: CircuitCommand, checkpoint: Checkpoint, task: Task, judged: Task, wanted: Wanted) -> FoundCircuit:
-    from nanoscope.analysis.circuits.circuit import Circuit
-    from nanoscope.interventions.edges.graph import graph_of
-    from nanoscope.views.circuit import find, judge
-
-    model = checkpoint.model
-    if command.circuit is None:
-        with progress("circuit") as show:
-            return find(model, task, judged, wanted, show)
-    circuit = Circuit.from_json(_read(command.circuit), graph_of(model.config))
-    with progress("circuit") as show:
-        return judge(model, task, judged, circuit, command.ablation, show)
 
 
 def _read(path: Path) -> str:
