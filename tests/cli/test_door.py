@@ -51,6 +51,7 @@ def test_a_checkout_works_as_it_is(call: Call, checkout: Path, command: tuple[st
 COMMANDS = {
     **{name: (name, CKPT, "--text", "abc") for name in ("lens", "heads", "neurons")},
     "patch": ("patch", CKPT, *PAIR),
+    "circuit": ("circuit", CKPT, *PAIR),
     "run": ("run", "induction", CKPT),
 }
 

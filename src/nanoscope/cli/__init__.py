@@ -17,6 +17,7 @@ from rich.text import Text
 
 from nanoscope import __version__
 from nanoscope.cli.bars import progress
+from nanoscope.cli.circuit import CircuitCommand, run_circuit
 from nanoscope.cli.console import (
     CONSOLE,
     CheckpointPath,
@@ -326,6 +327,9 @@ COMMANDS = {
     "heads": Command(HeadsCommand, run_heads, "CKPT", "what each attention head attends to"),
     "neurons": Command(NeuronsCommand, run_neurons, "CKPT", "what each neuron detects, and which fire on a text"),
     "patch": Command(PatchCommand, run_patch, "CKPT CLEAN CORRUPT", "which activations tell two prompts apart"),
+    "circuit": Command(
+        CircuitCommand, run_circuit, "CKPT CLEAN CORRUPT", "which edges carry a behaviour, as a picture"
+    ),
     "sample": Command(SampleCommand, run_sample, "CKPT", "text from the model, with and without a part of it"),
     "run": Command(
         RunCommand, _run_named, "EXPERIMENT CKPT", "one question in full, with findings; `run --help` lists them"
