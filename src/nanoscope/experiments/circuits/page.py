@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from nanoscope.analysis.circuits.pairs import PairEffects, readings
 from nanoscope.analysis.circuits.recovery import KINDS, kind_of
 from nanoscope.evidence.markdown import picture as figure_picture
 from nanoscope.evidence.markdown import table
@@ -18,7 +19,7 @@ from nanoscope.experiments.pages import Page
 from nanoscope.interventions.edges.graph import Edge
 from nanoscope.statistics.ranks import spearman
 
-NAMED = 3
+NAMED, NAMED_PAIRS = 3, 6
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
@@ -38,7 +39,23 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
             )
         )
     heads = ("task", "logit difference, clean / corrupt", "edges", "strongest alone (share of the whole)")
-    return {"tasks": table(heads, rows), "task": main_task(sweeps), **methods(study, result)}
+    return {"tasks": table(heads, rows), "task": main_task(sweeps), "pairs": pairs(result), **methods(study, result)}
+
+
+def pairs(result: Result) -> str:
+    """A table of the pairs of heads whose interaction has a name, the largest first; a sentence if there is none."""
+    sweep, ends = result["pairs"], result["pair_ends"]
+    nodes = tuple(str(name) for name in sweep.labels("node"))
+    clean, corrupt = (ends.sel(run=run).values for run in ("clean", "corrupt"))
+    found = readings(PairEffects(nodes, "corrupt", sweep.values.astype(float), clean, corrupt))
+    clear = [pair for pair in found if pair.reading in ("backup", "chain")][:NAMED_PAIRS]
+    if not clear:
+        return "No two heads interact by more than a tenth of the behaviour."
+    rows = [
+        (" and ".join(pair.nodes), ", ".join(number(x, 2) for x in pair.alone), number(pair.both, 2), pair.reading)
+        for pair in clear
+    ]
+    return table(("heads", "each alone costs", "both cost", "reading"), rows)
 
 
 def methods(study: Study, result: Result) -> Mapping[str, object]:
