@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nanoscope.tasks.task import Task
     from nanoscope.views.circuit import FoundCircuit, Wanted
 
-Method = Literal["exact", "eap", "eap-ig", "mask-ig", "relp", "gim", "eap-qk", "acdc", "learned"]
+Method = Literal["exact", "eap", "eap-ig", "mask-ig", "eap-qk", "held-qk", "relp", "gim", "acdc", "learned"]
 SHOWN = 12
 EXAMPLES = 16
 OutFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")]
@@ -61,7 +61,7 @@ class CircuitCommand(ModelOptions):
     examples: GivenNumber = None
     """Examples of the task; 16 unless given. The circuit is found on the training text, and judged on the validation text."""
     method: Method = "exact"
-    """exact: every edge's own effect; eap to eap-qk: estimates of it from gradients; acdc: edges removed one by one;
+    """exact: every edge's own effect; eap to gim: estimates of it from gradients; acdc: edges removed one by one;
     learned: by gradient descent."""
     edges: GivenNumber = None
     """Edges of the circuit; default: the smallest of 1, 2, 4, ... that keeps 90 % of the behaviour."""

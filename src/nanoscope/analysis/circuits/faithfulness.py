@@ -37,6 +37,8 @@ Ablation = Literal["resample", "mean", "zero"]
 ABLATIONS: tuple[Ablation, ...] = ("resample", "mean", "zero")
 MIB_SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """The shares of all edges at which the MIB benchmark measures a circuit."""
+FAITHFUL = 0.9
+"""What a circuit must keep of the behaviour to be called one."""
 TOKENS_AT_ONCE = 4096
 Progress = Callable[[int, int], None]
 
@@ -163,7 +165,7 @@ class Curve:
     def log_cmd(self) -> float:
         return self._over_log(np.abs(1 - self.at.share))
 
-    def edges_for(self, faithful: float = 0.9) -> int | None:
+    def edges_for(self, faithful: float = FAITHFUL) -> int | None:
         """The smallest measured number of edges from which on f is never below; None if there is none."""
         below = np.flatnonzero(self.at.share < faithful)
         first = below[-1] + 1 if len(below) else 0

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nanoscope.analysis.circuits.circuit import Circuit
-from nanoscope.analysis.circuits.faithfulness import ABLATIONS, MIB_SHARES, Curve, curve, faithfulness
+from nanoscope.analysis.circuits.faithfulness import ABLATIONS, FAITHFUL, MIB_SHARES, Curve, curve, faithfulness
 from nanoscope.analysis.circuits.judgement import completeness, minimality, random_circuits, worst_case
 from nanoscope.analysis.circuits.methods import BASELINES, ESTIMATES
 from nanoscope.analysis.circuits.pairs import pair_effects
@@ -27,8 +27,6 @@ from nanoscope.interventions.edges.graph import graph_of
 from nanoscope.tasks.metrics import logit_diff
 from nanoscope.tasks.task import Task
 
-FAITHFUL = 0.9
-"""What a circuit must keep of the behaviour to be called one."""
 COUNTS = (1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048)
 """The sizes at which the smallest faithful circuit is looked for: each a factor of about 1.4 above the one before."""
 
