@@ -2,8 +2,9 @@
 
     python benchmarks/memory.py [COMMAND ...]
 
-The model has random weights: 6 layers, width 128, a context of 128. Its text is words drawn by Zipf's law. Each command runs
-in a process of its own; its peak is the resident set's, as the system reports it. The budget is `BUDGET`.
+The model has random weights: 6 layers, width 128, a context of 128. Its text is words drawn by Zipf's law, every line of it
+twice, so that there is something to copy. Each command runs in a process of its own; its peak is the resident set's, as the
+system reports it. The budget is `BUDGET`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def material(folder: Path) -> tuple[Path, Path, list[str]]:
     torch.manual_seed(0)
     save(Checkpoint(GPT(GPTConfig(**SHAPE)).eval(), Vocabulary(tuple(symbols)), "words"), folder / "model")
     text = folder / "words.txt"
-    text.write_text("\n".join(" ".join(drawn[at : at + 12]) for at in range(0, TEXT, 12)))
+    lines = (" ".join(drawn[at : at + 12]) for at in range(0, TEXT, 12))
+    text.write_text("\n".join(f"{line}\n{line}" for line in lines))
     return folder / "model", text, drawn
 
 

@@ -86,9 +86,10 @@ def test_the_smallest_amounts_can_be_typed(name: str, monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 def test_what_readme_says_works_in_its_order_and_again_in_the_opposite_one(tmp_path: Path, shakespeare: object) -> None:
-    """On the quick model as it is after some iterations, for the reader's own checkpoint and the shipped one alike."""
+    """On a smaller quick model as it is after some iterations, for the reader's own checkpoint and the shipped one alike."""
     model, reader = tmp_path / "model", tmp_path / "reader"
-    few = ["--iterations", "20", "--threads", "1", "--device", "cpu", "--out", str(model)]
+    few = ["--n-layer", "2", "--n-head", "2", "--n-embd", "32", "--iterations", "20"]
+    few += ["--threads", "1", "--device", "cpu", "--out", str(model)]
     nanoscope = str(Path(sys.executable).with_name("nanoscope"))
     subprocess.run([nanoscope, "train", "quick", *few], check=True, capture_output=True)
     reader.mkdir()

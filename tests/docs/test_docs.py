@@ -92,6 +92,15 @@ def test_every_analysis_has_a_method() -> None:
             assert name in text, name
 
 
+def test_the_list_of_rooms_is_that_of_the_package() -> None:
+    """Folders of the package, and of those rooms that are divided; experiments are one row."""
+    package = ROOT / "src" / "nanoscope"
+    folders = {path.parent.relative_to(package).as_posix() for path in package.rglob("__init__.py")}
+    rooms = {name for name in folders if not name.startswith("experiments/")} - {".", "analysis"}
+    listed = re.findall(r"^\| `([\w/]+)` \|", (ROOT / "docs" / "building.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(rooms)
+
+
 def test_every_kind_of_figure_is_explained_with_its_picture() -> None:
     """Stems of the published figures: each is a heading's name, and its section shows the picture."""
     sections = "\n".join(page.read_text() for page in (ROOT / "docs" / "figures").glob("*.md")).split("\n## ")

@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from conftest import random_model
 from nanoscope import report
 from nanoscope.checkpoints.checkpoint import Checkpoint, load
 from nanoscope.errors import NanoscopeError
-from nanoscope.evidence.result import load_result, load_results, save_result, thinned
+from nanoscope.evidence import sweep_files
+from nanoscope.evidence.finding import published
+from nanoscope.evidence.result import Result, load_result, load_results, save_result, thinned
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import EXPERIMENTS, open_experiment
 from nanoscope.experiments.code_digest import source_digest
@@ -30,6 +34,7 @@ from nanoscope.experiments.runner import judged_again, provenance, run_experimen
 from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.model.config import GPTConfig
 from nanoscope.plots.saving import save as save_figure
+from nanoscope.report import document
 from nanoscope.report.publish import sweeps_read
 from nanoscope.studies.members import Member, StudyDesign
 from nanoscope.studies.presets import STUDIES
@@ -95,8 +100,56 @@ def _study() -> StudyDesign:
     )
 
 
+Checks = dict[str, dict[str, bool]]
+
+
+class Drawer:
+    """In the place of the processes that draw: here, and the figures of a result that is the same in all once for all reports.
+
+    So drawing, which takes most of a report's time, is tested where it is the question:
+    `test_rendering_twice_gives_the_same_bytes` draws every figure again, in the processes.
+    """
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[bytes | str, ...], dict[str, tuple[bytes, dict[str, bool]]]] = {}
+
+    def __call__(self, *_: object, **__: object) -> "Drawer":
+        return self
+
+    def __enter__(self) -> "Drawer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(
+        self,
+        draw: Callable[[Result, dict[str, str], Path], Checks],
+        results: list[Result],
+        paths: list[dict[str, str]],
+        folders: Iterator[Path],
+    ) -> Iterator[Checks]:
+        for result, of, folder in zip(results, paths, folders, strict=False):
+            said = repr((result.key, result.subject, result.findings, result.provenance, result.note))
+            made = (sweep_files.packed(result.sweeps), said, *of)
+            if made not in self.kept:
+                checked = draw(result, of, folder)
+                self.kept[made] = {name: ((folder / path).read_bytes(), checked[path]) for name, path in of.items()}
+            for name, path in of.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(self.kept[made][name][0])
+            yield {path: self.kept[made][name][1] for name, path in of.items()}
+
+
 @pytest.fixture(scope="module")
-def studied(tmp_path_factory: pytest.TempPathFactory, shakespeare: Corpus) -> Path:
+def drawer() -> Iterator[Drawer]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(document, "ProcessPoolExecutor", drawn := Drawer())
+        yield drawn
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory, shakespeare: Corpus, drawer: Drawer) -> Path:
     """A whole study, run once: its folder."""
     folder = tmp_path_factory.mktemp("study") / "run"
     told = []
@@ -143,8 +196,9 @@ def test_every_number_of_findings_json_resolves_to_its_result(studied: Path) -> 
         assert same["value"] == finding["value"]
 
 
-def test_rendering_twice_gives_the_same_bytes(studied: Path, tmp_path: Path) -> None:
-    """From the stored results alone: no model is there."""
+def test_rendering_twice_gives_the_same_bytes(studied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the stored results alone: no model is there. In processes of their own, as reports are drawn."""
+    monkeypatch.setattr(document, "ProcessPoolExecutor", ProcessPoolExecutor)
     for name in ("results", "study.json"):
         source = studied / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
@@ -211,11 +265,12 @@ def test_an_interrupted_study_ends_as_one_left_alone(studied: Path, tmp_path: Pa
     first = replace(_study(), members=_study().members[:1])
     run_study(first, corpus, tmp_path, workers=1)
     run_study(_study(), corpus, tmp_path, workers=1)
-    report.write(tmp_path)
 
     def lasting(folder: Path) -> list[dict]:
-        return [f for f in json.loads((folder / "findings.json").read_text()) if f["kind"] != "timing"]
+        found = [published(finding) for result in report.read_study(folder).results for finding in result.findings]
+        return [finding for finding in found if finding["kind"] != "timing"]
 
+    assert len(lasting(tmp_path)) > 50
     assert lasting(tmp_path) == lasting(studied)
 
 

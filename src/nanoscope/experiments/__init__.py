@@ -21,6 +21,7 @@ EXPERIMENTS = (
     "replication",
     "failures",
     "circuits",
+    "consensus",
 )
 
 

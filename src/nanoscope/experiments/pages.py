@@ -115,11 +115,30 @@ def _evidence(study: Study, result: Result) -> str:
     """Links to the stored numbers of every model that was measured, and remarks on their versions."""
     measured = [other for other in study.results if other.experiment == result.experiment]
     notes = sorted({other.note for other in measured if other.note})
+    again = dict.fromkeys(
+        other.subject.family or other.subject.label for other in measured if _trained_again(study, other)
+    )
+    notes += [
+        f"{name} was trained again for this, by the same recipe and seeds but on another machine, so its weights are not those "
+        "of the other findings"
+        for name in again
+    ]
     names = dict.fromkeys(other.subject.family or other.subject.label for other in measured)
     links = "; ".join(_links(name, measured) for name in names)
     known = ", ".join(other.subject.family or other.subject.label for other in lent(study, result))
     notes += [f"the columns of {known} come with the package"] if known else []
     return f"Stored numbers: {links}." + "".join(f" ({note[:1].upper()}{note[1:]}.)" for note in notes)
+
+
+def _trained_again(study: Study, result: Result) -> bool:
+    """Whether most results on the model of this name are on other weights."""
+    weights = [
+        other.identity["checkpoint"]
+        for other in study.results
+        if other.subject.label == result.subject.label and "checkpoint" in other.identity
+    ]
+    mine = result.identity.get("checkpoint")
+    return mine is not None and 2 * weights.count(mine) <= len(weights) and len(set(weights)) > 1
 
 
 def _links(name: str, measured: Sequence[Result]) -> str:

@@ -23,9 +23,9 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
+from nanoscope.model.arithmetic import mlp_post
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
 from nanoscope.model.modules import MLP, Attention
@@ -102,8 +102,8 @@ def _seen(plan: dict[tuple[int, int], Written], layer: int, slot: int) -> list[W
 
 
 def _unit(seen: list[Written]) -> float:
-    """What undoes the norm: the length of the stream over the square root of its width."""
-    return math.sqrt((1 + sum(written.size**2 for written in seen)) / WIDTH)
+    """What the norm divides the stream by."""
+    return math.sqrt((1 + sum(written.size**2 for written in seen)) / WIDTH + GPTConfig.norm_eps)
 
 
 def _mlp(model: GPT, layer: int) -> MLP:
@@ -134,7 +134,7 @@ def _copying_neurons(mlp: MLP, written: Written, unit: float, draw: torch.Genera
     table = torch.eye(len(TOK)) if len(written.columns) > 1 else written.size * _signs(len(TOK), draw)
     symbols = torch.arange(len(TOK))
     mlp.c_fc.weight[symbols, TOK] = PRESENT * unit
-    mlp.c_proj.weight.T[: len(TOK), written.columns] = table / F.gelu(torch.tensor(PRESENT))
+    mlp.c_proj.weight.T[: len(TOK), written.columns] = table / mlp_post(torch.tensor([PRESENT]), mlp)
 
 
 def _signs(symbols: int, draw: torch.Generator) -> Float[Tensor, "symbol 1"]:

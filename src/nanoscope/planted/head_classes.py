@@ -15,9 +15,9 @@ import torch
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
-from nanoscope.files import sha256
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
+from nanoscope.planted.blank import blank, finished
 from nanoscope.planted.channels import CHANNELS, CHARACTERS, LONGEST, Channel, ChannelLayout, copy_previous, embed
 from nanoscope.text.vocabulary import Vocabulary
 
@@ -56,19 +56,14 @@ def planted_taxonomy(vocabulary: Vocabulary, context: int = 48, sharpness: float
     for (layer, head), name in PLACED.items():
         _plant(model, layer, head, CHANNELS[name](at) if name else [], sharpness)
     copy_previous(model, at, math.sqrt(4 / model.config.n_embd))
-    weights = b"".join(value.numpy().tobytes() for value in model.state_dict().values())
-    return Checkpoint(model, vocabulary, None, {"planted": "taxonomy", "sharpness": sharpness}, sha256(weights))
+    return finished(model, vocabulary, planted="taxonomy", sharpness=sharpness)
 
 
 def _blank(at: ChannelLayout) -> GPT:
     """A sufficiently wide model with norm gains of 1 and all other weights 0."""
     heads, symbols = 1 + max(head for _, head in PLACED), len(at.symbols)
     width = heads * max(math.ceil(2 * at.half / heads), symbols + at.context)
-    config = GPTConfig(2, heads, width, at.context, symbols, attention_only=True)
-    model = GPT(config).eval().requires_grad_(False)
-    for name, parameter in model.named_parameters():
-        parameter.fill_(1.0 if ".ln_" in name else 0.0)
-    return model
+    return blank(GPTConfig(2, heads, width, at.context, symbols, attention_only=True))
 
 
 def _plant(model: GPT, layer: int, head: int, channels: list[Channel], sharpness: float) -> None:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import torch
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
-from nanoscope.files import sha256
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
+from nanoscope.planted.blank import blank, finished
 from nanoscope.planted.channels import ChannelLayout, copy_previous, embed
 from nanoscope.text.vocabulary import Vocabulary
 
@@ -42,15 +42,12 @@ def planted_induction(vocabulary: Vocabulary, settings: Planted = Planted()) -> 
     named = Vocabulary((*vocabulary.symbols, START), start=len(vocabulary))
     at = ChannelLayout(named.symbols, settings.context)
     config = GPTConfig(2, 2, 2 * at.half, settings.context, len(named), bias=False)
-    model = GPT(config).eval().requires_grad_(False)
-    for name, parameter in model.named_parameters():
-        parameter.fill_(1.0 if ".ln_" in name else 0.0)
+    model = blank(config)
     embed(model, at)
     _previous_token_head(model, at, settings)
     _induction_head(model, at, settings)
-    metadata = {"planted": "induction", "sharpness_induction": settings.sharpness_induction, "write": settings.write}
-    weights = b"".join(value.numpy().tobytes() for value in model.state_dict().values())
-    return Checkpoint(model, named, None, metadata, sha256(weights))
+    strength = {"sharpness_induction": settings.sharpness_induction, "write": settings.write}
+    return finished(model, named, planted="induction", **strength)
 
 
 def _previous_token_head(model: GPT, at: ChannelLayout, settings: Planted) -> None:

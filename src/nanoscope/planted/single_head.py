@@ -13,6 +13,7 @@ import torch
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
+from nanoscope.planted.blank import blank
 from nanoscope.planted.channels import ONE_LAYER, ChannelLayout
 
 PLANTABLE = tuple(ONE_LAYER)
@@ -27,9 +28,7 @@ def planted_head(name: str, symbols: tuple[str, ...], context: int, sharpness: f
     width = len(symbols) + context
     shape = {"n_layer": 1, "n_head": 1, "n_embd": width, "block_size": context, "vocab_size": len(symbols)}
     bare = {"tied_head": False, "attention_scale": "none", "norm": "none", "final_norm": False, "attention_only": True}
-    model = GPT(GPTConfig(**shape, **bare)).eval().requires_grad_(False)
-    for parameter in model.parameters():
-        parameter.zero_()
+    model = blank(GPTConfig(**shape, **bare))
     model.wte.weight[:, : len(symbols)] = torch.eye(len(symbols))
     model.wpe.weight[:, len(symbols) :] = torch.eye(context)
     attn = model.blocks[0].attn

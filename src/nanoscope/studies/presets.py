@@ -100,8 +100,8 @@ def _published(preset: str, settings: Mapping[str, object], control: Mapping[str
     controls = tuple(_control(seed, control) for seed in SEEDS)
     others = tuple(_other_text(corpus, settings) for corpus in ("code", "wiki"))
     comparisons = (
-        *_compared(f"the {preset} models", models, "evolution", "replication"),
-        *_compared("the echo controls", controls, "evolution", "replication"),
+        *_compared(f"the {preset} models", models, "evolution", "replication", "consensus"),
+        *_compared("the echo controls", controls, "evolution", "replication", "consensus"),
         *_compared("models of nine sizes", _sizes(), "scale"),
     )
     return StudyDesign(preset, (*models, *controls, _planted(), *others, *_sizes()), comparisons)
@@ -136,7 +136,13 @@ STUDIES = {
     "control": StudyDesign(
         "control",
         (*(_control(seed, CONTROL_MANY) for seed in SEEDS), _planted()),
-        _compared("the echo controls", [_control(seed, CONTROL_MANY) for seed in SEEDS], "evolution", "replication"),
+        _compared(
+            "the echo controls",
+            [_control(seed, CONTROL_MANY) for seed in SEEDS],
+            "evolution",
+            "replication",
+            "consensus",
+        ),
     ),
     "scale": StudyDesign("scale", _sizes(), _compared("models of nine sizes", _sizes(), "scale")),
     "code": StudyDesign("code", (_other_text("code", FULL),)),

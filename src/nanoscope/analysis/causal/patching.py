@@ -53,6 +53,7 @@ from nanoscope.statistics import ranks
 from nanoscope.tasks import metrics
 from nanoscope.tasks.metrics import Metric
 from nanoscope.tasks.task import Task
+from nanoscope.text.windows import at_a_time, batches
 
 __all__ = [
     "DIRECTIONS",
@@ -61,6 +62,7 @@ __all__ = [
     "attention_outputs",
     "attributed",
     "exact",
+    "exact_in_parts",
     "grid",
     "heads",
     "heads_by_position",
@@ -201,6 +203,12 @@ def exact(
     return replace(sweep.result(values), plans=tuple(plans), is_exact=only)
 
 
+def exact_in_parts(model: GPT, task: Task, metric: Metric, cells: Grid) -> PatchingResult:
+    """`exact` on as many examples at a time as the vocabulary allows; the metric must need no other example."""
+    parts = batches(len(task), at_a_time(len(task), task.clean.shape[1], model.config.vocab_size))
+    return _joined([exact(model, task[some], metric, cells) for some in parts])
+
+
 def attributed(
     model: GPT,
     task: Task,
@@ -311,6 +319,15 @@ class _Patching:
         clean, corrupt = (self.metric(logits, self.task).double().cpu().numpy() for logits in read)
         least = resolution(self.model) * max(float(logits.abs().max()) for logits in read)
         return PatchingResult(clean, corrupt, sweep, arithmetic=arithmetic_of(self.model), resolution=least)
+
+
+def _joined(parts: Sequence[PatchingResult]) -> PatchingResult:
+    """One sweep over all examples from exact ones over some of them."""
+    clean, corrupt = (np.concatenate(found) for found in zip(*((p.clean, p.corrupt) for p in parts), strict=True))
+    values = np.concatenate([part.metric.values for part in parts], axis=-1)
+    least, plans = max(part.resolution for part in parts), tuple(plan for part in parts for plan in part.plans)
+    metric = replace(parts[0].metric, values=values)
+    return replace(parts[0], clean=clean, corrupt=corrupt, metric=metric, plans=plans, resolution=least)
 
 
 def _largest(estimated: PatchingResult, count: int) -> Bool[np.ndarray, "direction *cell"]:

@@ -1,6 +1,6 @@
 """Why does a head look there? Its score of a key, shared out exactly among pairs of writes.
 
-    score(query, key) = sum_uv Q(u) . K(v) / sqrt(d_head)         (or another scale, in models that have one)
+    score(query, key) = sum_uv Q(u) . K(v) * scale
 
 Q(u) is what write u at the query's position puts into the query, K(v) what write v at the key's position puts into the key.
 The norm's scale is held at its value, and each part is rotated by its position where positions are rotary. All constants (the

@@ -19,12 +19,13 @@ from nanoscope.analysis.neurons.activations import require_neurons
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.edits import Edit, mean, zero
 from nanoscope.interventions.replay import base_run, replay
-from nanoscope.interventions.run import Cache, Run
+from nanoscope.interventions.run import Cache, Run, activations
 from nanoscope.model.arithmetic import norm_after
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import neuron_name
 from nanoscope.model.sites import Site
 from nanoscope.tasks import metrics
+from nanoscope.text.windows import at_a_time, batches
 
 EFFECTS = ("zero", "mean", "mean, direct")
 PARTS = ("active", "other")
@@ -52,12 +53,13 @@ def without_neurons(
     A character is active where the neuron's activation is above its threshold.
     """
     require_neurons(model)
-    positions = torch.arange(tokens.shape[1] - targets.shape[1], tokens.shape[1], device=model.device).expand(
-        len(tokens), -1
-    )
-    base = base_run(model, tokens, ["post", "resid_post", *held(model)])
-    reading = _Reading(model, tokens, positions, targets, base)
-    rows = [reading.without(neuron, threshold) for neuron, threshold in zip(neurons, thresholds, strict=True)]
+    cache = activations(model, tokens, keep=[("post", layer) for layer in {layer for layer, _ in neurons}])
+    means = [mean(_site(neuron), cache) for neuron in neurons]
+    found = []
+    for some in batches(len(tokens), at_a_time(len(tokens), tokens.shape[1], model.config.vocab_size)):
+        reading = _Reading.of(model, tokens[some], targets[some])
+        found.append([reading.without(*one) for one in zip(neurons, means, thresholds, strict=True)])
+    rows = [[np.concatenate(parts, axis=-1) for parts in zip(*one, strict=True)] for one in zip(*found, strict=True)]
     change, count = (np.stack(part) for part in zip(*rows, strict=True))
     names = tuple(neuron_name(*neuron) for neuron in neurons)
     coords = {"effect": EFFECTS, "neuron": names, "part": PARTS}
@@ -68,9 +70,13 @@ def without_neurons(
     )
 
 
+def _site(neuron: Neuron) -> Site:
+    return Site("post", neuron[0], neuron=neuron[1])
+
+
 @dataclass(frozen=True)
 class _Reading:
-    """The unablated run, and the positions at which its loss is read."""
+    """The unablated run of some windows, and the positions at which its loss is read."""
 
     model: GPT
     tokens: Tensor
@@ -78,14 +84,20 @@ class _Reading:
     targets: Tensor
     base: Run
 
-    def without(self, neuron: Neuron, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-        """Summed changes `[effect, part, window]` and counts `[part, window]`."""
-        site = Site("post", neuron[0], neuron=neuron[1])
-        cells = [[zero(site)], [mean(site, self.base.cache)]]
+    @staticmethod
+    def of(model: GPT, tokens: Int[Tensor, "window pos"], targets: Int[Tensor, "window read"]) -> _Reading:
+        positions = torch.arange(tokens.shape[1] - targets.shape[1], tokens.shape[1], device=model.device)
+        base = base_run(model, tokens, ["post", "resid_post", *held(model)])
+        return _Reading(model, tokens, positions.expand(len(tokens), -1), targets, base)
+
+    def without(self, neuron: Neuron, by_mean: Edit, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+        """Summed changes `[effect, part, window]` and counts `[part, window]`; `by_mean` is the mean over all windows."""
+        site = _site(neuron)
+        cells = [[zero(site)], [by_mean]]
         active = self.base.cache[site].gather(1, self.positions) > threshold
         parts = torch.stack([active, ~active])
         totals = [self._replayed(cells, part) for part in parts]
-        direct = self._direct(neuron, cells[1][0])
+        direct = self._direct(neuron, by_mean)
         changes = [
             np.concatenate([total, (direct * part).double().sum(1).cpu().numpy()[None]])
             for total, part in zip(totals, parts, strict=True)

@@ -54,10 +54,10 @@ def of_neurons(folded: GPT, neurons: Sequence[tuple[int, int]]) -> Float[np.ndar
 
 
 def shape(folded: GPT) -> Sweep:
-    """`shape_of_rows` of all neurons of a folded model, layer by layer."""
-    layers = [
+    """`shape_of_rows` of all neurons of a folded model, one layer in memory at a time."""
+    layers = (
         Sweep(of_layer(folded, n)[None], ("layer", "neuron", "token"), UNIT) for n in range(folded.config.n_layer)
-    ]
+    )
     parts = [shape_of_rows(weights).values for weights in layers]
     return Sweep(np.concatenate(parts, axis=1), ("moment", "layer", "neuron"), "moment", {"moment": MOMENTS})
 

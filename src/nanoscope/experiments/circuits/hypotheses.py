@@ -34,12 +34,13 @@ TEXTS = 64
 
 
 def scrubbed(s: Setting) -> Sweeps:
-    """How much of the model's advantage over random texts each hypothesis keeps, in every draw.
+    """The heads' scores by role, and how much of the model's advantage over random texts each hypothesis keeps, in every draw.
 
-    Nothing if the model has no heads in the two roles."""
-    previous, heads = roles(s)
+    Without heads in both roles there is no hypothesis to test."""
+    scores = head_scores(s)
+    previous, heads = roles(scores)
     if not previous or not heads:
-        return {}
+        return {"head_scores": scores}
     length = s.induction_length
     symbols = s.symbols[: length + SPARE]
     task = synthetic.copy_task(symbols, length, TEXTS, "scrubbing", s.params.seed, prefix=0, start=s.start)
@@ -59,6 +60,7 @@ def scrubbed(s: Setting) -> Sweeps:
     ]
     exchanged = found["textbook"].exchanged
     return {
+        "head_scores": scores,
         "scrubbed": Sweep(np.array(shares), ("hypothesis", "draw"), "share", {"hypothesis": tuple(found)}),
         "exchanged": Sweep(
             np.array([share for _, share in exchanged]), ("edge",), "share", {"edge": tuple(str(edge) for edge, _ in exchanged)}
@@ -66,14 +68,18 @@ def scrubbed(s: Setting) -> Sweeps:
     }  # fmt: skip
 
 
-def roles(s: Setting) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The previous-token heads that an induction head can read, and the induction heads above one of them."""
+def head_scores(s: Setting) -> Sweep:
+    """Every head's attention on repeated sequences above uniform, by role: `[score, layer, head]`."""
     sequences = synthetic.repeated_sequences(
         s.symbols, s.induction_length, s.model.config.block_size, s.params.examples, s.start, "roles", s.params.seed
     )
-    scores = attention.above_uniform(
+    return attention.above_uniform(
         attention.attention_scores(s.model, sequences), attention.uniform_scores(sequences)
     ).mean("example")
+
+
+def roles(scores: Sweep) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The previous-token heads that an induction head can read, and the induction heads above one of them."""
     before, follow = (_above(scores.sel(score=name).values) for name in ("previous", "induction"))
     heads = [head for head in follow if any(layer < head[0] for layer, _ in before)]
     lowest = min((layer for layer, _ in heads), default=0)

@@ -17,10 +17,12 @@ from nanoscope.interventions.run import activations, run
 from nanoscope.model.folded import fold, head_weights
 from nanoscope.model.gpt import GPT
 from nanoscope.text.tokenizer import START
-from nanoscope.text.windows import first_speech, lead, started
+from nanoscope.text.windows import at_a_time, first_speech, lead, started
 
 SHOWN = 48
 """Tokens of the passage on which every head's attention is drawn."""
+TIMED = 16
+"""Windows of the batch whose time is taken, of a model of few symbols."""
 RANKS = 5
 COMMON = 20
 """How often a token must have been read to appear in a head's tables."""
@@ -136,8 +138,9 @@ def _planted(s: Setting) -> Sweeps:
 
 def _cost(s: Setting) -> Sweeps:
     """Seconds of one batch, plain and with every pattern, and of judging the patterns: `[what, repeat]`."""
-    few = s.splits["report"]
-    tokens, targets = few.tokens[:16], classes.Targets(few.targets.keys[:, :16])
+    few, shape = s.splits["report"], s.model.config
+    tokens = few.tokens[: at_a_time(TIMED, few.tokens.shape[1], shape.vocab_size)]
+    targets = classes.Targets(few.targets.keys[:, : len(tokens)])
     patterns = activations(s.model, tokens, keep=["pattern"]).layers("pattern")
     runs = {
         "plain forward": lambda: run(s.model, tokens),

@@ -163,8 +163,8 @@ def _patching(s: Setting, chosen: Selection) -> Sweeps:
     groups = [_sites(chosen.induction), _sites([chosen.previous]), _sites([*chosen.induction, chosen.previous])]
     names = ("induction heads", "previous-token head", "both")
     copy = s.paired("patching", examples=2 * s.params.patch_examples)
-    single = patching.exact(s.model, copy, metrics.logit_diff, patching.heads(s.model, copy))
-    together = patching.exact(s.model, copy, metrics.logit_diff, patching.sets(groups))
+    single = patching.exact_in_parts(s.model, copy, metrics.logit_diff, patching.heads(s.model, copy))
+    together = patching.exact_in_parts(s.model, copy, metrics.logit_diff, patching.sets(groups))
     plain = np.stack([single.clean, single.corrupt])
     return {
         "patch_heads": single.metric,
@@ -178,7 +178,7 @@ def _patching(s: Setting, chosen: Selection) -> Sweeps:
 def _by_position(s: Setting) -> Sweeps:
     """Patch every layer and position, for one query in the middle of the second copy."""
     task = s.paired("position", examples=s.params.patch_examples, reads=[s.block // 2])
-    residual = patching.exact(s.model, task, metrics.logit_diff, patching.residual_stream(s.model, task))
+    residual = patching.exact_in_parts(s.model, task, metrics.logit_diff, patching.residual_stream(s.model, task))
     plain = np.stack([residual.clean, residual.corrupt])
     return {
         "position_change": _mean_effect(residual),

@@ -1,0 +1,12 @@
+"""What a student asks about circuits of several trainings."""
+
+from nanoscope.evidence.answer import Question
+
+QUESTIONS = (
+    Question(
+        "Do other trainings arrive at the same circuit?",
+        "consensus.matched",
+        "two trainings share {value|percent(0)} of their edges, with heads matched by what they attend to; {everywhere} of "
+        "{edges} edges are in all",
+    ),
+)
