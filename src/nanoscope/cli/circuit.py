@@ -274,7 +274,8 @@ def _write(command: CircuitCommand, found: FoundCircuit) -> None:
         files.write_bytes(command.csv, as_csv(found).encode())
         say(f"edges: {command.csv}")
     if command.json is not None:
-        files.write_json(command.json, as_json(found))
+        asked = {name: getattr(command, name) for name in ("task", "clean", "corrupt", "answer", "wrong")}
+        files.write_json(command.json, asked | {"examples": len(found.sizes.model)} | as_json(found))
         say(f"edges: {command.json}")
     if command.save is not None:
         files.write_bytes(command.save, (found.circuit.to_json() + "\n").encode())
