@@ -188,7 +188,7 @@ def _learned(
     model: GPT, task: Task, judged: Task, wanted: Wanted, progress: Callable[[int, int], None]
 ) -> tuple[EdgeScores, Sequence[Circuit]]:
     """The circuit of the asked size; or circuits of more and more edges, up to the first that is faithful or `FALLBACK`."""
-    start = mask_scores(model, task)
+    start = ESTIMATES["mask-ig"](model, task, logit_diff)
     sizes = [n for n in doubling(start.graph) if n < FALLBACK] + [min(FALLBACK, len(start.graph))]
     found: list[Circuit] = []
     asked = sizes if wanted.edges is None else [wanted.edges]
