@@ -314,4 +314,6 @@ def _title(command: CircuitCommand, found: FoundCircuit) -> str:
         else f"{command.clean!r} (clean) and {command.corrupt!r} (corrupt)"
     )
     size = f"{len(found.circuit):,} of {len(found.circuit.graph):,} edges"
-    return f"{size}, faithfulness {found.faithful:.2f} ({found.method}, {found.sizes.ablation})\n{of}"
+    drawn = len(found.drawn)
+    only = f"; the strongest {drawn} are drawn" if drawn < len(found.circuit.connected) else ""
+    return f"{size}, faithfulness {found.faithful:.2f} ({found.method}, {found.sizes.ablation}){only}\n{of}"
