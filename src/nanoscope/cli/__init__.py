@@ -47,6 +47,7 @@ from nanoscope.cli.sample import SampleCommand, run_sample
 from nanoscope.cli.study import StudyCommand, run_study_command
 from nanoscope.cli.terminal import spell_missing_characters
 from nanoscope.cli.training import TrainCommand, run_train
+from nanoscope.cli.why import WhyCommand, run_why
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -330,6 +331,7 @@ COMMANDS = {
     "circuit": Command(
         CircuitCommand, run_circuit, "CKPT CLEAN CORRUPT", "which edges carry a behaviour, as a picture"
     ),
+    "why": Command(WhyCommand, run_why, "CKPT HEAD --text TEXT", "why a head looks from one token to another"),
     "sample": Command(SampleCommand, run_sample, "CKPT", "text from the model, with and without a part of it"),
     "run": Command(
         RunCommand, _run_named, "EXPERIMENT CKPT", "one question in full, with findings; `run --help` lists them"
