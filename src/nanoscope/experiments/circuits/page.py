@@ -19,7 +19,7 @@ from nanoscope.experiments.pages import Page
 from nanoscope.interventions.edges.graph import Edge
 from nanoscope.statistics.ranks import spearman
 
-NAMED, NAMED_PAIRS = 3, 6
+NAMED, NAMED_PAIRS = 3, 4
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
@@ -43,19 +43,18 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
 
 
 def pairs(result: Result) -> str:
-    """A table of the pairs of heads whose interaction has a name, the largest first; a sentence if there is none."""
+    """The pairs of heads whose interaction has a name, the largest first."""
     sweep, ends = result["pairs"], result["pair_ends"]
     nodes = tuple(str(name) for name in sweep.labels("node"))
     clean, corrupt = (ends.sel(run=run).values for run in ("clean", "corrupt"))
     found = readings(PairEffects(nodes, "corrupt", sweep.values.astype(float), clean, corrupt))
     clear = [pair for pair in found if pair.reading in ("backup", "chain")][:NAMED_PAIRS]
-    if not clear:
-        return "No two heads interact by more than a tenth of the behaviour."
-    rows = [
-        (" and ".join(pair.nodes), ", ".join(number(x, 2) for x in pair.alone), number(pair.both, 2), pair.reading)
+    said = [
+        f"{' and '.join(pair.nodes)} ({pair.reading}: {' and '.join(number(x, 2) for x in pair.alone)} alone, "
+        f"{number(pair.both, 2)} together)"
         for pair in clear
     ]
-    return table(("heads", "each alone costs", "both cost", "reading"), rows)
+    return "; ".join(said) or "no two of them interact by more than a tenth of the behaviour"
 
 
 def methods(study: Study, result: Result) -> Mapping[str, object]:
