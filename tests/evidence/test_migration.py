@@ -40,7 +40,8 @@ def test_the_published_subjects_say_in_fields_what_their_labels_say() -> None:
         if subject.family is not None:
             assert subject.label == f"{subject.family}, seed {subject.seed}"
             assert subject.seed == stored["training"]["seed"]
-        assert [model.label for model in subject.models] == stored.get("models", [])
+        named = [model if isinstance(model, str) else model["label"] for model in stored.get("models", [])]
+        assert [model.label for model in subject.models] == named, "an earlier format keeps the labels alone"
 
 
 @pytest.mark.skipif(not PUBLISHED, reason="no study is published in results/ yet")

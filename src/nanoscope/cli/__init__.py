@@ -328,18 +328,14 @@ COMMANDS = {
     "heads": Command(HeadsCommand, run_heads, "CKPT", "what each attention head attends to"),
     "neurons": Command(NeuronsCommand, run_neurons, "CKPT", "what each neuron detects, and which fire on a text"),
     "patch": Command(PatchCommand, run_patch, "CKPT CLEAN CORRUPT", "which activations tell two prompts apart"),
-    "circuit": Command(
-        CircuitCommand, run_circuit, "CKPT CLEAN CORRUPT", "which edges carry a behaviour, as a picture"
-    ),
+    "circuit": Command(CircuitCommand, run_circuit, "CKPT CLEAN CORRUPT", "which edges carry a behaviour, drawn"),
     "why": Command(WhyCommand, run_why, "CKPT HEAD --text TEXT", "why a head looks from one token to another"),
     "sample": Command(SampleCommand, run_sample, "CKPT", "text from the model, with and without a part of it"),
     "run": Command(
         RunCommand, _run_named, "EXPERIMENT CKPT", "one question in full, with findings; `run --help` lists them"
     ),
     "report": Command(ReportCommand, _report, "FOLDER", "FINDINGS.md from stored results"),
-    "study": Command(
-        StudyCommand, run_study_command, "PRESET", "train and analyse several models, and write FINDINGS.md"
-    ),
+    "study": Command(StudyCommand, run_study_command, "PRESET", "train and analyse models, and write FINDINGS.md"),
     "train": Command(TrainCommand, run_train, "PRESET", "train a model, or go on with a training"),
     "check": Command(CheckCommand, _check, "CKPT", "identities that must hold for any GPT"),
     "convert": Command(ConvertCommand, run_convert, "CKPT --out DIR", "another program's GPT, in nanoscope's format"),

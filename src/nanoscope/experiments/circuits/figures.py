@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter
 
 from nanoscope.analysis.circuits.faithfulness import FAITHFUL
 from nanoscope.evidence.result import Result
@@ -13,7 +13,7 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.circuits.judge import main_task, mean_shares
 from nanoscope.interventions.edges.graph import Edge, Graph
 from nanoscope.plots.circuit import circuit_diagram
-from nanoscope.plots.style import ACCENT, INK, SECOND, SEQUENTIAL, SOFT, THIRD, new_figure, styled
+from nanoscope.plots.style import ACCENT, INK, SECOND, SEQUENTIAL, SOFT, THIRD, iterations_axis, new_figure, styled
 from nanoscope.statistics.intervals import TAILS, resampled_means
 
 DRAWN = 40
@@ -26,7 +26,9 @@ def diagram(result: Result) -> Figure:
     name, sweeps = main_task(result.sweeps), result.sweeps
     edges, change = chosen(result, name), _change(sweeps["metric"], name)
     graph = Graph.named(map(str, sweeps["effects"].labels("edge")))
-    title = f"{result.subject.label}: {name}, {len(edges)} of {len(graph)} edges"
+    size = int(sweeps["size"].sel(task=name, count="asked").values)
+    some = f"the {len(edges)} strongest of {size}" if size > len(edges) else str(size)
+    title = f"{result.subject.label}: {name}, {some} of {len(graph):,} edges"
     return circuit_diagram(graph, edges, change, title)
 
 
@@ -83,7 +85,7 @@ def _curve(ax: Axes, result: Result, name: str) -> None:
     for level in (0, FAITHFUL, 1):
         ax.axhline(level, color=SOFT, linewidth=0.8, zorder=0)
     ax.set(title=name, xscale="log", xlabel="share of all edges", ylabel="share of the behaviour", ylim=(-0.3, 1.6))
-    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
 
 
 @styled
@@ -133,10 +135,11 @@ def training(result: Result) -> Figure:
     sweep = result["training"]
     change = _change(result["metric"], main_task(result.sweeps))
     shares = sweep.values.mean(-1) / change
-    steps = np.array(sweep.labels("step"), dtype=float)
+    steps = np.log1p(np.array(sweep.labels("step"), dtype=float))
     for at, colour in zip(np.argsort(-shares[-1])[:6], (ACCENT, SECOND, THIRD, INK, SOFT, "#999999"), strict=False):
         ax.plot(steps, shares[:, at], "o-", color=colour, markersize=3, label=str(sweep.labels("edge")[at]))
-    ax.set(xscale="symlog", xlabel="iteration", ylabel="effect, share of the final whole")
+    ax.set(ylabel="effect, share of the final whole")
+    iterations_axis(ax, float(np.expm1(steps[-1])))
     ax.legend(fontsize=8)
     figure.suptitle(f"{result.subject.label}: when its edges formed", x=0.01, ha="left", fontweight="bold")
     return figure

@@ -13,7 +13,7 @@ from nanoscope.experiments.measuring import in_one_stage
 
 EXPERIMENT = Experiment(
     module=__name__,
-    question="Do other trainings arrive at the same circuit?",
+    question="Which edges of a circuit come back in other trainings?",
     version=1,
     params=Params,
     stages=in_one_stage(measure),
