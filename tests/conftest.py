@@ -27,6 +27,8 @@ from nanoscope.text.vocabulary import Vocabulary
 
 torch.set_num_threads(1)
 
+MINUTES = ("training/test_loop.py", "experiments/test_experiments.py", "test_readme.py", "report/test_published.py")
+"""Files that take minutes: they come first, so that no worker is left alone with one when the others have ended."""
 Call = Callable[..., tuple[int, str, str]]
 """The command line, called with arguments: (exit code, stdout, stderr)."""
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -61,6 +63,10 @@ VARIANTS = {
         "tied_head": False,
     },
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not str(item.path).endswith(MINUTES))
 
 
 def random_model(seed: int = 0, scale: float = 3.0, **changes: Any) -> GPT:

@@ -72,6 +72,7 @@ def test_the_planted_circuit_is_printed_drawn_and_kept(
     assert {f"{row['source']}->{row['read']}" for row in kept["edges"] if row["in_circuit"]} == PLANTED
     effects = {f"{row['source']}->{row['read']}": row["effect"] for row in kept["edges"]}
     assert all(effects[name] == pytest.approx(shown[name][0], abs=6e-4) for name in shown)
+    assert (kept["clean"], kept["corrupt"], kept["task"], kept["examples"]) == (*TEXTS, None, 1)
     assert (kept["edges_asked"], kept["edges_connected"], kept["edges_of_the_model"]) == (4, 4, 46)
 
     again, reprinted, complaint = circuit(call, path, tmp_path, "--circuit", files["circuit"])

@@ -121,5 +121,6 @@ def test_figures_are_drawn_with_and_without_checkpoints() -> None:
     for group in (results, bare):
         sweeps = EXPERIMENT.measure(_group(*group), Params())
         result = Result("consensus", {}, StoredSubject("trainings"), sweeps, EXPERIMENT.judge(sweeps))
-        for draw in EXPERIMENT.figures.values():
+        assert ("consensus_formation" in EXPERIMENT.drawable(result)) == (group is results)
+        for draw in EXPERIMENT.drawable(result).values():
             assert draw(result).axes

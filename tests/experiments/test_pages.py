@@ -96,7 +96,7 @@ def test_a_users_own_report_shows_the_bundled_controls_and_nothing_that_was_not_
 def test_the_bundled_controls_are_todays(study: Study) -> None:
     """`scripts/bundle_controls.py` makes them again where an experiment's version or claims have changed."""
     assert controls.FILE.stat().st_size < 1_000_000
-    for name in ("induction", "heads", "lenses", "emergence"):
+    for name in ("induction", "heads", "lenses", "emergence", "circuits"):
         experiment, results = open_experiment(name), controls.bundled(name)
         assert results, name
         for result in results:

@@ -10,20 +10,20 @@ import torch
 from conftest import random_model, random_tokens
 
 from nanoscope.analysis.circuits.circuit import Circuit
-from nanoscope.analysis.circuits.faithfulness import faithfulness
+from nanoscope.analysis.circuits.faithfulness import FAITHFUL, faithfulness
 from nanoscope.analysis.circuits.learned import learned
+from nanoscope.analysis.circuits.methods import ESTIMATES
 from nanoscope.analysis.circuits.scores import exact_scores
 from nanoscope.analysis.circuits.search import top
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edges.graph import graph_of
 from nanoscope.model.gpt import GPT
+from nanoscope.tasks.metrics import logit_diff
 from nanoscope.tasks.task import Task, pair
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.views import circuit as view
 from nanoscope.views.circuit import (
-    ESTIMATES,
-    FAITHFUL,
     FALLBACK,
     Method,
     Wanted,
@@ -69,7 +69,7 @@ def test_after_an_estimate_the_effects_are_measured(copying: tuple[Checkpoint, T
     """The gentle model saturates no attention, but estimates may still choose other edges."""
     checkpoint, task = copying
     found = find(checkpoint.model, task, task, Wanted(method, 4, "absolute"))
-    scores = ESTIMATES[method](checkpoint.model, task)
+    scores = ESTIMATES[method](checkpoint.model, task, logit_diff)
     assert found.circuit == top(scores, 4, "absolute")
     exact = exact_scores(checkpoint.model, task, edges=found.circuit.edges)
     assert found.effects == {edge: pytest.approx(exact.of(edge)[0], abs=1e-4) for edge in found.circuit.edges}
@@ -130,7 +130,7 @@ def test_files_hold_every_edge_with_what_was_measured(monkeypatch: pytest.Monkey
     table = list(rows(found))
     assert [f"{row['source']}->{row['read']}" for row in table] == [str(edge) for edge in exact.graph.edges]
     assert sum(row["effect"] is not None for row in table) == 10
-    estimates = ESTIMATES["eap"](model, task)
+    estimates = ESTIMATES["eap"](model, task, logit_diff)
     for row, edge in zip(table, exact.graph.edges, strict=True):
         assert row["estimate"] == pytest.approx(estimates.of(edge).mean(), abs=1e-6)
         assert row["in_circuit"] == (edge in found.circuit)

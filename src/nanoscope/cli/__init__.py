@@ -257,7 +257,7 @@ def _run_on(experiment: Experiment, options: RunOptions, settings: Any) -> None:
         result = _answer(experiment, subject, settings, options.out / "results")
         print_findings(result)
         say(f"result: {options.out / 'results' / result.key}")
-        for name, draw in experiment.figures.items():
+        for name, draw in experiment.drawable(result).items():
             save_figure(draw(result), options.out / "figures" / f"{name}-{result.key[-12:]}.png")
     say(f"report: nanoscope report {options.out}")
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nanoscope.tasks.task import Task
     from nanoscope.views.circuit import FoundCircuit, Wanted
 
-Method = Literal["exact", "eap", "eap-ig", "mask-ig", "relp", "gim", "eap-qk", "acdc", "learned"]
+Method = Literal["exact", "eap", "eap-ig", "mask-ig", "eap-qk", "held-qk", "relp", "gim", "acdc", "learned"]
 SHOWN = 12
 EXAMPLES = 16
 OutFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")]
@@ -61,7 +61,7 @@ class CircuitCommand(ModelOptions):
     examples: GivenNumber = None
     """Examples of the task; 16 unless given. The circuit is found on the training text, and judged on the validation text."""
     method: Method = "exact"
-    """exact: every edge's own effect; eap to eap-qk: estimates of it from gradients; acdc: edges removed one by one;
+    """exact: every edge's own effect; eap to gim: estimates of it from gradients; acdc: edges removed one by one;
     learned: by gradient descent."""
     edges: GivenNumber = None
     """Edges of the circuit; default: the smallest of 1, 2, 4, ... that keeps 90 % of the behaviour."""
@@ -274,7 +274,8 @@ def _write(command: CircuitCommand, found: FoundCircuit) -> None:
         files.write_bytes(command.csv, as_csv(found).encode())
         say(f"edges: {command.csv}")
     if command.json is not None:
-        files.write_json(command.json, as_json(found))
+        asked = {name: getattr(command, name) for name in ("task", "clean", "corrupt", "answer", "wrong")}
+        files.write_json(command.json, asked | {"examples": len(found.sizes.model)} | as_json(found))
         say(f"edges: {command.json}")
     if command.save is not None:
         files.write_bytes(command.save, (found.circuit.to_json() + "\n").encode())
@@ -313,4 +314,6 @@ def _title(command: CircuitCommand, found: FoundCircuit) -> str:
         else f"{command.clean!r} (clean) and {command.corrupt!r} (corrupt)"
     )
     size = f"{len(found.circuit):,} of {len(found.circuit.graph):,} edges"
-    return f"{size}, faithfulness {found.faithful:.2f} ({found.method}, {found.sizes.ablation})\n{of}"
+    drawn = len(found.drawn)
+    only = f"; the strongest {drawn} are drawn" if drawn < len(found.circuit.connected) else ""
+    return f"{size}, faithfulness {found.faithful:.2f} ({found.method}, {found.sizes.ablation}){only}\n{of}"

@@ -108,6 +108,8 @@ class Experiment(Generic[Measured, Settings]):
     stages: Callable[[Measured, Settings], Stages]
     claims: tuple[Claim, ...]
     figures: Mapping[str, Callable[[Result], Figure]]
+    figures_need: Mapping[str, str] = field(default_factory=dict)
+    """Figures that need a sweep which not every result has, and its name."""
     questions: tuple[Question, ...] = ()
     """What a student asks, answered by the claims: printed after every run and on the report's first screen."""
     page: Page | None = None
@@ -123,6 +125,11 @@ class Experiment(Generic[Measured, Settings]):
     @property
     def name(self) -> str:
         return self.module.rpartition(".")[2]
+
+    def drawable(self, result: Result) -> dict[str, Callable[[Result], Figure]]:
+        """The figures for which the result has the numbers."""
+        missing = {name for name, sweep in self.figures_need.items() if sweep not in result.sweeps}
+        return {name: draw for name, draw in self.figures.items() if name not in missing}
 
     def setting(self, *amounts: str) -> Settings:
         """The first of these amounts that it declares, else the full amount."""

@@ -72,7 +72,9 @@ def section(study: Study, name: str) -> str:
         SECTION,
         {
             "title": page.title,
-            "answers": [(one, _alike(study, result, one)) for one in answers(experiment.questions, result)],
+            "answers": [
+                (one, _alike(study, result, one)) for one in _that_apply(answers(experiment.questions, result))
+            ],
             "table": claims_table(study, result),
             "pictures": [
                 *(picture(study, result.subject.label, figure) for figure in page.figures),
@@ -82,6 +84,11 @@ def section(study: Study, name: str) -> str:
             "evidence": _evidence(study, result),
         },
     )
+
+
+def _that_apply(found: Sequence[Answer]) -> Sequence[Answer]:
+    """The answers without those to questions that have no object; the table of claims says why. All, if none has one."""
+    return [one for one in found if one.reply != "does not apply"] or found
 
 
 def _alike(study: Study, result: Result, one: Answer) -> str:

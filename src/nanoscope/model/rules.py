@@ -63,6 +63,7 @@ class Rules:
 
 
 EXACT = Rules()
+HELD = Rules(norms_held=True)
 RELP = Rules(norms_held=True, slopes=True, products_halved=True)
 GIM = Rules(norms_held=True, products_halved=True, temperature=2.0)
 

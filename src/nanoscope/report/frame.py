@@ -101,13 +101,14 @@ def future(study: Study) -> str:
 
 
 def figures(study: Study) -> str:
-    """All figures as links, one line per experiment and model."""
-    lines = []
+    """All figures as links, one line per model."""
+    by_model: dict[str, list[str]] = {}
     for result in drawn(study):
         paths = figure_paths(study, result)
-        if paths:
-            named = ", ".join(f"[{name.split('_', 1)[1].replace('_', ' ')}]({path})" for name, path in paths.items())
-            lines.append(f"{result.experiment}, {result.subject.label.removeprefix('the ')}: {named}")
+        named = ", ".join(f"[{name.split('_', 1)[1].replace('_', ' ')}]({path})" for name, path in paths.items())
+        if named:
+            by_model.setdefault(result.subject.label.removeprefix("the "), []).append(f"{result.experiment} {named}")
+    lines = [f"{label}: {'; '.join(found)}" for label, found in by_model.items()]
     keys = [name for name, source in KEY_FIGURES.items() if source(study)]
     return _block("figures", lines=lines, keys=keys)
 

@@ -8,42 +8,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import torch
 
 from nanoscope.analysis.circuits.acdc import acdc
 from nanoscope.analysis.circuits.circuit import Circuit
-from nanoscope.analysis.circuits.faithfulness import Ablation, Faithfulness, faithfulness
-from nanoscope.analysis.circuits.first_order import (
-    gradient_scores,
-    integrated_scores,
-    mask_scores,
-    qk_fixed_scores,
-)
+from nanoscope.analysis.circuits.faithfulness import FAITHFUL, Ablation, Faithfulness, faithfulness
 from nanoscope.analysis.circuits.learned import learned
+from nanoscope.analysis.circuits.methods import ESTIMATES
 from nanoscope.analysis.circuits.scores import EdgeScores, exact_scores, whole_runs
 from nanoscope.analysis.circuits.search import Ranking, ranked, top
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edges.graph import Edge, Graph, graph_of
 from nanoscope.model.gpt import GPT
-from nanoscope.model.rules import GIM, RELP
 from nanoscope.progress import Progress, silent
 from nanoscope.tasks.metrics import logit_diff
 from nanoscope.tasks.task import Task
 from nanoscope.views.patch import LEAST
 
-Method = Literal["exact", "eap", "eap-ig", "mask-ig", "relp", "gim", "eap-qk", "acdc", "learned"]
-ESTIMATES: Mapping[str, Callable[[GPT, Task], EdgeScores]] = {
-    "eap": gradient_scores,
-    "eap-ig": integrated_scores,
-    "mask-ig": mask_scores,
-    "relp": partial(gradient_scores, rules=RELP),
-    "gim": partial(gradient_scores, rules=GIM),
-    "eap-qk": qk_fixed_scores,
-}
-FAITHFUL = 0.9
+Method = Literal["exact", "eap", "eap-ig", "mask-ig", "eap-qk", "held-qk", "relp", "gim", "acdc", "learned"]
 FALLBACK = 40
 """How many edges are taken where no size is faithful."""
 DRAWN = 60
@@ -195,7 +179,7 @@ def _candidates(
     if wanted.method == "learned":
         return _learned(model, task, judged, wanted, progress)
     estimate = ESTIMATES.get(wanted.method)
-    scores = exact_scores(model, task, progress=progress) if estimate is None else estimate(model, task)
+    scores = exact_scores(model, task, progress=progress) if estimate is None else estimate(model, task, logit_diff)
     sizes = {*doubling(scores.graph), *([] if wanted.edges is None else [wanted.edges])}
     return scores, [top(scores, size, wanted.ranking) for size in sorted(sizes)]
 
@@ -204,7 +188,7 @@ def _learned(
     model: GPT, task: Task, judged: Task, wanted: Wanted, progress: Callable[[int, int], None]
 ) -> tuple[EdgeScores, Sequence[Circuit]]:
     """The circuit of the asked size; or circuits of more and more edges, up to the first that is faithful or `FALLBACK`."""
-    start = mask_scores(model, task)
+    start = ESTIMATES["mask-ig"](model, task, logit_diff)
     sizes = [n for n in doubling(start.graph) if n < FALLBACK] + [min(FALLBACK, len(start.graph))]
     found: list[Circuit] = []
     asked = sizes if wanted.edges is None else [wanted.edges]

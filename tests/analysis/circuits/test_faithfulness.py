@@ -127,12 +127,14 @@ def test_areas_of_a_curve_in_closed_form() -> None:
 
 
 def test_on_one_curve_both_areas_sum_to_at_least_one() -> None:
-    """f + |1 - f| is never below 1, so a large CPR and a small CMD of one method are of two rankings."""
+    """f + |1 - f| is never below 1. And CMD is never below |CPR - 0.999|: so a CPR far from 1 beside a small CMD is of two
+    rankings."""
     model = random_model()
     task = _task(model)
     for ranking in get_args(Ranking):
         found = curve(model, task, exact_scores(model, task), ranking=ranking)
         assert found.cpr + found.cmd >= 0.999 - 1e-9
+        assert found.cmd >= abs(found.cpr - 0.999) - 1e-9
         assert found.at.share[-1] == pytest.approx(1)
         assert list(found.at.edges) == [1, 1, 1, 1, 2, 5, 10, 20, 50, 100]
 

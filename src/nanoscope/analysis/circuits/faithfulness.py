@@ -37,7 +37,9 @@ Ablation = Literal["resample", "mean", "zero"]
 ABLATIONS: tuple[Ablation, ...] = ("resample", "mean", "zero")
 MIB_SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """The shares of all edges at which the MIB benchmark measures a circuit."""
-TOKENS_AT_ONCE = 4096
+FAITHFUL = 0.9
+"""What a circuit must keep of the behaviour to be called one."""
+TOKENS_AT_ONCE = 1024
 Progress = Callable[[int, int], None]
 
 
@@ -64,16 +66,17 @@ def run_circuits(
     for begin in range(0, len(circuits), at_once):
         some = circuits[begin : begin + at_once]
         masks = torch.stack([circuit.mask(model) for circuit in some])
-        found.append(run_masks(model, task, masks.repeat_interleave(len(task), 0), other, metric))
+        rows = masks if len(some) == 1 else masks.repeat_interleave(len(task), 0)  # one mask for all rows is faster
+        found.append(run_masks(model, task, rows, other, metric))
         progress(begin + len(some), len(circuits))
     return np.concatenate(found).reshape(len(circuits), len(task))
 
 
 def run_masks(
-    model: GPT, task: Task, masks: Float[Tensor, "row source read"], other: Writes, metric: Metric
+    model: GPT, task: Task, masks: Float[Tensor, "#row source read"], other: Writes, metric: Metric
 ) -> Float[np.ndarray, "row"]:
-    """The metric under each row's mask; rows are all examples of one mask after another."""
-    times = len(masks) // len(task)
+    """The metric under each row's mask, or one mask for all; rows are all examples once, or several times in a row."""
+    times = max(1, len(masks) // len(task))
     tiled = task.tiled(times)
     with torch.no_grad():
         logits = run_edges(model, tiled.clean, masks[:, None], other.repeat(1, times, 1, 1)).logits
@@ -163,7 +166,7 @@ class Curve:
     def log_cmd(self) -> float:
         return self._over_log(np.abs(1 - self.at.share))
 
-    def edges_for(self, faithful: float = 0.9) -> int | None:
+    def edges_for(self, faithful: float = FAITHFUL) -> int | None:
         """The smallest measured number of edges from which on f is never below; None if there is none."""
         below = np.flatnonzero(self.at.share < faithful)
         first = below[-1] + 1 if len(below) else 0

@@ -30,18 +30,18 @@ from nanoscope.interventions.edits import Edit
 from nanoscope.interventions.run import Cache
 from nanoscope.model import arithmetic
 from nanoscope.model.gpt import GPT
-from nanoscope.model.rules import EXACT, GIM, RELP, Rules
+from nanoscope.model.rules import EXACT, GIM, HELD, RELP, Rules
 from nanoscope.tasks.metrics import Metric, logit_diff, read
 from nanoscope.tasks.task import Task
 
+NAMES = {EXACT: "eap", HELD: "held", RELP: "relp", GIM: "gim"}
 STEPS = 5
 """As in the published code of EAP-IG and in the MIB benchmark."""
 
 
 def gradient_scores(model: GPT, task: Task, metric: Metric = logit_diff, rules: Rules = EXACT) -> EdgeScores:
     """Edge attribution patching (EAP): one forward and one backward pass of the clean run, with derivatives by these rules."""
-    name = {EXACT: "eap", RELP: "relp", GIM: "gim"}.get(rules, str(rules))
-    return _averaged(name, model, task, metric, [1.0], rules)
+    return _averaged(NAMES.get(rules, str(rules)), model, task, metric, [1.0], rules)
 
 
 def integrated_scores(model: GPT, task: Task, metric: Metric = logit_diff, steps: int = STEPS) -> EdgeScores:
@@ -83,7 +83,7 @@ def qk_fixed_scores(model: GPT, task: Task, metric: Metric = logit_diff, rules: 
             found = _through_the_pattern(model, base.cache, edits, slopes[graph.readers(name.partition(".")[0])].sum(0))
             for edge, change in zip(edges, found, strict=True):
                 values[graph.index(edge)] = change
-    return EdgeScores("eap-qk" if rules == EXACT else f"{plain.method}-qk", graph, values, plain.clean, plain.corrupt)
+    return EdgeScores(f"{plain.method}-qk", graph, values, plain.clean, plain.corrupt)
 
 
 def _through_the_pattern(

@@ -5,7 +5,7 @@
     minimality     the loss when one edge of the circuit is removed: m(C) - m(C - edge)
     null           circuits with as many random edges into each layer (Shi et al. 2024)
     worst case     for each example, the setting of all edges outside the circuit, each on or off, that takes the metric
-                   furthest from the model's, searched by its gradient (uit de Bos & Garriga-Alonso 2024)
+                   furthest from the model's, searched by its gradient (uit de Bos & Garriga-Alonso 2024 do it over texts)
 
 All are shares of m(M) - m(nothing).
 """

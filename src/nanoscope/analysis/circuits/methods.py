@@ -9,7 +9,7 @@ from nanoscope.analysis.circuits.baselines import random_scores, weight_scores
 from nanoscope.analysis.circuits.first_order import gradient_scores, integrated_scores, mask_scores, qk_fixed_scores
 from nanoscope.analysis.circuits.scores import EdgeScores, exact_scores
 from nanoscope.model.gpt import GPT
-from nanoscope.model.rules import GIM, RELP, Rules
+from nanoscope.model.rules import GIM, HELD, RELP
 from nanoscope.tasks.metrics import Metric
 from nanoscope.tasks.task import Task
 
@@ -20,7 +20,7 @@ ESTIMATES: Mapping[str, Method] = {
     "eap-ig": integrated_scores,
     "mask-ig": mask_scores,
     "eap-qk": qk_fixed_scores,
-    "held-qk": partial(qk_fixed_scores, rules=Rules(norms_held=True)),
+    "held-qk": partial(qk_fixed_scores, rules=HELD),
     "relp": partial(gradient_scores, rules=RELP),
     "gim": partial(gradient_scores, rules=GIM),
 }

@@ -30,4 +30,5 @@ EXPERIMENT = Experiment(
         "circuits_known": figures.known,
         "circuits_training": figures.training,
     },
+    figures_need={"circuits_known": "truth", "circuits_training": "training"},
 )

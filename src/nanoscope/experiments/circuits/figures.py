@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from nanoscope.analysis.circuits.faithfulness import FAITHFUL
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.circuits.judge import FAITHFUL, main_task, mean_shares
+from nanoscope.experiments.circuits.judge import main_task, mean_shares
 from nanoscope.interventions.edges.graph import Edge, Graph
 from nanoscope.plots.circuit import circuit_diagram
 from nanoscope.plots.style import ACCENT, INK, SECOND, SEQUENTIAL, SOFT, THIRD, new_figure, styled
@@ -111,10 +112,6 @@ def estimates(result: Result) -> Figure:
 def known(result: Result) -> Figure:
     """How well each method finds the true edges of hand-built models: the AUROC over all edges."""
     figure, (ax,) = new_figure(8.5, 3.4)
-    if "truth" not in result.sweeps:
-        ax.text(0.5, 0.5, "measured with the planted model", ha="center")
-        ax.set_axis_off()
-        return figure
     table = result["truth"].sel(measure="AUROC")
     models, methods = (tuple(map(str, table.labels(dim))) for dim in table.dims)
     ax.imshow(table.values, cmap=SEQUENTIAL, vmin=0.5, vmax=1, aspect="auto")
@@ -133,10 +130,6 @@ def known(result: Result) -> Figure:
 def training(result: Result) -> Figure:
     """The effect of the circuit's strongest edges over the training, as shares of the final change."""
     figure, (ax,) = new_figure(8, 3.6)
-    if "training" not in result.sweeps:
-        ax.text(0.5, 0.5, "the training's checkpoints were not at hand", ha="center")
-        ax.set_axis_off()
-        return figure
     sweep = result["training"]
     change = _change(result["metric"], main_task(result.sweeps))
     shares = sweep.values.mean(-1) / change

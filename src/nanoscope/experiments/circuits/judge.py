@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float
 
+from nanoscope.analysis.circuits.faithfulness import FAITHFUL
 from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.finding import Evidence
 from nanoscope.evidence.sweep import Sweep
@@ -17,7 +18,6 @@ from nanoscope.seeds import seed_for
 from nanoscope.statistics.intervals import mean_interval, percentile_interval, resampled_means
 from nanoscope.statistics.ranks import spearman
 
-FAITHFUL = 0.9
 STRONGEST = 4
 RESAMPLINGS = 100
 NOT_DONE = "the model does none of the tasks: the corrupt texts change its answers by less than ten standard errors"

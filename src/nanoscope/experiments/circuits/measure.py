@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nanoscope.analysis.circuits.circuit import Circuit
-from nanoscope.analysis.circuits.faithfulness import ABLATIONS, MIB_SHARES, Curve, curve, faithfulness
+from nanoscope.analysis.circuits.faithfulness import ABLATIONS, FAITHFUL, MIB_SHARES, Curve, curve, faithfulness
 from nanoscope.analysis.circuits.judgement import completeness, minimality, random_circuits, worst_case
 from nanoscope.analysis.circuits.methods import BASELINES, ESTIMATES
 from nanoscope.analysis.circuits.pairs import pair_effects
 from nanoscope.analysis.circuits.scores import EdgeScores, exact_scores, whole_runs
-from nanoscope.analysis.circuits.search import RANKINGS, ranked, top
+from nanoscope.analysis.circuits.search import RANKINGS, top
 from nanoscope.analysis.circuits.stability import dissociation
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.circuits.development import over_training
@@ -27,12 +27,8 @@ from nanoscope.interventions.edges.graph import graph_of
 from nanoscope.tasks.metrics import logit_diff
 from nanoscope.tasks.task import Task
 
-FAITHFUL = 0.9
-"""What a circuit must keep of the behaviour to be called one."""
 COUNTS = (1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048)
 """The sizes at which the smallest faithful circuit is looked for: each a factor of about 1.4 above the one before."""
-KEPT = 24
-"""Edges of a circuit that are named."""
 
 
 def stages(subject: Subject, params: Params) -> Stages:
@@ -214,8 +210,3 @@ def _pairs(s: Setting) -> Sweeps:
             np.array([found.clean, found.corrupt]), ("run", "example"), "logits", {"run": ("clean", "corrupt")}
         ),
     }
-
-
-def edges_of(circuit: Circuit, scores: EdgeScores, most: int = KEPT) -> tuple[str, ...]:
-    """The names of a circuit's strongest edges."""
-    return tuple(str(edge) for edge in ranked(scores) if edge in circuit)[:most]

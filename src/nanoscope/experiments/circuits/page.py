@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from nanoscope.analysis.circuits.pairs import PairEffects, readings
+from nanoscope.analysis.circuits.recovery import KINDS, kind_of
+from nanoscope.evidence.markdown import picture as figure_picture
 from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.evidence.wording import number
 from nanoscope.experiments.circuits.judge import main_task, mean_shares
 from nanoscope.experiments.pages import Page
+from nanoscope.interventions.edges.graph import Edge
+from nanoscope.statistics.ranks import spearman
 
-NAMED = 3
+NAMED, NAMED_PAIRS = 3, 4
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
@@ -31,7 +39,59 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
             )
         )
     heads = ("task", "logit difference, clean / corrupt", "edges", "strongest alone (share of the whole)")
-    return {"tasks": table(heads, rows), "task": main_task(sweeps)}
+    return {"tasks": table(heads, rows), "task": main_task(sweeps), "pairs": pairs(result), **methods(study, result)}
+
+
+def pairs(result: Result) -> str:
+    """The pairs of heads whose interaction has a name, the largest first."""
+    sweep, ends = result["pairs"], result["pair_ends"]
+    nodes = tuple(str(name) for name in sweep.labels("node"))
+    clean, corrupt = (ends.sel(run=run).values for run in ("clean", "corrupt"))
+    found = readings(PairEffects(nodes, "corrupt", sweep.values.astype(float), clean, corrupt))
+    clear = [pair for pair in found if pair.reading in ("backup", "chain")][:NAMED_PAIRS]
+    said = [
+        f"{' and '.join(pair.nodes)} ({pair.reading}: {' and '.join(number(x, 2) for x in pair.alone)} alone, "
+        f"{number(pair.both, 2)} together)"
+        for pair in clear
+    ]
+    return "; ".join(said) or "no two of them interact by more than a tenth of the behaviour"
+
+
+def methods(study: Study, result: Result) -> Mapping[str, object]:
+    """The table of methods: how well each finds known edges, how it agrees with exact effects here, and what it costs."""
+    planted = [study.result(label, "circuits") for label in study.with_role("planted")]
+    known = next((one for one in planted if one and "truth" in one.sweeps), None)
+    sweeps, names = result.sweeps, [str(name) for name in result["estimates"].labels("method")]
+    kinds = [kind_of(Edge.named(str(edge)).read) for edge in sweeps["estimates"].labels("edge")]
+    exact = sweeps["estimates"].sel(method="exact").values
+    rows = []
+    for name in names:
+        found = ["", ""] if known is None else _known(known["truth"], name)
+        scores, cost = sweeps["estimates"].sel(method=name).values, ""
+        if name in sweeps["seconds_of"].labels("what"):
+            spent, forward = (float(sweeps["seconds_of"].sel(what=what).values) for what in (name, "plain forward"))
+            cost = f"{spent / forward:.0f}"
+        agree = [_number(_agreement(scores, exact, kinds, kind)) for kind in KINDS]
+        rows.append([name, *found, *agree, cost])
+    heads = ("method", "known edges, AUROC", "saturated, AUROC", *(f"into {kind}" for kind in KINDS), "cost, forwards")
+    picture = "" if known is None else figure_picture(study, known.subject.label, "circuits_known")
+    return {"methods": table(heads, rows), "known": picture}
+
+
+def _known(truth: Sweep, method: str) -> list[str]:
+    """The mean AUROC over the planted models, and that where attention is saturated."""
+    values = truth.sel(method=method, measure="AUROC")
+    gentle = [float(values.sel(model=name).values) for name in values.labels("model") if "saturated" not in str(name)]
+    return [number(sum(gentle) / len(gentle)), number(float(values.sel(model="plain, saturated").values))]
+
+
+def _agreement(scores: np.ndarray, exact: np.ndarray, kinds: Sequence[str], kind: str) -> float:
+    these = np.array(kinds) == kind
+    return spearman(scores[these], exact[these]) if these.sum() > 1 else float("nan")
+
+
+def _number(x: float) -> str:
+    return "" if np.isnan(x) else number(x, 2)
 
 
 PAGE = Page(

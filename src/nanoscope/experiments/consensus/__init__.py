@@ -21,5 +21,6 @@ EXPERIMENT = Experiment(
     questions=QUESTIONS,
     page=PAGE,
     figures={"consensus_edges": figures.edges, "consensus_formation": figures.formation},
+    figures_need={"consensus_formation": "formed"},
     reads=("circuits",),
 )

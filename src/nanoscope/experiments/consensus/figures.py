@@ -32,11 +32,6 @@ def edges(result: Result) -> Figure:
 def formation(result: Result) -> Figure:
     """The behaviour over the training, and the effects of the strongest edges: the mean over trainings, and each."""
     figure, axes = new_figure(11, 3.8, 1, 2)
-    if "formed" not in result.sweeps:
-        axes[0].text(0.5, 0.5, "the trainings' checkpoints were not at hand", ha="center")
-        for ax in axes:
-            ax.set_axis_off()
-        return figure
     steps = np.array(result["formed"].labels("step"), dtype=float)
     for row in result["behaviour"].values:
         axes[0].plot(steps, row, color=SECOND, linewidth=0.8, alpha=0.6)

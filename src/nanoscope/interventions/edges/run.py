@@ -148,46 +148,68 @@ class _Factored:
     def writes_per_layer(self) -> int:
         return self.model.config.n_head + (not self.model.config.attention_only)
 
-    def run(self, written: list[Tensor], first: int = 0) -> EdgeRun:
+    def run(self, known: Sequence[Tensor], first: int = 0) -> EdgeRun:
         """Go on from the writes of the embedding and of all layers before the first."""
-        model, constant = self.model, self._biases(written[0], first)
+        model, constant = self.model, self._biases(known[0], first)
+        written = _Written(known, len(graph_of(model.config).sources))
         heads, mlps = 3 * model.config.n_head, int(not model.config.attention_only)
         for layer, block in enumerate(model.blocks[first:], first):
             read = layer * (heads + mlps)
             inputs = self._read(written, slice(read, read + heads)) + constant
             at_mlp = slice(read + heads, read + heads + mlps)
             before = self._read(written, at_mlp) + constant if model.config.parallel else None
-            written += self._heads(inputs, block)
+            written.add(self._heads(inputs, block))
             constant = constant if block.attn.c_proj.bias is None else constant + block.attn.c_proj.bias
             if block.mlp is not None:
                 seen = self._read(written, at_mlp) + constant if before is None else before
-                written.append(self._mlp(seen[0], block))
+                written.add(self._mlp(seen[0], block)[None])
         final = self._read(written, slice(-1, None))[0] + constant
         normed = final if model.ln_f is None else self.rules.norm(final, model.ln_f)
-        return EdgeRun(model.lm_head(normed), torch.stack(written))
+        return EdgeRun(model.lm_head(normed), written.all)
 
     def _biases(self, like: Tensor, layers: int) -> Float[Tensor, "1 1 d_model"]:
         """The output biases of attention in the first layers."""
         biases = [block.attn.c_proj.bias for block in self.model.blocks[:layers]]
         return torch.stack([torch.zeros_like(like[:1, :1]), *(b[None, None] for b in biases if b is not None)]).sum(0)
 
-    def _read(self, written: list[Tensor], reads: slice) -> Float[Tensor, "read batch pos d_model"]:
+    def _read(self, written: _Written, reads: slice) -> Float[Tensor, "read batch pos d_model"]:
         """What some reads see of the sources so far, without the constants."""
-        known, mixed = len(written), 0.0 if self.added is None else self.added[reads]
+        mine, mixed = written.all, 0.0 if self.added is None else self.added[reads]
         for share, other in self.shares:
-            seen = torch.stack(written) if other is None else other[:known]
-            mixed = mixed + torch.einsum("bpsr,sbpd->rbpd", share[:, :, :known, reads], seen)
+            seen = mine if other is None else other[: len(mine)]
+            mixed = mixed + torch.einsum("bpsr,sbpd->rbpd", share[:, :, : len(mine), reads], seen)
         assert isinstance(mixed, Tensor)
         return mixed
 
-    def _heads(self, inputs: Float[Tensor, "read batch pos d_model"], block: Block) -> list[Tensor]:
+    def _heads(self, inputs: Float[Tensor, "read batch pos d_model"], block: Block) -> Writes:
         """The writes of a layer's heads, whose queries, keys and values see `inputs`, head by head."""
         normed = self.rules.norm(inputs, block.ln_1).unflatten(0, (-1, 3)).transpose(0, 1)
         q, k, v = arithmetic.qkv_apart(normed, block.attn, torch.arange(inputs.shape[2], device=inputs.device))
         z = self.rules.attend(q, k, v, block.attn)
-        return list(torch.einsum("bphk,hkd->hbpd", z, block.attn.W_O).unbind(0))
+        return torch.einsum("bphk,hkd->hbpd", z, block.attn.W_O)
 
     def _mlp(self, seen: Float[Tensor, "batch pos d_model"], block: Block) -> Float[Tensor, "batch pos d_model"]:
         assert block.mlp is not None
         assert block.ln_2 is not None
         return self.rules.mlp(self.rules.norm(seen, block.ln_2), block.mlp)
+
+
+class _Written:
+    """The writes so far, `[source, batch, pos, d_model]`: in one block of memory that is filled, unless gradients are taken."""
+
+    def __init__(self, known: Sequence[Tensor], sources: int) -> None:
+        self._parts, self._filled = [torch.stack(list(known))], len(known)
+        self._block = None if torch.is_grad_enabled() else known[0].new_empty(sources, *known[0].shape)
+        if self._block is not None:
+            self._block[: self._filled] = self._parts[0]
+
+    def add(self, writes: Writes) -> None:
+        if self._block is None:
+            self._parts.append(writes)
+        else:
+            self._block[self._filled : self._filled + len(writes)] = writes
+        self._filled += len(writes)
+
+    @property
+    def all(self) -> Writes:
+        return torch.cat(self._parts) if self._block is None else self._block[: self._filled]
