@@ -52,6 +52,7 @@ COMMANDS = {
     **{name: (name, CKPT, "--text", "abc") for name in ("lens", "heads", "neurons")},
     "patch": ("patch", CKPT, *PAIR),
     "circuit": ("circuit", CKPT, *PAIR),
+    "why": ("why", CKPT, "L0H0", "--text", "abc"),
     "run": ("run", "induction", CKPT),
 }
 

@@ -37,7 +37,7 @@ def score_parts_grid(
     image = heatmap(ax, grid, limit)
     for (row, column), value in np.ndenumerate(grid):
         if abs(value) >= FAINT * limit:
-            cell_text(ax, row, column, hundredths(value), 6, abs(value) > DARK * limit)
+            cell_text(ax, row, column, hundredths(value), 6, bool(abs(value) > DARK * limit))
     ax.set_xticks(range(len(columns)), columns, fontsize=7, rotation=upright(columns))
     ax.set_yticks(range(len(rows)), rows, fontsize=7)
     ax.set_xlabel(f"write into the key,\nat {places[1]}")
