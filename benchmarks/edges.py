@@ -1,10 +1,10 @@
 """The cost of all edges' effects, beside plain forward passes of the same texts: `python benchmarks/edges.py [--threads 2]`.
 
 The canonical shape (2,188 edges) and GPT-2 small's (32,491), with random weights, on texts that differ everywhere. Forwards
-are timed before and after each sweep in the same process; the ratio is of the sweep's time to their mean. Memory is the growth of
-the process's peak. Promises: the canonical shape, 8 examples of 128 tokens, in 600 forwards' time with one position read for
-each example, and 900 with all; GPT-2 small's edges (2 examples of 32 tokens) within the budget of memory that is given. Estimates
-by gradients stand beside them. Writes edges.json and EDGES.md.
+are timed before and after each sweep in the same process; the ratio is of the sweep's time to their mean. Memory is the growth
+of the process's peak. Promises: the canonical shape, 8 examples of 128 tokens, in 600 forwards' time with one position read for
+each example, and 900 with all; GPT-2 small's edges (2 examples of 32 tokens) within the budget of memory that is given.
+Estimates by gradients stand beside them. Writes edges.json and EDGES.md.
 """
 
 from __future__ import annotations
