@@ -41,6 +41,7 @@ format:
 bench: env
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/stages.py
+	$(BIN)/python benchmarks/edges.py
 
 exchange: env
 	@test -x .exchange/bin/python || ($(PYTHON) -m venv .exchange && .exchange/bin/pip install -q "torch>=2.11,<2.14" "transformer-lens<4")
