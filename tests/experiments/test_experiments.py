@@ -17,7 +17,6 @@ from conftest import random_model
 from nanoscope import report
 from nanoscope.checkpoints.checkpoint import Checkpoint, load
 from nanoscope.errors import NanoscopeError
-from nanoscope.evidence import sweep_files
 from nanoscope.evidence.finding import published
 from nanoscope.evidence.result import Result, load_result, load_results, save_result, thinned
 from nanoscope.evidence.sweep import Sweep
@@ -111,7 +110,7 @@ class Drawer:
     """
 
     def __init__(self) -> None:
-        self.kept: dict[tuple[bytes | str, ...], dict[str, tuple[bytes, dict[str, bool]]]] = {}
+        self.kept: dict[tuple[object, ...], dict[str, tuple[bytes, dict[str, bool]]]] = {}
 
     def __call__(self, *_: object, **__: object) -> "Drawer":
         return self
@@ -131,7 +130,7 @@ class Drawer:
     ) -> Iterator[Checks]:
         for result, of, folder in zip(results, paths, folders, strict=False):
             said = repr((result.key, result.subject, result.findings, result.provenance, result.note))
-            made = (sweep_files.packed(result.sweeps), said, *of)
+            made = (*(_content(name, sweep) for name, sweep in sorted(result.sweeps.items())), said, *of)
             if made not in self.kept:
                 checked = draw(result, of, folder)
                 self.kept[made] = {name: ((folder / path).read_bytes(), checked[path]) for name, path in of.items()}
@@ -139,6 +138,10 @@ class Drawer:
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path).write_bytes(self.kept[made][name][0])
             yield {path: self.kept[made][name][1] for name, path in of.items()}
+
+
+def _content(name: str, sweep: Sweep) -> tuple[object, ...]:
+    return name, sweep.dims, sweep.unit, repr(sorted(sweep.coords.items())), sweep.values.shape, sweep.values.tobytes()
 
 
 @pytest.fixture(scope="module")
