@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, make_dataclass, replace
 from inspect import getdoc
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Group
@@ -37,6 +37,7 @@ from nanoscope.cli.console import (
     tell,
 )
 from nanoscope.cli.convert import ConvertCommand, run_convert
+from nanoscope.cli.export import ExportCommand, run_export
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.look import LookCommand, run_look
@@ -117,21 +118,6 @@ class CheckCommand:
 
     checkpoint: CheckpointPath
     """nanoGPT's ckpt.pt or its folder, or a checkpoint of nanoscope."""
-    vocabulary: VocabularyFile = None
-    """meta.pkl, a .json table, or the training text; default: as nanoGPT finds it."""
-
-
-@dataclass(frozen=True)
-class ExportCommand:
-    """Write a checkpoint for nanoGPT, Hugging Face's transformers or TransformerLens."""
-
-    checkpoint: CheckpointPath
-    """The checkpoint to write."""
-    to: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FILE")]
-    """The file to write, such as nanoGPT/out/ckpt.pt; with --format gpt2 a new folder."""
-    format: Annotated[Literal["nanogpt", "gpt2", "transformerlens"], tyro.conf.arg(metavar="NAME")] = "nanogpt"
-    """nanogpt: ckpt.pt, and meta.pkl in the same folder. gpt2: a folder for GPT2LMHeadModel.from_pretrained.
-    transformerlens: its state dict and config in one file."""
     vocabulary: VocabularyFile = None
     """meta.pkl, a .json table, or the training text; default: as nanoGPT finds it."""
 
@@ -308,20 +294,6 @@ def _check(command: CheckCommand) -> None:
         )
 
 
-def _export(command: ExportCommand) -> None:
-    from nanoscope.checkpoints.exports import export
-    from nanoscope.checkpoints.exports.nanogpt import NO_RESUME, sampling_note
-
-    checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
-    say(f"writing {command.to}", style="dim")
-    for path in export(checkpoint, command.to, command.format):
-        say(f"wrote {path}")
-    if command.format != "nanogpt":
-        return
-    for note in filter(None, (sampling_note(checkpoint, command.to), NO_RESUME)):
-        tell(f"note: {note}", style="dim")
-
-
 COMMANDS = {
     "look": Command(LookCommand, run_look, "CKPT", "start here: the first answers about a model, in a minute"),
     "lens": Command(LensCommand, run_lens, "CKPT", "what it would predict after each layer, along a text"),
@@ -339,7 +311,7 @@ COMMANDS = {
     "train": Command(TrainCommand, run_train, "PRESET", "train a model, or go on with a training"),
     "check": Command(CheckCommand, _check, "CKPT", "identities that must hold for any GPT"),
     "convert": Command(ConvertCommand, run_convert, "CKPT --out DIR", "another program's GPT, in nanoscope's format"),
-    "export": Command(ExportCommand, _export, "CKPT FILE", "write it for nanoGPT, transformers or TransformerLens"),
+    "export": Command(ExportCommand, run_export, "CKPT FILE", "write it for nanoGPT, transformers or TransformerLens"),
     "release": Command(ReleaseCommand, run_release, "CKPT FOLDER", "write a model for publication"),
 }
 EXAMPLES = {
