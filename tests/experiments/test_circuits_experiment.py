@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from conftest import random_model
 
+from nanoscope.analysis.circuits.scores import exact_scores
 from nanoscope.checkpoints.checkpoint import Checkpoint, save
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.answer import answers
@@ -14,8 +15,9 @@ from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.circuits.development import spread
-from nanoscope.experiments.circuits.judge import main_task, mean_shares, resampled_circuits
-from nanoscope.experiments.circuits.setting import Params
+from nanoscope.experiments.circuits.judge import stable
+from nanoscope.experiments.circuits.setting import Params, setting_of
+from nanoscope.experiments.circuits.stored import exact, main_task, mean_shares
 from nanoscope.experiments.circuits.truth import truth
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.measuring import Sweeps
@@ -98,13 +100,20 @@ def test_searches_find_the_same_circuit_in_other_ways(found: Sweeps) -> None:
     assert found["overlaps"].sel(search="acdc", other="acdc, other order").values == 1
 
 
-def test_a_bootstrap_of_equal_examples_gives_one_circuit(found: Sweeps) -> None:
-    chosen, drawn = resampled_circuits(found, "induction")
-    assert (drawn == chosen).all()
+def test_a_bootstrap_of_equal_examples_gives_one_circuit_and_one_of_noise_does_not(found: Sweeps) -> None:
     noise = np.random.default_rng(0).standard_normal(found["effects"].values.shape)
     loud = {**found, "effects": replace(found["effects"], values=noise)}
-    chosen, drawn = resampled_circuits(loud, "induction")
-    assert (chosen & drawn).sum(-1).mean() < 4
+    assert stable(found).value == 1
+    assert stable(loud).value < 0.5
+    assert (_judged(found)["stable"], _judged(loud)["stable"] == "supported") == ("supported", False)
+
+
+def test_stored_scores_are_the_measured_ones(found: Sweeps, small_planted: Checkpoint, letters: Corpus) -> None:
+    subject = Subject(small_planted, letters, "planted")
+    task = setting_of(subject, FEW).select["induction"]
+    np.testing.assert_allclose(
+        exact(found, "induction").values, exact_scores(small_planted.model, task).values, atol=1e-5
+    )
 
 
 def test_verdicts_follow_the_numbers(found: Sweeps) -> None:

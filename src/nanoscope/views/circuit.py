@@ -16,7 +16,7 @@ from nanoscope.analysis.circuits.acdc import acdc
 from nanoscope.analysis.circuits.circuit import Circuit
 from nanoscope.analysis.circuits.faithfulness import FAITHFUL, Ablation, Faithfulness, faithfulness
 from nanoscope.analysis.circuits.learned import learned
-from nanoscope.analysis.circuits.methods import ESTIMATES
+from nanoscope.analysis.circuits.methods import ESTIMATES, forward_seconds
 from nanoscope.analysis.circuits.scores import EdgeScores, exact_scores, whole_runs
 from nanoscope.analysis.circuits.search import Ranking, ranked, top
 from nanoscope.errors import NanoscopeError
@@ -157,17 +157,6 @@ def doubt(found: FoundCircuit) -> str | None:
 def doubling(graph: Graph) -> list[int]:
     """1, 2, 4, ... below the number of edges."""
     return [2**n for n in range(len(graph).bit_length()) if 2**n < len(graph)]
-
-
-def forward_seconds(model: GPT, task: Task) -> float:
-    """The time of a plain forward of the clean texts: the shorter of two."""
-    times = []
-    for _ in range(2):
-        began = time.perf_counter()
-        with torch.inference_mode():
-            float(model(task.clean.to(model.device))[0, 0, 0])  # read it, so that it is done
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 def _candidates(

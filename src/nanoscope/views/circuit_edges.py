@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from nanoscope.interventions.edges.graph import Edge
 from nanoscope.views.circuit import FoundCircuit
+from nanoscope.views.csv_rows import csv_of
 
 COLUMNS = ("source", "read", "effect", "share", "estimate", "in_circuit", "connected")
 
@@ -49,11 +48,7 @@ def rows(found: FoundCircuit) -> Iterator[dict[str, Any]]:
 
 def as_csv(found: FoundCircuit) -> str:
     """All edges as CSV, one row each."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(list(row.values()) for row in rows(found))
-    return text.getvalue()
+    return csv_of(rows(found))
 
 
 def as_json(found: FoundCircuit) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 from nanoscope.analysis.causal.patching import PatchingResult
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.plots.style import visible_character
+from nanoscope.views.csv_rows import csv_of
 from nanoscope.views.patch import Compared, against_shares
 
 EXACT = ("estimated", "exact in one direction", "exact")
@@ -79,11 +78,7 @@ def rows(found: PatchingResult, between: Compared, layers: int) -> Iterator[dict
 
 def as_csv(found: PatchingResult, between: Compared, layers: int) -> str:
     """All cells as CSV, one row each."""
-    table, text = list(rows(found, between, layers)), io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(table[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    return text.getvalue()
+    return csv_of(rows(found, between, layers))
 
 
 def as_json(found: PatchingResult, between: Compared, layers: int) -> dict[str, Any]:

@@ -6,8 +6,6 @@ that the query sees. A start symbol, where the model has one, is position 0.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +23,7 @@ from nanoscope.interventions.run import activations
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.names import COMPONENT, head_name
 from nanoscope.text.windows import room, started
+from nanoscope.views.csv_rows import csv_of
 from nanoscope.views.patch import LEAST
 
 COLUMNS = ("query_write", "key_write", "part", "mean_part", "above_mean", "share")
@@ -131,11 +130,7 @@ def rows(found: Why) -> Iterator[dict[str, Any]]:
 
 def as_csv(found: Why) -> str:
     """All pairs as CSV, one row each."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(list(row.values()) for row in rows(found))
-    return text.getvalue()
+    return csv_of(rows(found))
 
 
 def as_json(found: Why) -> dict[str, Any]:

@@ -108,16 +108,17 @@ class Scrubbed:
     @property
     def recovered(self) -> float:
         """The share of the random texts' excess loss that the hypothesis avoids, 1 if it loses nothing."""
-        return float(self._shares.mean())
+        return float(self.shares.mean())
 
     @property
     def error(self) -> float:
         """The standard error of `recovered` over draws, for these texts; infinite for a single draw."""
         draws = len(self.losses)
-        return float(self._shares.std(ddof=1) / np.sqrt(draws)) if draws > 1 else float("inf")
+        return float(self.shares.std(ddof=1) / np.sqrt(draws)) if draws > 1 else float("inf")
 
     @property
-    def _shares(self) -> Float[np.ndarray, "draw"]:
+    def shares(self) -> Float[np.ndarray, "draw"]:
+        """What each draw recovers."""
         return (self.random.mean() - self.losses.mean(1)) / (self.random.mean() - self.model.mean())
 
     def __repr__(self) -> str:

@@ -29,9 +29,13 @@ from nanoscope.tasks.task import Task
 RESAMPLINGS = 100
 
 
-def resampled(scores: EdgeScores, edges: int, ranking: Ranking = "absolute", draws: int = RESAMPLINGS) -> list[Circuit]:
-    """The circuit of the best edges in each of `draws` resamplings of the examples. Raises what `top` does."""
-    rng, count = np.random.default_rng(seed_for("circuits", len(scores.clean))), len(scores.clean)
+def resampled(
+    scores: EdgeScores, edges: int, ranking: Ranking = "absolute", draws: int = RESAMPLINGS, *labels: object
+) -> list[Circuit]:
+    """The circuit of the best edges in each of `draws` resamplings of the examples, whose random stream the labels name.
+
+    Raises what `top` does."""
+    rng, count = np.random.default_rng(seed_for("circuits", *labels)), len(scores.clean)
     return [top(scores[rng.integers(0, count, count)], edges, ranking) for _ in range(draws)]
 
 

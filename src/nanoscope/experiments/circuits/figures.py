@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from nanoscope.analysis.circuits.faithfulness import FAITHFUL
+from nanoscope.analysis.circuits.search import ranked
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.circuits.judge import main_task, mean_shares
+from nanoscope.experiments.circuits.stored import exact, main_task, size
 from nanoscope.interventions.edges.graph import Edge, Graph
 from nanoscope.plots.circuit import circuit_diagram
 from nanoscope.plots.style import ACCENT, INK, SECOND, SEQUENTIAL, SOFT, THIRD, iterations_axis, new_figure, styled
@@ -26,19 +27,17 @@ def diagram(result: Result) -> Figure:
     name, sweeps = main_task(result.sweeps), result.sweeps
     edges, change = chosen(result, name), _change(sweeps["metric"], name)
     graph = Graph.named(map(str, sweeps["effects"].labels("edge")))
-    size = int(sweeps["size"].sel(task=name, count="asked").values)
-    some = f"the {len(edges)} strongest of {size}" if size > len(edges) else str(size)
+    asked = size(sweeps, name)
+    some = f"the {len(edges)} strongest of {asked}" if asked > len(edges) else str(asked)
     title = f"{result.subject.label}: {name}, {some} of {len(graph):,} edges"
     return circuit_diagram(graph, edges, change, title)
 
 
 def chosen(result: Result, name: str, most: int = DRAWN) -> dict[Edge, float]:
     """The strongest edges of a task's circuit with their mean effects, in logits."""
-    shares = mean_shares(result.sweeps, name)
-    size = int(result["size"].sel(task=name, count="asked").values)
-    best = sorted(shares, key=lambda edge: -shares[edge])[: min(size, most)]
-    change = _change(result["metric"], name)
-    return {Edge.named(edge): shares[edge] * change for edge in best}
+    scores = exact(result.sweeps, name)
+    best = ranked(scores)[: min(size(result.sweeps, name), most)]
+    return {edge: float(scores.of(edge).mean()) for edge in best}
 
 
 def _change(metric: Sweep, name: str) -> float:
@@ -80,8 +79,8 @@ def _curve(ax: Axes, result: Result, name: str) -> None:
         )
         ax.fill_between(sizes, low, high, color=colour, alpha=0.15, linewidth=0)
     random = result["random"].sel(task=name).values
-    size = int(result["size"].sel(task=name, count="asked").values) / len(result["effects"].labels("edge"))
-    ax.plot(np.full(len(random), size), random, "_", color=INK, alpha=0.3, label="random, same size and layers")
+    here = size(result.sweeps, name) / len(result["effects"].labels("edge"))
+    ax.plot(np.full(len(random), here), random, "_", color=INK, alpha=0.3, label="random, same size and layers")
     for level in (0, FAITHFUL, 1):
         ax.axhline(level, color=SOFT, linewidth=0.8, zorder=0)
     ax.set(title=name, xscale="log", xlabel="share of all edges", ylabel="share of the behaviour", ylim=(-0.3, 1.6))
@@ -95,11 +94,13 @@ def estimates(result: Result) -> Figure:
     methods = [str(name) for name in sweep.labels("method")][1:]
     figure, axes = new_figure(12, 5.2, 2, 5, sharex=True)
     change = _change(result["metric"], main_task(result.sweeps))
-    exact, seconds = sweep.sel(method="exact").values / change, result["seconds_of"]
+    effects, seconds = sweep.sel(method="exact").values / change, result["seconds_of"]
     for ax, name in zip(axes, methods, strict=False):
         scores = sweep.sel(method=name).values / change
-        ax.plot(exact, scores, "o", color=THIRD if name in ("weights", "random") else ACCENT, markersize=2.5, alpha=0.6)
-        limit = max(np.abs(exact).max(), 1e-9)
+        ax.plot(
+            effects, scores, "o", color=THIRD if name in ("weights", "random") else ACCENT, markersize=2.5, alpha=0.6
+        )
+        limit = max(np.abs(effects).max(), 1e-9)
         ax.plot([-limit, limit], [-limit, limit], color=SOFT, linewidth=0.8, zorder=0)
         cost = float(seconds.sel(what=name).values / seconds.sel(what="plain forward").values)
         ax.set_title(f"{name} ({cost:.0f} forwards)", fontsize=9)

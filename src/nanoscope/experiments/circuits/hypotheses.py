@@ -55,9 +55,7 @@ def scrubbed(s: Setting) -> Sweeps:
     }
     draws = s.params.scrubbing_draws
     found = {name: scrub(s.model, task, one, draws=draws, seed=s.params.seed) for name, one in hypotheses.items()}
-    shares = [
-        (one.random.mean() - one.losses.mean(1)) / (one.random.mean() - one.model.mean()) for one in found.values()
-    ]
+    shares = [one.shares for one in found.values()]
     exchanged = found["textbook"].exchanged
     return {
         "head_scores": scores,

@@ -7,30 +7,22 @@ examples come from the text on which nothing was chosen.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from nanoscope.analysis.circuits.faithfulness import FAITHFUL
+from nanoscope.analysis.circuits.stability import inclusion, resampled
 from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.finding import Evidence
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.evidence.wording import Fact
+from nanoscope.experiments.circuits.stored import circuit, exact, is_done, main_task, mean_shares
 from nanoscope.seeds import seed_for
 from nanoscope.statistics.intervals import mean_interval, percentile_interval, resampled_means
 from nanoscope.statistics.ranks import spearman
 
 STRONGEST = 4
-RESAMPLINGS = 100
+RESAMPLINGS, NEARLY_ALWAYS = 100, 0.95
 NOT_DONE = "the model does none of the tasks: the corrupt texts change its answers by less than ten standard errors"
-
-
-def main_task(sweeps: Sweeps) -> str:
-    """The task that is studied in full."""
-    return str(sweeps["main"].labels("task")[0])
-
-
-def is_done(sweeps: Sweeps, name: str) -> bool:
-    """Whether the model does a task."""
-    return bool(sweeps["clear"].sel(task=name).values)
 
 
 def faithful(sweeps: Sweeps) -> Evidence:
@@ -72,7 +64,7 @@ def beyond_chance(sweeps: Sweeps) -> Evidence:
     drawn, value = _kept(sweeps, name)
     low, high = percentile_interval(drawn - random.max())
     facts: dict[str, Fact] = {"draws": len(random), "best": float(random.max())}
-    return _done(sweeps, value - random.max(), (low, high), float(random.mean() - random.max()), facts)
+    return _done(sweeps, float(value - random.max()), (low, high), float(random.mean() - random.max()), facts)
 
 
 def complete(sweeps: Sweeps) -> Evidence:
@@ -88,22 +80,23 @@ def complete(sweeps: Sweeps) -> Evidence:
 def stable(sweeps: Sweeps) -> Evidence:
     """The Jaccard index of the circuit with that of the same examples drawn anew, from stored effects."""
     name = main_task(sweeps)
-    chosen, drawn = resampled_circuits(sweeps, name)
-    overlap = (chosen & drawn).sum(-1) / (chosen | drawn).sum(-1)
-    always = drawn.mean(0) >= 0.95
-    facts: dict[str, Fact] = {"always": int((always & chosen).sum()), "edges": int(chosen.sum())}
+    chosen = circuit(sweeps, name)
+    drawn = resampled(exact(sweeps, name), len(chosen), "signed", RESAMPLINGS, name)
+    overlap = np.array([chosen.overlap(one) for one in drawn])
+    always = inclusion(drawn) >= NEARLY_ALWAYS
+    facts: dict[str, Fact] = {"always": int((always & chosen.on).sum()), "edges": len(chosen)}
     return _done(sweeps, float(overlap.mean()), percentile_interval(overlap), 0.0, facts)
 
 
 def estimated(sweeps: Sweeps) -> Evidence:
     """Spearman's correlation of EAP-IG's scores with the exact effects over edges; the interval resamples edges."""
     methods = _labels(sweeps["estimates"], "method")
-    exact, *others = sweeps["estimates"].values.astype(float)
-    found = {name: spearman(scores, exact) for name, scores in zip(methods[1:], others, strict=True)}
+    effects, *others = sweeps["estimates"].values.astype(float)
+    found = {name: spearman(scores, effects) for name, scores in zip(methods[1:], others, strict=True)}
     scores = others[methods.index("eap-ig") - 1]
     rng = np.random.default_rng(seed_for("estimated"))
-    picks = rng.integers(0, len(exact), (RESAMPLINGS, len(exact)))
-    drawn = np.array([spearman(scores[pick], exact[pick]) for pick in picks])
+    picks = rng.integers(0, len(effects), (RESAMPLINGS, len(effects)))
+    drawn = np.array([spearman(scores[pick], effects[pick]) for pick in picks])
     best = max((name for name in found if name not in ("random", "weights")), key=lambda name: found[name])
     facts: dict[str, Fact] = {
         "methods": tuple((name, float(value)) for name, value in found.items()),
@@ -111,7 +104,7 @@ def estimated(sweeps: Sweeps) -> Evidence:
         "best_value": float(found[best]),
         "random": float(found["random"]),
     }
-    return _done(sweeps, found["eap-ig"], percentile_interval(drawn), found["weights"], facts, (len(exact), "edges"))
+    return _done(sweeps, found["eap-ig"], percentile_interval(drawn), found["weights"], facts, (len(effects), "edges"))
 
 
 def distance(sweeps: Sweeps) -> Evidence:
@@ -170,32 +163,6 @@ def known(sweeps: Sweeps) -> Evidence:
 
 
 # ---- what several need ---------------------------------------------------------------------------------------------------
-
-
-def mean_shares(sweeps: Sweeps, name: str) -> dict[str, float]:
-    """The mean effect of every edge, as a share of the whole change."""
-    effects = sweeps["effects"].sel(task=name)
-    clean, corrupt = sweeps["metric"].sel(task=name, split="select").values
-    shares = effects.values.astype(float).mean(-1) / (corrupt - clean).mean()
-    return dict(zip(map(str, effects.labels("edge")), shares.tolist(), strict=True))
-
-
-def resampled_circuits(sweeps: Sweeps, name: str) -> tuple[Bool[np.ndarray, "edge"], Bool[np.ndarray, "draw edge"]]:
-    """The best edges of the examples, and of each resampling of them: as many as the circuit has."""
-    effects = sweeps["effects"].sel(task=name).values.astype(float)
-    clean, corrupt = sweeps["metric"].sel(task=name, split="select").values
-    count, size = effects.shape[1], int(sweeps["size"].sel(task=name, count="asked").values)
-    rng = np.random.default_rng(seed_for("circuits", name))
-    picks = rng.integers(0, count, (RESAMPLINGS, count))
-    return _best(effects, corrupt - clean, size), np.array(
-        [_best(effects[:, p], (corrupt - clean)[p], size) for p in picks]
-    )
-
-
-def _best(effects: np.ndarray, change: np.ndarray, size: int) -> Bool[np.ndarray, "edge"]:
-    chosen = np.zeros(len(effects), dtype=bool)
-    chosen[np.argsort(-effects.mean(-1) / change.mean(), kind="stable")[:size]] = True
-    return chosen
 
 
 def _kept(sweeps: Sweeps, name: str) -> tuple[Float[np.ndarray, "resample"], float]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from nanoscope.analysis.circuits.circuit import Circuit
 from nanoscope.analysis.circuits.faithfulness import ABLATIONS, FAITHFUL, MIB_SHARES, Curve, curve, faithfulness
 from nanoscope.analysis.circuits.judgement import completeness, minimality, random_circuits, worst_case
-from nanoscope.analysis.circuits.methods import BASELINES, ESTIMATES
+from nanoscope.analysis.circuits.methods import BASELINES, ESTIMATES, forward_seconds
 from nanoscope.analysis.circuits.pairs import pair_effects
 from nanoscope.analysis.circuits.scores import EdgeScores, exact_scores, whole_runs
 from nanoscope.analysis.circuits.search import RANKINGS, top
@@ -18,9 +18,10 @@ from nanoscope.analysis.circuits.stability import dissociation
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.circuits.development import over_training
 from nanoscope.experiments.circuits.hypotheses import scrubbed
-from nanoscope.experiments.circuits.searches import searched
+from nanoscope.experiments.circuits.searches import learned_mask, searched, without_edges
 from nanoscope.experiments.circuits.setting import Params, Setting, setting_of
-from nanoscope.experiments.circuits.truth import plain_forward, truth
+from nanoscope.experiments.circuits.stored import circuit, exact
+from nanoscope.experiments.circuits.truth import truth
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.measuring import Stage, Stages, Sweeps
 from nanoscope.interventions.edges.graph import graph_of
@@ -35,17 +36,17 @@ def stages(subject: Subject, params: Params) -> Stages:
     """The stages of the experiment."""
     setting = setting_of(subject, params)
     return {
-        "edges": Stage(40, lambda before: _edges(setting)),
-        "curves": Stage(15, lambda before: _curves(setting, before)),
-        "estimates": Stage(10, lambda before: _estimates(setting, before)),
+        "edges": Stage(6, lambda before: _edges(setting)),
+        "curves": Stage(12, lambda before: _curves(setting, before)),
+        "estimates": Stage(21, lambda before: _estimates(setting, before)),
         "tests": Stage(10, lambda before: _tests(setting, before)),
-        "searches": Stage(
-            12, lambda before: searched(setting, main_scores(setting, before), size(before, setting.main))
-        ),
-        "pairs": Stage(4, lambda before: _pairs(setting)),
-        "hypothesis": Stage(3, lambda before: scrubbed(setting)),
-        "training": Stage(3, lambda before: over_training(subject, setting, main_circuit(setting, before))),
-        "known circuits": Stage(3, lambda before: truth() if subject.role == "planted" else {}),
+        "learned mask": Stage(15, lambda before: learned_mask(setting, before)),
+        "acdc": Stage(29, lambda before: without_edges(setting)),
+        "searches": Stage(2, lambda before: searched(setting, before)),
+        "pairs": Stage(1, lambda before: _pairs(setting)),
+        "hypothesis": Stage(2, lambda before: scrubbed(setting)),
+        "training": Stage(1, lambda before: over_training(subject, setting, circuit(before, setting.main))),
+        "known circuits": Stage(1, lambda before: truth() if subject.role == "planted" else {}),
     }
 
 
@@ -70,31 +71,6 @@ def _edges(s: Setting) -> Sweeps:
     }
 
 
-def scores_of(sweeps: Mapping[str, Sweep], name: str, setting: Setting) -> EdgeScores:
-    """The exact scores of a task, from what was measured."""
-    graph = graph_of(setting.model.config)
-    kept = sweeps["effects"].sel(task=name).values.astype(float)
-    values = np.zeros((*graph.exists.shape, kept.shape[-1]))
-    values.transpose(1, 0, 2)[graph.exists.T] = kept
-    clean, corrupt = sweeps["metric"].sel(task=name, split="select").values
-    return EdgeScores("exact", graph, values, clean, corrupt)
-
-
-def main_scores(s: Setting, before: Sweeps) -> EdgeScores:
-    """The exact scores of the main task."""
-    return scores_of(before, s.main, s)
-
-
-def size(sweeps: Mapping[str, Sweep], name: str) -> int:
-    """How many edges the circuit of a task has."""
-    return int(sweeps["size"].sel(task=name, count="asked").values)
-
-
-def main_circuit(s: Setting, before: Sweeps) -> Circuit:
-    """The circuit of the main task: its best edges, as many as are faithful."""
-    return top(main_scores(s, before), size(before, s.main))
-
-
 # ---- curves --------------------------------------------------------------------------------------------------------
 
 
@@ -102,14 +78,14 @@ def _curves(s: Setting, before: Sweeps) -> Sweeps:
     """On texts on which nothing was chosen: faithfulness against size, the smallest faithful circuit, and random ones."""
     rows, ends, sizes, chance, chosen = [], [], [], [], []
     for name in s.studied:
-        scores, task = scores_of(before, name, s), s.report[name]
+        scores, task = exact(before, name), s.report[name]
         found = [curve(s.model, task, scores, ranking=ranking) for ranking in RANKINGS]
         rows.append([one.at.values for one in found])
         ends.append([found[0].at.model, found[0].at.nothing])
-        circuit = smallest(s, name, scores)
-        sizes.append([len(circuit), len(circuit.connected)])
-        random = random_circuits(circuit, s.params.random_circuits)
-        judged = faithfulness(s.model, task, [circuit, *random])
+        found_best = smallest(s, name, scores)
+        sizes.append([len(found_best), len(found_best.connected)])
+        random = random_circuits(found_best, s.params.random_circuits)
+        judged = faithfulness(s.model, task, [found_best, *random])
         chosen.append(judged.values[0])
         chance.append(judged.share[1:])
     tasks = {"task": s.studied}
@@ -143,15 +119,15 @@ def smallest(s: Setting, name: str, scores: EdgeScores) -> Circuit:
 
 def _estimates(s: Setting, before: Sweeps) -> Sweeps:
     """The mean score of every edge by every method, the faithfulness of its best edges, and how long it took."""
-    task, report, exact = s.select[s.main], s.report[s.main], main_scores(s, before)
-    means, curves, spent = [exact.values.mean(-1)], [_both(s, report, exact)], [plain_forward(s.model, task)]
+    task, report, scores = s.select[s.main], s.report[s.main], exact(before, s.main)
+    means, curves, spent = [scores.values.mean(-1)], [_both(s, report, scores)], [forward_seconds(s.model, task)]
     for method in (*ESTIMATES.values(), *BASELINES.values()):
         began = time.perf_counter()
-        scores = method(s.model, task, logit_diff)
+        found = method(s.model, task, logit_diff)
         spent.append(time.perf_counter() - began)
-        means.append(scores.values.mean(-1))
-        curves.append(_both(s, report, scores))
-    graph, names = exact.graph, ("exact", *ESTIMATES, *BASELINES)
+        means.append(found.values.mean(-1))
+        curves.append(_both(s, report, found))
+    graph, names = scores.graph, ("exact", *ESTIMATES, *BASELINES)
     edges = tuple(str(edge) for edge in graph.edges)
     kept = np.array([mean.T[graph.exists.T] for mean in means], dtype=np.float32)
     areas = np.array([[[one.cpr, one.cmd, one.log_cpr, one.log_cmd] for one in both] for both in curves])
@@ -176,18 +152,18 @@ def _both(s: Setting, task: Task, scores: EdgeScores) -> Sequence[Curve]:
 
 def _tests(s: Setting, before: Sweeps) -> Sweeps:
     """Is anything missing, superfluous, ablation's doing, or shared with other tasks? And how wrong can it be?"""
-    circuit, task = main_circuit(s, before), s.report[s.main]
-    removed = completeness(s.model, task, circuit)
-    worst = worst_case(s.model, task, circuit)
-    kept = [faithfulness(s.model, task, [circuit], ablation=ablation) for ablation in ABLATIONS]
-    circuits = {name: top(scores_of(before, name, s), size(before, name)) for name in s.studied}
-    edges = tuple(str(edge) for edge in circuit.edges)
+    found, task = circuit(before, s.main), s.report[s.main]
+    removed = completeness(s.model, task, found)
+    worst = worst_case(s.model, task, found)
+    kept = [faithfulness(s.model, task, [found], ablation=ablation) for ablation in ABLATIONS]
+    circuits = {name: circuit(before, name) for name in s.studied}
+    edges = tuple(str(edge) for edge in found.edges)
     return {
         "completeness": Sweep(
             np.array([removed.circuit, removed.model]), ("of", "removed"), "share",
             {"of": ("circuit", "model"), "removed": removed.removed},
         ),
-        "minimality": Sweep(minimality(s.model, task, circuit), ("edge",), "share", {"edge": edges}),
+        "minimality": Sweep(minimality(s.model, task, found), ("edge",), "share", {"edge": edges}),
         "worst": Sweep(worst.missing, ("example",), "share"),
         "ablations": Sweep(np.array([one.share[0] for one in kept]), ("ablation",), "share", {"ablation": ABLATIONS}),
         "worst_examples": Sweep(np.array([one.worst()[0] for one in kept]), ("ablation",), "share", {"ablation": ABLATIONS}),

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from nanoscope.analysis.circuits.pairs import PairEffects, readings
-from nanoscope.analysis.circuits.recovery import KINDS, kind_of
+from nanoscope.analysis.circuits.recovery import KINDS, agreement
 from nanoscope.evidence.markdown import picture as figure_picture
 from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.evidence.wording import number
-from nanoscope.experiments.circuits.judge import main_task, mean_shares
+from nanoscope.experiments.circuits.stored import estimate, main_task, mean_shares
 from nanoscope.experiments.pages import Page
-from nanoscope.interventions.edges.graph import Edge
-from nanoscope.statistics.ranks import spearman
 
 NAMED, NAMED_PAIRS = 3, 4
 
@@ -62,17 +60,15 @@ def methods(study: Study, result: Result) -> Mapping[str, object]:
     planted = [study.result(label, "circuits") for label in study.with_role("planted")]
     known = next((one for one in planted if one and "truth" in one.sweeps), None)
     sweeps, names = result.sweeps, [str(name) for name in result["estimates"].labels("method")]
-    kinds = [kind_of(Edge.named(str(edge)).read) for edge in sweeps["estimates"].labels("edge")]
-    exact = sweeps["estimates"].sel(method="exact").values
     rows = []
     for name in names:
         found = ["", ""] if known is None else _known(known["truth"], name)
-        scores, cost = sweeps["estimates"].sel(method=name).values, ""
+        cost = ""
         if name in sweeps["seconds_of"].labels("what"):
             spent, forward = (float(sweeps["seconds_of"].sel(what=what).values) for what in (name, "plain forward"))
             cost = f"{spent / forward:.0f}"
-        agree = [_number(_agreement(scores, exact, kinds, kind)) for kind in KINDS]
-        rows.append([name, *found, *agree, cost])
+        agree = agreement(estimate(sweeps, name), estimate(sweeps, "exact"))
+        rows.append([name, *found, *(_number(agree[kind]) for kind in KINDS), cost])
     heads = ("method", "known edges, AUROC", "saturated, AUROC", *(f"into {kind}" for kind in KINDS), "cost, forwards")
     picture = "" if known is None else figure_picture(study, known.subject.label, "circuits_known")
     return {"methods": table(heads, rows), "known": picture}
@@ -83,11 +79,6 @@ def _known(truth: Sweep, method: str) -> list[str]:
     values = truth.sel(method=method, measure="AUROC")
     gentle = [float(values.sel(model=name).values) for name in values.labels("model") if "saturated" not in str(name)]
     return [number(sum(gentle) / len(gentle)), number(float(values.sel(model="plain, saturated").values))]
-
-
-def _agreement(scores: np.ndarray, exact: np.ndarray, kinds: Sequence[str], kind: str) -> float:
-    these = np.array(kinds) == kind
-    return spearman(scores[these], exact[these]) if these.sum() > 1 else float("nan")
 
 
 def _number(x: float) -> str:

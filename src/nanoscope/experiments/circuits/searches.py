@@ -10,34 +10,48 @@ import numpy as np
 from nanoscope.analysis.circuits.acdc import acdc
 from nanoscope.analysis.circuits.circuit import Circuit
 from nanoscope.analysis.circuits.faithfulness import faithfulness
-from nanoscope.analysis.circuits.first_order import integrated_scores
 from nanoscope.analysis.circuits.learned import learned
-from nanoscope.analysis.circuits.scores import EdgeScores
 from nanoscope.analysis.circuits.search import greedy, top
 from nanoscope.analysis.circuits.stability import overlaps
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.circuits.setting import Setting
+from nanoscope.experiments.circuits.stored import estimate, exact, size
 from nanoscope.experiments.measuring import Sweeps
 
+KEPT = ("_learned", "_acdc", "_acdc, other order")
+"""Circuits that a stage of their own has found; they are not part of the result."""
 ACDC_SHARE = 0.005
 """ACDC's threshold, as a share of the divergence between the clean and the corrupt run."""
 
 
-def searched(s: Setting, scores: EdgeScores, edges: int) -> Sweeps:
+def learned_mask(s: Setting, before: Sweeps) -> Sweeps:
+    """The learned circuit, of as many edges as the circuit of exact effects."""
+    scores, edges = exact(before, s.main), size(before, s.main)
+    return {"_learned": _kept(learned(s.model, s.select[s.main], scores, edges, steps=s.params.learned_steps))}
+
+
+def without_edges(s: Setting) -> Sweeps:
+    """What ACDC leaves, in its own order and in the other; nothing if no examples are given to it."""
+    if not s.params.acdc_examples:
+        return {}
+    few = s.select[s.main][: s.params.acdc_examples]
+    threshold = ACDC_SHARE * acdc(s.model, few, np.inf).divergence
+    return {
+        "_acdc": _kept(acdc(s.model, few, threshold).circuit),
+        "_acdc, other order": _kept(acdc(s.model, few, threshold, "first first").circuit),
+    }
+
+
+def searched(s: Setting, before: Sweeps) -> Sweeps:
     """The circuits of all searches: their sizes, their faithfulness on other texts, and which edges each two share."""
-    task, report = s.select[s.main], s.report[s.main]
+    scores, edges, report = exact(before, s.main), size(before, s.main), s.report[s.main]
     found: dict[str, Circuit] = {
         "best exact": top(scores, edges),
         "largest exact": top(scores, edges, "absolute"),
         "greedy": greedy(scores, edges),
-        "best eap-ig": top(integrated_scores(s.model, task), edges),
-        "learned": learned(s.model, task, scores, edges, steps=s.params.learned_steps),
+        "best eap-ig": top(estimate(before, "eap-ig"), edges),
+        **{name[1:]: Circuit(scores.graph, sweep.values) for name, sweep in before.items() if name in KEPT},
     }
-    if s.params.acdc_examples:
-        few = task[: s.params.acdc_examples]
-        threshold = ACDC_SHARE * acdc(s.model, few, np.inf).divergence
-        found["acdc"] = acdc(s.model, few, threshold).circuit
-        found["acdc, other order"] = acdc(s.model, few, threshold, "first first").circuit
     names, circuits = tuple(found), list(found.values())
     counts = np.array([[len(one), len(one.connected)] for one in circuits])
     return {
@@ -47,3 +61,7 @@ def searched(s: Setting, scores: EdgeScores, edges: int) -> Sweeps:
         ),
         "overlaps": Sweep(overlaps(circuits), ("search", "other"), "share", {"search": names, "other": names}),
     }  # fmt: skip
+
+
+def _kept(found: Circuit) -> Sweep:
+    return Sweep(found.on, ("source", "read"), "whether")

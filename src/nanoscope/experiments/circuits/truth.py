@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 
 from nanoscope.analysis.circuits.acdc import acdc_scores
-from nanoscope.analysis.circuits.methods import METHODS
+from nanoscope.analysis.circuits.methods import METHODS, forward_seconds
 from nanoscope.analysis.circuits.recovery import KINDS, recovery
-from nanoscope.analysis.circuits.scores import EdgeScores, whole_runs
+from nanoscope.analysis.circuits.scores import EdgeScores
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.measuring import Sweeps
 from nanoscope.model.gpt import GPT
@@ -43,7 +43,7 @@ def truth(models: Sequence[str] = tuple(MODELS)) -> Sweeps:
         ),
         "truth_seconds": Sweep(np.array([[spent for _, spent in row] for row in rows]), ("model", "method"), "s", coords),
         "truth_forward": Sweep(
-            np.array([plain_forward(one.model, one.task) for one in known]), ("model",), "s", {"model": tuple(models)}
+            np.array([forward_seconds(one.model, one.task) for one in known]), ("model",), "s", {"model": tuple(models)}
         ),
     }  # fmt: skip
 
@@ -62,11 +62,3 @@ def _measured(known: PlantedCircuit) -> list[tuple[list[float], float]]:
 
 def _acdc(model: GPT, task: Task, metric: Metric) -> EdgeScores:
     return acdc_scores(model, task, THRESHOLDS, metric)
-
-
-def plain_forward(model: GPT, task: Task) -> float:
-    """The seconds of one forward pass of the task's clean texts, after another to warm up: what costs are counted in."""
-    whole_runs(model, task, logit_diff)
-    began = time.perf_counter()
-    whole_runs(model, task, logit_diff)
-    return (time.perf_counter() - began) / 2

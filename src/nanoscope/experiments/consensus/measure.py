@@ -13,11 +13,12 @@ import numpy as np
 
 from nanoscope.analysis.attention import matching
 from nanoscope.analysis.circuits.circuit import Circuit
+from nanoscope.analysis.circuits.search import top
 from nanoscope.analysis.circuits.stability import matched
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.circuits.judge import main_task, mean_shares
+from nanoscope.experiments.circuits.stored import exact, main_task, mean_shares, size
 from nanoscope.experiments.experiment import Group, Sweeps
 from nanoscope.interventions.edges.graph import Graph
 from nanoscope.model.names import head_name
@@ -70,13 +71,8 @@ def measure(group: Group, params: Params) -> Sweeps:
 def same_size(results: Sequence[Result]) -> list[Circuit]:
     """Each training's best edges on the main task: as many as the circuits have in the middle."""
     task = main_task(results[0].sweeps)
-    size = int(np.median([float(result["size"].sel(task=task, count="asked").values) for result in results]))
-    found = []
-    for result in results:
-        shares = mean_shares(result.sweeps, task)
-        best = sorted(shares, key=lambda edge: -shares[edge])[:size]
-        found.append(Circuit.of(Graph.named(shares), best))
-    return found
+    edges = int(np.median([size(result.sweeps, task) for result in results]))
+    return [top(exact(result.sweeps, task), edges) for result in results]
 
 
 def by_role(one: Result, other: Result) -> dict[str, str]:
