@@ -30,7 +30,7 @@ BUDGET = 10**9
 LIMIT = 16 * 2**30
 """Address space of a command, in bytes, so that none takes the machine down."""
 LIMITED = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({LIMIT}, {LIMIT})); "
-EXPERIMENTS = ("induction", "heads", "lenses", "neurons", "failures")
+EXPERIMENTS = ("induction", "heads", "lenses", "neurons", "failures", "circuits")
 
 
 def material(folder: Path) -> tuple[Path, Path, list[str]]:

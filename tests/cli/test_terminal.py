@@ -1,6 +1,9 @@
 """What is printed where the terminal's encoding lacks characters, and where there is no terminal."""
 
 import io
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -32,3 +35,13 @@ def test_what_an_encoding_has_is_left_alone():
     assert printed("… – ’ •", "cp1252") == "… – ’ •"
     assert printed("".join(SPELLED), "utf-8") == "".join(SPELLED)
     assert printed("\udcff", "utf-8") == "\\udcff"
+
+
+@pytest.mark.parametrize("arguments", [["run", "--help"], ["--help"], ["patch", "--help"]])
+def test_a_reader_that_stops_reading_gets_no_traceback(arguments: list[str]):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-c", "from nanoscope.cli import main; main()", *arguments]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, make_dataclass, replace
@@ -154,6 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt as stopped:
         print("nanoscope: interrupted;", str(stopped) or _kept(arguments), file=sys.stderr)  # noqa: T201
         sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains as it flushes
+        sys.exit(1)  # as rich does: who reads no further (`nanoscope run --help | head`) needs no message
 
 
 def _kept(arguments: list[str]) -> str:

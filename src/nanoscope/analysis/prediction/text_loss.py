@@ -22,9 +22,9 @@ from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 from nanoscope.tasks import metrics
 from nanoscope.text.matches import matches
-from nanoscope.text.ngrams import NGrams
+from nanoscope.text.ngrams import PROBABILITIES, NGrams
 from nanoscope.text.passages import Passages
-from nanoscope.text.windows import batches
+from nanoscope.text.windows import at_a_time, batches
 
 CHUNK = 32
 LONG = 5
@@ -35,14 +35,14 @@ EARLIEST = 16
 
 @dataclass(frozen=True)
 class TextMaterial:
-    """Windows with the positions of each kind and the tables' predictions, computed once for all models."""
+    """Windows with the positions of each kind, and the tables that predict them; the same for all models."""
 
     passages: Passages
     early: slice
     late: slice
     repeated: Bool[np.ndarray, "window position"] = field(repr=False)
     new: Bool[np.ndarray, "window position"] = field(repr=False)
-    known: Float[Tensor, "order window position vocab"] = field(repr=False)
+    tables: NGrams = field(repr=False)
 
     @staticmethod
     def of(passages: Passages, tables: NGrams) -> TextMaterial:
@@ -51,14 +51,14 @@ class TextMaterial:
         first = max(EARLIEST, 3 * size // 16)
         match = matches(passages.current.numpy(), LONG).length
         inner = np.arange(size) >= EARLIEST
-        known = torch.from_numpy(tables.distribution(passages.current.numpy())).float()
         early, late = slice(first, first + max(1, size // 8)), slice(size - max(1, size // 8), size)
-        return TextMaterial(passages, early, late, (match >= LONG) & inner, (match <= 1) & inner, known)
+        return TextMaterial(passages, early, late, (match >= LONG) & inner, (match <= 1) & inner, tables)
 
 
 def over_text(model: GPT, text: TextMaterial) -> Sweep:
     """`[quantity, window]`, nats. The mean over windows equals the mean over all positions of a kind."""
-    parts = [_on_chunk(model, text, some) for some in batches(len(text.passages), CHUNK)]
+    chunk = at_a_time(CHUNK, text.passages.tokens.shape[1], model.config.vocab_size)
+    parts = [_on_chunk(model, text, some) for some in batches(len(text.passages), chunk)]
     losses, distance = (np.concatenate(values) for values in zip(*parts, strict=True))
     rows = [
         losses[:, EARLIEST:].mean(1),
@@ -66,7 +66,7 @@ def over_text(model: GPT, text: TextMaterial) -> Sweep:
         _over_positions(losses, text.repeated),
         _over_positions(losses, text.new),
     ]
-    names = (*WAYS, *(f"{n}-gram" for n in range(1, len(text.known) + 1)))
+    names = (*WAYS, *(f"{n}-gram" for n in range(1, len(text.tables.orders) + 1)))
     return Sweep(np.stack([*rows, *distance.T]), ("quantity", "window"), "nats", {"quantity": names})
 
 
@@ -74,9 +74,18 @@ def _on_chunk(model: GPT, text: TextMaterial, part: slice) -> tuple[np.ndarray, 
     """The loss `[window, position]`, and the mean distances `[window, order]` over positions with a complete context."""
     some = text.passages[part]
     log_probs = metrics.log_probs(some.read(run(model, some.tokens).logits).float()).cpu()
-    known = text.known[:, part, EARLIEST:]
-    distance = torch.special.xlogy(known, known).sum(-1) - torch.einsum("nwpv,wpv->nwp", known, log_probs[:, EARLIEST:])
-    return -metrics.chosen(log_probs, some.targets).double().numpy(), distance.double().mean(-1).numpy().T
+    windows, size, symbols = log_probs.shape
+    places = batches(size, at_a_time(size, windows, symbols, PROBABILITIES))
+    distances = [_distance(text.tables, some, log_probs[:, where], where) for where in places]
+    distance = torch.cat(distances, dim=-1)[..., EARLIEST:]
+    return -metrics.chosen(log_probs, some.targets).double().numpy(), distance.mean(-1).numpy().T
+
+
+def _distance(tables: NGrams, text: Passages, log_probs: Tensor, where: slice) -> Float[Tensor, "order window place"]:
+    """KL(table || model) at some positions, nats: of all at once a large vocabulary would fill the memory."""
+    known = torch.from_numpy(tables.distribution(text.current.numpy(), where)).float()
+    cross = torch.einsum("nwpv,wpv->nwp", known, log_probs)
+    return (torch.special.xlogy(known, known).sum(-1) - cross).double()
 
 
 def _over_positions(losses: Float[np.ndarray, "window position"], where: np.ndarray) -> Float[np.ndarray, "window"]:
