@@ -14,9 +14,10 @@ import torch
 
 from nanoscope.analysis.circuits.acdc import acdc
 from nanoscope.analysis.circuits.circuit import Circuit
+from nanoscope.analysis.circuits.cost import forward_seconds
 from nanoscope.analysis.circuits.faithfulness import FAITHFUL, Ablation, Faithfulness, faithfulness
 from nanoscope.analysis.circuits.learned import learned
-from nanoscope.analysis.circuits.methods import ESTIMATES, forward_seconds
+from nanoscope.analysis.circuits.methods import ESTIMATES
 from nanoscope.analysis.circuits.scores import EdgeScores, exact_scores, whole_runs
 from nanoscope.analysis.circuits.search import Ranking, ranked, top
 from nanoscope.errors import NanoscopeError

@@ -1,15 +1,9 @@
-"""All ways to score edges, by name, with one signature: `METHODS["eap-ig"](model, task, metric)`.
-
-Their cost is counted in plain forwards (`forward_seconds`).
-"""
+"""All ways to score edges, by name, with one signature: `METHODS["eap-ig"](model, task, metric)`."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
-
-import torch
 
 from nanoscope.analysis.circuits.baselines import random_scores, weight_scores
 from nanoscope.analysis.circuits.first_order import gradient_scores, integrated_scores, mask_scores, qk_fixed_scores
@@ -34,14 +28,3 @@ ESTIMATES: Mapping[str, Method] = {
 BASELINES: Mapping[str, Method] = {"weights": weight_scores, "random": random_scores}
 """Scores that know nothing of the behaviour."""
 METHODS: Mapping[str, Method] = {"exact": exact_scores, **ESTIMATES, **BASELINES}
-
-
-def forward_seconds(model: GPT, task: Task) -> float:
-    """The time of a plain forward of the clean texts: the shorter of two."""
-    times = []
-    for _ in range(2):
-        began = time.perf_counter()
-        with torch.inference_mode():
-            float(model(task.clean.to(model.device))[0, 0, 0])  # read it, so that it is done
-        times.append(time.perf_counter() - began)
-    return min(times)

@@ -16,7 +16,7 @@ from nanoscope.experiments.experiment import Experiment
 EXPERIMENT = Experiment(
     module=__name__,
     question="Which connections carry what the model does?",
-    version=1,
+    version=2,
     params=Params,
     settings=SETTINGS,
     stages=stages,

@@ -16,7 +16,8 @@ CLAIMS = (
         figure="circuits_diagram",
         measured="On the task *{task}*, the {asked} best of {total} edges ({edges} without dead ends) keep "
         "**{value|percent(0)}** "
-        "[{low|percent(0)}, {high|percent(0)}] of what all keep, with the others taken from the corrupt text. Strongest alone: "
+        "[{low|percent(0)}, {high|percent(0)}] of what all keep, with the others taken from the corrupt text. The best of "
+        "{draws} random circuits with as many edges into each layer keeps {chance|percent(0)}. Strongest alone: "
         "{strongest|each('{} ({:.2f})')|join(', ')}. By ablation: {ablations|each('{} {:.2f}')|join(', ')}. The worst example "
         "under "
         "the worst setting of the other edges misses {worst} of it",
@@ -36,43 +37,6 @@ CLAIMS = (
         clauses={"not supported": ": more than a tenth of the model is needed"},
     ),
     Claim(
-        id="circuits.chance",
-        sentence="Other circuits of the same size and layers do not do the task.",
-        relation="present",
-        source="intervened",
-        criterion=Criterion(">=", 0.5),
-        evidence=judge.beyond_chance,
-        null_is="the mean random circuit, minus the best",
-        figure="circuits_curves",
-        measured="The circuit keeps **{value|percent(0)}** [{low|percent(0)}, {high|percent(0)}] more than the best of "
-        "{draws} random "
-        "circuits with as many edges into each layer, which keeps {best|percent(0)}",
-    ),
-    Claim(
-        id="circuits.complete",
-        sentence="The circuit is complete: it loses what the model loses when the same edges are taken from both.",
-        relation="equal",
-        source="intervened",
-        criterion=Criterion("<=", 0.1),
-        evidence=judge.complete,
-        null_is="a complete circuit",
-        measured="With the same edges taken from both, circuit and model differ by **{value}** [{low}, {high}] of the "
-        "behaviour on "
-        "average over {n} sets of edges; most, by {most}, without {removed}",
-    ),
-    Claim(
-        id="circuits.stable",
-        sentence="The same edges come out when the examples are drawn anew.",
-        relation="present",
-        source="observed",
-        criterion=Criterion(">=", 0.8),
-        evidence=judge.stable,
-        null_is="no edge in common",
-        measured="Circuits of resampled examples share **{value|percent(0)}** [{low|percent(0)}, {high|percent(0)}] of their "
-        "edges "
-        "with the circuit (Jaccard index); {always} of its {edges} edges are in nearly all",
-    ),
-    Claim(
         id="circuits.estimate",
         sentence="Gradients (EAP-IG) rank the edges as exact effects do.",
         relation="predicts",
@@ -84,19 +48,6 @@ CLAIMS = (
         measured="Over edges, EAP-IG's scores and exact effects have a rank correlation of **{value}** [{low}, {high}]; the "
         "best "
         "estimate is {best} ({best_value}). All: {methods|each('{} {:.2f}')|join(', ')}",
-    ),
-    Claim(
-        id="circuits.distance",
-        sentence="The model uses the character five places back.",
-        relation="present",
-        source="intervened",
-        criterion=Criterion(">=", 0.5),
-        evidence=judge.distance,
-        null_is="no use",
-        figure="circuits_curves",
-        measured="Between two continuations that differ by the character five places back alone, it shifts the logit "
-        "difference by "
-        "**{value}** [{low}, {high}]; by distance: {distances|each('{} {:.2f}')|join(', ')}",
     ),
     Claim(
         id="circuits.own",
@@ -123,18 +74,5 @@ CLAIMS = (
         "over "
         "random texts. If every lower part may tell the heads about these tokens it is {refined|percent(0)}; a wrong key keeps "
         "{wrong|percent(0)}",
-    ),
-    Claim(
-        id="circuits.known",
-        sentence="Positive control: exact effects find the edges of hand-built models.",
-        relation="present",
-        source="intervened",
-        criterion=Criterion(">=", 0.999),
-        evidence=judge.known,
-        null_is="chance",
-        figure="circuits_known",
-        measured="On hand-built models, plain and in a rotated basis, exact effects tell the true edges from all others with "
-        "an AUROC "
-        "of **{value}**; means over all planted models: {found|each('{} {:.2f}')|join(', ')}",
     ),
 )

@@ -16,7 +16,7 @@ EXAMPLES = 8
 
 
 def over_training(subject: Subject, s: Setting, circuit: Circuit) -> Sweeps:
-    """The effect of each edge of the final circuit, and the metric, at checkpoints spread over the training's logarithm.
+    """The effect of each edge of the final circuit, and the metric, at checkpoints spread evenly over the training.
 
     Nothing if the training's checkpoints are not at hand."""
     steps = spread(sorted(subject.history), s.params.checkpoints)
@@ -37,8 +37,8 @@ def over_training(subject: Subject, s: Setting, circuit: Circuit) -> Sweeps:
 
 
 def spread(steps: list[int], most: int) -> tuple[int, ...]:
-    """At most so many of the steps, the first and the last among them, evenly in their logarithm."""
+    """At most so many of the steps, the first and the last among them, spread evenly: a circuit can form at any time."""
     if len(steps) <= most:
         return tuple(steps)
-    wanted = np.geomspace(1, steps[-1] + 1, most) - 1
+    wanted = np.linspace(steps[0], steps[-1], most)
     return tuple(sorted({steps[int(np.abs(np.array(steps) - step).argmin())] for step in wanted}))

@@ -10,18 +10,17 @@ import numpy as np
 from jaxtyping import Float
 
 from nanoscope.analysis.circuits.faithfulness import FAITHFUL
-from nanoscope.analysis.circuits.stability import inclusion, resampled
 from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.finding import Evidence
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.evidence.wording import Fact
-from nanoscope.experiments.circuits.stored import circuit, exact, is_done, main_task, mean_shares
+from nanoscope.experiments.circuits.stored import is_done, labels, main_task, mean_shares
 from nanoscope.seeds import seed_for
 from nanoscope.statistics.intervals import mean_interval, percentile_interval, resampled_means
 from nanoscope.statistics.ranks import spearman
 
 STRONGEST = 4
-RESAMPLINGS, NEARLY_ALWAYS = 100, 0.95
+RESAMPLINGS = 100
 NOT_DONE = "the model does none of the tasks: the corrupt texts change its answers by less than ten standard errors"
 
 
@@ -38,6 +37,7 @@ def faithful(sweeps: Sweeps) -> Evidence:
         "asked": asked,
         "total": len(shares),
         "strongest": tuple((edge, float(shares[edge])) for edge in best[:STRONGEST]),
+        "draws": sweeps["random"].values.shape[-1],
         "chance": float(sweeps["random"].sel(task=name).values.max()),
         "worst": float(sweeps["worst"].values.max()),
         "ablations": _pairs(sweeps["ablations"]),
@@ -57,40 +57,9 @@ def small(sweeps: Sweeps) -> Evidence:
     return _done(sweeps, value, percentile_interval(enough), 1.0, {"task": name})
 
 
-def beyond_chance(sweeps: Sweeps) -> Evidence:
-    """What the circuit keeps more than the best of the random circuits of its size and layers."""
-    name = main_task(sweeps)
-    random = sweeps["random"].sel(task=name).values
-    drawn, value = _kept(sweeps, name)
-    low, high = percentile_interval(drawn - random.max())
-    facts: dict[str, Fact] = {"draws": len(random), "best": float(random.max())}
-    return _done(sweeps, float(value - random.max()), (low, high), float(random.mean() - random.max()), facts)
-
-
-def complete(sweeps: Sweeps) -> Evidence:
-    """How differently circuit and model lose when the same edges are taken from both; the interval resamples sets of edges."""
-    gaps = np.abs(np.subtract(*sweeps["completeness"].values))
-    facts: dict[str, Fact] = {
-        "most": float(gaps.max()),
-        "removed": _labels(sweeps["completeness"], "removed")[int(gaps.argmax())],
-    }
-    return _done(sweeps, float(gaps.mean()), mean_interval(gaps, "complete"), 0.0, facts, (len(gaps), "removed sets"))
-
-
-def stable(sweeps: Sweeps) -> Evidence:
-    """The Jaccard index of the circuit with that of the same examples drawn anew, from stored effects."""
-    name = main_task(sweeps)
-    chosen = circuit(sweeps, name)
-    drawn = resampled(exact(sweeps, name), len(chosen), "signed", RESAMPLINGS, name)
-    overlap = np.array([chosen.overlap(one) for one in drawn])
-    always = inclusion(drawn) >= NEARLY_ALWAYS
-    facts: dict[str, Fact] = {"always": int((always & chosen.on).sum()), "edges": len(chosen)}
-    return _done(sweeps, float(overlap.mean()), percentile_interval(overlap), 0.0, facts)
-
-
 def estimated(sweeps: Sweeps) -> Evidence:
     """Spearman's correlation of EAP-IG's scores with the exact effects over edges; the interval resamples edges."""
-    methods = _labels(sweeps["estimates"], "method")
+    methods = labels(sweeps["estimates"], "method")
     effects, *others = sweeps["estimates"].values.astype(float)
     found = {name: spearman(scores, effects) for name, scores in zip(methods[1:], others, strict=True)}
     scores = others[methods.index("eap-ig") - 1]
@@ -107,32 +76,13 @@ def estimated(sweeps: Sweeps) -> Evidence:
     return _done(sweeps, found["eap-ig"], percentile_interval(drawn), found["weights"], facts, (len(effects), "edges"))
 
 
-def distance(sweeps: Sweeps) -> Evidence:
-    """By how much the character five places back decides between two continuations: logits, clean minus corrupt."""
-    names = [name for name in _labels(sweeps["metric"], "task") if name.startswith("distance-")]
-    if "distance-5" not in names:
-        return Evidence.not_applicable("the text has too few places that differ five tokens back only", 0, "examples")
-    gaps = {name: -np.diff(sweeps["metric"].sel(task=name, split="report").values, axis=0)[0] for name in sorted(names)}
-    facts: dict[str, Fact] = {
-        "distances": tuple((f"{name[9:]} back", float(gap.mean())) for name, gap in gaps.items()),
-        "furthest": _furthest(gaps),
-    }
-    gap = gaps["distance-5"]
-    return Evidence(float(gap.mean()), mean_interval(gap, "distance"), len(gap), "examples", 0.0, facts)
-
-
-def _furthest(gaps: dict[str, np.ndarray]) -> int:
-    """The largest distance at which the token changes the answer clearly; 0 if none."""
-    clear = [int(name[9:]) for name, gap in gaps.items() if mean_interval(gap, "distance")[0] > 0]
-    return max(clear, default=0)
-
-
 def own(sweeps: Sweeps) -> Evidence:
     """What tasks lose without their own circuit, minus what they lose on average without another task's; over tasks."""
-    lost = sweeps["lost"].values
-    tasks = _labels(sweeps["lost"], "task")
+    tasks = [name for name in labels(sweeps["lost"], "task") if is_done(sweeps, name)]
     if len(tasks) < 2:
-        return Evidence.not_applicable("the model does only one of the tasks", len(tasks), "tasks")
+        return Evidence.not_applicable("the model does at most one of the tasks clearly", len(tasks), "tasks")
+    rows = [labels(sweeps["lost"], "task").index(name) for name in tasks]
+    lost = sweeps["lost"].values[np.ix_(rows, rows)]
     mine = lost.diagonal()
     others = (lost.sum(0) - mine) / (len(tasks) - 1)
     facts: dict[str, Fact] = {"own": float(mine.mean()), "other": float(others.mean()), "tasks": len(tasks)}
@@ -143,23 +93,13 @@ def textbook(sweeps: Sweeps) -> Evidence:
     """What the textbook hypothesis of induction keeps of the model's advantage; the interval is over draws of texts."""
     if "scrubbed" not in sweeps:
         return Evidence.not_applicable("the model has no induction head above a previous-token head", 0, "draws")
-    kept = {name: sweeps["scrubbed"].sel(hypothesis=name).values for name in _labels(sweeps["scrubbed"], "hypothesis")}
+    kept = {name: sweeps["scrubbed"].sel(hypothesis=name).values for name in labels(sweeps["scrubbed"], "hypothesis")}
     facts: dict[str, Fact] = {name: float(values.mean()) for name, values in kept.items()}
     facts["exchanged"] = float(sweeps["exchanged"].values.min())
     draws = kept["textbook"]
     return Evidence(
         float(draws.mean()), percentile_interval(draws), len(draws), "draws", float(kept["wrong"].mean()), facts
     )
-
-
-def known(sweeps: Sweeps) -> Evidence:
-    """The smallest AUROC of exact effects on the plain and the rotated planted model; the interval is over these two."""
-    if "truth" not in sweeps:
-        return Evidence.not_applicable("it is measured with the planted model", 0, "models")
-    truth = sweeps["truth"].sel(measure="AUROC")
-    plain = np.array([float(truth.sel(model=name, method="exact").values) for name in ("plain", "rotated")])
-    facts: dict[str, Fact] = {"found": _pairs(truth.mean("model"))}
-    return Evidence(float(plain.min()), (float(plain.min()), float(plain.max())), len(plain), "models", 0.5, facts)
 
 
 # ---- what several need ---------------------------------------------------------------------------------------------------
@@ -198,10 +138,6 @@ def _done(
     return Evidence(value, interval, size, unit, null, facts)
 
 
-def _labels(sweep: Sweep, dim: str) -> tuple[str, ...]:
-    return tuple(map(str, sweep.labels(dim)))
-
-
 def _pairs(sweep: Sweep) -> tuple[tuple[str, float], ...]:
     """The labels of a sweep of one axis, each with its value."""
-    return tuple(zip(_labels(sweep, sweep.dims[0]), sweep.values.tolist(), strict=True))
+    return tuple(zip(labels(sweep, sweep.dims[0]), sweep.values.tolist(), strict=True))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
 
 from nanoscope.analysis.circuits.circuit import Circuit
+from nanoscope.analysis.circuits.cost import forward_seconds
 from nanoscope.analysis.circuits.faithfulness import ABLATIONS, FAITHFUL, MIB_SHARES, Curve, curve, faithfulness
 from nanoscope.analysis.circuits.judgement import completeness, minimality, random_circuits, worst_case
-from nanoscope.analysis.circuits.methods import BASELINES, ESTIMATES, forward_seconds
+from nanoscope.analysis.circuits.methods import BASELINES, ESTIMATES, METHODS
 from nanoscope.analysis.circuits.pairs import pair_effects
-from nanoscope.analysis.circuits.scores import EdgeScores, exact_scores, whole_runs
+from nanoscope.analysis.circuits.scores import EdgeScores, whole_runs
 from nanoscope.analysis.circuits.search import RANKINGS, top
 from nanoscope.analysis.circuits.stability import dissociation
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments.circuits.costs import memory, timed
 from nanoscope.experiments.circuits.development import over_training
 from nanoscope.experiments.circuits.hypotheses import scrubbed
 from nanoscope.experiments.circuits.searches import learned_mask, searched, without_edges
@@ -39,6 +40,7 @@ def stages(subject: Subject, params: Params) -> Stages:
         "edges": Stage(6, lambda before: _edges(setting)),
         "curves": Stage(12, lambda before: _curves(setting, before)),
         "estimates": Stage(21, lambda before: _estimates(setting, before)),
+        "memory": Stage(8, lambda before: memory(setting)),
         "tests": Stage(10, lambda before: _tests(setting, before)),
         "learned mask": Stage(15, lambda before: learned_mask(setting, before)),
         "acdc": Stage(29, lambda before: without_edges(setting)),
@@ -55,7 +57,8 @@ def _edges(s: Setting) -> Sweeps:
     values = np.array([[whole_runs(s.model, of[name], logit_diff) for of in (s.select, s.report)] for name in s.select])
     coords = {"task": tuple(s.select), "split": ("select", "report"), "run": ("clean", "corrupt")}
     graph = graph_of(s.model.config)
-    effects = [exact_scores(s.model, s.select[name]).values.transpose(1, 0, 2)[graph.exists.T] for name in s.studied]
+    found = [timed(s, s.select[name], METHODS["exact"]) for name in s.studied]
+    effects = [scores.values.transpose(1, 0, 2)[graph.exists.T] for scores, _ in found]
     edges = tuple(str(edge) for edge in graph.edges)
     return {
         "metric": Sweep(values, ("task", "split", "run", "example"), "logits", coords),
@@ -65,6 +68,7 @@ def _edges(s: Setting) -> Sweeps:
             "logits",
             {"task": s.studied, "edge": edges},
         ),
+        "exact_seconds": Sweep(np.array([spent for _, spent in found]), ("task",), "s", {"task": s.studied}),
         "clear": Sweep(
             np.array([name in s.clear for name in s.select]), ("task",), "whether", {"task": tuple(s.select)}
         ),
@@ -122,9 +126,8 @@ def _estimates(s: Setting, before: Sweeps) -> Sweeps:
     task, report, scores = s.select[s.main], s.report[s.main], exact(before, s.main)
     means, curves, spent = [scores.values.mean(-1)], [_both(s, report, scores)], [forward_seconds(s.model, task)]
     for method in (*ESTIMATES.values(), *BASELINES.values()):
-        began = time.perf_counter()
-        found = method(s.model, task, logit_diff)
-        spent.append(time.perf_counter() - began)
+        found, seconds = timed(s, task, method)
+        spent.append(seconds)
         means.append(found.values.mean(-1))
         curves.append(_both(s, report, found))
     graph, names = scores.graph, ("exact", *ESTIMATES, *BASELINES)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float
 from torch import Tensor
 
 from nanoscope.analysis.circuits.scores import whole_runs
@@ -16,6 +17,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.experiments.experiment import Subject, require_least
 from nanoscope.interventions.edges.graph import graph_of
 from nanoscope.model.gpt import GPT
+from nanoscope.statistics.intervals import mean_interval
 from nanoscope.tasks import synthetic
 from nanoscope.tasks.metrics import logit_diff
 from nanoscope.tasks.mined import MINED
@@ -28,7 +30,7 @@ LENGTH = 32
 FIRST = (INDUCTION, "distance-3", *(name for name in MINED if name != "distance-3"))
 """The tasks; the first that the model does is studied in full."""
 CLEAR = 10.0
-"""A task is done if the corrupt text changes the metric by so many standard errors, in the direction of the wrong answer."""
+"""A task is done clearly if the corrupt text lowers the metric by so many standard errors, and the clean one's is above 0."""
 PREFIX = 4
 
 
@@ -71,7 +73,9 @@ class Setting:
     select: Mapping[str, Task] = field(repr=False)
     report: Mapping[str, Task] = field(repr=False)
     clear: frozenset[str]
-    """The tasks that the model does, on the first text."""
+    """The tasks that the model does clearly, on the first text."""
+    seen: frozenset[str]
+    """Those in which the corrupt text lowers the metric beyond doubt: the interval of the mean excludes 0."""
     symbols: Tensor
     """The symbols of the induction task, the length of its blocks, and the start symbol."""
     induction_length: int
@@ -85,8 +89,8 @@ class Setting:
 
     @property
     def studied(self) -> tuple[str, ...]:
-        """The tasks whose edges are measured: those that the model does, and in any case the main one."""
-        return tuple(name for name in self.select if name in self.clear or name == self.main)
+        """The tasks whose edges are measured: all in which the texts differ beyond doubt, and in any case the main one."""
+        return tuple(name for name in self.select if name in self.seen | {self.main})
 
 
 def setting_of(subject: Subject, params: Params) -> Setting:
@@ -100,9 +104,11 @@ def setting_of(subject: Subject, params: Params) -> Setting:
         for split in ("select", "report")
     )
     both = [name for name in FIRST if name in select and name in report]
-    clear = frozenset(name for name in both if _is_done(model, select[name]))
+    found = {name: whole_runs(model, select[name], logit_diff) for name in both}
+    clear = frozenset(name for name, (clean, corrupt) in found.items() if _is_clear(clean, corrupt))
+    seen = frozenset(name for name, (clean, corrupt) in found.items() if mean_interval(clean - corrupt, "tasks")[0] > 0)
     chosen, judged = ({name: of[name] for name in both} for of in (select, report))
-    return Setting(model, chosen, judged, clear, symbols, length, subject.start, params)
+    return Setting(model, chosen, judged, clear, seen, symbols, length, subject.start, params)
 
 
 def _mined(subject: Subject, params: Params, split: str) -> dict[str, Task]:
@@ -127,7 +133,6 @@ def _induction(subject: Subject, params: Params, symbols: Tensor, length: int, s
     return synthetic.copy_task(symbols, length, params.examples, *labels, prefix=prefix, start=subject.start)
 
 
-def _is_done(model: GPT, task: Task) -> bool:
-    clean, corrupt = whole_runs(model, task, logit_diff)
+def _is_clear(clean: Float[np.ndarray, "example"], corrupt: Float[np.ndarray, "example"]) -> bool:
     gap = clean - corrupt
     return bool(gap.mean() > CLEAR * gap.std(ddof=1) / np.sqrt(len(gap)) and clean.mean() > 0)

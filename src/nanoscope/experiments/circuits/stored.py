@@ -16,13 +16,18 @@ from nanoscope.interventions.edges.graph import Graph
 Sweeps = Mapping[str, Sweep]
 
 
+def labels(sweep: Sweep, dim: str) -> tuple[str, ...]:
+    """The names along an axis."""
+    return tuple(map(str, sweep.labels(dim)))
+
+
 def main_task(sweeps: Sweeps) -> str:
     """The task that is studied in full."""
     return str(sweeps["main"].labels("task")[0])
 
 
 def is_done(sweeps: Sweeps, name: str) -> bool:
-    """Whether the model does a task."""
+    """Whether the model does a task clearly."""
     return bool(sweeps["clear"].sel(task=name).values)
 
 

@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 
 from nanoscope.analysis.circuits.acdc import acdc_scores
-from nanoscope.analysis.circuits.methods import METHODS, forward_seconds
+from nanoscope.analysis.circuits.cost import forward_seconds
+from nanoscope.analysis.circuits.methods import METHODS
 from nanoscope.analysis.circuits.recovery import KINDS, recovery
 from nanoscope.analysis.circuits.scores import EdgeScores
 from nanoscope.evidence.sweep import Sweep
