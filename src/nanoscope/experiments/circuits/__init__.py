@@ -26,6 +26,7 @@ EXPERIMENT = Experiment(
     figures={
         "circuits_diagram": figures.diagram,
         "circuits_curves": figures.curves,
+        "circuits_tasks": figures.tasks,
         "circuits_estimates": figures.estimates,
         "circuits_known": figures.known,
         "circuits_training": figures.training,

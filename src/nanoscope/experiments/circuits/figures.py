@@ -14,7 +14,7 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.circuits.stored import exact, main_task, size
 from nanoscope.interventions.edges.graph import Edge, Graph
 from nanoscope.plots.circuit import circuit_diagram
-from nanoscope.plots.style import ACCENT, INK, SECOND, SEQUENTIAL, SOFT, THIRD, iterations_axis, new_figure, styled
+from nanoscope.plots.style import ACCENT, INK, SECOND, SEQUENTIAL, SOFT, THIRD, new_figure, styled
 from nanoscope.statistics.intervals import TAILS, resampled_means
 
 DRAWN = 40
@@ -136,11 +136,30 @@ def training(result: Result) -> Figure:
     sweep = result["training"]
     change = _change(result["metric"], main_task(result.sweeps))
     shares = sweep.values.mean(-1) / change
-    steps = np.log1p(np.array(sweep.labels("step"), dtype=float))
+    steps = np.array(sweep.labels("step"), dtype=float)
     for at, colour in zip(np.argsort(-shares[-1])[:6], (ACCENT, SECOND, THIRD, INK, SOFT, "#999999"), strict=False):
         ax.plot(steps, shares[:, at], "o-", color=colour, markersize=3, label=str(sweep.labels("edge")[at]))
-    ax.set(ylabel="effect, share of the final whole")
-    iterations_axis(ax, float(np.expm1(steps[-1])))
+    ax.set(xlabel="iteration", ylabel="effect, share of the final whole")
     ax.legend(fontsize=8)
     figure.suptitle(f"{result.subject.label}: when its edges formed", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+@styled
+def tasks(result: Result) -> Figure:
+    """What each task loses without the circuit of each: a task that has edges of its own suffers most from its own."""
+    lost = result["lost"]
+    names = [str(name) for name in lost.labels("task")]
+    figure, (ax,) = new_figure(3 + 0.62 * len(names), 1.9 + 0.42 * len(names))
+    image = ax.imshow(lost.values, cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
+    for row, column in np.ndindex(lost.values.shape):
+        value = lost.values[row, column]
+        ax.text(
+            column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color="white" if value > 0.6 else INK
+        )
+    ax.set_xticks(range(len(names)), names, rotation=35, ha="right")
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlabel="task", ylabel="without the circuit of")
+    figure.colorbar(image, ax=ax, label="share of the task lost")
+    figure.suptitle(f"{result.subject.label}: whose circuit does a task need?", x=0.01, ha="left", fontweight="bold")
     return figure

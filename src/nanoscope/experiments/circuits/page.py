@@ -13,8 +13,9 @@ from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.evidence.wording import number
-from nanoscope.experiments.circuits.stored import estimate, main_task, mean_shares
+from nanoscope.evidence.wording import number, percent
+from nanoscope.experiments.circuits import facts
+from nanoscope.experiments.circuits.stored import Sweeps, estimate, is_done, main_task, mean_shares
 from nanoscope.experiments.pages import Page
 
 NAMED, NAMED_PAIRS = 3, 4
@@ -30,14 +31,43 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         clean, corrupt = sweeps["metric"].sel(task=name, split="report").values.mean(-1)
         rows.append(
             (
-                str(name),
+                str(name) if is_done(sweeps, str(name)) else f"({name})",
                 f"{number(clean)} / {number(corrupt)}",
                 f"{int(sweeps['size'].sel(task=name, count='connected').values):,}",
                 ", ".join(f"{edge} ({number(shares[edge], 2)})" for edge in best),
             )
         )
-    heads = ("task", "logit difference, clean / corrupt", "edges", "strongest alone (share of the whole)")
-    return {"tasks": table(heads, rows), "task": main_task(sweeps), "pairs": pairs(result), **methods(study, result)}
+    heads = (
+        "task (not clearly done)",
+        "logit difference, clean / corrupt",
+        "edges",
+        "strongest alone (share of the whole)",
+    )
+    return {
+        "tasks": table(heads, rows),
+        "task": main_task(sweeps),
+        "pairs": pairs(result),
+        "version": result.identity["version"],
+        **said(sweeps),
+        **methods(study, result),
+    }
+
+
+def said(sweeps: Sweeps) -> Mapping[str, str]:
+    """The facts beside the claims, each in a sentence."""
+    gap, same, far = facts.missing(sweeps), facts.stability(sweeps), facts.reach(sweeps)
+    read = ", ".join(f"{distance} back {number(shift, 2)}" for distance, (shift, _) in far.items())
+    furthest = max((distance for distance, (_, sure) in far.items() if sure), default=0)
+    return {
+        "missing": f"With the same edges taken from both, circuit and model differ by {percent(gap.mean, 0)} of the behaviour "
+        f"on average, and most ({percent(gap.most, 0)}) without {gap.removed}.",
+        "stability": f"Circuits of resampled examples share {percent(same.overlap, 0)} of their edges with this one; "
+        f"{same.always} of its {same.edges} edges are in nearly all.",
+        "reach": f"One character decides between two continuations by this many logits: {read}; the furthest beyond doubt is "
+        f"{furthest} back."
+        if far
+        else "",
+    }
 
 
 def pairs(result: Result) -> str:
@@ -63,13 +93,10 @@ def methods(study: Study, result: Result) -> Mapping[str, object]:
     rows = []
     for name in names:
         found = ["", ""] if known is None else _known(known["truth"], name)
-        cost = ""
-        if name in sweeps["seconds_of"].labels("what"):
-            spent, forward = (float(sweeps["seconds_of"].sel(what=what).values) for what in (name, "plain forward"))
-            cost = f"{spent / forward:.0f}"
         agree = agreement(estimate(sweeps, name), estimate(sweeps, "exact"))
-        rows.append([name, *found, *(_number(agree[kind]) for kind in KINDS), cost])
-    heads = ("method", "known edges, AUROC", "saturated, AUROC", *(f"into {kind}" for kind in KINDS), "cost, forwards")
+        rows.append([name, *found, *(_number(agree[kind]) for kind in KINDS), *_cost(sweeps, name)])
+    kinds = (f"into {kind}" for kind in KINDS)
+    heads = ("method", "known edges, AUROC", "saturated, AUROC", *kinds, "cost, forwards", "memory, MB")
     picture = "" if known is None else figure_picture(study, known.subject.label, "circuits_known")
     return {"methods": table(heads, rows), "known": picture}
 
@@ -79,6 +106,18 @@ def _known(truth: Sweep, method: str) -> list[str]:
     values = truth.sel(method=method, measure="AUROC")
     gentle = [float(values.sel(model=name).values) for name in values.labels("model") if "saturated" not in str(name)]
     return [number(sum(gentle) / len(gentle)), number(float(values.sel(model="plain, saturated").values))]
+
+
+def _cost(sweeps: Sweeps, method: str) -> tuple[str, str]:
+    """Seconds in plain forwards, and megabytes; empty where an earlier version did not measure them."""
+    forward = float(sweeps["seconds_of"].sel(what="plain forward").values)
+    spent, held = None, sweeps.get("held")
+    if method in sweeps["seconds_of"].labels("what"):
+        spent = sweeps["seconds_of"].sel(what=method)
+    elif "exact_seconds" in sweeps:
+        spent = sweeps["exact_seconds"].sel(task=main_task(sweeps))
+    cost = "" if spent is None else f"{float(spent.values) / forward:,.0f}"
+    return cost, "" if held is None else f"{float(held.sel(method=method).values) / 1e6:,.0f}"
 
 
 def _number(x: float) -> str:
