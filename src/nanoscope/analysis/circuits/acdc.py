@@ -27,7 +27,7 @@ from nanoscope.interventions.edges.graph import Edge, Graph, graph_of
 from nanoscope.interventions.edges.run import rerun_edges, writes_of
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
-from nanoscope.tasks.metrics import Metric, kl, logit_diff, read
+from nanoscope.tasks.metrics import Metric, kl, logit_diff
 from nanoscope.tasks.task import Task
 
 Order = Literal["last first", "first first", "random"]
@@ -62,12 +62,12 @@ def acdc(
     edges, kept = _visited(graph, order), graph.exists.copy()
     with torch.inference_mode():
         clean, other = writes_of(model, task.clean), writes_of(model, task.corrupt).writes
-        divergence = kl(read(clean.logits, task))
+        divergence = kl(clean.at(task.positions))
 
         def value(on: np.ndarray, layer: int) -> float:
             mask = torch.from_numpy(on).to(model.wte.weight)
-            logits = rerun_edges(model, clean, task.clean, mask, other, layer).logits
-            return float(divergence(read(logits, task), task).mean())
+            found = rerun_edges(model, clean, task.clean, mask, other, layer)
+            return float(divergence(found.at(task.positions), task).mean())
 
         now = 0.0
         for done, edge in enumerate(edges):

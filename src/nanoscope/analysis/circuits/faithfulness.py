@@ -30,7 +30,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edges.graph import graph_of
 from nanoscope.interventions.edges.run import Writes, run_edges, writes_of
 from nanoscope.model.gpt import GPT
-from nanoscope.tasks.metrics import Metric, logit_diff, read
+from nanoscope.tasks.metrics import Metric, logit_diff
 from nanoscope.tasks.task import Task
 
 Ablation = Literal["resample", "mean", "zero"]
@@ -79,8 +79,8 @@ def run_masks(
     times = max(1, len(masks) // len(task))
     tiled = task.tiled(times)
     with torch.no_grad():
-        logits = run_edges(model, tiled.clean, masks[:, None], other.repeat(1, times, 1, 1)).logits
-        return metric(read(logits, tiled), tiled).double().cpu().numpy()
+        found = run_edges(model, tiled.clean, masks[:, None], other.repeat(1, times, 1, 1))
+        return metric(found.at(tiled.positions), tiled).double().cpu().numpy()
 
 
 @dataclass(frozen=True, eq=False)

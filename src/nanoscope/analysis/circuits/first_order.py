@@ -25,13 +25,13 @@ from nanoscope.analysis.circuits.scores import EdgeScores, whole_runs
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edges.effects import edge_cells
 from nanoscope.interventions.edges.graph import WAYS, graph_of
-from nanoscope.interventions.edges.run import Writes, run_edges, run_from, writes_of
+from nanoscope.interventions.edges.run import EdgeRun, Writes, run_edges, run_from, writes_of
 from nanoscope.interventions.edits import Edit
 from nanoscope.interventions.run import Cache
 from nanoscope.model import arithmetic
 from nanoscope.model.gpt import GPT
 from nanoscope.model.rules import EXACT, GIM, HELD, RELP, Rules
-from nanoscope.tasks.metrics import Metric, logit_diff, read
+from nanoscope.tasks.metrics import Metric, logit_diff
 from nanoscope.tasks.task import Task
 
 NAMES = {EXACT: "eap", HELD: "held", RELP: "relp", GIM: "gim"}
@@ -63,7 +63,7 @@ def mask_scores(model: GPT, task: Task, metric: Metric = logit_diff, steps: int 
     for k in range(steps):
         mask = (on * (1 - (k + 0.5) / steps)).requires_grad_()
         with torch.enable_grad():
-            value = metric(read(run_edges(model, task.clean, mask, other).logits, task), task).sum()
+            value = metric(run_edges(model, task.clean, mask, other).at(task.positions), task).sum()
         total -= torch.autograd.grad(value, mask)[0] / steps
     return _scores("mask-ig", model, task, metric, total[:, 0].movedim(0, -1))
 
@@ -74,7 +74,7 @@ def qk_fixed_scores(model: GPT, task: Task, metric: Metric = logit_diff, rules: 
     graph, values = plain.graph, plain.values.copy()
     with torch.no_grad():
         other, embed = writes_of(model, task.corrupt).writes, model.embed(task.clean.to(model.device))
-    slopes = read_gradients(model, embed, lambda logits: metric(read(logits, task), task), rules)
+    slopes = read_gradients(model, embed, lambda run: metric(run.at(task.positions), task), rules)
     for name in graph.reads:
         if name.partition(".")[2] in WAYS[:2]:
             edges = [edge for edge in graph.edges if edge.read == name]
@@ -114,7 +114,7 @@ def _averaged(name: str, model: GPT, task: Task, metric: Metric, shares: list[fl
     at embeddings that are so far from the corrupt run's to the clean run's."""
     with torch.no_grad():
         clean, corrupt = (writes_of(model, text).writes for text in (task.clean, task.corrupt))
-    measure = lambda logits: metric(read(logits, task), task)  # noqa: E731
+    measure = lambda run: metric(run.at(task.positions), task)  # noqa: E731
     ends = corrupt[0], clean[0]
     slope = torch.stack([read_gradients(model, torch.lerp(*ends, share), measure, rules) for share in shares]).mean(0)
     return _scores(name, model, task, metric, _products(corrupt - clean, slope))
@@ -138,12 +138,12 @@ def _require_steps(steps: int) -> None:
 def read_gradients(
     model: GPT,
     embed: Float[Tensor, "example pos d_model"],
-    measure: Callable[[Float[Tensor, "example pos vocab"]], Float[Tensor, "example"]],
+    measure: Callable[[EdgeRun], Float[Tensor, "example"]],
     rules: Rules = EXACT,
 ) -> Float[Tensor, "read example pos d_model"]:
     """The gradient of the summed metric with respect to what each read sees, in a run from these embeddings."""
     reads = len(graph_of(model.config).reads)
     added = torch.zeros(reads, *embed.shape, dtype=embed.dtype, device=embed.device, requires_grad=True)
     with torch.enable_grad():
-        value = measure(run_from(model, embed.detach(), added, rules).logits).sum()
+        value = measure(run_from(model, embed.detach(), added, rules)).sum()
     return torch.autograd.grad(value, added)[0]

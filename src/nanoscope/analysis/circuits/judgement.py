@@ -24,7 +24,7 @@ from nanoscope.analysis.circuits.faithfulness import Ablation, ablated_writes, f
 from nanoscope.interventions.edges.run import Writes, run_edges
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
-from nanoscope.tasks.metrics import Metric, logit_diff, read
+from nanoscope.tasks.metrics import Metric, logit_diff
 from nanoscope.tasks.task import Task
 
 HALVES = 10
@@ -133,7 +133,7 @@ def _slope(model: GPT, task: Task, masks: Masks, other: Writes, metric: Metric) 
     """The derivative of each example's metric by its mask."""
     at = masks.clone().requires_grad_()
     with torch.enable_grad():
-        value = metric(read(run_edges(model, task.clean, at[:, None], other).logits, task), task)
+        value = metric(run_edges(model, task.clean, at[:, None], other).at(task.positions), task)
     return torch.autograd.grad(value.sum(), at)[0]
 
 

@@ -24,7 +24,7 @@ from nanoscope.analysis.circuits.scores import EdgeScores
 from nanoscope.analysis.circuits.search import Ranking, top, worth_of
 from nanoscope.interventions.edges.run import run_edges, writes_of
 from nanoscope.model.gpt import GPT
-from nanoscope.tasks.metrics import kl, read
+from nanoscope.tasks.metrics import kl
 from nanoscope.tasks.task import Task
 
 STEPS = 100
@@ -49,11 +49,11 @@ def learned(
     numbers = _start(start, ranking).to(model.wte.weight).requires_grad_()
     exists = torch.from_numpy(start.graph.exists).to(model.device)
     with torch.no_grad():
-        other, clean = writes_of(model, task.corrupt).writes, writes_of(model, task.clean).logits
-    divergence = kl(read(clean, task))
+        other, clean = writes_of(model, task.corrupt).writes, writes_of(model, task.clean)
+    divergence = kl(clean.at(task.positions))
 
     def distance(mask: Float[Tensor, "source read"]) -> Tensor:
-        return divergence(read(run_edges(model, task.clean, mask, other).logits, task), task).mean()
+        return divergence(run_edges(model, task.clean, mask, other).at(task.positions), task).mean()
 
     with torch.no_grad():
         best = top(start, edges, ranking)

@@ -27,7 +27,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edges.graph import graph_of
 from nanoscope.interventions.edges.run import Writes, run_edges, writes_of
 from nanoscope.model.gpt import GPT
-from nanoscope.tasks.metrics import Metric, logit_diff, read
+from nanoscope.tasks.metrics import Metric, logit_diff
 from nanoscope.tasks.task import Task
 
 Direct = Literal["edges", "through MLPs"]
@@ -86,8 +86,8 @@ def path_patch(
             seen, off = corrupt, np.outer(sends, receives)
         else:
             seen, off = _through_mlps(model, task, sends, clean, corrupt), np.outer(np.ones_like(sends), receives)
-        logits = run_edges(model, task.clean, _mask(~off, clean), seen).logits
-        patched = metric(read(logits, task), task).double().cpu().numpy()
+        found = run_edges(model, task.clean, _mask(~off, clean), seen)
+        patched = metric(found.at(task.positions), task).double().cpu().numpy()
     return PathPatch(tuple(senders), tuple(receivers), direct, *whole_runs(model, task, metric), patched)
 
 

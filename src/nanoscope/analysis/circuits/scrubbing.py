@@ -35,7 +35,7 @@ from nanoscope.interventions.edges.graph import EMBED, LOGITS, Edge, Graph, grap
 from nanoscope.interventions.edges.run import EdgeRun, Writes, run_mixed, writes_of
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
-from nanoscope.tasks.metrics import Metric, loss, read, read_at
+from nanoscope.tasks.metrics import Metric, loss
 from nanoscope.tasks.task import Task
 
 Agree = Callable[[Int[Tensor, "example pos"]], Int[Tensor, "example pos"]]
@@ -141,12 +141,12 @@ def scrub(
     _check(graph, hypothesis, LOGITS, task)
     with torch.no_grad():
         own = writes_of(model, task.clean)
-        measured = metric(read(own.logits, task), task).double().cpu().numpy()
+        measured = metric(own.at(task.positions), task).double().cpu().numpy()
         random = _random(own, task, metric)
         if abs(random.mean() - measured.mean()) < 1e-9 * abs(random.mean()):
             raise NanoscopeError("the loss is the same with the logits of any text; give texts with different answers")
         scrubbing = [_Scrubbing(model, graph, task.clean, own.writes, _generator(seed, n)) for n in range(draws)]
-        runs = (metric(read(one.run(LOGITS, hypothesis).logits, task), task) for one in scrubbing)
+        runs = (metric(one.run(LOGITS, hypothesis).at(task.positions), task) for one in scrubbing)
         losses = np.stack([values.double().cpu().numpy() for values in runs])
     return Scrubbed(losses, measured, random, tuple(_exchanged(hypothesis, task)))
 
@@ -172,7 +172,7 @@ def _random(own: EdgeRun, task: Task, metric: Metric) -> Float[np.ndarray, "exam
     """The metric of each example's answers on the logits of every example at the same positions, averaged."""
     count = len(task)
     each = [task[n : n + 1].tiled(count) for n in range(count)]
-    values = [metric(read_at(own.logits, one.positions), one).double().mean() for one in each]
+    values = [metric(own.at(one.positions), one).double().mean() for one in each]
     return torch.stack(values).cpu().numpy()
 
 

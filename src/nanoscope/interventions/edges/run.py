@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edges.graph import Graph, graph_of
@@ -34,10 +34,22 @@ Writes = Float[Tensor, "source #batch pos d_model"]
 
 @dataclass(frozen=True)
 class EdgeRun:
-    """The logits of a run, and what every source has written, `[source, batch, pos, d_model]`."""
+    """What the unembedding reads in a run, and what every source has written, `[source, batch, pos, d_model]`."""
 
-    logits: Float[Tensor, "batch pos vocab"]
-    writes: Writes
+    final: Float[Tensor, "batch pos d_model"] = field(repr=False)
+    writes: Writes = field(repr=False)
+    unembedding: nn.Module = field(repr=False)
+
+    @property
+    def logits(self) -> Float[Tensor, "batch pos vocab"]:
+        """The logits at all positions."""
+        return self.unembedding(self.final)
+
+    def at(self, positions: Int[Tensor, "batch read"]) -> Float[Tensor, "batch read vocab"]:
+        """The logits at some positions of each example, in at least single precision: at all of them a large vocabulary
+        would fill the memory."""
+        found = self.unembedding(self.final.take_along_dim(positions.to(self.final.device)[..., None], dim=1))
+        return found.to(torch.promote_types(found.dtype, torch.float32))
 
 
 Mask = Float[Tensor, "*some source read"]
@@ -165,7 +177,7 @@ class _Factored:
                 written.add(self._mlp(seen[0], block)[None])
         final = self._read(written, slice(-1, None))[0] + constant
         normed = final if model.ln_f is None else self.rules.norm(final, model.ln_f)
-        return EdgeRun(model.lm_head(normed), written.all)
+        return EdgeRun(normed, written.all, model.lm_head)
 
     def _biases(self, like: Tensor, layers: int) -> Float[Tensor, "1 1 d_model"]:
         """The output biases of attention in the first layers."""
