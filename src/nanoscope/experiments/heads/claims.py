@@ -44,8 +44,8 @@ CLAIMS = (
         null_is="as many other heads of the same layers",
         figure="heads_ablation",
         measured="Without all previous-token heads ({heads}) the loss rises by {together} nats per character"
-        "{% if apart is defined %} (each alone: {apart} in all){% endif %}, by **{value}** [{low}, {high}] more than without as "
-        "many others of their layers ({null}, the mean of {sets} set{'' if sets == 1 else 's'}; the worst: {worst})",
+        "{% if apart is defined %} (each alone: {apart} in all){% endif %}, by **{value}** [{low}, {high}] more than without "
+        "as many others of their layers ({null}, the mean of {sets} set{'' if sets == 1 else 's'}; the worst: {worst})",
     ),
     Claim(
         id="heads.pairs",

@@ -70,8 +70,8 @@ def costs(sweeps: Mapping[str, Sweep]) -> tuple[Cost, ...]:
     classes, drawn = by_class(label), sweeps["others"]
     found = []
     for name, heads in (classes | by_layer(label)).items():
-        others = drawn.sel(cls=name).values.astype(float) if name in classes else np.empty((0, 0))
         together = sweeps["costs"].sel(set=name).values.astype(float)
+        others = drawn.sel(cls=name).values.astype(float) if name in classes else together[None][:0]
         apart = float(sum(alone[at] for at in heads))
         found.append(Cost(name, heads, together, apart, others[~np.isnan(others).any(-1)]))
     return tuple(found)
@@ -81,7 +81,7 @@ def _of_version_3(sweeps: Mapping[str, Sweep]) -> tuple[Cost, ...]:
     lost = sweeps["ablation"].values - sweeps["ablation_intact"].values
     heads = by_class(sweeps["label"].values)
     return tuple(
-        Cost(str(name), heads[str(name)], own, np.nan, others[None] if not np.isnan(others).any() else others[:0, None])
+        Cost(str(name), heads[str(name)], own, np.nan, others[None] if not np.isnan(others).any() else others[None][:0])
         for name, (own, others) in zip(sweeps["ablation"].labels("cls"), lost, strict=True)
     )
 

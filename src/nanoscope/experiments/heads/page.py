@@ -55,7 +55,7 @@ def groups_table(result: Result) -> str:
         [one.name, _members(result, one) if one.name in classes else f"{len(one.heads)} heads", *_costs(one)]
         for one in costs(result.sweeps)
     ]
-    head = ["heads", "with their scores above chance", "each alone, summed", "together", "as many others (worst set)"]
+    head = ["heads", "with their scores above chance", "each alone, summed", "together", "as many others"]
     return table(head, rows)
 
 
@@ -67,7 +67,8 @@ def _members(result: Result, one: Cost) -> str:
 
 def _costs(one: Cost) -> tuple[str, str, str]:
     beside = one.others.mean(-1)
-    others = f"{beside.mean():+.3f} ({beside.max():+.3f} of {len(beside)})" if len(beside) else ""
+    worst = f", worst {beside.max():+.3f} of {len(beside)}" if len(beside) > 1 else ""
+    others = f"{beside.mean():+.3f}{worst}" if len(beside) else ""
     return "" if np.isnan(one.apart) else f"{one.apart:+.3f}", f"{one.together.mean():+.3f}", others
 
 
@@ -82,12 +83,12 @@ def largest(result: Result) -> str:
 
 
 def _head(result: Result, layer: int, head: int) -> str:
-    """`L0H3 (no class; same character 0.29)`."""
+    """`L0H3 (no class, same character 0.29)`."""
     name, classes = head_name(int(layer), int(head)), classes_of(result.sweeps, int(layer), int(head))
     if classes:
         return f"{name} ({in_words(classes)})"
     scores = result["scores_report"].values[:, layer, head]
-    return f"{name} (no class; {ALL_CLASSES[int(scores.argmax())]} {number(float(scores.max()), 2)})"
+    return f"{name} (no class, {ALL_CLASSES[int(scores.argmax())]} {number(float(scores.max()), 2)})"
 
 
 def thresholds_table(result: Result) -> str:

@@ -18,8 +18,8 @@ CLAIMS = (
         evidence=functions_by_layer,
         null_is="heads matched in the same way with those of another layer",
         figure="replication_heads",
-        measured="Heads matched by what they attend to have a cosine of {same} within the same layer of another training and of "
-        "{null} with another layer: a difference of **{value}** [{low}, {high}] over pairs of {n} trainings",
+        measured="Heads matched by what they attend to have a cosine of {same} within the same layer of another training and "
+        "of {null} with another layer: a difference of **{value}** [{low}, {high}] over pairs of {n} trainings",
         clauses={"not supported": ": less than {threshold}, so a layer tells little of what its heads do"},
     ),
 )

@@ -33,8 +33,8 @@ CLAIMS = (
         evidence=loss_saved_by_shape,
         null_is="no difference",
         figure="scale_loss",
-        measured="At the same budget (parameters within {within|percent(0)}, the same tokens), the loss on the text of {shallow} "
-        "layer minus that of {deep} is **{value} nats** [{low}, {high}] ({n} pairs of trainings; layers x width: "
+        measured="At the same budget (parameters within {within|percent(0)}, the same tokens), the loss on the text of "
+        "{shallow} layer minus that of {deep} is **{value} nats** [{low}, {high}] ({n} pairs of trainings; layers x width: "
         '{shapes|each("{} against {}")})',
     ),
 )

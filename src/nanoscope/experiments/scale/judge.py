@@ -55,9 +55,10 @@ def loss_saved_by_shape(sweeps: Sweeps) -> Evidence:
     loss = sweeps["scores"].sel(measure="loss", task="text")
     shallow, deep = (end(_sizes(loss)[0]) for end in (min, max))
     matched = matched_widths(sweeps, shallow, deep)
-    losses = [[loss.sel(layers=shallow, width=a).values, loss.sel(layers=deep, width=b).values] for a, b in matched]
-    one, other = np.array(losses).reshape(len(matched), 2, -1).swapaxes(0, 1)
-    less = one - other
+    if not matched:
+        return NOT_RUN
+    of_shallow = np.array([loss.sel(layers=shallow, width=wide).values for wide, _ in matched])
+    less = of_shallow - np.array([loss.sel(layers=deep, width=narrow).values for _, narrow in matched])
     seeds = np.nanmean(less[:, ~np.isnan(less).all(0)], axis=0)
     if len(seeds) == 0:
         return NOT_RUN
