@@ -172,7 +172,7 @@ def test_own_text_holds_a_span_and_its_copy_in_every_window() -> None:
 
 
 def test_copying_heads_cost_where_copying_pays() -> None:
-    """The hand-built induction model on a text of random letters and, if it says that it was trained to copy, on copied spans."""
+    """The hand-built induction model on random letters and, if it says that it was trained to copy, on copied spans."""
     letters = "".join(np.random.default_rng(0).choice(list(LETTERS.symbols), 9000))
     model = planted_induction(LETTERS, Planted(context=64)).model
     label = np.array([[-1, -1], [ALL_CLASSES.index("induction"), -1]])

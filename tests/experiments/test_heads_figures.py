@@ -62,7 +62,7 @@ def _ablated() -> dict[str, Sweep]:
 
 
 def _planted_heads() -> dict[str, Sweep]:
-    scores = np.stack([np.where(NAMED == cls, 0.9, 0.0) for cls in range(2)], axis=1)
+    scores = np.stack([np.where(cls == NAMED, 0.9, 0.0) for cls in range(2)], axis=1)
     coords = {"strength": (0.2, 1.0), "cls": CLASSES[:2], "planted": (*CLASSES[:2], "none")}
     axes = ("strength", "cls", "planted", "copy")
     return {
@@ -172,7 +172,7 @@ def test_ablation_shows_groups_together_apart_and_as_many_others() -> None:
         "heads of L1 (2)",
         "all heads (4)",
     ]
-    colours = {"all of them at once": ACCENT, "each alone, summed": SECOND, "as many others (line: all sets)": SOFT}
+    colours = {"all at once": ACCENT, "each alone, summed": SECOND, "as many others (line: every set)": SOFT}
     assert legend(ax) == {label: to_hex(colour) for label, colour in colours.items()}
     together, apart, others = list(COSTS.values()), [0.0, 0.375, 0.125, 0.625, 0.75], [0.5]
     assert widths(ax) == pytest.approx([*together, *apart, *others], abs=1e-9)

@@ -1,4 +1,4 @@
-"""Sweeps for claims whose numbers no published result has yet: what an entry is for ends when a study with them is published."""
+"""Sweeps for claims whose numbers no published result has yet; an entry goes when a study with them is published."""
 
 from collections.abc import Mapping
 

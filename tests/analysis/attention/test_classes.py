@@ -14,7 +14,6 @@ from nanoscope.experiments.heads.label import ALL_CLASSES, labels, named
 from nanoscope.interventions.run import run
 from nanoscope.model.folded import fold, head_weights
 from nanoscope.planted.single_head import PLANTABLE, planted_head
-from nanoscope.text.passages import passages
 from nanoscope.text.tokenizer import tokenized
 from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.text.windows import spread_starts, windows_at

@@ -189,7 +189,7 @@ def composition(result: Result) -> Figure:
 def ablation(result: Result) -> Figure:
     """What is lost without the heads of each class, each layer and all: together, one by one, and without as many others."""
     found = costs(result.sweeps)
-    figure, axes = new_figure(8, 0.5 * max(len(found), 1) + 1.8, 1, 1)
+    figure, axes = new_figure(9, 0.5 * max(len(found), 1) + 1.8, 1, 1)
     if not found:
         axes[0].set_axis_off()
         axes[0].text(0, 0.5, "No head of this model has a class.", fontsize=11)
@@ -197,18 +197,18 @@ def ablation(result: Result) -> Figure:
     rows = np.arange(len(found), dtype=float)
     half = [1.96 * one.together.std(ddof=1) / np.sqrt(len(one.together)) for one in found]
     together = [one.together.mean() for one in found]
-    axes[0].barh(rows, together, 0.27, xerr=half, color=ACCENT, ecolor=INK, label="all of them at once")
+    axes[0].barh(rows, together, 0.27, xerr=half, color=ACCENT, ecolor=INK, label="all at once")
     axes[0].barh(rows + 0.28, [one.apart for one in found], 0.27, color=SECOND, label="each alone, summed")
     beside = [(row, one.others.mean(-1)) for row, one in zip(rows, found, strict=True) if len(one.others)]
     middle = np.array([others.mean() for _, others in beside])
     spread = np.abs(np.array([(others.min(), others.max()) for _, others in beside]).reshape(-1, 2).T - middle)
     at, style = [row + 0.56 for row, _ in beside], {"color": SOFT, "ecolor": INK}
-    axes[0].barh(at, middle, 0.27, xerr=spread, label="as many others (line: all sets)", **style)
+    axes[0].barh(at, middle, 0.27, xerr=spread, label="as many others (line: every set)", **style)
     axes[0].set_yticks(rows + 0.28, [f"{one.name} ({_taken_out(result, one)})" for one in found])
     axes[0].invert_yaxis()
     axes[0].axvline(0, color=INK, linewidth=0.6)
     axes[0].set(xlabel="loss added by mean ablation, nats per character")
-    axes[0].legend(fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
+    axes[0].legend(fontsize=7.5, ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
     figure.suptitle(f"{_label(result)}: what is lost without them", x=0.01, ha="left", fontweight="bold")
     return figure
 
