@@ -6,8 +6,6 @@ of the kind that the model was trained on, so that copying pays in the control.
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 from jaxtyping import Int
 
@@ -26,8 +24,8 @@ def ablation(s: Setting, labels: Int[np.ndarray, "layer head"]) -> Sweeps:
     """The loss on the report split without each set of heads, beyond the model's: `costs [set, window]`, and for each class
     `others [cls, draw, window]`, NaN for sets that there are not."""
     classes, most = by_class(labels), s.params.random_sets
-    single = {head_name(*at): (at,) for at in product(*map(range, labels.shape))}
-    named: dict[str, Heads] = single | classes | by_layer(labels)
+    single: dict[str, Heads] = {head_name(*at): (at,) for at in np.ndindex(*labels.shape)}
+    named = single | classes | by_layer(labels)
     drawn = {
         name: head_ablation.of_same_size(s.model, group, most, name, s.params.seed) for name, group in classes.items()
     }

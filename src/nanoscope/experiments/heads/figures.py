@@ -202,8 +202,8 @@ def ablation(result: Result) -> Figure:
     beside = [(row, one.others.mean(-1)) for row, one in zip(rows, found, strict=True) if len(one.others)]
     middle = np.array([others.mean() for _, others in beside])
     spread = np.abs(np.array([(others.min(), others.max()) for _, others in beside]).reshape(-1, 2).T - middle)
-    at, style = [row + 0.56 for row, _ in beside], {"color": SOFT, "ecolor": INK}
-    axes[0].barh(at, middle, 0.27, xerr=spread, label="as many others (line: every set)", **style)
+    label, at = "as many others (line: every set)", [row + 0.56 for row, _ in beside]
+    axes[0].barh(at, middle, 0.27, xerr=spread, color=SOFT, ecolor=INK, label=label)
     axes[0].set_yticks(rows + 0.28, [f"{one.name} ({_taken_out(result, one)})" for one in found])
     axes[0].invert_yaxis()
     axes[0].axvline(0, color=INK, linewidth=0.6)
@@ -218,8 +218,8 @@ def planted(result: Result) -> Figure:
     """What planted heads are named: right, by class and strength; and all strengths together, by class and name."""
     counts = confusion(result.sweeps)
     found = result.sweeps.get("planted_scores") or result["planted"]
-    classes, strengths = found.labels("planted"), found.labels("strength")
-    names = (*found.labels("planted")[: counts.shape[-1] - 1], "none")
+    classes, strengths = [str(name) for name in found.labels("planted")], found.labels("strength")
+    names = [*classes[: counts.shape[-1] - 1], "none"]
     right = np.einsum("scc->cs", counts[..., : len(classes)]) / counts.sum(-1).T
     mixed = counts.sum(0) / counts.sum((0, 2))[:, None]
     figure, axes = new_figure(13, 0.27 * len(classes) + 2.6, 1, 2, width_ratios=(len(strengths), len(classes)))

@@ -78,7 +78,7 @@ def previous_token_heads_needed(sweeps: Sweeps) -> Evidence:
 def pairs_that_can_compose(sweeps: Sweeps) -> Evidence:
     """The probability that a pair that can compose scores above one that cannot, by the best of Q, K and V.
 
-    The interval is from the jackknife over heads, since each head belongs to many pairs.
+    The interval is from the jackknife over heads, since each head belongs to many pairs; it is cut at 0 and 1.
     """
     scores = best_of_all_ways(sweeps["composition"])
     each = without_each_head(scores)
@@ -90,4 +90,5 @@ def pairs_that_can_compose(sweeps: Sweeps) -> Evidence:
         "median": float(np.median(scores.possible)),
         "impossible": float(np.median(scores.impossible)),
     }
-    return Evidence(value, jackknife_interval(value, each), len(each), "heads", 0.5, facts)
+    low, high = jackknife_interval(value, each)
+    return Evidence(value, (max(low, 0.0), min(high, 1.0)), len(each), "heads", 0.5, facts)
