@@ -14,7 +14,7 @@ from jaxtyping import Float
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.heads.label import WEAK, labels
 
-THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
+THRESHOLDS = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5)
 """Shares of attention above chance from which a head would count; `label.WEAK` is the one in use."""
 
 

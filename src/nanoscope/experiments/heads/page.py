@@ -18,7 +18,7 @@ from nanoscope.experiments.heads.census import (
     untrained_with_a_class,
     with_a_class,
 )
-from nanoscope.experiments.heads.groups import Cost, by_class, costs, singles
+from nanoscope.experiments.heads.groups import EVERY, Cost, by_class, costs, singles
 from nanoscope.experiments.heads.label import ALL_CLASSES, WEAK, classes_of, in_words
 from nanoscope.experiments.heads.pairs import QUANTILES, PairScores, best_of_all_ways, better_than_impossible
 from nanoscope.experiments.pages import Page
@@ -39,7 +39,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "heads": result["label"].values.size,
         "weak": f"{WEAK:g}",
         "thresholds": thresholds_table(result),
-        "planted": planted_table(result),
+        "planted": planted(result),
         "pairs": pairs_table(result),
         "cost": cost(result),
         "sink": head_name(int(sink[0]), int(sink[1])),
@@ -49,11 +49,15 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
 
 
 def groups_table(result: Result) -> str:
-    """A table of the groups of heads that were ablated: classes with their heads and scores, then layers."""
+    """A table of groups of heads that were ablated: classes with their heads and scores, the first layer, those above, and all.
+
+    The figure has every layer.
+    """
     classes = by_class(result["label"].values)
     rows = [
         [one.name, _members(result, one) if one.name in classes else f"{len(one.heads)} heads", *_costs(one)]
         for one in costs(result.sweeps)
+        if one.name in classes or one.name in ("heads of L0", "heads above L0", EVERY)
     ]
     head = ["heads", "with their scores above chance", "each alone, summed", "together", "as many others"]
     return table(head, rows)
@@ -110,13 +114,13 @@ def thresholds_table(result: Result) -> str:
     return table(head, rows)
 
 
-def planted_table(result: Result) -> str:
-    """What becomes of planted heads, by their strength."""
+def planted(result: Result) -> Mapping[str, object]:
+    """What becomes of planted heads: shares named right by strength, named wrong, and of no class and named."""
     if "planted_scores" not in result.sweeps:
-        return ""
-    found = by_strength(result.sweeps)
-    rows = [[f"{s:g}", *(f"{share:.2f}" for share in (one.right, one.wrong, one.invented))] for s, one in found.items()]
-    return table(["strength", "named right", "named wrong", "of none, named"], rows)
+        return {}
+    every = Named.of(confusion(result.sweeps).sum(0))
+    right = tuple((strength, one.right) for strength, one in by_strength(result.sweeps).items())
+    return {"right": right, "wrong": every.wrong, "invented": every.invented}
 
 
 def pairs_table(result: Result) -> str:
@@ -126,11 +130,13 @@ def pairs_table(result: Result) -> str:
     scores = result["composition"]
     ways = {f"by {way}": PairScores(scores.sel(way=way).values) for way in scores.labels("way")}
     rows = []
-    for name, found in ({"best": best_of_all_ways(scores)} | ways).items():
-        for kind, part in (("can", found.possible), ("cannot", found.impossible)):
-            quantiles = [f"{q:.3f}" for q in np.quantile(part, QUANTILES)]
-            rows.append([name, kind, f"{len(part):,}", *quantiles, f"{better_than_impossible(found):.2f}"])
-    return table(["way", "pairs that", "n", *(f"{100 * q:g} %" for q in QUANTILES), "can above cannot"], rows)
+    for name, found in ({"the best": best_of_all_ways(scores)} | ways).items():
+        both = zip(*(np.quantile(part, QUANTILES) for part in (found.possible, found.impossible)), strict=True)
+        rows.append(
+            [name, *(f"{can:.3f} / {cannot:.3f}" for can, cannot in both), f"{better_than_impossible(found):.2f}"]
+        )
+    quantiles = (f"{100 * q:g} % can / cannot" for q in QUANTILES)
+    return table(["way", *quantiles, "can above cannot"], rows)
 
 
 def cost(result: Result) -> Mapping[str, float]:

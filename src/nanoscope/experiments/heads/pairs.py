@@ -15,7 +15,7 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.model.names import head_name
 from nanoscope.statistics.auroc import auroc
 
-QUANTILES = (0.05, 0.5, 0.95, 0.975)
+QUANTILES = (0.05, 0.5, 0.975)
 
 
 @dataclass(frozen=True)
