@@ -20,7 +20,7 @@ from nanoscope.report import read_study
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PARTS = {
-    "heads": ("heads.previous", "heads.tokens", "heads.classified"),
+    "heads": ("heads.previous", "heads.tokens", "heads.needed"),
     "predictions": ("lenses.writers", "lenses.meaningful", "lenses.beyond"),
     "induction": ("induction.heads", "induction.natural", "induction.accuracy", "emergence.forms"),
 }

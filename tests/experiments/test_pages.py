@@ -51,7 +51,7 @@ def test_every_question_is_worded_from_what_today_measures(name: str, study: Stu
 
 @published
 def test_what_is_withdrawn_has_no_number_and_no_verdict(study: Study) -> None:
-    for name in ("induction", "neurons", "lenses", "heads", "emergence"):
+    for name in ("induction", "neurons", "lenses", "emergence"):
         gone = [claim for claim in open_experiment(name).claims if claim.withdrawn]
         assert gone
         rows = [row for row in section(study, name).split("\n") if row.startswith("| ") and WITHDRAWN in row]
@@ -60,17 +60,17 @@ def test_what_is_withdrawn_has_no_number_and_no_verdict(study: Study) -> None:
         assert len(rows) == len([claim for claim in gone if stored.finding_if_any(claim.id)])
         assert not any(re.search(r"\d", row.split("|", 2)[2]) for row in rows), rows
     replies = {one.claim: one.reply for one, _ in study_answers(study)}
-    assert {replies[claim] for claim in ("heads.ablation", "neurons.selective", "lenses.settles")} == {"withdrawn"}
+    assert {replies[claim] for claim in ("neurons.selective", "lenses.settles")} == {"withdrawn"}
 
 
 @published
 def test_a_claims_row_says_what_its_findings_say(study: Study) -> None:
     main = study.result(study.main, "heads")
     assert main is not None
-    found = main.finding("heads.classified")
+    found = main.finding("heads.previous")
     (row,) = [row for row in claims_table.claims_table(study, main).split("\n") if found.claim.rstrip(".") in row]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[1].startswith("0.306 [0.163, 0.481]")
+    assert cells[1].startswith("0.946 [0.940, 0.952]")
     assert cells[2:4] == [str(found.criterion), found.verdict]
     verdicts = [one.verdict for one in study.findings("model", found.id)]
     assert cells[4].startswith(f"{verdicts.count(found.verdict)} of {len(verdicts)} (")

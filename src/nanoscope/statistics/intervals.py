@@ -69,8 +69,13 @@ def pair_interval(pairs: Float[np.ndarray, "training other"]) -> tuple[float, fl
     if n < 3:
         return -math.inf, math.inf
     each = np.where(np.eye(n, dtype=bool), 0.0, (pairs + pairs.T) / 2).sum(1) / (n - 1)
-    without = (n * each.mean() - 2 * each) / (n - 2)
-    return seed_interval(n * each.mean() - (n - 1) * without)
+    return jackknife_interval(float(each.mean()), (n * each.mean() - 2 * each) / (n - 2))
+
+
+def jackknife_interval(whole: float, without: Float[np.ndarray, "unit"]) -> tuple[float, float]:
+    """Student's t interval of a statistic from its value without each unit (Tukey 1958)."""
+    n = len(without)
+    return seed_interval(n * whole - (n - 1) * without)
 
 
 def share_interval(successes: int, trials: int) -> tuple[float, float]:
