@@ -95,8 +95,8 @@ def test_concepts_are_the_aurocs_context_first_and_the_best_first() -> None:
     assert cells(best) == {(0, 0): "1.00", (0, 1): ".80", (1, 0): ".70", (1, 1): ".75", (2, 0): ".60", (2, 1): ".95"}
     assert ticks(best.xaxis) == ["L0", "L1"]
     columns = dict(zip(ticks(beside.xaxis), (cells(beside)[0, column] for column in range(5)), strict=True))
-    assert columns == {"untrained model": ".55", "random direction": ".65", "most silent neuron": ".10", "shifted labels": ".52",
-                       "probe": ".98"}  # fmt: skip
+    assert list(columns) == ["untrained model", "random direction", "most silent neuron", "shifted labels", "probe"]
+    assert list(columns.values()) == [".55", ".65", ".10", ".52", ".98"]
     shares = dict(zip(ticks(active.xaxis), (cells(active)[0, column] for column in range(4)), strict=True))
     assert shares == {"on, in": ".90", "on, outside": ".25", "silent, in": ".00", "silent, outside": ".50"}
     assert "AUROC of their input" in title(figure)
@@ -132,12 +132,7 @@ def test_counts_are_drawn_at_every_threshold() -> None:
     assert any(list(np.asarray(line.get_xdata())) == [DEAD] * 2 for line in low.lines)
     assert (told.get_xlabel(), told.get_ylabel()) == ("AUROC on new text", "of 2 context concepts")
     assert low.get_ylabel() == "neurons that never exceed it, %"
-    assert set(legend(figure)) == {
-        "a neuron is on",
-        "a neuron is silent (1 - AUROC)",
-        "as many random directions",
-        "an untrained model",
-    }
+    assert set(legend(figure)) == {label for label in curves if not label.startswith("_")}
     is_readable(figure)
 
 

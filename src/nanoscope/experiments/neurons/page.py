@@ -22,7 +22,17 @@ from nanoscope.experiments.neurons.stored import (
 )
 from nanoscope.experiments.pages import Page
 
-COLUMNS = ("concept", "on", "AUROC", "active", "silent", "AUROC", "active", "random direction", "untrained")
+COLUMNS = (
+    "concept",
+    "on",
+    "AUROC",
+    "active in / out",
+    "silent",
+    "AUROC",
+    "active in / out",
+    "random direction",
+    "untrained",
+)
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
