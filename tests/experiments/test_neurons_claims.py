@@ -125,12 +125,12 @@ def test_counts_fall_with_the_threshold_and_the_silent_count_from_the_other_end(
 
 def test_neurons_that_stay_low_are_counted_at_every_height() -> None:
     largest = np.array([[[0.0, 1e-3, 0.5, 2.0, 2.0, 2.0, 4.0]]])
-    below = census.share_below(
+    below = census.neurons_below(
         {"statistics": Sweep(largest, ("statistic", "layer", "neuron"), "", {"statistic": ("max",)})}
     )
-    assert below[0] == 1 / 7
-    assert below[np.searchsorted(census.HEIGHTS, 1e-3)] == 2 / 7
-    assert below[-1] == 6 / 7
+    assert below[0] == 1
+    assert below[np.searchsorted(census.HEIGHTS, 1e-3)] == 2
+    assert below[-1] == 6
 
 
 def test_ablation_is_counted_where_a_neuron_is_active_and_beyond_random_ones() -> None:

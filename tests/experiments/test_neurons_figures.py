@@ -131,7 +131,7 @@ def test_counts_are_drawn_at_every_threshold() -> None:
     assert any(list(np.asarray(line.get_xdata())) == [SELECTIVE] * 2 for line in told.lines)
     assert any(list(np.asarray(line.get_xdata())) == [DEAD] * 2 for line in low.lines)
     assert (told.get_xlabel(), told.get_ylabel()) == ("AUROC on new text", "of 2 context concepts")
-    assert low.get_ylabel() == "neurons that never exceed it, %"
+    assert low.get_ylabel() == "of 8 neurons, those that never exceed it"
     assert set(legend(figure)) == {label for label in curves if not label.startswith("_")}
     is_readable(figure)
 

@@ -29,10 +29,10 @@ def told_band(sweeps: Sweeps, source: str) -> Float[np.ndarray, "end threshold"]
     return np.percentile(_counts(means), TAILS, axis=0)
 
 
-def share_below(sweeps: Sweeps) -> Float[np.ndarray, "threshold"]:
-    """The share of all neurons whose largest activation is at most each of `HEIGHTS` times the median neuron's."""
+def neurons_below(sweeps: Sweeps) -> Int[np.ndarray, "threshold"]:
+    """How many neurons have a largest activation of at most each of `HEIGHTS` times the median neuron's."""
     largest = sweeps["statistics"].sel(statistic="max").values.ravel()
-    return (largest <= HEIGHTS[:, None] * np.median(largest)).mean(-1)
+    return (largest <= HEIGHTS[:, None] * np.median(largest)).sum(-1)
 
 
 def _upwards(sweeps: Sweeps, source: str) -> Float[np.ndarray, "concept window"]:

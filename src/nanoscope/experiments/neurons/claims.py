@@ -30,9 +30,9 @@ CLAIMS = (
         figure="neurons_concepts",
         withdrawn=_BLIND,
         sound_from=INPUTS,
-        measured="Of the {n} concepts that the current character does not decide, **{count}** have a selective neuron (an "
-        "AUROC of its input of at least 0.8 on text it was not chosen on, and beyond {shifts} shifts of the labels). The best of "
-        "as many random directions tells {directions} of the {n} too, an untrained model {untrained}. The clearest neurons: "
+        measured="Of the {n} concepts that the current character does not decide, **{count}** have a selective neuron: the "
+        "AUROC of its input is at least 0.8 on text it was not chosen on, and beyond {shifts} shifts of the labels. The best "
+        "of as many random directions tells {directions} of the {n} too, an untrained model {untrained}. The clearest neurons: "
         '{best|each("{} ({}, {:.2f})")}. On resampled windows the share is {low|percent(0)} to {high|percent(0)}',
         clauses={
             "not supported": ", fewer than half",

@@ -153,15 +153,27 @@ def thresholds(result: Result) -> Figure:
     """How many context concepts are told, and how many neurons stay low, at every threshold instead of one."""
     figure, axes = new_figure(9.6, 4.2, 1, 2, width_ratios=(1.3, 1))
     _told(axes[0], result)
-    share = census.share_below(result.sweeps)
-    axes[1].plot(census.HEIGHTS, 100 * share, color=ACCENT)
-    axes[1].axvline(DEAD, color=INK, linewidth=0.8, linestyle=":")
-    axes[1].set_xscale("log")
-    axes[1].set(xlabel="share of the median neuron's maximum", ylabel="neurons that never exceed it, %", ylim=(-2, 102))
-    axes[1].set_title("dotted: dead up to here", fontsize=9)
+    _low(axes[1], result)
     figure.legend(loc="outside lower center", ncols=4, fontsize=8)
     figure.suptitle(f"{_label(result)}: counts at every threshold", x=0.01, ha="left", fontweight="bold")
     return figure
+
+
+def _low(ax: Axes, result: Result) -> None:
+    """How many neurons never exceed a height."""
+    ax.plot(census.HEIGHTS, census.neurons_below(result.sweeps), color=ACCENT)
+    ax.axvline(DEAD, color=INK, linewidth=0.8, linestyle=":")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    powers_of_ten(ax.xaxis)
+    powers_of_ten(ax.yaxis)
+    count = result["roles"].values.size
+    ax.set(
+        xlabel="share of the median neuron's maximum",
+        ylabel=f"of {count:,} neurons, those that never exceed it",
+        ylim=(0.8, count),
+    )
+    ax.set_title("dotted: dead up to here", fontsize=9)
 
 
 def _told(ax: Axes, result: Result) -> None:
