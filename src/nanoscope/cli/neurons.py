@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LISTED, SILENT, DRAWN, FIRING = 16, 4, 4, 8
 FIRES = 0.3
 """A neuron fires where its activation exceeds this share of its maximum."""
-WITH_EXAMPLES, BESIDE_TEXT = 76, 25
+WITH_EXAMPLES, BESIDE_TEXT = 86, 25
 """Width of a table that has room for examples, and what a table takes beside a text."""
 
 
