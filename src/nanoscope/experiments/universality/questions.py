@@ -4,9 +4,10 @@ from nanoscope.evidence.answer import Question
 
 QUESTIONS = (
     Question(
-        "Does another training grow the same neurons?",
+        "Do other trainings grow neurons like these?",
         "universality.alike",
-        "correlations with the best match in another training are {value|size} {value|side('higher', 'lower')} than by chance",
+        "a neuron's best match in another training correlates {value|size} {value|side('higher', 'lower')} than the best of rotated "
+        "ones{% if count is defined %}, by more than 0.5 for {count} of {of}{% endif %}",
         key=True,
     ),
 )
