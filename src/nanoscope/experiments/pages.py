@@ -68,6 +68,7 @@ def section(study: Study, name: str) -> str:
     values = {**_words(study, experiment.questions, result), **page.values(study, result)}
     template = Path(str(import_module(experiment.module).__file__)).with_name("page.md.j2")
     controls = [label for label in study.with_role("control")[:1] if study.result(label, name)]
+    drawn = experiment.drawable(result)
     return fill_file(
         SECTION,
         {
@@ -77,7 +78,7 @@ def section(study: Study, name: str) -> str:
             ],
             "table": claims_table(study, result),
             "pictures": [
-                *(picture(study, result.subject.label, figure) for figure in page.figures),
+                *(picture(study, result.subject.label, figure) for figure in page.figures if figure in drawn),
                 *(picture(study, label, figure) for label in controls for figure in page.control),
             ],
             **{block: fill_block(template, block, values) for block in ("meaning", "method", "more")},
