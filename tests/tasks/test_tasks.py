@@ -6,7 +6,7 @@ import torch
 from reference import longest_match
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.tasks import metrics, natural, synthetic
+from nanoscope.tasks import metrics, synthetic
 from nanoscope.tasks.task import Task, pair
 from nanoscope.text.corpora import Corpus
 from nanoscope.text.tokenizer import Bytes

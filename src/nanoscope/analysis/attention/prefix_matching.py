@@ -52,7 +52,7 @@ class Keys:
 
 
 def keys_of(tokens: Int[Tensor, "window pos"], nearest: int, longest: int = LONGEST) -> Keys:
-    """For k = 1, 2, ..., `longest`: the keys that follow an earlier occurrence of the last k tokens, and those that only seem to."""
+    """For k = 1, 2, ...: the keys that follow an earlier occurrence of the last k tokens, and those that only seem to."""
     same = tokens[:, :, None] == tokens[:, None, :]
     size, found = tokens.shape[1], []
     alike = torch.ones_like(same)

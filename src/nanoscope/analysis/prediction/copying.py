@@ -139,7 +139,10 @@ def costs(model: GPT, text: Passages, places: CopyPlaces, tables: NGrams, *label
         _losses(model, text, places, np.where(where, other, rows), answers)
         for where in (np.zeros_like(elsewhere), places.sources, elsewhere)
     ]
-    known = [position_loss.of_tables(tables, text[w : w + 1])[-1, 0, r] for w, r in zip(places.window, places.read, strict=True)]
+    known = [
+        position_loss.of_tables(tables, text[w : w + 1])[-1, 0, r]
+        for w, r in zip(places.window, places.read, strict=True)
+    ]
     return Sweep(np.array([*losses, known]).reshape(len(RUNS), -1), ("run", "place"), "nats", {"run": RUNS})
 
 

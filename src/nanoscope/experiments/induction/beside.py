@@ -17,7 +17,10 @@ from nanoscope.evidence.wording import number
 from nanoscope.experiments.induction import judge
 
 MEASURED: dict[str, tuple[tuple[str, ...], Callable[[Sweeps], Evidence]]] = {
-    "gain of a passage of real text from a copy before it, nats per character": (("behaviour_natural",), judge.gain_on_text),
+    "gain of a passage of real text from a copy before it, nats per character": (
+        ("behaviour_natural",),
+        judge.gain_on_text,
+    ),
     "gain from the order of a first copy of random characters, nats": (("behaviour_shuffled",), judge.gain_from_order),
     "best previous-token head, above uniform": (("scores_report",), judge.best_previous_token_head),
     "OV copying score of the first candidate": (("copying_effective",), judge.copying_by_weights),
@@ -25,7 +28,10 @@ MEASURED: dict[str, tuple[tuple[str, ...], Callable[[Sweeps], Evidence]]] = {
         ("ablation_mean_loss", "ablation_zero_accuracy"),
         judge.gain_lost_without_heads,
     ),
-    "layers after which the copy's prediction settles, of the depth": (("lens", "lens_settled"), judge.depth_of_settling),
+    "layers after which the copy's prediction settles, of the depth": (
+        ("lens", "lens_settled"),
+        judge.depth_of_settling,
+    ),
     "patching, ms per layer": (("seconds", "position_change", "patch_heads"), judge.time_of_patching),
 }
 """What a row says, the sweeps it takes, and how it is computed."""

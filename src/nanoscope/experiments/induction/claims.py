@@ -22,9 +22,9 @@ CLAIMS = (
         null_is="as many other characters overwritten",
         withdrawn="the last match of a window was read, which is where copying ends",
         sound_from=5,
-        measured="Where the last five characters or more stood earlier in the window and what followed is right, overwriting it there "
-        "costs **{value} nats** [{low}, {high}] more than overwriting as many other characters ({n} places drawn from {all}). The "
-        "model's loss there is {model}, that of a 5-gram table without memory {table}",
+        measured="Where the last five characters or more stood earlier in the window and what followed is right, overwriting "
+        "it costs **{value} nats** [{low}, {high}] more than overwriting as many other characters ({n} places drawn from "
+        "{all}). The model's loss there is {model}, that of a 5-gram table without memory {table}",
     ),
     Claim(
         id="induction.accuracy",
@@ -60,7 +60,7 @@ CLAIMS = (
     ),
     Claim(
         id="induction.absent",
-        sentence="No head attends to what followed an earlier occurrence, in copies of random characters or in real text.",
+        sentence="No head attends to what followed an earlier occurrence, in random copies or in real text.",
         relation="absent",
         source="observed",
         criterion=Criterion("<=", 0.05),
@@ -69,9 +69,12 @@ CLAIMS = (
         withdrawn="it also counts heads that attend to the target less than uniform attention does",
         sound_from=5,
         figure="induction_prefixes",
-        measured="The most attention of any head to what followed an earlier occurrence is {value} above chance [{low}, {high}] "
-        "({head}, in {where}; every head was chosen on other examples)",
-        clauses={"supported": ", inside the {threshold} that counts as none", "not supported": ", so some head does look there"},
+        measured="The most attention of any head to what followed an earlier occurrence is {value} above chance [{low}, "
+        "{high}] ({head}, in {where}; every head was chosen on other examples)",
+        clauses={
+            "supported": ", inside the {threshold} that counts as none",
+            "not supported": ", so some head does look there",
+        },
     ),
     Claim(
         id="induction.localised",
@@ -83,7 +86,7 @@ CLAIMS = (
         null_is="the best other head",
         figure="induction_patching_effects",
         measured="Patched into the corrupt run, the clean outputs of {heads} alone restore **{value}** of the logit difference "
-        "[{low}, {high}] ({n} sequences; best other head: {null}){% if routed %}. Of what they read, clean keys alone restore {keys_restore}, clean "
-        "values alone {values_restore}, both {both_restore}{% endif %}. Needed, each alone: {needed}",
+        "[{low}, {high}] ({n} sequences; best other head: {null}){% if routed %}. Of what they read, clean keys alone "
+        "restore {keys_restore}, clean values alone {values_restore}, both {both_restore}{% endif %}. Needed, each alone: {needed}",
     ),
 )

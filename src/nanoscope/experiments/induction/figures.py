@@ -230,7 +230,7 @@ def _match_curves(ax: Axes, totals: Sweep) -> None:
 
 @styled
 def copying(result: Result) -> Figure:
-    """What overwriting a copy costs in real text by length of match, and the loss at these places beside a table without memory."""
+    """What overwriting a copy costs in real text by length of match, and the loss there beside a table without memory."""
     costs, (_, lengths) = result["copy_costs"], result["copy_places"].values
     whole, copies, others, table = (costs.sel(run=run).values for run in costs.labels("run"))
     figure, axes = new_figure(9.5, 3.8, 1, 2)
@@ -244,7 +244,10 @@ def copying(result: Result) -> Figure:
     axes[1].set(ylabel="loss, nats per character")
     found = result["copy_counts"].values
     for ax in axes:
-        last, names = len(by_length), [f"{n}{'+' * (n == len(found) - 1)}\n{found[n]:,}" for n in range(1, 1 + len(by_length))]
+        last, names = (
+            len(by_length),
+            [f"{n}{'+' * (n == len(found) - 1)}\n{found[n]:,}" for n in range(1, 1 + len(by_length))],
+        )
         ax.set_xticks(range(1, last + 1), names, fontsize=8)
         ax.set(xlabel="longest right match, characters; places in the text", xlim=(0.5, last + 0.5))
         legend_above(ax, columns=2)
@@ -272,7 +275,14 @@ def prefixes(result: Result) -> Figure:
         ax.plot(matches, scores, color=SOFT, linewidth=0.7)
         best = int(np.nanmax(np.nan_to_num(scores, nan=-1), axis=0).argmax())
         heads = result["prefix_text"].values.shape[3]
-        ax.plot(matches, scores[:, best], color=ACCENT, marker="o", markersize=3.5, label=head_name(best // heads, best % heads))
+        ax.plot(
+            matches,
+            scores[:, best],
+            color=ACCENT,
+            marker="o",
+            markersize=3.5,
+            label=head_name(best // heads, best % heads),
+        )
         ax.axhline(0, color=INK, linewidth=0.6)
         ax.set(title=f"{texts[name]}, {baseline}", ylim=(-0.15, 1.02))
         ax.set_xticks(matches)
@@ -308,7 +318,9 @@ def routes(result: Result) -> Figure:
     axes[0].barh(at + 0.2, destroyed, 0.38, color=SECOND, label="corrupt, in the clean run: destroyed")
     axes[0].set_yticks(at, [", ".join(way) for way in ways])
     axes[0].invert_yaxis()
-    axes[0].set(xlabel="share of the clean-corrupt difference", ylabel="inputs of the induction heads", xlim=(-0.1, 1.1))
+    axes[0].set(
+        xlabel="share of the clean-corrupt difference", ylabel="inputs of the induction heads", xlim=(-0.1, 1.1)
+    )
     legend_above(axes[0])
     shares = (clean - heads.values) / (clean - corrupt)
     image = heatmap(axes[1], shares, 1.0)

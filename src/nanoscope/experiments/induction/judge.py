@@ -173,7 +173,7 @@ def _best_in_copies(sweeps: Sweeps) -> list[Best]:
 def _best_in_text(sweeps: Sweeps) -> list[Best]:
     """In real text, the head that most prefers what followed the last five tokens to lookalikes; none without such queries."""
     sums, queries = sweeps["prefix_text"], sweeps["prefix_text_queries"]
-    most = dict(baseline="above lookalikes", match=JUDGED)
+    most = {"baseline": "above lookalikes", "match": JUDGED}
     attended, counts = sums.sel(**most).values.astype(np.float64), queries.sel(**most).values
     if counts[::2].sum() < FEWEST_PLACES or counts[1::2].sum() < FEWEST_PLACES:
         return []
@@ -248,7 +248,9 @@ def needed_heads(sweeps: Sweeps) -> tuple[tuple[str, float], ...]:
     """Every head without whose clean output a tenth or more of the difference is gone, with that share; the largest first."""
     clean, _ = sweeps["patch_plain"].values.mean(-1)
     shares = (clean - sweeps["patch_heads"].values[1].mean(-1)) / _difference(sweeps)
-    found = [(head_name(layer, head), float(shares[layer, head])) for layer, head in np.argwhere(shares >= NEEDED).tolist()]
+    found = [
+        (head_name(layer, head), float(shares[layer, head])) for layer, head in np.argwhere(shares >= NEEDED).tolist()
+    ]
     return tuple(sorted(found, key=lambda one: -one[1]))
 
 
@@ -260,8 +262,12 @@ def routes_into_heads(sweeps: Sweeps) -> Mapping[str, float]:
         return {f"{name} {what}": math.nan for what in ("restore", "destroy") for name in names}
     clean, corrupt = sweeps["route_plain"].values.mean(-1)
     inputs = sweeps["route_inputs"].mean("example")
-    restore = {f"{name} restore": (inputs.sel(direction="denoise", inputs=way).values - corrupt) for name, way in names.items()}
-    destroy = {f"{name} destroy": (clean - inputs.sel(direction="noise", inputs=way).values) for name, way in names.items()}
+    restore = {
+        f"{name} restore": (inputs.sel(direction="denoise", inputs=way).values - corrupt) for name, way in names.items()
+    }
+    destroy = {
+        f"{name} destroy": (clean - inputs.sel(direction="noise", inputs=way).values) for name, way in names.items()
+    }
     return {name: float(change / (clean - corrupt)) for name, change in (restore | destroy).items()}
 
 

@@ -14,7 +14,7 @@ from nanoscope.evidence.sweep import Sweep, stacked
 from nanoscope.experiments.experiment import Subject, untrained
 from nanoscope.experiments.induction import routes
 from nanoscope.experiments.induction.select import Head, Selection, p_values, select
-from nanoscope.experiments.induction.setting import JUDGED, TABLES, Params, Setting, setting_of
+from nanoscope.experiments.induction.setting import JUDGED, Params, Setting, setting_of
 from nanoscope.experiments.measuring import Stage, Stages, Sweeps
 from nanoscope.model.folded import fold, head_weights
 from nanoscope.model.sites import Site
@@ -22,7 +22,6 @@ from nanoscope.tasks import metrics, synthetic
 from nanoscope.tasks.natural import natural_copies
 from nanoscope.tasks.task import Task
 from nanoscope.text.windows import room, spread_windows
-
 
 
 def stages(subject: Subject, params: Params) -> Stages:
@@ -68,8 +67,8 @@ def _behaviour(s: Setting) -> Sweeps:
 def _copying_in_text(s: Setting) -> Sweeps:
     """What earlier occurrences are worth in real text where copying is right, and how many such places there are.
 
-    `copy_costs [run, place]` at places drawn at random: of matches of `JUDGED` tokens or more together, of shorter ones length by
-    length. `copy_places [part, place]`: the window and the length of match of each. `copy_counts [match]`: all that were found.
+    `copy_costs [run, place]` at places drawn at random: of matches of `JUDGED` tokens or more together, of shorter ones length
+    by length. `copy_places [part, place]`: the window and the length of match of each. `copy_counts [match]`: all that were found.
     """
     text = s.searched
     lengths = copying.longest_copies(text.text.numpy())

@@ -23,7 +23,12 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
     return {
         "literature": _literature(study),
         "beside": beside_table([(one.subject.label, one) for one in (result, *known)]),
-        "drawn": [picture(study, one.subject.label, name) for one in known[:1] for name, needs in SHOWN.items() if needs in one.sweeps],
+        "drawn": [
+            picture(study, one.subject.label, name)
+            for one in known[:1]
+            for name, needs in SHOWN.items()
+            if needs in one.sweeps
+        ],
         "corpus": result.subject.corpus,
         **accuracy_by_match(result),
     }

@@ -13,8 +13,8 @@ QUESTIONS = (
     Question(
         "Does it copy in real text?",
         "induction.long_match",
-        "where five characters stood before and what followed is right, overwriting that {value|side('costs', 'saves')} {value|size} "
-        "nats more than overwriting as many others",
+        "where five characters stood before and what followed is right, overwriting that {value|side('costs', 'saves')} "
+        "{value|size} nats more than overwriting as many others",
         key=True,
     ),
     Question(
@@ -25,7 +25,8 @@ QUESTIONS = (
     Question(
         "Is every head blind to earlier occurrences?",
         "induction.absent",
-        "the most that any head attends to what followed one is {value|size} {value|side('above', 'below')} chance ({head}, in {where})",
+        "the most that any head attends to what followed one is {value|size} {value|side('above', 'below')} chance "
+        "({head}, in {where})",
     ),
     Question(
         "Do the best candidates do the copying?",

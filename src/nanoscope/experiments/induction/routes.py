@@ -92,11 +92,15 @@ class _Runs:
     corrupt: EdgeRun
     layer: int
 
-    def noised(self, sends: Bool[np.ndarray, "source"], reads: Bool[np.ndarray, "read"]) -> Float[np.ndarray, "example"]:
+    def noised(
+        self, sends: Bool[np.ndarray, "source"], reads: Bool[np.ndarray, "read"]
+    ) -> Float[np.ndarray, "example"]:
         """The metric of the clean run where these reads see these sources' writes of the corrupt run."""
         return self._mixed(self.task.clean, self.clean, self.corrupt, sends, reads)
 
-    def denoised(self, sends: Bool[np.ndarray, "source"], reads: Bool[np.ndarray, "read"]) -> Float[np.ndarray, "example"]:
+    def denoised(
+        self, sends: Bool[np.ndarray, "source"], reads: Bool[np.ndarray, "read"]
+    ) -> Float[np.ndarray, "example"]:
         """The metric of the corrupt run where these reads see these sources' writes of the clean run."""
         return self._mixed(self.task.corrupt, self.corrupt, self.clean, sends, reads)
 
