@@ -71,18 +71,27 @@ def prefix_scores(
     model: GPT, tokens: Int[Tensor, "window pos"], start: int | None, nearest: int, longest: int = LONGEST
 ) -> PrefixScores:
     """Every head's scores on windows of tokens (without start symbols)."""
-    sums, queries = [], []
+    parts = []
     for some in batches(len(tokens), max(1, CHUNK_TOKENS // tokens.shape[1])):
-        weights, constant, counts = _weights(keys_of(tokens[some], nearest, longest), lead(start))
         cache = activations(model, started(tokens[some], start), keep=["pattern"])
         patterns = cache.layers("pattern").float().cpu()[..., lead(start) :, lead(start) :]
-        attended = torch.einsum("lwhqk,smwqk->smlhw", patterns, weights)
-        sums.append((attended - constant[:, :, None, None]).numpy())
-        queries.append(counts.numpy())
-    named = {"baseline": BASELINES, "match": tuple(range(1, longest + 1))}
+        parts.append(of_patterns(patterns, keys_of(tokens[some], nearest, longest), lead(start)))
+    sums, queries = ([getattr(part, name).values for part in parts] for name in ("sums", "queries"))
+    return _scores(np.concatenate(sums, -1), np.concatenate(queries, -1))
+
+
+def of_patterns(patterns: Float[Tensor, "layer window head query key"], keys: Keys, lead: int) -> PrefixScores:
+    """The scores of given patterns; `lead` is the number of keys before the text that every query sees, too."""
+    weights, constant, counts = _weights(keys, lead)
+    attended = torch.einsum("lwhqk,smwqk->smlhw", patterns, weights)
+    return _scores((attended - constant[:, :, None, None]).numpy(), counts.numpy())
+
+
+def _scores(sums: np.ndarray, queries: np.ndarray) -> PrefixScores:
+    named = {"baseline": BASELINES, "match": tuple(range(1, sums.shape[1] + 1))}
     return PrefixScores(
-        Sweep(np.concatenate(sums, -1), ("baseline", "match", "layer", "head", "window"), "share of attention", named),
-        Sweep(np.concatenate(queries, -1), ("baseline", "match", "window"), "queries", named),
+        Sweep(sums, ("baseline", "match", "layer", "head", "window"), "share of attention", named),
+        Sweep(queries, ("baseline", "match", "window"), "queries", named),
     )
 
 

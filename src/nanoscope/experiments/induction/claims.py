@@ -87,6 +87,6 @@ CLAIMS = (
         figure="induction_patching_effects",
         measured="Patched into the corrupt run, the clean outputs of {heads} alone restore **{value}** of the logit difference "
         "[{low}, {high}] ({n} sequences; best other head: {null}){% if routed %}. Of what they read, clean keys alone "
-        "restore {keys_restore}, clean values alone {values_restore}, both {both_restore}{% endif %}. Needed, each alone: {needed}",
+        "restore {keys_restore}, values alone {values_restore}, both {both_restore}{% endif %}. Needed, each alone: {needed}",
     ),
 )

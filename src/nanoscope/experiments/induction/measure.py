@@ -68,7 +68,7 @@ def _copying_in_text(s: Setting) -> Sweeps:
     """What earlier occurrences are worth in real text where copying is right, and how many such places there are.
 
     `copy_costs [run, place]` at places drawn at random: of matches of `JUDGED` tokens or more together, of shorter ones length
-    by length. `copy_places [part, place]`: the window and the length of match of each. `copy_counts [match]`: all that were found.
+    by length. `copy_places [part, place]`: window and length of match of each. `copy_counts [match]`: all that were found.
     """
     text = s.searched
     lengths = copying.longest_copies(text.text.numpy())
