@@ -16,7 +16,9 @@ from nanoscope.planted.induction import Planted, planted_induction
 from nanoscope.text.vocabulary import Vocabulary
 
 
-def _shares(model: GPT, task, heads=((1, 0),)) -> tuple[dict[str, float], dict[str, float], dict[tuple[str, str], float]]:
+def _shares(
+    model: GPT, task, heads=((1, 0),)
+) -> tuple[dict[str, float], dict[str, float], dict[tuple[str, str], float]]:
     """What clean inputs restore, what corrupt ones destroy, and what each earlier head's corrupt writes destroy, as shares."""
     found = routes.measure(model, task, heads)
     clean, corrupt = found["route_plain"].values.mean(-1)

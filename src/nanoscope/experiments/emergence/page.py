@@ -27,7 +27,7 @@ MEASURED = {
 def values(study: Study, result: Result) -> Mapping[str, object]:
     """When everything happens, what else was measured, and whether a previous-token head formed."""
     controls = [study.result(label, "emergence") for label in study.with_role("control")[:1]]
-    results = [result, *(one for one in controls if one is not None and one is not result)]
+    results = [result, *(one for one in controls if one is not None and one.key != result.key)]
     return {
         "previous": final_score(PREVIOUS, result.sweeps).value >= FORMED,
         "beside": table(["measured beside", *(one.subject.label for one in results)], _rows(results)),

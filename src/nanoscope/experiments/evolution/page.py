@@ -21,7 +21,7 @@ COUNTED = {
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
     """How many trainings go each way, in every group that was compared."""
-    groups = [result, *(one for one in study.compared("evolution") if one is not result)]
+    groups = [result, *(one for one in study.compared("evolution") if one.key != result.key)]
     rows = [[said, *(_count(one, said) for one in groups)] for said in COUNTED]
     return {
         "beside": table(["trainings in which", *(one.subject.label for one in groups)], rows),

@@ -38,7 +38,7 @@ def _controls(study: Study, result: Result) -> list[Result]:
     """The results on one model of each kind whose answers are known."""
     labels = (label for role in ("control", "planted") for label in study.with_role(role)[:1])
     found = (study.result(label, "induction") for label in labels)
-    return [one for one in found if one is not None and one is not result]
+    return [one for one in found if one is not None and one.key != result.key]
 
 
 def _literature(study: Study) -> str:
