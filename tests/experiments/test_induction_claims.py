@@ -167,7 +167,7 @@ def test_where_there_is_nothing_to_judge_the_reason_is_given() -> None:
 
 
 def _scored(selected: np.ndarray, reported: np.ndarray) -> Sweeps:
-    """The planted sweeps with these scores `[length, layer, head, example]` of induction on the two splits, and none in text."""
+    """The planted sweeps with these scores of induction `[length, layer, head, example]` on the two splits, none in text."""
     planted = dict(_planted())
     for half, scores in (("select", selected), ("report", reported)):
         old = planted[f"scores_{half}"]

@@ -65,7 +65,7 @@ def test_scores_are_those_of_loops_over_their_definitions(start: int | None) -> 
 
 
 def _looking(at: Tensor) -> Tensor:
-    """The pattern of a head that shares its attention among these keys, or else looks at itself: `[1, window, 1, query, key]`."""
+    """The pattern of a head that looks at these keys alike, or else at itself: `[1, window, 1, query, key]`."""
     weights = at.float() + torch.eye(at.shape[-1]) * (at.sum(-1, keepdim=True) == 0)
     return (weights / weights.sum(-1, keepdim=True))[None, :, None]
 
