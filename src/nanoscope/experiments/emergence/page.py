@@ -11,7 +11,7 @@ from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import number
-from nanoscope.experiments.emergence.events import FORMED, INDUCTION, PREVIOUS, Event
+from nanoscope.experiments.emergence.events import CONTEXT, FORMED, HEADS, INDUCTION, MARGINS, PREVIOUS, REPEATED, Event
 from nanoscope.experiments.emergence.judge import delay_of_induction, factor_of_change, final_score
 from nanoscope.experiments.pages import Page
 
@@ -36,14 +36,23 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
 
 def _rows(results: list[Result]) -> list[list[str]]:
     """The iteration of every event in any of the results, and the numbers beside the claims."""
-    names = dict.fromkeys(str(name) for one in results for name in one["events"].labels("event"))
-    when = [[f"{name}, iteration", *(_step(one, name) for one in results)] for name in names]
+    nearest = ["nearest to tables of 1-, 2-, 3-grams ..., iterations", *(_nearest(one) for one in results)]
+    when = [[f"{name}, iteration", *(_step(one, name) for one in results)] for name in (*HEADS, *MARGINS)]
     also = [[said, *(_cell(how(one.sweeps)) for one in results)] for said, how in MEASURED.items()]
-    return [row for row in (*when, *also) if any(row[1:])]
+    return [row for row in (nearest, *when, *also) if any(row[1:])]
+
+
+def _nearest(result: Result) -> str:
+    """The iterations of the least distance to each table that is not the last one."""
+    grams = [name for name in result["events"].labels("event") if str(name).endswith("-grams")]
+    events = [Event.stored(result["events"], str(name)) for name in grams]
+    return ", ".join(f"{event.step:,.0f}" for event in events if event.happens)
 
 
 def _step(result: Result, name: str) -> str:
-    """The iteration at half of a change, or of a least distance; empty where it does not happen."""
+    """The iteration at half of a change; empty where it does not happen, or was dated by what an older version measured."""
+    if name in (CONTEXT, REPEATED) and "held_out" not in result.sweeps:
+        return ""
     event = Event.stored(result["events"], name) if name in result["events"].labels("event") else Event()
     return f"{event.step:,.0f} [{event.low:,.0f}, {event.high:,.0f}]" if event.happens else ""
 

@@ -21,7 +21,6 @@ MEASURED: dict[str, tuple[tuple[str, ...], Callable[[Sweeps], Evidence]]] = {
         ("behaviour_natural",),
         judge.gain_on_text,
     ),
-    "gain from the order of a first copy of random characters, nats": (("behaviour_shuffled",), judge.gain_from_order),
     "best previous-token head, above uniform": (("scores_report",), judge.best_previous_token_head),
     "OV copying score of the first candidate": (("copying_effective",), judge.copying_by_weights),
     "nats of the copying gain lost without the candidates, beyond random heads": (
