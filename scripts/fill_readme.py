@@ -22,7 +22,7 @@ README = ROOT / "README.md"
 PARTS = {
     "heads": ("heads.previous", "heads.tokens", "heads.needed"),
     "predictions": ("lenses.writers", "lenses.meaningful", "lenses.beyond"),
-    "induction": ("induction.heads", "induction.natural", "induction.accuracy", "emergence.forms"),
+    "induction": ("induction.heads", "induction.long_match", "induction.accuracy", "emergence.forms"),
 }
 """Part -> the claims whose answers it holds."""
 SWEEPS = {

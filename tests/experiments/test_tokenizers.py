@@ -28,7 +28,7 @@ FEW = {
     "lenses": Lenses(6, 400, 200, 4, 32, 4, 3, 2, 20, repeats=1),
     "neurons": Neurons(600, 600, 600, 20, 10, 2, 100, 1, 1, 2, 1),
     "failures": Failures(8, 8, 8, 1, 2, 8),
-    "snapshot": Snapshot(4, 1, 4),
+    "snapshot": Snapshot(4, 1, 4, 1000),
     "circuits": Circuits(4, 2, 0, 2, 4, 2),
 }
 
