@@ -32,7 +32,7 @@ MANY = 512
 """Symbols of a vocabulary up to which a step takes as many tokens as asked: the work of a step grows with the symbols."""
 NUMBERS = 2**28
 """The most numbers of residual streams that are kept for a fit: a gigabyte in single precision."""
-LEAST_FALL = 0.002
+LEAST_FALL = 0.005
 """A look at the held-out KL that lies less than this share below the lowest so far (mean over layers) is no fall."""
 CUT, CUTS = 1 / 3, 2
 """What the rate is multiplied by where the KL has stopped falling, and how often before the fit ends."""
@@ -63,7 +63,7 @@ class Settings:
     steps: int = 600
     """The most steps."""
     batch: int = 4096
-    rate: float = 1e-3
+    rate: float = 3e-3
     every: int = 25
     """Steps between looks at the held-out text."""
     patience: int = 2

@@ -15,6 +15,7 @@ from nanoscope.evidence.wording import number, percent
 from nanoscope.experiments.lenses import stored
 from nanoscope.experiments.pages import Page
 
+BY = {"table to lens": "KL(table, lens)", "lens to table": "KL(lens, table)", "loss": "loss"}
 SHORT = {"logit lens": "logit", "tuned lens": "tuned"}
 
 
@@ -24,6 +25,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
     sweeps = result.sweeps
     return {
         "readings": readings_table(sweeps),
+        "nearest": nearest_table(sweeps),
         "tied": result.subject.config["tied_head"],
         "current": float(first.sel(measure="current").values),
         "never_half": stored.never_above_half(sweeps),
@@ -37,33 +39,37 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
 
 
 def readings_table(sweeps: Sweeps) -> str:
-    """One row per measure and lens, one column per reading."""
+    """What each lens reads: one row per quantity and lens, one column per reading."""
     lenses = stored.sound_lenses(sweeps)
     rows = [
         *(["KL to the output, nats", lens, *_numbers(stored.kl_to_output(sweeps, lens))] for lens in lenses),
         *(["loss, nats", lens, *_numbers(stored.loss(sweeps, lens))] for lens in lenses),
         *(["settled by here", lens, *_shares(stored.settled_by(sweeps, lens))] for lens in lenses),
-        *_nearest_rows(sweeps, lenses),
     ]
-    readings = len(stored.kl_to_output(sweeps, lenses[0]))
-    head = ["", "lens", "embedding", *(f"after L{i}" for i in range(readings - 1))]
-    return table(head, [[what, SHORT[lens], *cells] for what, lens, *cells in rows])
+    if stored.reaches(sweeps):
+        rows += [["nearest n-gram table", lens, *stored.said(sweeps, lens)] for lens in lenses]
+    return _by_reading(sweeps, rows)
 
 
-def _nearest_rows(sweeps: Sweeps, lenses: Sequence[str]) -> list[list[str]]:
-    """The nearest table by every measure; a mark of interrogation where it is not told from the next."""
-    if "table_distance" not in sweeps:
-        return []
+def nearest_table(sweeps: Sweeps) -> str:
+    """The nearest table by each measure alone, where it is told from the next; empty for an older result."""
     reaches = stored.reaches(sweeps)
-    found = [(lens, one, stored.nearest(sweeps, lens, one)) for lens in lenses for one in MEASURES]
-    return [
-        [f"nearest n, {_by(one)}", lens, *(_n(int(n), bool(told), reaches[one]) for n, told in zip(near.n, near.told, strict=True))]
-        for lens, one, near in found
-    ]
+    if not reaches:
+        return ""
+    found = [(lens, one, stored.nearest(sweeps, lens, one)) for lens in stored.sound_lenses(sweeps) for one in MEASURES]
+    return _by_reading(
+        sweeps,
+        [
+            [f"nearest n, {BY[one]}", lens, *(_n(int(n), bool(told), reaches[one]) for n, told in zip(near.n, near.told, strict=True))]
+            for lens, one, near in found
+        ],
+    )
 
 
-def _by(measure: str) -> str:
-    return {"table to lens": "KL(table, lens)", "lens to table": "KL(lens, table)", "loss": "loss"}[measure]
+def _by_reading(sweeps: Sweeps, rows: Sequence[Sequence[str]]) -> str:
+    layers = len(sweeps["reading"].labels("layer")) - 1
+    head = ["", "lens", "embedding", *(f"after L{i}" for i in range(layers))]
+    return table(head, [[what, SHORT[lens], *cells] for what, lens, *cells in rows])
 
 
 def _n(n: int, told: bool, reach: int) -> str:
