@@ -48,7 +48,10 @@ def test_a_causal_sentence_takes_an_intervention(claim: Claim) -> None:
 def test_every_verdict_of_every_claim_has_its_own_sentence(claim: Claim) -> None:
     """On what was really measured, with the interval moved to where each verdict is: all facts are there."""
     results = _whole(claim.id.split(".")[0])
-    measured = [evidence for result in results if not (evidence := claim.evidence(result.sweeps)).why]
+    found = [claim.evidence(result.sweeps) for result in results]
+    if found and all(one.instead == "not applicable" and one.why for one in found):
+        pytest.skip("no published model has what this claim is about; its experiment's own test words it")
+    measured = [evidence for evidence in found if not evidence.why]
     assert measured, "no published result has what this claim is judged by"
     for evidence in measured:
         moved = {
