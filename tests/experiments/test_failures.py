@@ -19,6 +19,7 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.failures.control import blocks_of_several_lengths, planted_failures
+from nanoscope.experiments.failures.judge import other_gains
 from nanoscope.experiments.failures.measure import (
     GROUPS,
     Params,
@@ -28,7 +29,6 @@ from nanoscope.experiments.failures.measure import (
     table_features,
     three_parts,
 )
-from nanoscope.experiments.failures.judge import other_gains
 from nanoscope.experiments.failures.power import expected_area, planted_odds, power, strength_of
 from nanoscope.experiments.failures.predict import CIRCUIT, SETS, SeenText, compare, shuffled_gain
 from nanoscope.interventions.edits import zero
@@ -290,7 +290,9 @@ def test_the_planted_effect_has_the_size_that_was_asked_for_and_is_none_of_the_t
     odds, other = planted_odds(fit, test)
     assert odds.signal.std() == pytest.approx(1)
     known = fit.features(SETS["confidence + text"], 0)
-    assert max(abs(np.corrcoef(known[..., i].ravel(), odds.signal.ravel())[0, 1]) for i in range(known.shape[-1])) < 1e-9
+    assert (
+        max(abs(np.corrcoef(known[..., i].ravel(), odds.signal.ravel())[0, 1]) for i in range(known.shape[-1])) < 1e-9
+    )
     for size in (0.005, 0.02):
         assert other.gain(strength_of(other, size)) == pytest.approx(size, abs=1e-6)
     assert strength_of(other, 0.0) == 0
@@ -407,13 +409,18 @@ def test_a_model_without_the_heads_is_not_asked_and_one_with_them_is(shakespeare
     found = {finding.id: finding for finding in experiment.judge(sweeps)}
     assert missing(sweeps) == circuit_state.ROLES
     assert found["failures.beyond_text"].verdict == "not applicable"
-    assert "it has no previous-token head and no copying head (at least 0.3" in found["failures.beyond_text"].evidence.why
+    assert (
+        "it has no previous-token head and no copying head (at least 0.3" in found["failures.beyond_text"].evidence.why
+    )
     assert "head" not in found["failures.confidence"].evidence.why
     assert sweeps["power"].values.shape == (3, 0, 3)
     scores = circuit_state.scores(planted.model, blocks_of_several_lengths(26, 40, 65, 0))
     heads = np.array([scores.best.heads], dtype=float)
     both = np.stack([scores.previous, scores.copying])
-    assert missing({"scores": Sweep(both, ("role", "layer", "head"), ""), "heads": Sweep(heads, ("c", "r", "p"), "")}) == ()
+    assert (
+        missing({"scores": Sweep(both, ("role", "layer", "head"), ""), "heads": Sweep(heads, ("c", "r", "p"), "")})
+        == ()
+    )
 
 
 def test_what_cannot_be_done_is_said_in_one_line(shakespeare: Corpus) -> None:

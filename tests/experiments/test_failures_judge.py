@@ -47,7 +47,9 @@ def _sweeps(copying: float = 0.5) -> dict[str, Sweep]:
     areas = np.array(list(AREAS.values()))
     scores = np.zeros((2, 2, 2))
     scores[0, 0, 1], scores[1, 1, 0] = 0.9, copying
-    power = np.array([[[0.0, -0.01, 0.001]] * 2, [[0.005, 0.001, 0.009]] * 2, [[0.01, 0.006, 0.014], [0.01, 0.004, 0.016]]])
+    power = np.array(
+        [[[0.0, -0.01, 0.001]] * 2, [[0.005, 0.001, 0.009]] * 2, [[0.01, 0.006, 0.014], [0.01, 0.004, 0.016]]]
+    )
     return {
         "auroc": Sweep(areas, ("set",), "area", sets),
         "auroc_resampled": Sweep(areas[:, None] + spread, ("set", "resample"), "area", sets),
@@ -103,7 +105,10 @@ def test_the_page_says_what_the_comparison_can_see() -> None:
     assert "is 70 % sure of its first choice and right in 60 % (difference 0.100" in text
     assert "| 0.0050 | 0.0050 | 2 of 2 | 0 of 2 | 0 of 2 |" in text
     assert "| 0.0100 | 0.0100 | 2 of 2 | 1 of 2 | 0 of 2 |" in text
-    none = {**_sweeps(), "power": Sweep(np.empty((3, 0, 3)), ("size", "draw", "end"), "area", {"size": (0.0, 0.005, 0.01)})}
+    none = {
+        **_sweeps(),
+        "power": Sweep(np.empty((3, 0, 3)), ("size", "draw", "end"), "area", {"size": (0.0, 0.005, 0.01)}),
+    }
     assert "the question does not arise here" in _page(none, "does not apply")
     older = {name: sweep for name, sweep in _sweeps().items() if name != "power"}
     assert "was not measured by that version" in _page(older, "no")
@@ -115,7 +120,9 @@ def test_every_claim_is_said_under_every_verdict() -> None:
     claims = open_experiment("failures").claims
     assert [claim.id for claim in claims] == ["failures.confidence", "failures.beyond_text"]
     assert claims[1].evidence(result.sweeps).instead == "not applicable"
-    had = replace(result, sweeps={**result.sweeps, "scores": replace(result["scores"], values=result["scores"].values + 0.5)})
+    had = replace(
+        result, sweeps={**result.sweeps, "scores": replace(result["scores"], values=result["scores"].values + 0.5)}
+    )
     for claim in claims:
         found = texts(claim, had)
         assert len(set(found.values())) == 4, claim.id

@@ -95,7 +95,9 @@ def losses(tables: NGrams, text: Passages) -> Float[np.ndarray, "n kind window"]
 
 
 def with_losses(
-    distances: Float[np.ndarray, "direction n reader"], table: Float[np.ndarray, "n"], reader: Float[np.ndarray, "reader"]
+    distances: Float[np.ndarray, "direction n reader"],
+    table: Float[np.ndarray, "n"],
+    reader: Float[np.ndarray, "reader"],
 ) -> Float[np.ndarray, "measure n reader"]:
     """All `MEASURES`, from the distances in both directions and the mean losses of tables and readers."""
     return np.concatenate([distances, np.abs(table[:, None] - reader)[None]])

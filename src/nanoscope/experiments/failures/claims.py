@@ -35,7 +35,7 @@ CLAIMS = (
         null_is="what text features add to the confidence",
         figure="failures_auroc",
         measured="Text features (matches, n-gram table) add {null} to the AUROC of the confidence; the state of {previous} "
-        "({previous_score} of its attention on the previous token, above chance) and {copying} ({copying_score} on the position "
+        "({previous_score} of its attention on the previous token, above chance) and {copying} ({copying_score} on the place "
         "to copy from) adds **{value}** [{low}, {high}] to both",
         clauses={
             "supported": f'{LOSS}. The largest coefficients: {{strongest|each("{{}} ({{:+.2f}})")}}',

@@ -6,7 +6,6 @@ Intervals resample windows; all sets of features are judged on the same resample
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
@@ -64,7 +63,9 @@ def other_gains(sweeps: Sweeps) -> dict[str, Fact]:
     text; and the log-loss with the confidence alone and with both."""
     predictions = sweeps["states"].sel(measure="places").values.sum()
     before, after = (float(sweeps["log_loss"].sel(set=name).values.sum() / predictions) for name in (TEXT, BESIDE_TEXT))
-    gains = {name: _area(sweeps, of) - _area(sweeps, CONFIDENT) for name, of in (("heads", CIRCUIT), ("others", RANDOM))}
+    gains = {
+        name: _area(sweeps, of) - _area(sweeps, CONFIDENT) for name, of in (("heads", CIRCUIT), ("others", RANDOM))
+    }
     return {**gains, "loss_before": before, "loss_after": after, "strongest": _strongest(sweeps["coefficients"])}
 
 
@@ -75,7 +76,12 @@ def power_facts(sweeps: Sweeps) -> tuple[tuple[float | int, ...], ...]:
         return ()
     sizes, found = sweeps["power"].labels("size"), sweeps["power"].values
     return tuple(
-        (float(size), float(value.mean()), len(value), *(int(one.sum()) for one in (low > 0, low >= ASKED, high < ASKED)))
+        (
+            float(size),
+            float(value.mean()),
+            len(value),
+            *(int(one.sum()) for one in (low > 0, low >= ASKED, high < ASKED)),
+        )
         for size, (value, low, high) in zip(sizes, np.moveaxis(found, -1, 1), strict=True)
     )
 

@@ -17,8 +17,8 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Subject, require_least
 from nanoscope.experiments.failures.control import planted_failures
-from nanoscope.experiments.failures.predict import SeenText, coefficients, compare, require_errors, shuffled_gain
 from nanoscope.experiments.failures.power import power
+from nanoscope.experiments.failures.predict import SeenText, coefficients, compare, require_errors, shuffled_gain
 from nanoscope.experiments.measuring import Stage, Stages, Sweeps, arrays_of, private
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import head_name

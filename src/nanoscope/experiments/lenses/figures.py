@@ -13,7 +13,6 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.lenses import stored
 from nanoscope.plots.style import (
     ACCENT,
-    INK,
     SECOND,
     SOFT,
     THIRD,

@@ -106,7 +106,10 @@ class _Setting:
     def windows(self) -> tuple[Tensor, Tensor]:
         """Windows of training text for the fit, and others between them that end it."""
         context = self.model.config.block_size
-        tokens = (min(self.params.tuned_tokens, tuned_lens.room_for(self.model)), self.affordable(self.params.held_out_tokens))
+        tokens = (
+            min(self.params.tuned_tokens, tuned_lens.room_for(self.model)),
+            self.affordable(self.params.held_out_tokens),
+        )
         fitted, held = (max(2, n // context) for n in tokens)
         return windows_to_fit(self.train, context, fitted, held, self.subject.start)
 
@@ -202,9 +205,7 @@ def _from(s: _Setting, lens: Lens, tables: NGrams) -> np.ndarray:
     read, places = logit_lens.over_text(s.model, s.few, lens, tables), s.few.counts[0].sum()
     distances = read.distances.sel(kind="all").values.sum(-1) / places
     loss = read.measures.sel(measure="loss", kind="all").values.sum(-1) / places
-    return table_distance.with_losses(
-        distances, table_distance.losses(tables, s.few)[:, 0].sum(-1) / places, loss
-    )
+    return table_distance.with_losses(distances, table_distance.losses(tables, s.few)[:, 0].sum(-1) / places, loss)
 
 
 def _over_all(sums: Sweep) -> Sweep:

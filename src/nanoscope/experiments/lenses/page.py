@@ -60,7 +60,11 @@ def nearest_table(sweeps: Sweeps) -> str:
     return _by_reading(
         sweeps,
         [
-            [f"nearest n, {BY[one]}", lens, *(_n(int(n), bool(told), reaches[one]) for n, told in zip(near.n, near.told, strict=True))]
+            [
+                f"nearest n, {BY[one]}",
+                lens,
+                *(_n(int(n), bool(told), reaches[one]) for n, told in zip(near.n, near.told, strict=True)),
+            ]
             for lens, one, near in found
         ],
     )
