@@ -44,6 +44,11 @@ def _forming() -> dict[str, Sweep]:
     }  # fmt: skip
 
 
+def _read(nearest: tuple[int, ...]) -> np.ndarray:
+    """Distances `[n, k]` at which the k-gram readers are read as these."""
+    return 1.0 - np.eye(4)[:, np.array(nearest) - 1]
+
+
 def _near_tables() -> dict[str, Sweep]:
     measures = np.stack([DISTANCE, 2 * DISTANCE, np.ones_like(DISTANCE)])
     measures[2, 3] = 0.5
@@ -55,6 +60,8 @@ def _near_tables() -> dict[str, Sweep]:
         "table_distance": Sweep(np.stack([halves] * 2), ("lens", "tables", "measure", "n", "layer"), "nats",
                                 {"lens": LENSES, "tables": ("whole text", "first half", "second half"),
                                  "measure": (*DIRECTIONS, "loss")}),
+        "known_readers": Sweep(np.stack([np.stack([_read(n) for n in ((1, 2, 3, 4), (1, 2, 3, 4), (1, 2, 1, 1))])] * 3),
+                               ("tables", "measure", "n", "k"), "nats", {"measure": (*DIRECTIONS, "loss")}),
         "tuned_course": Sweep(np.ones((1, 2)), ("look", "layer"), "nats"),
         "tuned_stopped": Sweep(np.array(1.0), (), ""),
         "tuned_train": Sweep(np.ones(2), ("layer",), "nats"),
@@ -128,7 +135,7 @@ def test_distances_are_written_and_the_nearest_is_boxed_as_it_is_told() -> None:
     assert cells(forward) == {(row, n): f"{DISTANCE[n, row]:.2f}" for n, row in np.ndindex(DISTANCE.shape)}
     assert cells(backward)[0, 0] == f"{2 * DISTANCE[0, 0]:.2f}"
     assert _boxes(forward) == [(0, 1, "-"), (1, 2, "-"), (2, 2, ":")]
-    assert _boxes(loss) == [(0, 3, "-"), (1, 3, "-"), (2, 3, "-")]
+    assert _boxes(loss) == [(0, 3, ":"), (1, 3, ":"), (2, 3, ":")], "beyond what the loss tells"
     assert (ticks(forward.xaxis), ticks(forward.yaxis)) == (["1", "2", "3", "4"], ["embedding", "after L0", "after L1"])
     is_readable(figure)
 
@@ -141,7 +148,7 @@ def _boxes(ax) -> list[tuple[int, int, str]]:
 
 def test_an_older_result_has_no_tuned_lens_and_tells_no_nearest_table() -> None:
     planted = _planted()
-    new = {"table_distance", "tuned_stopped", "tuned_course", "tuned_train"}
+    new = {"table_distance", "known_readers", "tuned_stopped", "tuned_course", "tuned_train"}
     sweeps = {name: sweep for name, sweep in planted.sweeps.items() if name not in new}
     distance = np.stack([np.stack([DISTANCE, 2 * DISTANCE])] * 2)[..., None]
     coords = {"lens": LENSES, "direction": DIRECTIONS, "kind": ("all",)}

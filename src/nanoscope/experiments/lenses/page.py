@@ -77,7 +77,7 @@ def _by_reading(sweeps: Sweeps, rows: Sequence[Sequence[str]]) -> str:
 
 
 def _n(n: int, told: bool, reach: int) -> str:
-    return "?" if not told or n > reach else f"{n}+" if n == reach else str(n)
+    return "?" if not told else f"{n}+" if n == reach else str(n)
 
 
 def _numbers(values: np.ndarray) -> list[str]:

@@ -96,9 +96,11 @@ def distances(sweeps: Sweeps, lens: str) -> Float[np.ndarray, "measure n layer"]
 
 
 def nearest(sweeps: Sweeps, lens: str, measure: str) -> Nearest:
-    """The nearest table of each reading, and whether it is told from the others; no older result tells it."""
+    """The nearest table of each reading, and whether it is told from the others, as far as the measure reaches; no older result
+    tells it."""
     if "table_distance" in sweeps:
-        return table_distance.nearest(sweeps["table_distance"].sel(lens=lens, measure=measure).values)
+        found = table_distance.nearest(sweeps["table_distance"].sel(lens=lens, measure=measure).values)
+        return Nearest(found.n, found.told & (found.n <= reaches(sweeps)[measure]))
     n = distances(sweeps, lens)[MEASURES.index(measure)].argmin(0) + 1
     return Nearest(n, np.zeros(n.shape, dtype=bool))
 
@@ -116,6 +118,6 @@ def said(sweeps: Sweeps, lens: str) -> tuple[str, ...]:
     what they tell, else "not told"."""
     found = [nearest(sweeps, lens, direction) for direction in DIRECTIONS]
     end = min((reaches(sweeps).get(direction, 0) for direction in DIRECTIONS), default=0)
-    told = np.all([one.told & (one.n == found[0].n) & (one.n <= end) for one in found], axis=0)
+    told = np.all([one.told & (one.n == found[0].n) for one in found], axis=0)
     names = [f"{n}+" if n == end else str(n) for n in found[0].n]
     return tuple(name if ok else "not told" for name, ok in zip(names, told, strict=True))
