@@ -51,7 +51,7 @@ def test_every_question_is_worded_from_what_today_measures(name: str, study: Stu
 
 @published
 def test_what_is_withdrawn_has_no_number_and_no_verdict(study: Study) -> None:
-    for name in ("induction", "neurons", "lenses", "emergence"):
+    for name in ("induction", "neurons", "emergence"):
         gone = [claim for claim in open_experiment(name).claims if claim.withdrawn]
         assert gone
         rows = [row for row in section(study, name).split("\n") if row.startswith("| ") and WITHDRAWN in row]
@@ -60,7 +60,7 @@ def test_what_is_withdrawn_has_no_number_and_no_verdict(study: Study) -> None:
         assert len(rows) == len([claim for claim in gone if stored.finding_if_any(claim.id)])
         assert not any(re.search(r"\d", row.split("|", 2)[2]) for row in rows), rows
     replies = {one.claim: one.reply for one, _ in study_answers(study)}
-    assert {replies[claim] for claim in ("neurons.selective", "lenses.settles")} == {"withdrawn"}
+    assert replies["neurons.selective"] == "withdrawn"
 
 
 @published
