@@ -10,7 +10,7 @@ self-repair.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.interventions.edits import mean
+from nanoscope.interventions.edits import Edit, mean
 from nanoscope.interventions.replay import replay
 from nanoscope.interventions.run import activations
 from nanoscope.model.config import GPTConfig
@@ -66,8 +66,24 @@ def cost_without(
 
     `reference` holds the texts of the mean activations, of the windows' length.
     """
-    cache = activations(model, reference, keep=sorted({site.name for sites in sets.values() for site in sites}))
-    cells = [[mean(site, cache) for site in sites] for sites in sets.values()]
+    means = mean_outputs(model, {site for sites in sets.values() for site in sites}, reference)
+    cells = [[means[site] for site in sites] for sites in sets.values()]
+    return Sweep(cost_of(model, text, cells, progress), ("set", "window"), "nats", {"set": tuple(sets)})
+
+
+def mean_outputs(model: GPT, sites: Collection[Site], reference: Int[Tensor, "text pos"]) -> dict[Site, Edit]:
+    """For each component the edit that replaces its output by its mean over reference texts, position by position."""
+    cache = activations(model, reference, keep=sorted({site.name for site in sites}))
+    return {site: mean(site, cache) for site in sites}
+
+
+def cost_of(
+    model: GPT,
+    text: Passages,
+    cells: Sequence[Sequence[Edit]],
+    progress: Progress = lambda done, total: None,
+) -> Float[np.ndarray, "cell window"]:
+    """What the model loses in each window under each list of edits, nats per token."""
     size, count = text.tokens.shape[1], text.targets.shape[1]
     parts = list(batches(len(text), at_a_time(len(text), size, model.config.vocab_size)))
 
@@ -83,5 +99,4 @@ def cost_without(
         found = replay(model, part.tokens, cells, positions, loss, progress=show)
         return (found.values - found.base).numpy()
 
-    values = np.concatenate([cost(number, text[some]) for number, some in enumerate(parts)], axis=1)
-    return Sweep(values, ("set", "window"), "nats", {"set": tuple(sets)})
+    return np.concatenate([cost(number, text[some]) for number, some in enumerate(parts)], axis=1)
