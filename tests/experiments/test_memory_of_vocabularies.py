@@ -23,11 +23,13 @@ from nanoscope.experiments.induction.setting import PLANTED
 from nanoscope.experiments.lenses.measure import Params as Lenses
 from nanoscope.experiments.measuring import SECONDS, Sweeps
 from nanoscope.experiments.neurons.measure import Params as Neurons
+from nanoscope.experiments.profile.setting import Params as Profile
 from nanoscope.text.corpora import Corpus
 from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.text.windows import LOGITS, at_a_time
 
 FEW = {
+    "profile": Profile(windows=4, ablated_windows=2, search_windows=1, kept_windows=2, random_sets=1),
     "induction": replace(PLANTED, sequences=2, patch_examples=2, natural_examples=2, windows=4, permutations=3),
     "heads": Heads(4, 2, 3, 1, 1, planted_heads=1, planted_windows=4, repeats=1),
     "lenses": Lenses(4, 200, 100, 2, 16, 4, 0, 2, 10, repeats=1),

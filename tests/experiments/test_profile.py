@@ -50,7 +50,6 @@ def _play() -> str:
         "lord,",
         "and",
         "I",
-        "shall",
         "go",
         "hence!",
         "O",
@@ -139,9 +138,11 @@ def test_a_model_that_copies_reads_far_with_both_its_heads(copying: tuple[Settin
     assert found["context"].evidence.facts["reach"] in ("32", "more than 32")
     assert {str(name) for name in sweeps["order"].labels("removed")[-2:]} == {"L0H0", "L1H0"}
     assert judge.fewest(sweeps) == 2
-    single = [judge.alone_and_together(sweeps, [name], "all heads") for name in ("L0H0", "L1H0")]
-    for alone, together in single:
-        assert alone == pytest.approx(together.mean(), rel=0.25), "a chain: without either there is nothing left"
+    alone, together = judge.alone_and_together(sweeps, ["L0H0", "L1H0"], "all heads")
+    assert alone > 1.5 * together.mean() > 5, (
+        "a chain: without either there is nothing left, so the sum counts it twice"
+    )
+    assert np.abs(sweeps["ablation"].sel(set="L1H1").values).max() < 1e-5
 
 
 def test_the_control_that_every_result_holds_is_a_clear_yes(table: Sweeps) -> None:
@@ -192,7 +193,7 @@ def test_no_window_is_both_searched_and_judged(copying: tuple[Setting, Sweeps]) 
     s, _ = copying
     places = [set(one.laid_out.tolist()) for one in (s.searched, s.judged(HELD_OUT, 4))]
     assert places[0].isdisjoint(places[1])
-    assert min(map(len, places)) >= 4 * s.size
+    assert min(map(len, places)) >= 3 * s.size
 
 
 def test_the_kinds_are_exclusive_and_their_losses_add_up(noise: Sweeps) -> None:

@@ -11,9 +11,10 @@ from nanoscope.experiments.profile.control import REACH
 from nanoscope.experiments.profile.judge import LOST, alone_and_together, best_table, fewest
 from nanoscope.experiments.profile.measure import MODEL
 from nanoscope.experiments.profile.setting import HELD_OUT, TEXTS
-from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, new_figure, styled
+from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, hundredths, legend_above, new_figure, styled
 from nanoscope.statistics.intervals import TAILS, resampled_means
 
+MOST_NAMED = 8
 NOT_APPLICABLE = "its windows are too short to be cut"
 
 
@@ -50,15 +51,14 @@ def _context(ax: Axes, result: Result) -> None:
             capsize=2,
             label=f"{text} text",
         )
-    for at, value in enumerate(sweep.sel(text=HELD_OUT).values.mean(1)):
-        ax.annotate(f"{value:.2f}", (at, value), (3, 6), textcoords="offset points", fontsize=7.5)
     ax.axhline(0, color=INK, linewidth=0.8, zorder=0)
     if REACH in lengths:
         ax.axvline(lengths.index(REACH), color=INK, linewidth=0.8, linestyle=":", zorder=0)
-    ax.set_xticks(range(len(lengths)), [str(k) for k in lengths])
-    ax.set(xlabel="how many of the last tokens are seen", ylabel="nats lost per token")
+    lost = sweep.sel(text=HELD_OUT).values.mean(1)
+    ax.set_xticks(range(len(lengths)), [f"{k}\n{hundredths(value)}" for k, value in zip(lengths, lost, strict=True)])
+    ax.set(xlabel="how many of the last tokens are seen; below: nats lost, held-out", ylabel="nats lost per token")
     ax.set_title("Without what stands further back")
-    ax.legend(fontsize=8)
+    legend_above(ax, size=8)
 
 
 def _by_layer(ax: Axes, result: Result, layers: int) -> None:
@@ -70,6 +70,8 @@ def _by_layer(ax: Axes, result: Result, layers: int) -> None:
     mlps = [result["ablation"].sel(text=HELD_OUT, set=f"MLP{n}").values for n in range(layers) if f"MLP{n}" in names]
     _bar(ax, -0.27, np.array(together), ACCENT, "its heads, together")
     ax.barh(np.arange(layers), alone, 0.25, color=SECOND, label="its heads, the sum of each alone")
+    for row, value in enumerate(alone):
+        ax.text(max(value, 0), row, f" {hundredths(value)}", va="center", fontsize=7)
     if mlps:
         _bar(ax, 0.27, np.array(mlps), SOFT, "its MLP")
     ax.axvline(0, color=INK, linewidth=0.8)
@@ -77,7 +79,7 @@ def _by_layer(ax: Axes, result: Result, layers: int) -> None:
     ax.invert_yaxis()
     ax.set(xlabel="nats lost per token")
     ax.set_title("Without a layer's heads, or its MLP")
-    ax.legend(fontsize=8, loc="lower right")
+    legend_above(ax, columns=3, size=7.5)
 
 
 def _bar(ax: Axes, offset: float, values: np.ndarray, colour: str, label: str) -> None:
@@ -85,7 +87,7 @@ def _bar(ax: Axes, offset: float, values: np.ndarray, colour: str, label: str) -
     at, mean, bars = np.arange(len(values)) + offset, values.mean(1), _bars(values)
     ax.barh(at, mean, 0.25, xerr=bars, color=colour, ecolor=INK, label=label)
     for row, value, half in zip(at, mean, bars[1], strict=True):
-        ax.text(max(float(value + half), 0), row, f" {value:.2f}", va="center", fontsize=7)
+        ax.text(max(float(value + half), 0), row, f" {hundredths(float(value))}", va="center", fontsize=7)
 
 
 @styled
@@ -111,24 +113,27 @@ def heads(result: Result) -> Figure:
     count, cost = fewest(result.sweeps), sweep.sel(text=HELD_OUT).values.mean(1)
     ax.axhline(LOST * max(float(cost[0]), 0), color=INK, linewidth=0.8, linestyle=":", zorder=0)
     ax.annotate(
-        f"{count} of {len(cost) - 1} are enough:\n{', '.join(_kept(result, count)) or 'none is needed'}",
+        f"{count} of {len(cost) - 1} are enough:\n{_kept(result, count)}",
         (count, cost[count]),
-        (18, 34),
-        textcoords="offset points",
+        (0.42, 0.5),
+        textcoords="axes fraction",
         fontsize=8,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.8},
     )
     ax.axhline(0, color=INK, linewidth=0.8, zorder=0)
     ax.set(xlabel="heads that are kept, with every MLP", ylabel="nats lost per token")
-    ax.legend(fontsize=8, loc="upper right")
+    legend_above(ax, columns=3, size=8)
     figure.suptitle(f"{result.subject.label}: how few heads are enough", x=0.01, ha="left", fontweight="bold")
     return figure
 
 
-def _kept(result: Result, count: int) -> list[str]:
-    """The heads of the smallest set that is enough."""
+def _kept(result: Result, count: int) -> str:
+    """The heads of the smallest set that is enough, in a line; of many the first."""
     names = [str(name) for name in result["order"].labels("removed")]
-    return sorted(names[len(names) - count :])
+    kept = sorted(names[len(names) - count :])
+    more = f" and {count - MOST_NAMED} others" if count > MOST_NAMED else ""
+    return f"{', '.join(kept[:MOST_NAMED])}{more}" if count else "none is needed"
 
 
 @styled
@@ -144,44 +149,26 @@ def tables(result: Result) -> Figure:
 
 def _losses(ax: Axes, result: Result) -> None:
     losses = result["loss"].sel(text=HELD_OUT).values
-    orders = np.arange(1, len(losses))
-    ax.errorbar(
-        orders, losses[1:].mean(1), _bars(losses[1:]), fmt="s-", color=SOFT, ecolor=INK, capsize=2, label="a table"
-    )
+    orders, mean = np.arange(1, len(losses)), losses.mean(1)
+    ax.errorbar(orders, mean[1:], _bars(losses[1:]), fmt="s-", color=SOFT, ecolor=INK, capsize=2, label="a table")
     low, high = _limits(losses[:1])
     ax.axhspan(float(low[0]), float(high[0]), color=ACCENT, alpha=0.2, linewidth=0)
-    ax.axhline(losses[0].mean(), color=ACCENT, label="the model")
-    ax.text(orders[-1], losses[0].mean(), f"{losses[0].mean():.2f}", color=ACCENT, va="top", ha="right", fontsize=8)
-    best = best_table(result["loss"].sel(text=HELD_OUT))
-    ax.annotate(
-        f"{losses[best].mean():.2f}",
-        (best, losses[best].mean()),
-        (0, 7),
-        textcoords="offset points",
-        fontsize=8,
-        ha="center",
-    )
-    ax.set_xticks(orders)
-    ax.set(xlabel="n, of the table", ylabel="loss on held-out text, nats")
+    ax.axhline(mean[0], color=ACCENT, label=f"the model ({mean[0]:.2f})")
+    ax.set_xticks(orders, [f"{n}\n{mean[n]:.2f}" for n in orders])
+    ax.set(xlabel="n, of the table; below: its loss", ylabel="loss on held-out text, nats")
     ax.set_title("Who predicts better")
-    ax.legend(fontsize=8)
+    legend_above(ax, size=8)
 
 
 def _agreement(ax: Axes, result: Result) -> None:
     forth, back, same = result["agreement"].sel(text=HELD_OUT).values.mean(-1)
     orders = np.arange(1, len(forth) + 1)
-    ax.bar(orders, 100 * same, 0.6, color=SOFT, label="same first choice, %")
-    for n, share in zip(orders, same, strict=True):
-        ax.text(n, 100 * share, f"{100 * share:.0f}", ha="center", va="bottom", fontsize=7.5)
-    ax.set(xlabel="n, of the table", ylabel="same first choice, %", ylim=(0, 118))
-    ax.set_xticks(orders)
-    other = ax.twinx()
-    other.spines["right"].set_visible(True)
-    other.plot(orders, forth, "o-", color=ACCENT, markersize=4, label="KL from table to model")
-    other.plot(orders, back, "^-", color=SECOND, markersize=4, label="KL from model to table")
-    other.set(ylabel="KL, nats", ylim=(0, 1.35 * float(max(forth.max(), back.max(), 1e-3))))
+    ax.plot(orders, forth, "o-", color=ACCENT, markersize=4, label="KL from table to model")
+    ax.plot(orders, back, "^-", color=SECOND, markersize=4, label="KL from model to table")
+    ax.set_xticks(orders, [f"{n}\n{100 * share:.0f} %" for n, share in zip(orders, same, strict=True)])
+    ax.set(xlabel="n, of the table; below: same first choice", ylabel="distance, nats", ylim=(0, None))
     ax.set_title("How alike they predict")
-    other.legend(fontsize=7.5, loc="upper right")
+    legend_above(ax, size=8)
 
 
 def _kinds(ax: Axes, result: Result) -> None:
@@ -196,7 +183,7 @@ def _kinds(ax: Axes, result: Result) -> None:
     ax.invert_yaxis()
     ax.set(xlabel="loss on held-out text, nats")
     ax.set_title("What is predicted (places)")
-    ax.legend(fontsize=8, loc="lower right")
+    legend_above(ax, columns=2, size=8)
 
 
 def _layers(result: Result) -> int:

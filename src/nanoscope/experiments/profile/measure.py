@@ -33,13 +33,13 @@ def stages(subject: Subject, params: Params) -> Stages:
     """The stages of experiment 00."""
     s = setting_of(subject, params)
     return {
-        "context": Stage(45, lambda before: _context(s)),
-        "n-gram tables": Stage(8, lambda before: _tables(s)),
+        "context": Stage(40, lambda before: _context(s)),
+        "n-gram tables": Stage(9, lambda before: _tables(s)),
         "classes": Stage(1, lambda before: _classes(s)),
-        "ablations": Stage(20, lambda before: _ablations(s, before)),
-        "heads one by one": Stage(12, lambda before: _order(s)),
-        "sets of heads": Stage(12, lambda before: _sets(s, before)),
-        "control": Stage(2, lambda before: control(s.params.seed)),
+        "ablations": Stage(18, lambda before: _ablations(s, before)),
+        "heads one by one": Stage(13, lambda before: _order(s)),
+        "sets of heads": Stage(18, lambda before: _sets(s, before)),
+        "control": Stage(1, lambda before: control(s.params.seed)),
     }
 
 
@@ -138,7 +138,7 @@ def _sets(s: Setting, before: Sweeps) -> Sweeps:
     sizes = tuple(size for size in RANDOM_SIZES if size < len(order))
     drawn = random_sets(all_heads(s.model.config), sizes, s.params.random_sets, s.params.seed)
     flat = s.heads.keeping(judged[HELD_OUT], [one for of_size in drawn for one in of_size])
-    random = flat.reshape(len(sizes), s.params.random_sets, -1)
+    random = flat.reshape(len(sizes), s.params.random_sets, len(judged[HELD_OUT]))
     return {
         "kept": Sweep(np.stack(kept), ("text", "kept", "window"), "nats", {"text": TEXTS}),
         "random": Sweep(random, ("kept", "draw", "window"), "nats", {"kept": sizes}),

@@ -18,6 +18,9 @@ from nanoscope.experiments.profile.setting import HELD_OUT, TEXTS
 from nanoscope.model.names import head_name, named
 from nanoscope.statistics.intervals import mean_interval
 
+SOME = 30
+"""Kinds at fewer places are not named in a sentence."""
+
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
     """Every table of the section, and the numbers of its sentences."""
@@ -33,11 +36,13 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "kinds": kinds_table(result),
         "worth": worth(sweeps),
         "count": count,
-        "kept": named(sorted(order[len(order) - count :])) if count else "",
+        "kept": ", ".join(named(sorted(order[len(order) - count :]))),
         "kept_cost": float(cost[count]),
         "random_cost": random_cost(result, count),
         "heads": len(order),
         "best": f"{best_table(held)}-gram",
+        "nearest": nearest(result),
+        "kind_gains": kind_gains(result),
         "gap": gap(sweeps),
         "windows": held.values.shape[1],
         "circuits": circuits_of(study, result),
@@ -75,7 +80,7 @@ def classes_table(result: Result) -> str:
     rows = []
     for name, heads in class_heads(result["classes"]).items() if "classes" in result.sweeps else ():
         alone, together = alone_and_together(result.sweeps, [head_name(*at) for at in heads], f"class {name}")
-        rows.append([name, named(heads), _signed(alone), _with_interval(together)])
+        rows.append([name, ", ".join(named(heads)), _signed(alone), _with_interval(together)])
     return table(["class", "heads", "sum of each alone, nats", "together"], rows) if rows else ""
 
 
@@ -90,16 +95,34 @@ def tables_table(result: Result) -> str:
     return table(heads, [["(the model)", number(losses.values[0]), "", "", ""], *rows])
 
 
-def kinds_table(result: Result) -> str:
-    """The loss by kind of character, beside the best table's; kinds that the text does not have are left out."""
+def nearest(result: Result) -> tuple[str, str]:
+    """The tables that the model is nearest to, by KL(table || model) and by KL(model || table)."""
+    forth, back, _ = result["agreement"].sel(text=HELD_OUT).mean("window").values
+    return f"{forth.argmin() + 1}-gram", f"{back.argmin() + 1}-gram"
+
+
+def by_kind(result: Result) -> list[tuple[str, int, float, float]]:
+    """Each kind that held-out text has: its places, the model's loss and the best table's."""
     loss, count = result["kind_loss"].sel(text=HELD_OUT), result["kind_count"].sel(text=HELD_OUT).values.sum(-1)
     best = f"{best_table(result['loss'].sel(text=HELD_OUT))}-gram"
-    summed = [loss.sel(predictor=predictor).values.sum(-1) for predictor in (MODEL, best)]
-    rows = [
-        [str(kind), f"{int(n):,}", *(number(float(total[i] / n)) for total in summed)]
-        for i, (kind, n) in enumerate(zip(loss.labels("kind"), count, strict=True))
-        if n
-    ]
+    mine, its = (loss.sel(predictor=predictor).values.sum(-1) for predictor in (MODEL, best))
+    kinds = [str(kind) for kind in loss.labels("kind")]
+    return [(kind, int(n), a / n, b / n) for kind, n, a, b in zip(kinds, count, mine, its, strict=True) if n]
+
+
+def kind_gains(result: Result) -> tuple[tuple[str, float], tuple[str, float]]:
+    """Where the model's loss is lowest beside the best table's, and where it is highest: the kind, and how much lower."""
+    found = by_kind(result)
+    enough = [one for one in found if one[1] >= SOME] or found
+    gains = sorted((its - mine, kind) for kind, _, mine, its in enough)
+    (least, worst), (most, best) = gains[0], gains[-1]
+    return (best, most), (worst, least)
+
+
+def kinds_table(result: Result) -> str:
+    """The loss by kind of character, beside the best table's; kinds that the text does not have are left out."""
+    best = f"{best_table(result['loss'].sel(text=HELD_OUT))}-gram"
+    rows = [[kind, f"{n:,}", number(mine), number(its)] for kind, n, mine, its in by_kind(result)]
     return table(["what is predicted", "places", "the model's loss", f"the {best}'s"], rows)
 
 

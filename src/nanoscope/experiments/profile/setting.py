@@ -47,7 +47,7 @@ class Params:
         require_least(self, windows=2, ablated_windows=2, kept_windows=2, random_sets=1)
 
 
-QUICK = Params(windows=64, ablated_windows=10, search_windows=3, kept_windows=6, random_sets=2)
+QUICK = Params(windows=56, ablated_windows=8, search_windows=2, kept_windows=5, random_sets=2)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Setting:
         return NGrams.fit(self.text[TRAINING].tokens.numpy(), self.model.config.vocab_size, ORDERS)
 
     def judged(self, text: str, most: int) -> Passages:
-        """Every second window, or as many of them: spread evenly."""
+        """Every second window, or at most so many of them, spread evenly."""
         return _spread(self.windows[text][1::2], most)
 
     @cached_property
