@@ -112,15 +112,8 @@ def heads(result: Result) -> Figure:
         )
     count, cost = fewest(result.sweeps), sweep.sel(text=HELD_OUT).values.mean(1)
     ax.axhline(LOST * max(float(cost[0]), 0), color=INK, linewidth=0.8, linestyle=":", zorder=0)
-    ax.annotate(
-        f"{count} of {len(cost) - 1} are enough:\n{_kept(result, count)}",
-        (count, cost[count]),
-        (0.42, 0.5),
-        textcoords="axes fraction",
-        fontsize=8,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-        arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.8},
-    )
+    ax.plot(count, cost[count], "o", markersize=9, markerfacecolor="none", markeredgecolor=INK)
+    ax.set_title(f"{count} of {len(cost) - 1} are enough: {_kept(result, count)}")
     ax.axhline(0, color=INK, linewidth=0.8, zorder=0)
     ax.set(xlabel="heads that are kept, with every MLP", ylabel="nats lost per token")
     legend_above(ax, columns=3, size=8)
