@@ -12,8 +12,8 @@ QUESTIONS = (
     Question(
         "Does it need attention above the first layer?",
         "profile.layers",
-        "without it the model loses {value} nats, without that of the first layer {lowest}; {kept} of {heads} heads do most "
-        "of it",
+        "without it the model loses {value} nats, without that of the first layer {lowest}; {kept} of {heads} heads are "
+        "enough for nine tenths of what all are worth",
         key=True,
     ),
     Question(
