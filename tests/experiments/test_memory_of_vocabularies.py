@@ -38,6 +38,7 @@ FEW = {
 }
 WORDS = tuple(first + rest for first in "bcdfghmnprst" for rest in ("at", "og"))
 SOME = [pytest.param("induction", marks=pytest.mark.slow), *(name for name in FEW if name != "induction")]
+ONE_BY_ONE = [pytest.param(name, marks=pytest.mark.slow) if name in ("induction", "profile") else name for name in FEW]
 TIMES = (SECONDS, "cost", "cost_tokens")
 
 
@@ -96,7 +97,7 @@ def test_batches_shrink_where_symbols_are_many() -> None:
     assert at_a_time(32, 1024, 200_000) == 1
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", ONE_BY_ONE)
 def test_texts_read_one_by_one_give_the_same_numbers_from_fewer_logits(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

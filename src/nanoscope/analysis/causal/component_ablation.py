@@ -19,8 +19,8 @@ from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.edits import Edit, mean
-from nanoscope.interventions.replay import replay
-from nanoscope.interventions.run import activations
+from nanoscope.interventions.replay import base_run, replay
+from nanoscope.interventions.run import Run, activations
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import head_name
@@ -83,20 +83,32 @@ def cost_of(
     cells: Sequence[Sequence[Edit]],
     progress: Progress = lambda done, total: None,
 ) -> Float[np.ndarray, "cell window"]:
-    """What the model loses in each window under each list of edits, nats per token."""
-    size, count = text.tokens.shape[1], text.targets.shape[1]
-    parts = list(batches(len(text), at_a_time(len(text), size, model.config.vocab_size)))
+    """What the model loses in each window under each list of edits, nats per token.
 
-    def cost(number: int, part: Passages) -> np.ndarray:
-        def loss(logits: Float[Tensor, "row read vocab"]) -> Float[Tensor, "row"]:
-            targets = part.targets.repeat(len(logits) // len(part), 1)
-            return -metrics.chosen(metrics.log_probs(logits), targets).mean(-1)
+    Of a model of many symbols fewer windows, and fewer cells, are run at a time.
+    """
+    size, symbols = text.tokens.shape[1], model.config.vocab_size
+    names = {edit.site.name for cell in cells for edit in cell}
+    parts = list(batches(len(text), at_a_time(len(text), size, symbols)))
+    costs = []
+    for number, part in enumerate(text[some] for some in parts):
+        base, together = base_run(model, part.tokens, names), at_a_time(len(cells), len(part) * size, symbols)
+        rows = [np.zeros((0, len(part)))]
+        for some in batches(len(cells), together):
+            rows.append(_cost(model, part, cells[some], base))
+            progress(number * len(cells) + some.stop, len(parts) * len(cells))
+        costs.append(np.concatenate(rows))
+    return np.concatenate(costs, axis=1)
 
-        def show(done: int, total: int) -> None:
-            progress(number * total + done, len(parts) * total)
 
-        positions = torch.arange(size - count, size).expand(len(part), -1)
-        found = replay(model, part.tokens, cells, positions, loss, progress=show)
-        return (found.values - found.base).numpy()
+def _cost(model: GPT, part: Passages, cells: Sequence[Sequence[Edit]], base: Run) -> Float[np.ndarray, "cell window"]:
+    """The same for some windows and some cells, which are all held at once."""
+    size, count = part.tokens.shape[1], part.targets.shape[1]
 
-    return np.concatenate([cost(number, text[some]) for number, some in enumerate(parts)], axis=1)
+    def loss(logits: Float[Tensor, "row read vocab"]) -> Float[Tensor, "row"]:
+        targets = part.targets.repeat(len(logits) // len(part), 1)
+        return -metrics.chosen(metrics.log_probs(logits), targets).mean(-1)
+
+    positions = torch.arange(size - count, size).expand(len(part), -1)
+    found = replay(model, part.tokens, cells, positions, loss, base=base)
+    return (found.values - found.base).numpy()
