@@ -421,7 +421,7 @@ def test_the_names_are_known_before_any_experiment_is_loaded() -> None:
     code = "import sys, nanoscope.experiments as e; e.EXPERIMENTS; print(*[m for m in sys.modules if e.__name__ in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "nanoscope.experiments\n"
-    with pytest.raises(NanoscopeError, match="there is no experiment 'digest'; there are induction, snapshot"):
+    with pytest.raises(NanoscopeError, match="there is no experiment 'digest'; there are profile, induction"):
         open_experiment("digest")
 
 

@@ -39,6 +39,8 @@ def test_every_question_is_answered_by_a_claim_of_its_experiment(name: str) -> N
 def test_every_question_is_worded_from_what_today_measures(name: str, study: Study) -> None:
     """Where all arrays of a published result are there, today's claims are judged anew and answer without a gap."""
     experiment = open_experiment(name)
+    if not any(r.experiment == name for r in study.results):
+        pytest.skip(f"{name} is not published yet; its own tests word its answers")
     whole = [r for r in study.results if r.experiment == name and not r.provenance.get("left_out")]
     for question in experiment.questions:
         claim = next(claim for claim in experiment.claims if claim.id == question.claim)
@@ -88,7 +90,7 @@ def test_a_users_own_report_shows_the_bundled_controls_and_nothing_that_was_not_
     assert headings == ["Models analysed", "Finding 1: Induction heads", *around]
     head = next(line for line in page.split("\n") if line.startswith("| claim"))
     assert head.endswith("| the echo control | planted model |")
-    assert "Not measured yet: heads, lenses, neurons, failures" in page
+    assert "Not measured yet: profile, heads, lenses, neurons, failures" in page
     for history in ("trained_models/", "Challenge", "Future", "notebooks", ".ipynb"):
         assert history not in page
 

@@ -41,7 +41,7 @@ def test_every_experiment_on_one_model_is_in_every_amount() -> None:
         list(FULL)
         == list(FEW)
         == [
-            *("induction", "snapshot", "emergence", "heads", "lenses", "neurons", "failures", "circuits"),
+            *("profile", "induction", "snapshot", "emergence", "heads", "lenses", "neurons", "failures", "circuits"),
         ]
     )
     assert all(FULL[name] == open_experiment(name).params() for name in FULL)
