@@ -1,8 +1,8 @@
 """Effects: a claim's evidence over all trainings of a recipe, and its verdict among the other claims.
 
-Where several trainings were measured, the training is the unit (`statistics.trainings`), and no single one's interval is a verdict.
-Trainings in which the question has no object are left out and counted. Where all give the very same value, as a test of the
-instrument on a hand-built model does, they are no sample: then the widest of their own intervals stands.
+Where several trainings were measured, the training is the unit (`statistics.trainings`): no single one's interval is a
+verdict. Trainings in which the question has no object are left out and counted. Where all give the very same value, as a test
+of the instrument on a hand-built model does, they are no sample: then the widest of their own intervals stands.
 
 p-values are adjusted within the claim's family (`families`) over the claims of one recipe. The adjustment can only take a
 decision back.

@@ -1,7 +1,7 @@
 """The p-value of a finding: the smallest level a at which its interval of level 1 - a still decides the criterion.
 
-At each edge of the criterion the interval has a p-value (`statistics.p_values`); the larger one counts where there are two, as in
-two one-sided tests of equivalence. How an interval was made is not stored, but can be told: a share's and a deviation's are
+At each edge of the criterion the interval has a p-value (`statistics.p_values`); the larger one counts where there are two, as
+in two one-sided tests of equivalence. How an interval was made is not stored, but can be told: a share's and a deviation's are
 computed again from the value and n, and what counts trainings is Student's. All else is a percentile bootstrap.
 """
 

@@ -57,7 +57,7 @@ def lent(study: Study, result: Result) -> list[Result]:
 
 
 def over_trainings(study: Study, result: Result, claim: str) -> str:
-    """In how many of the model's trainings, each alone, the verdict is the same, as `5 of 6`; for a comparison, over how many."""
+    """In how many of the model's trainings, each alone, the verdict is the same: `5 of 6`; for a comparison, over how many."""
     if result.subject.label != study.main:
         evidence = result.finding(claim).evidence
         counted = {"claims": f"{len(result.subject.models)} trainings"}

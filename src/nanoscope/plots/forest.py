@@ -1,8 +1,8 @@
-"""A forest plot of claims (Lewis & Clarke 2001): a dot for each training, a diamond for the mean over trainings with its interval.
+"""A forest plot of claims (Lewis & Clarke 2001): a dot for each training, a diamond for the mean with its interval.
 
-Claims differ in their units, so each row has its own scale: its distance from what the claim takes, in shares of the farthest value
-of the row. What the claim takes is the line that all rows share, and right of it is what meets it, for a claim of "at most" too.
-The numbers stand beside the rows.
+Claims differ in their units, so each row has its own scale: its distance from what the claim takes, in shares of the farthest
+value of the row. What the claim takes is the line that all rows share, and right of it is what meets it, for a claim of "at
+most" too. The numbers stand beside the rows.
 """
 
 from __future__ import annotations

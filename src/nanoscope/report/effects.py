@@ -62,8 +62,9 @@ def stored(study: Study) -> list[dict[str, Any]]:
     """The effects of every recipe and comparison as plain values, for `effects.json`; p-values are adjusted within each."""
     recipes = {_name(study.subject(study.main)): study.effects}
     for result in study.results:
-        if study.main_result(result.experiment) is not result:
-            recipes.setdefault(_name(result.subject), study.recipe(result))
+        name = _name(result.subject)
+        if name not in recipes and study.main_result(result.experiment) is not result:
+            recipes[name] = study.recipe(result)
     return [_plain(name, effect) for name, found in recipes.items() for effect in found.values()]
 
 
