@@ -93,6 +93,12 @@ def test_p_is_below_0_05_exactly_where_the_interval_decides(criterion: Criterion
     assert (p_value(criterion, evidence) < 0.05) == decided
 
 
+def test_an_interval_without_width_on_the_threshold_meets_it_for_good() -> None:
+    on_it = pooled([finding(0.1, half=0.0)])
+    among_many = among({"a.b": on_it} | {f"a.{i}": pooled([finding(0.1, claim=f"a.{i}")]) for i in range(9)})
+    assert (on_it.plain, among_many["a.b"].verdict) == ("supported", "supported")
+
+
 def test_every_kind_of_interval_is_known_again() -> None:
     share = Evidence(1.0, share_interval(6, 6), 6, "trainings", 0.0)
     assert p_value(Criterion(">=", 0.5), share) == pytest.approx(2 / 64)

@@ -20,10 +20,7 @@ PAIRED = 3
 
 
 def p_value(criterion: Criterion, evidence: Evidence) -> float:
-    """Below 0.05 exactly where the interval decides the criterion; NaN without an interval.
-
-    An interval without width at an edge tells nothing about it: its p-value is 1.
-    """
+    """Below 0.05 exactly where the interval decides the criterion; NaN without an interval."""
     if not evidence.measured:
         return math.nan
     at = _test(evidence)

@@ -11,7 +11,8 @@ interval has its p-value for a number `edge`:
   normal's: the half-width is the one on the side of `edge`, so a skewed interval has two. 2,000 resamples tell no level
   below 2 / 2,001, so no p of theirs is smaller.
 
-In all of them p < 0.05 exactly where the 95 % interval leaves the number out.
+In all of them p < 0.05 exactly where the 95 % interval leaves the number out. An interval without width has a p of 0 (or the
+smallest) even for a number that it lies on: criteria include their ends, and no draw fails what such an interval meets.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def student_p(value: float, interval: tuple[float, float], edge: float, freedom:
     """The p-value of a mean `edge` by its 95 % interval; `freedom` is that of Student's t, infinite for a normal."""
     centre, half = _towards(value, interval, edge)
     if half == 0:
-        return 1.0 if edge == centre else 0.0
+        return 0.0
     return 2 * float(stats.t.sf(stats.t.ppf(0.975, freedom) * abs(edge - centre) / half, freedom))
 
 
