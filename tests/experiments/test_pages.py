@@ -4,14 +4,17 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nanoscope.evidence.answer import WITHDRAWN, answer
 from nanoscope.evidence.stored_study import Study, read_study
+from nanoscope.evidence.wording import number
 from nanoscope.experiments import EXPERIMENTS, claims_table, controls, open_experiment
 from nanoscope.experiments.pages import section, study_answers
 from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.report.document import render
+from nanoscope.statistics.intervals import seed_interval
 
 PUBLISHED = Path(__file__).parents[2] / "results"
 published = pytest.mark.skipif(not (PUBLISHED / "study.json").exists(), reason="no study is published in results/ yet")
@@ -66,19 +69,35 @@ def test_what_is_withdrawn_has_no_number_and_no_verdict(study: Study) -> None:
 
 
 @published
-def test_a_claims_row_says_what_its_findings_say(study: Study) -> None:
+def test_a_claims_row_says_what_its_effect_says(study: Study) -> None:
     main = study.result(study.main, "heads")
     assert main is not None
-    found = main.finding("heads.previous")
-    (row,) = [row for row in claims_table.claims_table(study, main).split("\n") if found.claim.rstrip(".") in row]
+    effect = study.effects["heads.previous"]
+    values = np.array([one.evidence.value for one in study.findings("model", effect.claim)])
+    assert effect.evidence.interval == seed_interval(values)
+    sentence = effect.sentence.rstrip(".")
+    (row,) = [row for row in claims_table.claims_table(study, main).split("\n") if sentence in row]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[1].startswith("0.946 [0.940, 0.952]")
-    assert cells[2:4] == [str(found.criterion), found.verdict]
-    verdicts = [one.verdict for one in study.findings("model", found.id)]
-    assert cells[4].startswith(f"{verdicts.count(found.verdict)} of {len(verdicts)} (")
+    low, high = (number(end) for end in seed_interval(values))
+    assert cells[1] == f"{number(values.mean())} [{low}, {high}]"
+    assert cells[2:4] == [str(effect.criterion), effect.verdict]
     control = study.result(study.with_role("control")[0], "heads")
     assert control is not None
-    assert cells[5].startswith(claims_table.SHORT[control.finding(found.id).verdict])
+    assert cells[4].startswith(claims_table.SHORT[study.recipe(control)[effect.claim].verdict])
+
+
+@published
+def test_one_models_verdicts_are_its_own_findings(study: Study) -> None:
+    """Without other trainings nothing is pooled; only the adjustment may take a decision back, and is then named."""
+    alone = Study(None, tuple(r for r in study.results if r.subject.label == study.main and r.experiment == "heads"))
+    (main,) = alone.results
+    table = claims_table.claims_table(alone, main)
+    for found in main.findings:
+        if found.kind == "measurement" and not found.withdrawn:
+            effect = alone.effects[found.id]
+            assert (effect.evidence, effect.plain) == (found.evidence, found.verdict)
+            said = f"{effect.verdict} (alone: {found.verdict})" if effect.taken_back else found.verdict
+            assert any(found.claim.rstrip(".") in row and f"| {said} |" in row for row in table.split("\n"))
 
 
 @published

@@ -45,8 +45,7 @@ class Page:
 
 def main_result(study: Study, experiment: str) -> Result | None:
     """The result that a section is about: on the main model, or the first comparison of trainings; None if there is none."""
-    compared = study.compared(experiment)
-    return study.result(study.main, experiment) or (compared[0] if compared else None)
+    return study.main_result(experiment)
 
 
 def study_answers(study: Study) -> list[tuple[Answer, str]]:
@@ -55,7 +54,8 @@ def study_answers(study: Study) -> list[tuple[Answer, str]]:
     for name in experiments.EXPERIMENTS:
         experiment, result = open_experiment(name), main_result(study, name)
         if result is not None:
-            found += [(one, over_trainings(study, result, one.claim)) for one in answers(experiment.questions, result)]
+            replies = answers(experiment.questions, result, study.effects)
+            found += [(one, over_trainings(study, result, one.claim)) for one in replies]
     return found
 
 
@@ -73,9 +73,7 @@ def section(study: Study, name: str) -> str:
         SECTION,
         {
             "title": page.title,
-            "answers": [
-                (one, _alike(study, result, one)) for one in _that_apply(answers(experiment.questions, result))
-            ],
+            "answers": _that_apply(answers(experiment.questions, result, study.effects)),
             "table": claims_table(study, result),
             "pictures": [
                 *(picture(study, result.subject.label, figure) for figure in page.figures if figure in drawn),
@@ -92,27 +90,21 @@ def _that_apply(found: Sequence[Answer]) -> Sequence[Answer]:
     return [one for one in found if one.reply != "does not apply"] or found
 
 
-def _alike(study: Study, result: Result, one: Answer) -> str:
-    """In how many of the model's trainings the answer is the same; empty where that is not asked."""
-    sound = result.subject.label == study.main and one.reply != "withdrawn"
-    return over_trainings(study, result, one.claim) if sound else ""
-
-
 def _words(study: Study, questions: Sequence[Question], result: Result) -> Mapping[str, object]:
     """What every page template may use: `reply("heads")`, `found("heads")` and the subject's name."""
     return {
         "main": result.subject.label,
-        "reply": partial(_reply, questions, result),
+        "reply": partial(_reply, study, questions, result),
         "found": partial(_found, result),
         "models": len(study.with_role("model")),
     }
 
 
-def _reply(questions: Sequence[Question], result: Result, claim: str) -> Reply | None:
-    """The reply to the question about a claim; None if it was not judged."""
+def _reply(study: Study, questions: Sequence[Question], result: Result, claim: str) -> Reply | None:
+    """The reply to the question about a claim, over all trainings; None if it was not judged."""
     found = _found(result, claim)
     asked = next(question for question in questions if question.claim == f"{result.experiment}.{claim}")
-    return reply(asked, found) if found else None
+    return reply(asked, found, study.recipe(result).get(found.id)) if found else None
 
 
 def _found(result: Result, claim: str) -> Finding | None:

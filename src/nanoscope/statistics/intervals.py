@@ -55,8 +55,12 @@ def seed_interval(values: Float[np.ndarray, "seed"]) -> tuple[float, float]:
 def deviation_interval(values: Float[np.ndarray, "seed"]) -> tuple[float, float]:
     """Interval of a standard deviation over trainings, from the chi-squared distribution of a normal sample's variance."""
     values = np.asarray(values, dtype=np.float64)
-    squares = ((values - values.mean()) ** 2).sum()
-    low, high = (math.sqrt(squares / scipy_stats.chi2.ppf(p, len(values) - 1)) for p in (0.975, 0.025))
+    return deviation_ends(float(values.std(ddof=1)), len(values))
+
+
+def deviation_ends(deviation: float, n: int) -> tuple[float, float]:
+    """The same interval from the standard deviation of n values."""
+    low, high = (deviation * math.sqrt((n - 1) / scipy_stats.chi2.ppf(p, n - 1)) for p in (0.975, 0.025))
     return low, high
 
 
@@ -97,3 +101,8 @@ def holm(p_values: Float[np.ndarray, "test"]) -> np.ndarray:
     adjusted = np.empty_like(p_values)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted
+
+
+def benjamini_hochberg(p_values: Float[np.ndarray, "test"]) -> np.ndarray:
+    """Benjamini & Hochberg's (1995) step-up adjustment: those up to 0.05 hold no more than 5 % false ones on average."""
+    return np.asarray(scipy_stats.false_discovery_control(p_values, method="bh")) if len(p_values) else p_values
