@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from nanoscope.evidence.answer import WITHDRAWN
 from nanoscope.evidence.effect import Effect
-from nanoscope.evidence.finding import Verdict
+from nanoscope.evidence.finding import Finding, Verdict
 from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import ROLES, Study
@@ -27,18 +27,18 @@ SHORT: dict[Verdict, str] = {
 
 
 def claims_table(study: Study, result: Result) -> str:
-    """One row per measured claim of the result, over all trainings of its recipe. Columns without a verdict in any row are left
-    out."""
+    """One row per measured claim of the result, over all trainings of its recipe; an empty text without any. Columns without a
+    verdict in any row are left out."""
     claims = [finding for finding in result.findings if finding.kind == "measurement"]
     others, effects = beside(study, result), study.recipe(result)
     there = [study.recipe(other) for other in others]
     head = ["claim", "effect [95 %]", "it takes", "verdict", *(_name(other) for other in others)]
     rows = [
-        [one.claim.rstrip("."), *_measured(effects.get(one.id)), *(_there(other, one.id) for other in there)]
+        [one.claim.rstrip("."), *_measured(effects.get(one.id), one), *(_there(other, one.id) for other in there)]
         for one in claims
     ]
     shown = [i for i in range(len(head)) if i < 4 or any(row[i] for row in rows)]
-    return table([head[i] for i in shown], [[row[i] for i in shown] for row in rows])
+    return "" if not rows else table([head[i] for i in shown], [[row[i] for i in shown] for row in rows])
 
 
 def beside(study: Study, result: Result) -> list[Result]:
@@ -66,11 +66,11 @@ def over_trainings(study: Study, result: Result, claim: str) -> str:
     return f"{effect.agreeing} of {len(effect.findings)}" if effect and len(effect.findings) > 1 else ""
 
 
-def _measured(effect: Effect | None) -> tuple[str, str, str]:
+def _measured(effect: Effect | None, finding: Finding) -> tuple[str, str, str]:
     """Value with interval, criterion and verdict; a decision that the adjusted p-value takes back is named beside it. A
-    withdrawn claim has no effect."""
+    withdrawn claim has no effect, but the reason why."""
     if effect is None:
-        return "", "", WITHDRAWN
+        return "", "", f"{WITHDRAWN}: {finding.withdrawn}"
     verdict = f"{effect.verdict} (alone: {effect.plain})" if effect.taken_back else effect.verdict
     if not effect.evidence.measured:
         return effect.evidence.why, str(effect.criterion), verdict

@@ -73,7 +73,7 @@ def section(study: Study, name: str) -> str:
         SECTION,
         {
             "title": page.title,
-            "answers": _that_apply(answers(experiment.questions, result, study.effects)),
+            "answers": _to_show(answers(experiment.questions, result, study.effects)),
             "table": claims_table(study, result),
             "pictures": [
                 *(picture(study, result.subject.label, figure) for figure in page.figures if figure in drawn),
@@ -85,9 +85,11 @@ def section(study: Study, name: str) -> str:
     )
 
 
-def _that_apply(found: Sequence[Answer]) -> Sequence[Answer]:
-    """The answers without those to questions that have no object; the table of claims says why. All, if none has one."""
-    return [one for one in found if one.reply != "does not apply"] or found
+def _to_show(found: Sequence[Answer]) -> Sequence[Answer]:
+    """The answers without those to questions that have no object or are withdrawn: the table of claims says why. If none has
+    an object, all."""
+    told = [one for one in found if one.reply != "withdrawn"]
+    return [one for one in told if one.reply != "does not apply"] or told
 
 
 def _words(study: Study, questions: Sequence[Question], result: Result) -> Mapping[str, object]:
