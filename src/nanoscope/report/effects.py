@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nanoscope import experiments
 from nanoscope.evidence.effect import Effect
 from nanoscope.evidence.families import LEVEL
 from nanoscope.evidence.finding import DECIDED
@@ -17,7 +18,7 @@ from nanoscope.evidence.markdown import table
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.wording import fill_file, number
-from nanoscope.experiments import EXPERIMENTS, open_experiment
+from nanoscope.experiments import open_experiment
 from nanoscope.experiments.claims_table import SHORT, interval
 from nanoscope.plots.forest import Row
 
@@ -46,15 +47,20 @@ def section(study: Study) -> str:
 
 
 def over_trainings(study: Study) -> list[Effect]:
-    """The main recipe's effects of which several trainings are a sample, in the order of the report."""
-    found = [effect for effect in study.effects.values() if effect.spread]
-    return sorted(found, key=lambda effect: EXPERIMENTS.index(_experiment(effect)))
+    """The main recipe's effects of which several trainings are a sample, in the order of the report's sections."""
+    return [row.effect for row in rows(study)[0]]
 
 
 def rows(study: Study) -> tuple[list[Row], str]:
     """The rows of the forest plot, under the titles of their findings, and its title."""
-    pages = {name: open_experiment(name).page for name in EXPERIMENTS}
-    found = [Row(page.title, one) for one in over_trainings(study) if (page := pages[_experiment(one)])]
+    pages = {name: open_experiment(name).page for name in experiments.EXPERIMENTS}
+    pooled = [effect for effect in study.effects.values() if effect.spread]
+    found = [
+        Row(page.title, effect)
+        for name, page in pages.items()
+        for effect in pooled
+        if page and name == _experiment(effect)
+    ]
     return found, f"{_recipe(study)}: effects over its trainings"
 
 
