@@ -21,9 +21,9 @@ PRIMARY: tuple[str, ...] = (
     "profile.context",
     "profile.layers",
     "induction.heads",
-    "induction.natural",
-    "heads.ablation",
-    "lenses.gradual",
+    "induction.long_match",
+    "heads.needed",
+    "lenses.beyond",
     "circuits.faithful",
     "emergence.forms",
 )
