@@ -164,7 +164,7 @@ def test_experiment_one_takes_no_position_head_for_an_induction_head(context: in
     verdicts = {f.id.split(".")[1]: f.verdict for f in experiment.judge(experiment.measure(subject, few))}
     assert verdicts["heads"] == "not supported"
     assert verdicts["absent"] == "not supported"
-    assert verdicts["and_gate"] == "not applicable"
+    assert verdicts["localised"] == "not applicable"
 
 
 def _offset_head(context: int, offset: int) -> GPT:

@@ -128,7 +128,10 @@ def test_a_bad_checkpoint_is_one_line(call: Call, tmp_path: Path, trained: Path,
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["run", "nonsense", "x"], "there is no experiment 'nonsense'; there are induction, snapshot, emergence"),
+        (
+            ["run", "nonsense", "x"],
+            "there is no experiment 'nonsense'; there are profile, induction, snapshot, emergence",
+        ),
         (["report", "{tmp}"], "{tmp} "),
         (["report", "{tmp}/missing"], "there is no folder {tmp}/missing"),
         (
@@ -349,12 +352,12 @@ def test_an_interrupted_experiment_says_which_stages_are_kept_and_goes_on(
     given = ["run", "induction", trained / "final", "--data", text, "--out", tmp_path / "out", "--threads", 1, *few]
     kept = "stages are kept, and the same command goes on with the next"
     code, printed, complaint = call(*given)
-    assert (code, complaint) == (130, f"nanoscope: interrupted; 2 of 8 {kept} (untrained models)\n")
-    assert printed.startswith("induction: checking the model\ninduction: attention\ninduction: behaviour (27 % done")
+    assert (code, complaint) == (130, f"nanoscope: interrupted; 4 of 11 {kept} (untrained models)\n")
+    assert printed.startswith("induction: checking the model\ninduction: attention\ninduction: prefixes (23 % done")
     monkeypatch.setattr(measure, "_random_models", lambda setting: {})
     monkeypatch.setattr(measure, "_weights", stop)
     monkeypatch.setattr(measure, "_attention", stop)
-    assert call(*given)[::2] == (130, f"nanoscope: interrupted; 3 of 8 {kept} (weights)\n")
+    assert call(*given)[::2] == (130, f"nanoscope: interrupted; 5 of 11 {kept} (weights)\n")
 
 
 # ---- patching two texts of one's own ----------------------------------------------------------------------------------

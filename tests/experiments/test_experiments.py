@@ -25,6 +25,7 @@ from nanoscope.experiments.code_digest import source_digest
 from nanoscope.experiments.emergence.measure import Params as Emergence
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.heads.setting import Params as Heads
+from nanoscope.experiments.induction.judge import best_previous_token_head
 from nanoscope.experiments.induction.select import select
 from nanoscope.experiments.induction.setting import Params as Induction
 from nanoscope.experiments.lenses.measure import Params as Lenses
@@ -274,7 +275,7 @@ def test_an_interrupted_study_ends_as_one_left_alone(studied: Path, tmp_path: Pa
         found = [published(finding) for result in report.read_study(folder).results for finding in result.findings]
         return [finding for finding in found if finding["kind"] != "timing"]
 
-    assert len(lasting(tmp_path)) > 50
+    assert len(lasting(tmp_path)) > 30
     assert lasting(tmp_path) == lasting(studied)
 
 
@@ -310,7 +311,7 @@ def test_the_planted_model_is_seen_through(studied: Path) -> None:
     said = result.finding("induction.heads").evidence
     assert said.facts["head"] == "L1H0"
     assert said.value == pytest.approx(1.0, abs=1e-3)
-    assert result.finding("induction.previous_token").evidence.facts["head"] == "L0H0"
+    assert best_previous_token_head(result.sweeps).facts["head"] == "L0H0"
 
 
 def test_an_untrained_model_has_no_induction_head_and_nothing_to_localise(studied: Path) -> None:

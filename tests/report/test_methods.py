@@ -19,7 +19,7 @@ def study() -> Study:
 
 def test_what_was_not_measured_has_no_number(study: Study) -> None:
     whole = section(study, {})
-    for text in ("planted heads of graded strength: see Finding 2", "times a plain forward pass"):
+    for text in ("planted heads of graded strength: see Finding 2", "settled predictions change"):
         assert text in whole
         assert text not in section(
             replace(study, results=tuple(r for r in study.results if r.experiment == "induction")), {}

@@ -71,7 +71,8 @@ def test_a_new_experiment_is_in_the_report_without_a_change_of_the_report(alone:
     assert "The loss at the end of a training, on a few windows." in section
     claims = json.loads((run / "findings.json").read_text())
     one, two = (next(c for c in claims if (c["id"], c["model"]) == ("toy_loss.value", f"toy {n}")) for n in (1, 2))
-    (effect,) = [e for e in json.loads((run / "effects.json").read_text()) if e["recipe"] == "the toys"]
+    kept = json.loads((run / "effects.json").read_text())
+    (effect,) = [e for e in kept if (e["recipe"], e["claim"]) == ("the toys", "toy_loss.value")]
     values = np.array([one["value"], two["value"]])
     assert (effect["value"], effect["low"], effect["high"]) == (values.mean(), *seed_interval(values))
     assert f"| It is small | {number(effect['value'])} [{number(effect['low'])}, {number(effect['high'])}]" in section

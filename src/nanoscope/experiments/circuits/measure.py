@@ -37,18 +37,18 @@ def stages(subject: Subject, params: Params) -> Stages:
     """The stages of the experiment."""
     setting = setting_of(subject, params)
     return {
-        "edges": Stage(6, lambda before: _edges(setting)),
-        "curves": Stage(12, lambda before: _curves(setting, before)),
-        "estimates": Stage(21, lambda before: _estimates(setting, before)),
-        "memory": Stage(8, lambda before: memory(setting)),
-        "tests": Stage(10, lambda before: _tests(setting, before)),
-        "learned mask": Stage(15, lambda before: learned_mask(setting, before)),
-        "acdc": Stage(29, lambda before: without_edges(setting)),
-        "searches": Stage(2, lambda before: searched(setting, before)),
+        "edges": Stage(21, lambda before: _edges(setting)),
+        "curves": Stage(32, lambda before: _curves(setting, before)),
+        "estimates": Stage(13, lambda before: _estimates(setting, before)),
+        "memory": Stage(3, lambda before: memory(setting)),
+        "tests": Stage(8, lambda before: _tests(setting, before)),
+        "learned mask": Stage(5, lambda before: learned_mask(setting, before)),
+        "acdc": Stage(15, lambda before: without_edges(setting)),
+        "searches": Stage(1, lambda before: searched(setting, before)),
         "pairs": Stage(1, lambda before: _pairs(setting)),
-        "hypothesis": Stage(2, lambda before: scrubbed(setting)),
-        "training": Stage(1, lambda before: over_training(subject, setting, circuit(before, setting.main))),
-        "known circuits": Stage(1, lambda before: truth() if subject.role == "planted" else {}),
+        "hypothesis": Stage(1, lambda before: scrubbed(setting)),
+        "training": Stage(0, lambda before: over_training(subject, setting, circuit(before, setting.main))),
+        "known circuits": Stage(0, lambda before: truth() if subject.role == "planted" else {}),
     }
 
 

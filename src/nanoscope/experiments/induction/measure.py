@@ -28,15 +28,15 @@ def stages(subject: Subject, params: Params) -> Stages:
     """The stages of experiment 01."""
     setting = setting_of(subject, params)
     return {
-        "attention": Stage(27, lambda before: _attention(setting)),
-        "prefixes": Stage(6, lambda before: _prefixes(setting)),
-        "behaviour": Stage(13, lambda before: _behaviour(setting)),
-        "copying in text": Stage(14, lambda before: _copying_in_text(setting)),
-        "untrained models": Stage(24, lambda before: _random_models(setting)),
-        "weights": Stage(7, lambda before: _weights(setting, _chosen(before))),
-        "patching": Stage(13, lambda before: _patching(setting, _chosen(before))),
-        "routes": Stage(4, lambda before: _routes(setting, _chosen(before), before["patch_informative"])),
-        "ablation": Stage(9, lambda before: _ablation(setting, _chosen(before))),
+        "attention": Stage(23, lambda before: _attention(setting)),
+        "prefixes": Stage(5, lambda before: _prefixes(setting)),
+        "behaviour": Stage(11, lambda before: _behaviour(setting)),
+        "copying in text": Stage(12, lambda before: _copying_in_text(setting)),
+        "untrained models": Stage(20, lambda before: _random_models(setting)),
+        "weights": Stage(6, lambda before: _weights(setting, _chosen(before))),
+        "patching": Stage(11, lambda before: _patching(setting, _chosen(before))),
+        "routes": Stage(3, lambda before: _routes(setting, _chosen(before), before["patch_informative"])),
+        "ablation": Stage(8, lambda before: _ablation(setting, _chosen(before))),
         "lens": Stage(1, lambda before: _lens(setting)),
         "patterns": Stage(0, lambda before: _patterns(setting, _chosen(before), subject)),
     }
