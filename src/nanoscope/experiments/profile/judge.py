@@ -12,7 +12,7 @@ from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.finding import Evidence
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.profile.control import REACH
-from nanoscope.experiments.profile.measure import ABOVE, ALL, MODEL
+from nanoscope.experiments.profile.measure import ABOVE, MODEL
 from nanoscope.experiments.profile.setting import HELD_OUT, TEXTS, TRAINING
 from nanoscope.statistics.intervals import mean_interval, percentile_interval, resampled_means, statistic_interval
 
@@ -104,11 +104,6 @@ def alone_and_together(sweeps: Sweeps, names: list[str], together: str) -> tuple
     """The sum of what some heads cost alone, and what they cost together in each window."""
     ablation = sweeps["ablation"].sel(text=HELD_OUT)
     return sum(float(ablation.sel(set=name).values.mean()) for name in names), ablation.sel(set=together).values
-
-
-def worth(sweeps: Sweeps) -> float:
-    """What all heads are worth together, nats."""
-    return float(sweeps["ablation"].sel(text=HELD_OUT, set=ALL).values.mean())
 
 
 def _mean(sweep: Sweep, text: str) -> float:

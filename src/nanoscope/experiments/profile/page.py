@@ -12,9 +12,9 @@ from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import number
 from nanoscope.experiments.circuits import stored as circuits
 from nanoscope.experiments.pages import Page
-from nanoscope.experiments.profile.judge import alone_and_together, best_table, fewest, gap, worth
+from nanoscope.experiments.profile.judge import alone_and_together, best_table, fewest, gap
 from nanoscope.experiments.profile.measure import MODEL, class_heads
-from nanoscope.experiments.profile.setting import HELD_OUT, TEXTS
+from nanoscope.experiments.profile.setting import HELD_OUT
 from nanoscope.model.names import head_name, named
 from nanoscope.statistics.intervals import mean_interval
 
@@ -23,18 +23,15 @@ SOME = 30
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
-    """Every table of the section, and the numbers of its sentences."""
+    """The tables of what no figure shows with intervals, and the numbers of the sentences."""
     sweeps, held = result.sweeps, result["loss"].sel(text=HELD_OUT)
     count = fewest(sweeps)
     cost = sweeps["kept"].sel(text=HELD_OUT).mean("window").values
     order = [(int(layer), int(head)) for layer, head in sweeps["order"].values]
     return {
-        "contexts": contexts_table(result) if "context" in sweeps else "",
         "layers": layers_table(result),
         "classes": classes_table(result),
-        "tables": tables_table(result),
-        "kinds": kinds_table(result),
-        "worth": worth(sweeps),
+        "worth": float(cost[0]),
         "count": count,
         "kept": ", ".join(named(sorted(order[len(order) - count :]))),
         "kept_cost": float(cost[count]),
@@ -47,16 +44,6 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "windows": held.values.shape[1],
         "circuits": circuits_of(study, result),
     }
-
-
-def contexts_table(result: Result) -> str:
-    """What each cut of the context costs, on both texts, with intervals over windows."""
-    sweep = result["context"]
-    rows = [
-        [str(k), *(_with_interval(sweep.sel(text=text, context=k).values) for text in TEXTS)]
-        for k in sweep.labels("context")
-    ]
-    return table(["last tokens seen", "nats lost, held-out text", "nats lost, training text"], rows)
 
 
 def layers_table(result: Result) -> str:
@@ -84,17 +71,6 @@ def classes_table(result: Result) -> str:
     return table(["class", "heads", "sum of each alone, nats", "together"], rows) if rows else ""
 
 
-def tables_table(result: Result) -> str:
-    """Every table beside the model at the same places of held-out text."""
-    losses, agreement = (result[name].sel(text=HELD_OUT).mean("window") for name in ("loss", "agreement"))
-    rows = [
-        [f"{n}-gram", number(losses.values[int(n)]), f"{100 * same:.0f} %", number(forth), number(back)]
-        for n, (forth, back, same) in zip(agreement.labels("n"), agreement.values.T, strict=True)
-    ]
-    heads = ("table", "its loss", "same first choice", "KL from table to model", "KL from model to table")
-    return table(heads, [["(the model)", number(losses.values[0]), "", "", ""], *rows])
-
-
 def nearest(result: Result) -> tuple[str, str]:
     """The tables that the model is nearest to, by KL(table || model) and by KL(model || table)."""
     forth, back, _ = result["agreement"].sel(text=HELD_OUT).mean("window").values
@@ -117,13 +93,6 @@ def kind_gains(result: Result) -> tuple[tuple[str, float], tuple[str, float]]:
     gains = sorted((its - mine, kind) for kind, _, mine, its in enough)
     (least, worst), (most, best) = gains[0], gains[-1]
     return (best, most), (worst, least)
-
-
-def kinds_table(result: Result) -> str:
-    """The loss by kind of character, beside the best table's; kinds that the text does not have are left out."""
-    best = f"{best_table(result['loss'].sel(text=HELD_OUT))}-gram"
-    rows = [[kind, f"{n:,}", number(mine), number(its)] for kind, n, mine, its in by_kind(result)]
-    return table(["what is predicted", "places", "the model's loss", f"the {best}'s"], rows)
 
 
 def random_cost(result: Result, count: int) -> tuple[float, int]:
