@@ -19,7 +19,7 @@ from nanoscope.training.recipe import Precision
 
 ROWS = 512
 """Tokens whose pre-activations are computed at a time, and on which the auxiliary loss is measured."""
-BANDWIDTH = 1e-3
+BANDWIDTH = 1e-2
 """Width of the rectangle in JumpReLU's gradient, for activations of length about 1."""
 
 
@@ -32,11 +32,11 @@ class Recipe:
     k: int = 16
     """Active latents: of each token (topk), on average (batchtopk, jumprelu's aim); relu has no such aim."""
     tokens: int = 3_000_000
-    batch: int = 4096
+    batch: int = 2048
     seed: int = 1
     skip: bool = False
-    learning_rate: float = 1e-3
-    penalty: float = 1.0
+    learning_rate: float = 2e-3
+    penalty: float = 0.1
     """Price of activity: of (L0 / k - 1)^2 for jumprelu, of the mean sum of latents for relu; the others have none."""
     dead_after: int = 250_000
     """Tokens without activity after which a latent is dead."""
@@ -138,11 +138,14 @@ def _dense(coder: Coder, x: Tensor, recipe: Recipe) -> _Coded:
 def revival(
     coder: Coder, x: Float[Tensor, "token d_in"], left: Float[Tensor, "token d_out"], dead: Int[Tensor, "dead"]
 ) -> Float[Tensor, ""]:
-    """The share of the error that the largest d / 2 dead latents leave unexplained; 0 if none is dead or there is no error."""
+    """The share of the error that the largest d / 2 dead latents leave unexplained; 0 if none is dead or there is no error.
+
+    Their values are not cut off at 0: a latent that its bias silences on every token has a gradient too, which raises the bias.
+    """
     total = left.square().sum()
     if not len(dead) or not total > 0:
         return x.new_zeros(())
     pre = F.linear(x, coder.W_enc[dead], coder.b_enc[dead])
     top = pre.topk(min(len(dead), max(1, x.shape[1] // 2)), dim=1, sorted=False)
-    f = torch.zeros_like(pre).scatter(1, top.indices, top.values.clamp(min=0))
+    f = torch.zeros_like(pre).scatter(1, top.indices, top.values)
     return (left - f @ coder.W_dec[dead]).square().sum() / total
