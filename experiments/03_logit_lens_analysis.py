@@ -39,8 +39,8 @@ display(lenses.example(model))
 # %% [markdown]
 # ## Through the layers
 #
-# Left, the loss if the model stopped there, beside what n-gram tables of the same text achieve. A table that is nearest to a
-# layer's reading says how much context that layer has used.
+# Left, the loss if the model stopped there, beside what n-gram tables of the same text achieve. Then how far each reading is
+# from each table, by three measures that need not agree: a solid box is a nearest table that the tables' sampling error allows.
 
 # %%
 display(lenses.formation(model), lenses.ngrams(model))
@@ -48,8 +48,8 @@ display(lenses.formation(model), lenses.ngrams(model))
 # %% [markdown]
 # ## When is a prediction made?
 #
-# Three criteria. The last one, the top character's probability above one half, is the usual one for words; for characters most
-# predictions never meet it.
+# Two criteria, each by both lenses. The usual one for words, the top character's probability above one half, is not among them:
+# most predictions of characters never meet it.
 
 # %%
 display(lenses.settling(model), lenses.writers(model))
@@ -57,7 +57,7 @@ display(lenses.settling(model), lenses.writers(model))
 # %% [markdown]
 # ## Through training
 #
-# The whole model against the same tables, checkpoint by checkpoint: first it counts characters, then pairs, then triples.
+# The whole model against the same tables, checkpoint by checkpoint and in both directions of the KL.
 
 # %%
 display(lenses.training(model), lenses.training(control))

@@ -72,9 +72,9 @@ print("\n\n".join(finding.text for finding in result.findings))
 display(failures.areas(result), failures.states(result))
 
 # %% [markdown]
-# Over all trainings: how much the heads' state adds to confidence (AUROC), training by training.
+# Over all trainings: how much the heads' state adds to confidence and text (AUROC), training by training.
 
 # %%
 for label in models:
-    adds = published.result(label, "failures").finding("failures.adds").evidence
+    adds = published.result(label, "failures").finding("failures.beyond_text").evidence
     print(f"{label}: {adds.value:+.4f} [{adds.interval[0]:+.4f}, {adds.interval[1]:+.4f}]")

@@ -9,6 +9,8 @@
 # %matplotlib inline
 from pathlib import Path
 
+import numpy as np
+
 import nanoscope as ns
 from nanoscope.analysis.causal import head_ablation
 from nanoscope.evidence.answer import answers
@@ -68,8 +70,9 @@ display(induction.head_scores(found))
 # added, in nats per character.
 
 # %%
-name = found.finding("induction.previous_token").evidence.facts["head"]
-layer, head = (int(part) for part in str(name)[1:].split("H"))
+previous = found["scores_report"].sel(score="previous").mean("length", "example").values
+layer, head = (int(index) for index in np.unravel_index(previous.argmax(), previous.shape))
+name = f"L{layer}H{head}"
 val = subject.read(corpus.val)
 text = passages(val, checkpoint.model.config.block_size, most=48)
 others = head_ablation.layer_matched(checkpoint.model, [(layer, head)], 20, "notebook")

@@ -20,9 +20,9 @@ from nanoscope.report import read_study
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PARTS = {
-    "heads": ("heads.previous", "heads.tokens", "heads.classified"),
+    "heads": ("heads.previous", "heads.tokens", "heads.needed"),
     "predictions": ("lenses.writers", "lenses.meaningful", "lenses.beyond"),
-    "induction": ("induction.heads", "induction.natural", "induction.accuracy", "emergence.forms"),
+    "induction": ("induction.heads", "induction.long_match", "induction.accuracy", "emergence.forms"),
 }
 """Part -> the claims whose answers it holds."""
 SWEEPS = {

@@ -28,6 +28,7 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?) (s|min|h)\b\.?$")
 LINE = re.compile(r"""((?:[^"'#]|"[^"]*"|'[^']*')*)(#.*)?""")
 SECONDS = {"s": 1, "min": 60, "h": 3600}
 SMALLEST = {
+    "profile": "--windows 8 --ablated-windows 2 --search-windows 1 --kept-windows 2 --random-sets 1",
     "induction": "--sequences 2 --patch-examples 2 --natural-examples 2 --windows 8 --permutations 9 --random-models 1 "
     "--random-sets 2 --null-draws 5",
     "heads": "--windows 4 --sequences 2 --permutations 9 --random-models 1 --random-sets 1 --planted-heads 1 "

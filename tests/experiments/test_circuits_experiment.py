@@ -99,8 +99,9 @@ def test_searches_find_the_same_circuit_in_other_ways(found: Sweeps) -> None:
 
 
 def test_a_bootstrap_of_equal_examples_gives_one_circuit_and_one_of_noise_does_not(found: Sweeps) -> None:
-    noise = np.random.default_rng(0).standard_normal(found["effects"].values.shape)
-    loud = {**found, "effects": replace(found["effects"], values=noise)}
+    effects = found["effects_by_example"]
+    noise = np.random.default_rng(0).standard_normal(effects.values.shape)
+    loud = {**found, "effects_by_example": replace(effects, values=noise)}
     assert stability(found) == (1, 4, 4)
     assert stability(loud).overlap < 0.5
 

@@ -38,12 +38,13 @@ def _training(name: str, seed: int, order: list[int] | None = None, task: str = 
     grown = np.array([[effects[EDGES.index(edge)] * part for edge in best] for part in (0.0, 0.5, 1.0)])
     sweeps = {
         "main": Sweep(np.array([1]), ("task",), "whether", {"task": (task,)}),
-        "effects": Sweep(
+        "effects_by_example": Sweep(
             np.repeat(effects[None, :, None], 2, 2),
             ("task", "edge", "example"),
             "logits",
             {"task": (task,), "edge": EDGES},
         ),
+        "effects": Sweep(effects[None], ("task", "edge"), "logits", {"task": (task,), "edge": EDGES}),
         "metric": Sweep(
             np.stack([[ends, ends]]),
             ("task", "split", "run", "example"),

@@ -15,17 +15,21 @@ from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.failures.control import blocks_of_several_lengths, planted_failures
+from nanoscope.experiments.failures.judge import other_gains
 from nanoscope.experiments.failures.measure import (
     GROUPS,
     Params,
     _setting,
+    missing,
     random_circuits,
     table_features,
     three_parts,
 )
+from nanoscope.experiments.failures.power import expected_area, planted_odds, power, strength_of
 from nanoscope.experiments.failures.predict import CIRCUIT, SETS, SeenText, compare, shuffled_gain
 from nanoscope.interventions.edits import zero
 from nanoscope.interventions.run import run
@@ -43,7 +47,7 @@ from nanoscope.text.ngrams import NGrams
 from nanoscope.text.vocabulary import Vocabulary
 
 FEW = Params(
-    select_windows=6, fit_windows=8, test_windows=10, random_sets=2, shuffles=2, control_examples=4
+    select_windows=6, fit_windows=8, test_windows=10, random_sets=2, shuffles=2, control_examples=4, power_draws=2
 )  # fmt: skip
 SHAPE = GPTConfig(n_layer=2, n_head=2, n_embd=16, block_size=32)
 
@@ -266,6 +270,46 @@ def test_shuffled_errors_are_not_predicted() -> None:
     assert abs(shuffled_gain(fit, test, 20, 0).values.mean()) <= 0.005
 
 
+# ---- what size of effect would be seen -------------------------------------------------------------------------------
+
+
+def test_the_expected_area_is_the_mean_over_drawn_errors() -> None:
+    rng = np.random.default_rng(3)
+    odds = rng.normal(size=(20, 50))
+    chance = 1 / (1 + np.exp(-odds))
+    drawn = [auroc(odds.ravel(), rng.random(1000) < chance.ravel()) for _ in range(300)]
+    assert expected_area(odds, chance) == pytest.approx(np.mean(drawn), abs=3 * np.std(drawn) / np.sqrt(300))
+    one, other = chance.ravel()[:4], odds.ravel()[:4]
+    pairs_of = [(i, j) for i in range(4) for j in range(4) if i != j]
+    won = sum(one[i] * (1 - one[j]) * (other[i] > other[j]) for i, j in pairs_of)
+    assert expected_area(other, one) == pytest.approx(won / sum(one[i] * (1 - one[j]) for i, j in pairs_of))
+
+
+def test_the_planted_effect_has_the_size_that_was_asked_for_and_is_none_of_the_texts() -> None:
+    fit, test = (_noise(250, seed, 0.0) for seed in (0, 1))
+    odds, other = planted_odds(fit, test)
+    assert odds.signal.std() == pytest.approx(1)
+    known = fit.features(SETS["confidence + text"], 0)
+    assert (
+        max(abs(np.corrcoef(known[..., i].ravel(), odds.signal.ravel())[0, 1]) for i in range(known.shape[-1])) < 1e-9
+    )
+    for size in (0.005, 0.02):
+        assert other.gain(strength_of(other, size)) == pytest.approx(size, abs=1e-6)
+    assert strength_of(other, 0.0) == 0
+    assert other.gain(0.0) == 0
+
+
+def test_the_comparison_sees_a_planted_effect_and_none_where_there_is_none() -> None:
+    fit, test = (_noise(150, seed, 0.0) for seed in (0, 1))
+    found = power(fit, test, (0.0, 0.03), 3, "test")
+    nothing, something = found.sel(size=0.0).values, found.sel(size=0.03).values
+    assert (np.abs(nothing[:, 0]) < 0.01).all()
+    assert (nothing[:, 1] < 0.005).all()
+    assert something[:, 0].mean() == pytest.approx(0.03, abs=0.01)
+    assert (something[:, 1] > 0).all()
+    assert power(fit, test, (0.0,), 0, "none").values.size == 0
+
+
 def test_log_losses_are_those_of_the_probabilities() -> None:
     odds, labels = np.array([0.0, 2.0, -1.0]), np.array([True, True, False])
     p = 1 / (1 + np.exp(-odds))
@@ -351,12 +395,32 @@ def test_without_other_heads_the_comparison_with_them_does_not_apply(shakespeare
     model = GPT(replace(SHAPE, n_head=1)).eval().requires_grad_(False)
     experiment = open_experiment("failures")
     sweeps = experiment.measure(_subject(shakespeare, model), FEW)
-    finding = next(f for f in experiment.judge(sweeps) if f.id == "failures.beats_random")
-    assert finding.verdict == "not applicable"
-    assert finding.evidence.why == "its layers have no other heads"
+    assert np.isnan(other_gains(sweeps)["others"])
     result = Result("failures", {}, StoredSubject("one head a layer"), sweeps)
     for draw in experiment.figures.values():
         assert all(checklist(draw(result)).values())
+
+
+def test_a_model_without_the_heads_is_not_asked_and_one_with_them_is(shakespeare: Corpus, planted: Checkpoint) -> None:
+    """An untrained model has neither head, and no power is measured; the hand-built one has a head for each role."""
+    torch.manual_seed(0)
+    experiment = open_experiment("failures")
+    sweeps = experiment.measure(_subject(shakespeare, GPT(SHAPE).eval().requires_grad_(False)), FEW)
+    found = {finding.id: finding for finding in experiment.judge(sweeps)}
+    assert missing(sweeps) == circuit_state.ROLES
+    assert found["failures.beyond_text"].verdict == "not applicable"
+    assert (
+        "it has no previous-token head and no copying head (at least 0.3" in found["failures.beyond_text"].evidence.why
+    )
+    assert "head" not in found["failures.confidence"].evidence.why
+    assert sweeps["power"].values.shape == (3, 0, 3)
+    scores = circuit_state.scores(planted.model, blocks_of_several_lengths(26, 40, 65, 0))
+    heads = np.array([scores.best.heads], dtype=float)
+    both = np.stack([scores.previous, scores.copying])
+    assert (
+        missing({"scores": Sweep(both, ("role", "layer", "head"), ""), "heads": Sweep(heads, ("c", "r", "p"), "")})
+        == ()
+    )
 
 
 def test_what_cannot_be_done_is_said_in_one_line(shakespeare: Corpus) -> None:

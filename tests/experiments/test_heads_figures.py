@@ -12,18 +12,22 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.heads import figures
+from nanoscope.experiments.heads.page import groups_table, largest
 from nanoscope.plots.quality import CHECKS, checklist
-from nanoscope.plots.style import ACCENT, SOFT, tenths
+from nanoscope.plots.style import ACCENT, SECOND, SOFT, tenths
 from nanoscope.views.heads import summaries
 
-CLASSES = ("previous token", "induction", "none of these")
+CLASSES = ("previous token", "2 back", "3 back")
 SCORES = np.array([[[0.98, 0.04], [0.31, 0.0]], [[0.1, 1.0], [0.949, -0.7]], [[0.0, 0.2], [0.05, 0.6]]])
 """`[cls, layer, head]`."""
 PAIRS = np.array([[2.0, 1.0, 3.0], [0.0, 2.0, 2.0], [np.nan] * 3])
 """From, to, and how much; no third pair."""
-LOSSES = np.array([[[2.5, 2.0], [2.25, 1.75]], [[3.0, 2.5], [2.0, 1.5]]])
-NAMED = np.array([[[2, 0, 2], [0, 0, 4]], [[4, 0, 0], [0, 3, 1]]])
-"""Heads `[strength, planted, named]`; the last name is none."""
+COSTS = {"previous token": 0.5, "2 back": 1.0, "heads of L0": 0.75, "heads of L1": 0.25, "all heads": 2.0}
+"""Together; each head alone costs 0.125 nats more than the one before it, from 0 on."""
+OTHERS = [[0.25, 0.75], [np.nan, np.nan]]
+"""Two sets of others beside the first class, none beside the second."""
+NAMED = np.array([[[0, 0, -1, -1], [-1, -1, -1, -1], [-1, -1, -1, -1]], [[0, 0, 0, 0], [1, 1, 1, 0], [-1, -1, -1, 1]]])
+"""What four planted heads are named, `[strength, planted, copy]`; the third row is of no class."""
 
 
 def _planted() -> Result:
@@ -40,14 +44,31 @@ def _planted() -> Result:
         "symbols": Sweep(np.arange(3), ("symbol",), "token", {"symbol": ("\n", " ", "a")}),
         "qk_strongest": Sweep(np.ones((2, 2, 1, 1)) * PAIRS, ("layer", "head", "rank", "part"), "score"),
         "ov_strongest": Sweep(np.ones((2, 2, 1, 1)) * PAIRS, ("layer", "head", "rank", "part"), "logits"),
-        "ablation": Sweep(LOSSES, ("cls", "set", "window"), "nats", {"cls": CLASSES[:2]}),
-        "ablation_intact": Sweep(np.array([2.0, 1.5]), ("window",), "nats"),
-        "planted": Sweep(NAMED, ("strength", "planted", "label"), "heads",
-                         {"strength": (0.2, 1.0), "planted": CLASSES[:2]}),
+        **_ablated(),
+        **_planted_heads(),
         "composition": Sweep(np.full((3, 2, 2, 2, 2), 0.25), ("way", "layer", "head", "later_layer", "later_head"), "score"),
-        "width": Sweep(np.array(100), (), "features"),
     }  # fmt: skip
     return Result("heads", {}, StoredSubject("a planted result"), sweeps)
+
+
+def _ablated() -> dict[str, Sweep]:
+    """Two windows, 0.1 nats apart."""
+    alone = {f"L{layer}H{head}": 0.125 * (2 * layer + head) for layer in range(2) for head in range(2)}
+    sets, apart = {**alone, **COSTS}, np.array([-0.05, 0.05])
+    return {
+        "costs": Sweep(np.array(list(sets.values()))[:, None] + apart, ("set", "window"), "nats", {"set": tuple(sets)}),
+        "others": Sweep(np.array(OTHERS)[..., None] + apart, ("cls", "draw", "window"), "nats", {"cls": CLASSES[:2]}),
+    }
+
+
+def _planted_heads() -> dict[str, Sweep]:
+    scores = np.stack([np.where(cls == NAMED, 0.9, 0.0) for cls in range(2)], axis=1)
+    coords = {"strength": (0.2, 1.0), "cls": CLASSES[:2], "planted": (*CLASSES[:2], "none")}
+    axes = ("strength", "cls", "planted", "copy")
+    return {
+        "planted_scores": Sweep(scores, axes, "share", coords),
+        "planted_p": Sweep(np.zeros(scores.shape), axes, "p", coords),
+    }
 
 
 def test_the_taxonomys_cells_are_the_scores_in_tenths() -> None:
@@ -81,19 +102,19 @@ def test_a_head_of_two_classes_is_called_both_everywhere_and_one_that_fails_on_n
     dims = ("cls", "layer", "head")
     changed = {name: Sweep(to, dims, "", {"cls": CLASSES}) for name, to in (("p", p), ("scores_report", report))}
     result = replace(planted, sweeps={**planted.sweeps, **changed})
-    both = "induction and previous token"
+    both = "2 back and previous token"
     titles = [title(ax).replace("\n", " ") for ax in figures.grid(result).axes[:4]]
-    assert titles == ["L0H0", "L0H1 induction", f"L1H0 {both}", "L1H1"]
+    assert titles == ["L0H0", "L0H1 2 back", f"L1H0 {both}", "L1H1"]
     boxes = [patch for patch in figures.taxonomy(result).axes[0].patches if isinstance(patch, Rectangle)]
     assert {(round(box.get_x() + 0.5), round(box.get_y() + 0.5)) for box in boxes} == {(1, 1), (2, 1), (2, 0)}
-    assert title(figures.cards(result).axes[0]) == "L0H1: induction"
-    assert ticks(figures.ablation(result).axes[0].yaxis) == [
+    assert title(figures.cards(result).axes[0]) == "L0H1: 2 back"
+    assert ticks(figures.ablation(result).axes[0].yaxis)[:2] == [
         "previous token (1, weak on new text)",
-        "induction (2)",
+        "2 back (2)",
     ]
     rows = summaries(result)
-    assert [row.attention_class for row in rows] == [None, "induction", both, None]
-    assert [(row.attends_to, row.second) for row in rows][2] == ("induction", "previous token")
+    assert [row.attention_class for row in rows] == [None, "2 back", both, None]
+    assert [(row.attends_to, row.second) for row in rows][2] == ("2 back", "previous token")
     assert all(row.share >= row.second_share for row in rows)
 
 
@@ -102,7 +123,7 @@ def test_every_character_of_a_text_is_in_the_grid(size: int) -> None:
     """At the ticks, as an outline, or below the panels, where the axes have numbers."""
     text = [chr(ord("a") + n % 26) for n in range(size)]
     patterns = Sweep(np.full((1, 2, size, size), 1 / size), ("layer", "head", "query", "key"), "", {"key": tuple(text)})
-    figure = figures.sentence(patterns, [["induction and previous token"] * 2], "a text of $1_2^3$")
+    figure = figures.sentence(patterns, [["2 back and previous token"] * 2], "a text of $1_2^3$")
     assert figure.texts[0].get_text() == "a text of $1_2^3$"
     first = figure.axes[0]
     outlines = [str(one.get_label()) for one in figure.findobj(PathPatch) if one.get_label()]
@@ -119,7 +140,7 @@ def test_every_character_of_a_text_is_in_the_grid(size: int) -> None:
 
 def test_the_grids_titles_are_the_classes_of_the_taxonomy() -> None:
     figure = figures.grid(_planted())
-    titles = ["L0H0 previous token", "L0H1 induction", "L1H0 induction", "L1H1"]
+    titles = ["L0H0 previous token", "L0H1 2 back", "L1H0 2 back", "L1H1"]
     assert [title(ax) for ax in figure.axes[:4]] == titles
     assert ticks(figure.axes[0].xaxis) == ticks(figure.axes[0].yaxis) == ["a", "␣", "↵"]
     assert ticks(figure.axes[4].yaxis) == ["0", "0.25", "0.5", "1"]
@@ -130,7 +151,7 @@ def test_the_grids_titles_are_the_classes_of_the_taxonomy() -> None:
 def test_cards_show_the_best_head_of_each_class_by_the_characters_names() -> None:
     figure = figures.cards(_planted())
     near, characters, reads, writes = figure.axes[:4]
-    assert [title(ax) for ax in figure.axes[::4]] == ["L0H1: induction", "L0H0: previous token"]
+    assert [title(ax) for ax in figure.axes[::4]] == ["L0H1: 2 back", "L0H0: previous token"]
     assert heights(near) == pytest.approx([0.1, 0.7, 0.2])
     assert list(legend(near)) == ["uniform attention"]
     assert (near.get_xlabel(), near.get_ylabel()) == ("positions back", "mean attention")
@@ -141,33 +162,61 @@ def test_cards_show_the_best_head_of_each_class_by_the_characters_names() -> Non
     is_readable(figure)
 
 
-def test_ablation_names_each_class_with_the_number_of_its_heads() -> None:
+def test_ablation_shows_groups_together_apart_and_as_many_others() -> None:
     figure = figures.ablation(_planted())
     (ax,) = figure.axes
-    assert ticks(ax.yaxis) == ["previous token (1)", "induction (2)"]
-    assert legend(ax) == {"heads of the class": to_hex(ACCENT), "as many others of the same layers": to_hex(SOFT)}
-    assert widths(ax) == pytest.approx([0.5, 1.0, 0.25, 0.0])
-    assert [to_hex(bar.get_facecolor()) for bar in ax.patches] == [to_hex(c) for c in (ACCENT, ACCENT, SOFT, SOFT)]
+    assert ticks(ax.yaxis) == [
+        "previous token (1)",
+        "2 back (2)",
+        "heads of L0 (2)",
+        "heads of L1 (2)",
+        "all heads (4)",
+    ]
+    colours = {"all at once": ACCENT, "each alone, summed": SECOND, "as many others (line: every set)": SOFT}
+    assert legend(ax) == {label: to_hex(colour) for label, colour in colours.items()}
+    together, apart, others = list(COSTS.values()), [0.0, 0.375, 0.125, 0.625, 0.75], [0.5]
+    assert widths(ax) == pytest.approx([*together, *apart, *others], abs=1e-9)
     assert ax.get_xlabel() == "loss added by mean ablation, nats per character"
     is_readable(figure)
 
 
+def test_the_groups_table_says_the_same() -> None:
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in groups_table(_planted()).split("\n")]
+    assert rows[2] == ["previous token", "L0H0 0.98", "+0.000", "+0.500", "+0.500, worst +0.750 of 2"]
+    assert rows[3] == ["2 back", "L0H1 1.0, L1H0 0.95", "+0.375", "+1.000", ""]
+    assert rows[-1] == ["all heads", "4 heads", "+0.750", "+2.000", ""]
+    listed = largest(_planted()).split("; ")
+    assert listed[0].startswith("L1H1 (no class, 3 back 0.60) +0.375 ± ")
+    assert listed[1].startswith("L1H0 (2 back) +0.250 ± ")
+
+
 def test_planted_heads_are_counted_in_per_cent_as_the_scale_says() -> None:
     figure = figures.planted(_planted())
-    ax, scale = figure.axes
-    assert cells(ax) == {(0, 0): "50", (0, 1): "100", (1, 0): "0", (1, 1): "75"}
-    assert (ticks(ax.xaxis), ticks(ax.yaxis)) == (["0.2", "1"], ["previous token", "induction"])
+    right, mixed, scale = figure.axes
+    names = ["previous token", "2 back", "none"]
+    assert cells(right) == {(0, 0): "50", (0, 1): "100", (1, 1): "75", (2, 0): "100", (2, 1): "75"}
+    assert (ticks(right.xaxis), ticks(right.yaxis), ticks(mixed.xaxis)) == (["0.2", "1"], names, names)
+    shown = {(0, 0): "75", (0, 2): "25", (1, 0): "12", (1, 1): "38", (1, 2): "50", (2, 1): "12", (2, 2): "88"}
+    assert cells(mixed) == shown
     assert "%" in scale.get_ylabel()
     assert title(figure) == "The categoriser on planted heads (4 of each)"
     is_readable(figure)
 
 
-def test_composition_is_in_units_of_random_heads_and_has_only_heads_that_can_compose() -> None:
-    figure = figures.composition(_planted())
+def test_composition_shows_pairs_that_can_and_the_distribution_of_those_that_cannot() -> None:
+    scores = np.full((3, 2, 2, 2, 2), 0.25)
+    scores[1, 0, 0, 1, 1], scores[1, 1, 1, 0, 0] = 0.5, 0.75
+    planted = _planted()
+    table = Sweep(scores, ("way", "layer", "head", "later_layer", "later_head"), "score", {"way": ("Q", "K", "V")})
+    result = replace(planted, sweeps={**planted.sweeps, "composition": table})
+    figure = figures.composition(result)
     image = np.ma.filled(np.asarray(figure.axes[0].images[0].get_array(), dtype=float), np.nan)
-    assert image == pytest.approx(np.full((2, 2), 2.5)), "0.25 at a width of 100, where random heads have 0.1"
+    assert image == pytest.approx(np.array([[0.25, 0.5], [0.25, 0.25]]))
     assert (ticks(figure.axes[0].yaxis), ticks(figure.axes[0].xaxis)) == (["L0H0", "L0H1"], ["L1H0", "L1H1"])
-    assert figure.axes[1].get_ylabel() == "times randomly oriented heads"
+    can, cannot = (np.asarray(line.get_xdata()).tolist() for line in figure.axes[1].lines)
+    assert (can, cannot) == ([0.25] * 3 + [0.5], [0.25] * 7 + [0.75])
+    assert list(legend(figure.axes[1])) == ["can compose", "cannot"]
+    is_readable(figure)
 
 
 @pytest.mark.parametrize("layers", [1, 3])

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 from toys.figure_texts import cells, is_readable, legend, ticks, title, widths
 
-from nanoscope.analysis.prediction.logit_lens import HALF, NEAR
+from nanoscope.analysis.prediction.logit_lens import NEAR
+from nanoscope.analysis.prediction.table_distance import DIRECTIONS
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
@@ -33,29 +33,40 @@ WRITES = np.array([[1.0, 2.0], [-0.5, 0.0]])
 def _forming() -> dict[str, Sweep]:
     loss = np.array(list(LOSS.values()))[:, None, :, None] * np.array([40.0, 60.0])
     tables = np.array(TABLES)[:, None, None] * np.array([40.0, 60.0]) * np.ones((1, 2, 1))
-    chances = np.array(list(PROBABILITY.values()))[:, None, None] * np.ones((2, 1, 3, 2))
+    chances = np.array([*PROBABILITY.values(), 1.0])[:, None, None] * np.ones((2, 1, 3, 2))
     kind = {"kind": KINDS}
     return {
         "places": Sweep(np.array([[40.0, 60.0]] * 2), ("kind", "window"), "places", kind),
         "reading": Sweep(loss, ("lens", "measure", "layer", "window"), "summed", {"lens": LENSES, "measure": ("loss",)}),
         "table_loss": Sweep(tables, ("n", "kind", "window"), "nats, summed", kind),
         "reading_by_kind": Sweep(chances, ("lens", "measure", "layer", "kind"), "share",
-                                 {"lens": LENSES, "measure": tuple(PROBABILITY), **kind}),
+                                 {"lens": LENSES, "measure": (*PROBABILITY, "kl"), **kind}),
     }  # fmt: skip
 
 
+def _read(nearest: tuple[int, ...]) -> np.ndarray:
+    """Distances `[n, k]` at which the k-gram readers are read as these."""
+    return 1.0 - np.eye(4)[:, np.array(nearest) - 1]
+
+
 def _near_tables() -> dict[str, Sweep]:
-    distance = np.stack([np.stack([DISTANCE, DISTANCE[::-1]], -1)] * 2)[:, None]
-    training = DISTANCE.T[:, None, :, None] * np.ones((1, 1, 1, 2)) * np.array([5.0, 5.0])
-    by_kind = np.stack([DISTANCE.T, DISTANCE[::-1].T], -1)[:, None]
-    direction = {"direction": ("table to lens",), "n": (1, 2, 3, 4)}
+    measures = np.stack([DISTANCE, 2 * DISTANCE, np.ones_like(DISTANCE)])
+    measures[2, 3] = 0.5
+    halves = np.stack([measures, measures, measures])
+    halves[1, 0, 3, 2] += 0.02  # the gap of 0.01 at the output moves by 0.02
+    training = np.stack([DISTANCE.T, 3 * DISTANCE.T], 1)[..., None] * np.array([5.0, 5.0])
+    direction = {"direction": DIRECTIONS, "n": (1, 2, 3, 4)}
     return {
-        "distance_by_kind": Sweep(distance, ("lens", "direction", "n", "layer", "kind"), "nats",
-                                  {"lens": LENSES, **direction, "kind": KINDS}),
+        "table_distance": Sweep(np.stack([halves] * 2), ("lens", "tables", "measure", "n", "layer"), "nats",
+                                {"lens": LENSES, "tables": ("whole text", "first half", "second half"),
+                                 "measure": (*DIRECTIONS, "loss")}),
+        "known_readers": Sweep(np.stack([np.stack([_read(n) for n in ((1, 2, 3, 4), (1, 2, 3, 4), (1, 2, 1, 1))])] * 3),
+                               ("tables", "measure", "n", "k"), "nats", {"measure": (*DIRECTIONS, "loss")}),
+        "tuned_course": Sweep(np.ones((1, 2)), ("look", "layer"), "nats"),
+        "tuned_stopped": Sweep(np.array(1.0), (), ""),
+        "tuned_train": Sweep(np.ones(2), ("layer",), "nats"),
         "training": Sweep(training, ("step", "direction", "n", "window"), "nats, summed", {"step": STEPS, **direction}),
         "training_places": Sweep(np.array([5.0, 5.0]), ("window",), "places"),
-        "training_by_kind": Sweep(by_kind, ("step", "direction", "n", "kind"), "nats",
-                                  {"step": STEPS, **direction, "kind": KINDS}),
     }  # fmt: skip
 
 
@@ -111,47 +122,68 @@ def test_probabilities_are_named_by_character_and_lens() -> None:
     assert [heights[f"{name}, tuned lens"] for name in characters] == list(PROBABILITY.values())
 
 
-def test_distances_are_written_and_the_least_of_each_reading_is_boxed() -> None:
+def test_distances_are_written_and_the_nearest_is_boxed_as_it_is_told() -> None:
     figure = figures.ngrams(_planted())
-    logit, tuned, kinds = figure.axes[:3]
-    assert cells(tuned) == {(row, n): f"{DISTANCE[n, row]:.2f}" for n, row in np.ndindex(DISTANCE.shape)}
-    boxes = [patch for patch in tuned.patches if isinstance(patch, Rectangle)]
-    assert [(round(box.get_y() + 0.5), round(box.get_x() + 0.5)) for box in boxes] == [(0, 1), (1, 2), (2, 2)]
-    assert title(logit) == "KL(table || logit lens), nats; boxed: nearest"
-    assert (ticks(tuned.xaxis), ticks(tuned.yaxis)) == (["1", "2", "3", "4"], ["embedding", "after L0", "after L1"])
-    nearest = {(row, 0): n for row, n in enumerate("233")} | {(row, 1): n for row, n in enumerate("322")}
-    assert cells(kinds) == nearest
-    assert ticks(kinds.xaxis) == list(KINDS)
+    panels = figure.axes
+    assert len(panels) == 2 * 3
+    forward, backward, loss = panels[3:]
+    assert [title(ax) for ax in panels[:3]] == [
+        "logit lens: KL(table || lens)",
+        "logit lens: KL(lens || table)",
+        "logit lens: difference of the losses",
+    ]
+    assert cells(forward) == {(row, n): f"{DISTANCE[n, row]:.2f}" for n, row in np.ndindex(DISTANCE.shape)}
+    assert cells(backward)[0, 0] == f"{2 * DISTANCE[0, 0]:.2f}"
+    assert _boxes(forward) == [(0, 1, "-"), (1, 2, "-"), (2, 2, ":")]
+    assert _boxes(loss) == [(0, 3, ":"), (1, 3, ":"), (2, 3, ":")], "beyond what the loss tells"
+    assert (ticks(forward.xaxis), ticks(forward.yaxis)) == (["1", "2", "3", "4"], ["embedding", "after L0", "after L1"])
     is_readable(figure)
 
 
-def test_settling_states_the_criteria_as_they_are_measured() -> None:
+def _boxes(ax) -> list[tuple[int, int, str]]:
+    """Row, column and line of each box."""
+    boxes = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
+    return [(round(box.get_y() + 0.5), round(box.get_x() + 0.5), box.get_linestyle()) for box in boxes]
+
+
+def test_an_older_result_has_no_tuned_lens_and_tells_no_nearest_table() -> None:
+    planted = _planted()
+    new = {"table_distance", "known_readers", "tuned_stopped", "tuned_course", "tuned_train"}
+    sweeps = {name: sweep for name, sweep in planted.sweeps.items() if name not in new}
+    distance = np.stack([np.stack([DISTANCE, 2 * DISTANCE])] * 2)[..., None]
+    coords = {"lens": LENSES, "direction": DIRECTIONS, "kind": ("all",)}
+    sweeps["distance_by_kind"] = Sweep(distance, ("lens", "direction", "n", "layer", "kind"), "nats", coords)
+    older = replace(planted, sweeps=sweeps)
+    panels = figures.ngrams(older).axes
+    assert len(panels) == 3
+    assert _boxes(panels[0]) == [(0, 1, ":"), (1, 2, ":"), (2, 2, ":")]
+    assert len(figures.settling(older).axes) == 2
+    is_readable(figures.ngrams(older))
+    is_readable(figures.settling(older))
+
+
+def test_settling_is_shown_by_both_lenses_with_the_criteria_as_they_are_measured() -> None:
     figure = figures.settling(_planted())
-    near, top, half = figure.axes
-    assert title(near) == f"KL to the output stays below {NEAR} nats (tuned lens)"
-    assert title(top) == "Top character stays the output's (tuned lens)"
-    assert (title(half), HALF) == ("Top character stays above one half (logit lens)", 0.5)
+    near = f"KL to the output stays below {NEAR} nats"
+    top = "Top character stays the output's"
+    assert [title(ax) for ax in figure.axes] == [f"{what}\n({lens})" for what in (near, top) for lens in LENSES]
     assert list(legend(figure)) == ["embedding", "after L0", "after L1", "never"]
-    assert widths(near) == pytest.approx(SETTLED.ravel())
-    assert list(legend(figure).values()) == [to_hex(bar.get_facecolor()) for bar in near.patches[:: len(KINDS)]]
-    assert (ticks(near.yaxis), near.get_xlabel()) == (list(KINDS), "share of predictions")
+    first = figure.axes[0]
+    assert widths(first) == pytest.approx(SETTLED.ravel())
+    assert list(legend(figure).values()) == [to_hex(bar.get_facecolor()) for bar in first.patches[:: len(KINDS)]]
+    assert (ticks(first.yaxis), first.get_xlabel()) == (list(KINDS), "share of predictions")
     is_readable(figure)
 
 
-def test_training_dots_the_nearest_table_at_iterations_that_are_the_results() -> None:
+def test_training_shows_both_directions_at_iterations_that_are_the_results() -> None:
     figure = figures.training(_planted())
-    curves, kinds = figure.axes
-    assert list(legend(curves)) == ["unigram", "bigram", "trigram", "4-gram"]
-    dots = next(some for some in curves.collections if isinstance(some, PathCollection))
-    at = np.asarray(dots.get_offsets())
-    assert at[:, 0] == pytest.approx(np.log1p(STEPS))
-    assert at[:, 1] == pytest.approx(DISTANCE.min(0))
-    colours = list(legend(curves).values())
-    assert [to_hex(colour) for colour in np.asarray(dots.get_facecolor())] == [colours[1], colours[2], colours[2]]
-    assert ticks(curves.xaxis) == ["0", "1", "10", "100"]
-    assert curves.get_ylabel() == "KL(table || model), nats per character"
-    assert cells(kinds) == {(0, at): n for at, n in enumerate("233")} | {(1, at): n for at, n in enumerate("322")}
-    assert (ticks(kinds.xaxis), ticks(kinds.yaxis)) == (["0", "10", "100"], list(KINDS))
+    for ax, times, measure in zip(figure.axes, (1, 3), ("KL(table || model)", "KL(model || table)"), strict=True):
+        assert list(legend(ax)) == ["unigram", "bigram", "trigram", "4-gram"]
+        curves = {str(line.get_label()): line for line in ax.lines}
+        assert np.asarray(curves["bigram"].get_ydata()) == pytest.approx(times * DISTANCE[1])
+        assert np.asarray(curves["bigram"].get_xdata()) == pytest.approx(np.log1p(STEPS))
+        assert ticks(ax.xaxis) == ["0", "1", "10", "100"]
+        assert (title(ax), ax.get_ylabel()) == (measure, f"{measure}, nats per character")
     is_readable(figure)
 
 

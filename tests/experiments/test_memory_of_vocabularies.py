@@ -23,11 +23,13 @@ from nanoscope.experiments.induction.setting import PLANTED
 from nanoscope.experiments.lenses.measure import Params as Lenses
 from nanoscope.experiments.measuring import SECONDS, Sweeps
 from nanoscope.experiments.neurons.measure import Params as Neurons
+from nanoscope.experiments.profile.setting import Params as Profile
 from nanoscope.text.corpora import Corpus
 from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.text.windows import LOGITS, at_a_time
 
 FEW = {
+    "profile": Profile(windows=4, ablated_windows=2, search_windows=1, kept_windows=2, random_sets=1),
     "induction": replace(PLANTED, sequences=2, patch_examples=2, natural_examples=2, windows=4, permutations=3),
     "heads": Heads(4, 2, 3, 1, 1, planted_heads=1, planted_windows=4, repeats=1),
     "lenses": Lenses(4, 200, 100, 2, 16, 4, 0, 2, 10, repeats=1),
@@ -36,6 +38,7 @@ FEW = {
 }
 WORDS = tuple(first + rest for first in "bcdfghmnprst" for rest in ("at", "og"))
 SOME = [pytest.param("induction", marks=pytest.mark.slow), *(name for name in FEW if name != "induction")]
+ONE_BY_ONE = [pytest.param(name, marks=pytest.mark.slow) if name in ("induction", "profile") else name for name in FEW]
 TIMES = (SECONDS, "cost", "cost_tokens")
 
 
@@ -94,7 +97,7 @@ def test_batches_shrink_where_symbols_are_many() -> None:
     assert at_a_time(32, 1024, 200_000) == 1
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", ONE_BY_ONE)
 def test_texts_read_one_by_one_give_the_same_numbers_from_fewer_logits(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,15 +11,17 @@ import pytest
 from conftest import random_model
 
 from nanoscope import cli
+from nanoscope.analysis.neurons.statistics import dead
 from nanoscope.checkpoints.checkpoint import Checkpoint, save
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
-from nanoscope.experiments.neurons.judge import corrected_p, in_context
+from nanoscope.experiments.neurons.judge import corrected_p
 from nanoscope.experiments.neurons.labels import CONTEXT, CURRENT, FAMILIES, KIND, labels
 from nanoscope.experiments.neurons.measure import Params, stages
+from nanoscope.experiments.neurons.stored import in_context
 from nanoscope.experiments.pages import section as page_section
 from nanoscope.experiments.runner import run_experiment
 from nanoscope.planted.induction import Planted, planted_induction
@@ -66,8 +68,8 @@ def measured(excerpt: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Resul
 
 def test_a_random_model_has_no_context_neurons_but_the_planted_one_is_found(measured: Result) -> None:
     verdicts = {finding.id.split(".")[1]: finding.verdict for finding in measured.findings}
-    assert verdicts["planted"] == "supported"
-    assert verdicts["learned"] == verdicts["selective"] == "not supported"
+    assert verdicts["selective"] == "not supported"
+    assert set(verdicts) == {"selective", "basis", "depth", "ablation"}
     said = dict(zip(measured["planted"].labels("measure"), measured["planted"].values[0, 0], strict=True))
     assert (said["auroc"], said["top share"]) == (1, 1)
     assert said["change"] < 1e-12
@@ -95,6 +97,8 @@ def test_every_figure_and_the_section_are_drawn_from_the_result(measured: Result
         assert (tmp_path / f"{name}.png").stat().st_size > 20_000
     section = page_section(Study("quick", (measured,)), "neurons")
     assert "## Finding 3b: What the hidden units know" in section
+    assert "| concept | on |" in section
+    assert "neurons_thresholds.png" in section
     for blank in (r"\bnan\b", r"\bNone\b", r"\{", "undefined"):
         assert not re.search(blank, section.split("<details>")[0]), blank
     assert page_section(Study("quick", (replace(measured, experiment="snapshot"),)), "neurons") == ""
@@ -104,8 +108,10 @@ def test_every_figure_and_the_section_are_drawn_from_the_result(measured: Result
 def test_other_shapes_are_measured_and_say_what_they_lack(excerpt: Corpus, tmp_path: Path, changes: dict) -> None:
     """One layer has no depth; a narrow one no direction for a single character."""
     result = run_experiment(open_experiment("neurons"), _subject(excerpt, **changes), FEW, tmp_path)
-    missing = "depth" if "n_layer" in changes else "planted"
-    assert result.finding(f"neurons.{missing}").verdict == "not applicable"
+    if "n_layer" in changes:
+        assert result.finding("neurons.depth").verdict == "not applicable"
+    else:
+        assert np.isnan(result["planted"].values).all()
     for draw in open_experiment("neurons").figures.values():
         draw(result)
     page_section(Study("quick", (result,)), "neurons")
@@ -117,9 +123,9 @@ def test_the_planted_induction_model_has_a_start_symbol_and_dead_neurons(excerpt
     result = run_experiment(
         open_experiment("neurons"), Subject(checkpoint, excerpt, "planted", "planted"), few, tmp_path
     )
-    assert result.finding("neurons.planted").verdict == "supported"
-    assert result.finding("neurons.dead").evidence.value == 1
-    assert result["report"].sel(source="neurons").mean("window").values == pytest.approx(0.5)
+    assert result["planted"].sel(measure="auroc").values == 1
+    assert dead(result["statistics"]).all()
+    assert result["aurocs"].sel(source="neurons").values == pytest.approx(0.5)
     for draw in open_experiment("neurons").figures.values():
         draw(result)
     assert "undefined" not in page_section(Study("quick", (result,)), "neurons").split("<details>")[0]
@@ -136,6 +142,17 @@ def test_what_cannot_be_measured_is_one_line(excerpt: Corpus, tmp_path: Path) ->
         run_experiment(experiment, _subject(Corpus("short", excerpt.text[:1200])), FEW, tmp_path)
     with pytest.raises(NanoscopeError, match="--shifts must be at least 1"):
         replace(FEW, shifts=0)
+
+
+def test_a_result_is_small_and_holds_nothing_that_is_not_read(measured: Result) -> None:
+    assert sum(sweep.values.nbytes for sweep in measured.sweeps.values()) < 300_000
+    per_neuron = {name for name, sweep in measured.sweeps.items() if "neuron" in sweep.dims and "layer" in sweep.dims}
+    assert per_neuron == {"statistics", "roles"}
+    assert measured["told"].labels("concept") == tuple(
+        name
+        for name, mine in zip(measured["families"].labels("concept"), in_context(measured.sweeps), strict=True)
+        if mine
+    )
 
 
 def test_families_are_read_off_the_text() -> None:
@@ -183,6 +200,7 @@ def test_the_command_lists_neurons_and_marks_a_text(
     code, shown, error = _call(capsys, model, "--data", data, "--text", "Speak up, sir: O", "--out", out)
     assert (code, error) == (0, "")
     assert "speaker name" in shown
+    assert "silent on it" in shown
     assert "Speak up, sir: O" in re.sub("[‹›]", "", shown)
     assert out.exists()
     assert (tmp_path / "neurons-text.png").exists()
@@ -196,6 +214,7 @@ def test_the_command_shows_one_neuron_and_refuses_what_is_not_there(
     code, shown, _ = _call(capsys, model, "--data", data, "--layer", 0, "--neuron", 17, "--out", out)
     assert code == 0
     assert "L0N17: AUROC" in shown
+    assert "silent on" in shown
     assert out.exists()
     for wrong, message in (
         (("--layer", 0, "--neuron", 999), "there is no neuron 999"),

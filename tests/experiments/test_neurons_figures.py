@@ -7,19 +7,23 @@ from matplotlib.container import ErrorbarContainer
 from toys.figure_texts import cells, heights, is_readable, legend, ticks, title
 
 from nanoscope.analysis.neurons.selectivity import SELECTIVE
+from nanoscope.analysis.neurons.statistics import DEAD
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.neurons import figures
+from nanoscope.experiments import open_experiment
+from nanoscope.experiments.neurons import census, figures
 from nanoscope.experiments.neurons.labels import FAMILIES
 from nanoscope.plots.style import ACCENT, SECOND, SOFT
 
 CONCEPTS = {"vowel": "kind of character", "line start": "context", "word end": "context", "current e": "current character",
             "next e": "next character", "first of its window": "position"}  # fmt: skip
-SOURCES = ("neurons", "directions", "untrained", "probe")
+CHOSEN = ("neurons", "silent", "directions", "untrained")
 NEURONS = np.array([[0.6, 0.997, 0.7, 1.0, 0.5, 0.9], [0.95, 0.8, 0.75, 0.9, 0.7, 0.6]])
 """AUROC of the best neuron `[layer, concept]`."""
-OTHERS = {"directions": 0.65, "untrained": 0.55, "probe": 0.98}
+OTHERS = {"silent": 0.1, "directions": 0.65, "untrained": 0.55, "probe": 0.98}
+SHARES = np.array([[0.9, 0.25], [0.0, 0.5]])
+"""Where neurons are active: of the one that is on and the silent one, the shares in the concept and outside."""
 SHIFTED = 0.52
 LOSSES = {"zero": 0.5, "mean": 0.25, "mean, direct": 0.125}
 ROLES = np.array([[1, 0, 0, 0], [1, 1, 2, 0]])
@@ -28,19 +32,25 @@ CARDS = ("L0N1", "L1N0")
 
 
 def _searched() -> dict[str, Sweep]:
-    report = np.stack([NEURONS, *(np.full(NEURONS.shape, OTHERS[source]) for source in SOURCES[1:])])
-    axes = {"source": SOURCES, "concept": tuple(CONCEPTS)}
-    windows = report[..., None] + np.array([-0.01, 0.01])
+    every = np.stack([NEURONS, *(np.full(NEURONS.shape, value) for value in OTHERS.values())])
+    axes = {"source": CHOSEN, "concept": tuple(CONCEPTS)}
     chosen = np.array([[1, 1, 1, 1, 1, 1], [0, 2, 0, 2, 2, 2]]) * np.ones((4, 1, 1), int)
     chance = np.array([[0.5] * 6, [SHIFTED] * 6])
     families = np.array([FAMILIES.index(family) for family in CONCEPTS.values()])
+    context = NEURONS[:, 1:3].max(0)
+    told = np.stack([context, *(np.full(2, OTHERS[source]) for source in CHOSEN[1:])])[..., None] + [-0.01, 0.01]
+    shares = SHARES[..., None].repeat(6, -1)
+    parts = {"source": CHOSEN[:2], "part": ("in", "outside"), "concept": tuple(CONCEPTS)}
     return {
-        "report": Sweep(windows, ("source", "layer", "concept", "window"), "AUROC", axes),
-        "selected": Sweep(report, ("source", "layer", "concept"), "AUROC", axes),
+        "aurocs": Sweep(every, ("source", "layer", "concept"), "AUROC", axes | {"source": (*CHOSEN, "probe")}),
+        "told": Sweep(told, ("source", "concept", "window"), "AUROC",
+                      {"source": CHOSEN, "concept": ("line start", "word end")}),
+        "active": Sweep(shares, ("source", "part", "concept"), "share", parts),
+        "selected": Sweep(every[:4], ("source", "layer", "concept"), "AUROC", axes),
         "chosen": Sweep(chosen, ("source", "layer", "concept"), "neuron", axes),
         "chance": Sweep(chance, ("quantile", "concept"), "AUROC", {"quantile": (0.5, 0.95)}),
         "families": Sweep(families, ("concept",), "family", {"concept": tuple(CONCEPTS)}),
-    }
+    }  # fmt: skip
 
 
 def _cards() -> dict[str, Sweep]:
@@ -80,19 +90,55 @@ def _planted() -> Result:
 
 def test_concepts_are_the_aurocs_context_first_and_the_best_first() -> None:
     figure = figures.concepts(_planted())
-    best, beside, _ = figure.axes
+    best, beside, active, _ = figure.axes
     assert ticks(best.yaxis) == ["line start", "word end", "vowel"]
     assert cells(best) == {(0, 0): "1.00", (0, 1): ".80", (1, 0): ".70", (1, 1): ".75", (2, 0): ".60", (2, 1): ".95"}
     assert ticks(best.xaxis) == ["L0", "L1"]
-    columns = dict(zip(ticks(beside.xaxis), (cells(beside)[0, column] for column in range(4)), strict=True))
-    assert columns == {"untrained model": ".55", "random direction": ".65", "shifted labels": ".52", "probe": ".98"}
-    assert "AUROC" in title(figure)
+    columns = dict(zip(ticks(beside.xaxis), (cells(beside)[0, column] for column in range(5)), strict=True))
+    assert list(columns) == ["untrained model", "random direction", "most silent neuron", "shifted labels", "probe"]
+    assert list(columns.values()) == [".55", ".65", ".10", ".52", ".98"]
+    shares = dict(zip(ticks(active.xaxis), (cells(active)[0, column] for column in range(4)), strict=True))
+    assert shares == {"on, in": ".90", "on, outside": ".25", "silent, in": ".00", "silent, outside": ".50"}
+    assert "AUROC of their input" in title(figure)
+    is_readable(figure)
+
+
+def test_a_result_of_version_3_is_drawn_without_what_it_lacks_and_says_what_was_ranked() -> None:
+    sweeps = dict(_planted().sweeps)
+    sources = ("neurons", "directions", "untrained", "probe")
+    values = np.stack([sweeps["aurocs"].sel(source=source).values for source in sources])[..., None]
+    axes = {"source": sources, "concept": tuple(CONCEPTS)}
+    old = {name: sweep for name, sweep in sweeps.items() if name not in ("aurocs", "told", "active")}
+    for name in ("selected", "chosen"):
+        old[name] = Sweep(sweeps[name].values, sweeps[name].dims, "", axes)
+    old["report"] = Sweep(values, ("source", "layer", "concept", "window"), "AUROC", axes)
+    result = Result("neurons", {}, StoredSubject("an old result"), old)
+    figure = figures.concepts(result)
+    assert len(figure.axes) == 3
+    assert "AUROC of their activation" in title(figure)
+    assert "neurons_thresholds" not in open_experiment("neurons").drawable(result)
+    assert {"neurons_concepts", "neurons_statistics"} <= set(open_experiment("neurons").drawable(result))
+
+
+def test_counts_are_drawn_at_every_threshold() -> None:
+    figure = figures.thresholds(_planted())
+    told, low = figure.axes
+    curves = {str(line.get_label()): np.asarray(line.get_ydata()) for line in told.lines}
+    at = {float(threshold): number for number, threshold in enumerate(census.AUROCS)}
+    assert [curves["a neuron is on"][at[t]] for t in (0.5, 0.75, 0.76, 0.99, 1.0)] == [2, 2, 1, 1, 0]
+    assert [curves["a neuron is silent (1 - AUROC)"][at[t]] for t in (0.9, 0.91)] == [2, 0]
+    assert [curves["as many random directions"][at[t]] for t in (0.65, 0.66)] == [2, 0]
+    assert any(list(np.asarray(line.get_xdata())) == [SELECTIVE] * 2 for line in told.lines)
+    assert any(list(np.asarray(line.get_xdata())) == [DEAD] * 2 for line in low.lines)
+    assert (told.get_xlabel(), told.get_ylabel()) == ("AUROC on new text", "of 2 context concepts")
+    assert low.get_ylabel() == "of 8 neurons, those that never exceed it"
+    assert set(legend(figure)) == {label for label in curves if not label.startswith("_")}
     is_readable(figure)
 
 
 def test_the_families_are_those_of_the_experiment_each_in_its_colour() -> None:
     figure = figures.concepts(_planted())
-    families, shown = figure.axes[2], legend(figure)
+    families, shown = figure.axes[3], legend(figure)
     sizes = {family: list(CONCEPTS.values()).count(family) for family in FAMILIES}
     assert list(shown) == [*(f"{family} ({n})" for family, n in sizes.items()), f"selective: {SELECTIVE} or more"]
     assert list(shown.values())[:5] == [to_hex(colour) for colour in figures.FAMILY_COLOURS.values()]

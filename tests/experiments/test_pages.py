@@ -4,14 +4,17 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nanoscope.evidence.answer import WITHDRAWN, answer
 from nanoscope.evidence.stored_study import Study, read_study
+from nanoscope.evidence.wording import number
 from nanoscope.experiments import EXPERIMENTS, claims_table, controls, open_experiment
 from nanoscope.experiments.pages import section, study_answers
 from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.report.document import render
+from nanoscope.statistics.intervals import seed_interval
 
 PUBLISHED = Path(__file__).parents[2] / "results"
 published = pytest.mark.skipif(not (PUBLISHED / "study.json").exists(), reason="no study is published in results/ yet")
@@ -39,6 +42,8 @@ def test_every_question_is_answered_by_a_claim_of_its_experiment(name: str) -> N
 def test_every_question_is_worded_from_what_today_measures(name: str, study: Study) -> None:
     """Where all arrays of a published result are there, today's claims are judged anew and answer without a gap."""
     experiment = open_experiment(name)
+    if not any(r.experiment == name for r in study.results):
+        pytest.skip(f"{name} is not published yet; its own tests word its answers")
     whole = [r for r in study.results if r.experiment == name and not r.provenance.get("left_out")]
     for question in experiment.questions:
         claim = next(claim for claim in experiment.claims if claim.id == question.claim)
@@ -51,7 +56,7 @@ def test_every_question_is_worded_from_what_today_measures(name: str, study: Stu
 
 @published
 def test_what_is_withdrawn_has_no_number_and_no_verdict(study: Study) -> None:
-    for name in ("induction", "neurons", "lenses", "heads", "emergence"):
+    for name in ("induction", "neurons", "emergence"):
         gone = [claim for claim in open_experiment(name).claims if claim.withdrawn]
         assert gone
         rows = [row for row in section(study, name).split("\n") if row.startswith("| ") and WITHDRAWN in row]
@@ -60,23 +65,39 @@ def test_what_is_withdrawn_has_no_number_and_no_verdict(study: Study) -> None:
         assert len(rows) == len([claim for claim in gone if stored.finding_if_any(claim.id)])
         assert not any(re.search(r"\d", row.split("|", 2)[2]) for row in rows), rows
     replies = {one.claim: one.reply for one, _ in study_answers(study)}
-    assert {replies[claim] for claim in ("heads.ablation", "neurons.selective", "lenses.settles")} == {"withdrawn"}
+    assert replies["neurons.selective"] == "withdrawn"
 
 
 @published
-def test_a_claims_row_says_what_its_findings_say(study: Study) -> None:
+def test_a_claims_row_says_what_its_effect_says(study: Study) -> None:
     main = study.result(study.main, "heads")
     assert main is not None
-    found = main.finding("heads.classified")
-    (row,) = [row for row in claims_table.claims_table(study, main).split("\n") if found.claim.rstrip(".") in row]
+    effect = study.effects["heads.previous"]
+    values = np.array([one.evidence.value for one in study.findings("model", effect.claim)])
+    assert effect.evidence.interval == seed_interval(values)
+    sentence = effect.sentence.rstrip(".")
+    (row,) = [row for row in claims_table.claims_table(study, main).split("\n") if sentence in row]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[1].startswith("0.306 [0.163, 0.481]")
-    assert cells[2:4] == [str(found.criterion), found.verdict]
-    verdicts = [one.verdict for one in study.findings("model", found.id)]
-    assert cells[4].startswith(f"{verdicts.count(found.verdict)} of {len(verdicts)} (")
+    low, high = (number(end) for end in seed_interval(values))
+    assert cells[1] == f"{number(values.mean())} [{low}, {high}]"
+    assert cells[2:4] == [str(effect.criterion), effect.verdict]
     control = study.result(study.with_role("control")[0], "heads")
     assert control is not None
-    assert cells[5].startswith(claims_table.SHORT[control.finding(found.id).verdict])
+    assert cells[4].startswith(claims_table.SHORT[study.recipe(control)[effect.claim].verdict])
+
+
+@published
+def test_one_models_verdicts_are_its_own_findings(study: Study) -> None:
+    """Without other trainings nothing is pooled; only the adjustment may take a decision back, and is then named."""
+    alone = Study(None, tuple(r for r in study.results if r.subject.label == study.main and r.experiment == "heads"))
+    (main,) = alone.results
+    table = claims_table.claims_table(alone, main)
+    for found in main.findings:
+        if found.kind == "measurement" and not found.withdrawn:
+            effect = alone.effects[found.id]
+            assert (effect.evidence, effect.plain) == (found.evidence, found.verdict)
+            said = f"{effect.verdict} (alone: {found.verdict})" if effect.taken_back else found.verdict
+            assert any(found.claim.rstrip(".") in row and f"| {said} |" in row for row in table.split("\n"))
 
 
 @published
@@ -88,7 +109,7 @@ def test_a_users_own_report_shows_the_bundled_controls_and_nothing_that_was_not_
     assert headings == ["Models analysed", "Finding 1: Induction heads", *around]
     head = next(line for line in page.split("\n") if line.startswith("| claim"))
     assert head.endswith("| the echo control | planted model |")
-    assert "Not measured yet: heads, lenses, neurons, failures" in page
+    assert "Not measured yet: profile, heads, lenses, neurons, failures" in page
     for history in ("trained_models/", "Challenge", "Future", "notebooks", ".ipynb"):
         assert history not in page
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import binomtest
-from toys.claim_texts import published, texts
+from toys.claim_texts import texts
 
 from nanoscope.analysis.attention import matching
 from nanoscope.errors import NanoscopeError
@@ -16,15 +16,12 @@ from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Group
-from nanoscope.experiments.replication.judge import (
-    previous_token_heads_in_the_first_half,
-    similarity_by_index,
-    trainings_that_form,
-)
+from nanoscope.experiments.replication.judge import functions_by_layer
 from nanoscope.experiments.replication.measure import Params
+from nanoscope.experiments.replication.page import alike, formed
 from nanoscope.experiments.runner import run_comparison
 from nanoscope.plots.quality import checklist
-from nanoscope.statistics.intervals import pair_interval, seed_interval, share_interval
+from nanoscope.statistics.intervals import pair_interval, seed_interval
 
 LAYERS, HEADS = 4, 6
 CLASSES = ("previous token", "induction", "spaces", "newline", "current token")
@@ -75,7 +72,64 @@ def test_heads_that_moved_within_their_layers_are_found_by_function_and_not_by_i
     assert mean[0] > 0.95
     assert pair_interval(result["agreement"].values[..., 0] - result["agreement"].values[..., 2])[0] > 0.1
     assert abs(mean[1] - mean[2]) < 0.12
-    assert result.finding("replication.index").evidence.value == pytest.approx(mean[1] - mean[2])
+    layers = result.finding("replication.layers")
+    assert layers.verdict == "supported"
+    assert layers.evidence.facts["same"] > 0.9
+
+
+def test_heads_that_moved_to_any_layer_are_as_alike_across_layers_as_within_one(tmp_path) -> None:
+    """The claim can fail: the same heads in every training, but each in a layer at random."""
+    rng = np.random.default_rng(8)
+    truth = rng.standard_normal((len(CLASSES), LAYERS * HEADS))
+    trainings = []
+    for i in range(6):
+        moved = truth[:, rng.permutation(LAYERS * HEADS)].reshape(len(CLASSES), LAYERS, HEADS)
+        halves = [moved + 0.1 * rng.standard_normal(moved.shape) for _ in range(2)]
+        trainings.append(_training(f"seed {i}", (halves[0], halves[1]), {"induction.heads": 0.0}))
+    result = run_comparison(REPLICATION, _group(trainings), Params(), tmp_path)
+    finding = result.finding("replication.layers")
+    assert result["agreement"].values[~np.eye(6, dtype=bool)].mean(0)[0] > 0.95, "they are all found by function"
+    assert finding.verdict != "supported"
+    low, high = finding.evidence.interval
+    assert low < 0.05
+    assert high < 0.3
+
+
+def test_layers_are_matched_block_by_block() -> None:
+    """Its slow twin: every two layers cut out, matched on one half by trying all assignments and read on the other."""
+    from itertools import permutations
+
+    rng = np.random.default_rng(9)
+    select, report = rng.standard_normal((2, 6, 6))
+    found = matching.layers_matched(select, report, heads=3)
+    for one in range(2):
+        for other in range(2):
+            rows, columns = slice(3 * one, 3 * one + 3), slice(3 * other, 3 * other + 3)
+            chosen, read = select[rows, columns], report[rows, columns]
+            best = max(permutations(range(3)), key=lambda order: chosen[range(3), list(order)].sum())
+            assert found[one, other] == pytest.approx(read[range(3), list(best)].mean())
+
+
+def test_noise_has_no_layers() -> None:
+    rng = np.random.default_rng(10)
+    covered = 0
+    for _ in range(60):
+        halves = [matching.profiles(rng.standard_normal((6, len(CLASSES), LAYERS, HEADS))) for _ in range(2)]
+        table = np.full((6, 6, LAYERS, LAYERS), np.nan)
+        for one, other in ((a, b) for a in range(6) for b in range(6) if a != b):
+            similar = (matching.similarity(h[one], h[other]) for h in halves)
+            table[one, other] = matching.layers_matched(*similar, HEADS)
+        low, high = functions_by_layer(_layers(table)).interval
+        covered += low <= 0 <= high
+    assert binomtest(covered, 60, 0.95, "less").pvalue > 0.01
+
+
+def _layers(table: np.ndarray) -> dict[str, Sweep]:
+    names = tuple(f"seed {i}" for i in range(len(table)))
+    return {
+        "verdicts": Sweep(np.zeros((1, len(table))), ("claim", "training"), "verdict", {"training": names}),
+        "layers_matched": Sweep(table, ("training", "other", "layer", "other_layer"), "cosine"),
+    }
 
 
 def _noise(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -127,71 +181,47 @@ def test_a_class_in_which_all_heads_are_equal_says_nothing() -> None:
     assert np.isfinite(matching.similarity(np.zeros((2, 3)), np.ones((2, 3)))).all()
 
 
-def test_verdicts_are_counted_per_claim_with_exact_intervals(tmp_path) -> None:
+def test_verdicts_are_kept_and_heads_counted_that_trainings_form(tmp_path) -> None:
     rng = np.random.default_rng(4)
     truth = rng.standard_normal((len(CLASSES), LAYERS, HEADS))
     order = np.tile(np.arange(HEADS), (LAYERS, 1))
+    told = [1.0, 1.0, 1.0, np.nan, np.nan, 0.0]
     verdicts = [
-        {
-            "induction.heads": float(i < 5),
-            "induction.previous_token": 1.0,
-            "induction.only_here" if i == 0 else "x": 1.0,
-        }
-        for i in range(8)
+        {"induction.heads": x, "induction.previous_token": 1.0, "induction.only_here" if i == 0 else "x": 1.0}
+        for i, x in enumerate(told)
     ]
     trainings = [_training(f"seed {i}", _scores(rng, order, truth, 0.1), v) for i, v in enumerate(verdicts)]
     result = run_comparison(REPLICATION, _group(trainings), Params(), tmp_path)
     assert result["verdicts"].labels("claim") == ("induction.heads", "induction.previous_token")
-    induction = result.finding("replication.induction").evidence
-    assert (induction.value, induction.interval) == (5 / 8, share_interval(5, 8))
-    assert result.finding("replication.previous").verdict == "supported"
-    same = result.finding("replication.findings").evidence
-    assert (same.value, same.n, same.facts["differ"]) == (0.5, 2, ("induction.heads",))
-    assert (same.facts["open"], same.facts["opposed"]) == (0, ("induction.heads",))
+    assert result["verdicts"].sel(claim="induction.heads").values.tolist() == [1, 1, 1, 0, 0, -1]
+    assert formed(result) == ["an induction head: 3 of 6 (undecided in 2)", "a previous-token head: 6 of 6"]
+    means = alike(result)
+    assert means["by_function"] == pytest.approx(np.nanmean(result["agreement"].values[..., 0]))
     for draw in REPLICATION.figures.values():
         assert all(checklist(draw(result)).values())
 
 
-def test_an_undecided_training_counts_as_neither(tmp_path) -> None:
-    """Three that form, two undecided, one that does not: the interval reaches from none of the two to both."""
-    rng = np.random.default_rng(6)
-    shape, told = (len(CLASSES), LAYERS, HEADS), [1.0, 1.0, 1.0, np.nan, np.nan, 0.0]
-    trainings = [
-        _training(f"seed {i}", (rng.random(shape), rng.random(shape)), {"induction.heads": x, "induction.gain": np.nan})
-        for i, x in enumerate(told)
-    ]
-    result = run_comparison(REPLICATION, _group(trainings), Params(), tmp_path)
-    evidence = result.finding("replication.induction").evidence
-    assert evidence.interval == (share_interval(3, 6)[0], share_interval(5, 6)[1])
-    assert evidence.facts == {"count": 3, "undecided": 2}
-    same = result.finding("replication.findings").evidence.facts
-    assert (same["open"], same["decided"], same["agreed"]) == (1, 1, 0)
+def test_cosines_within_and_across_layers_worked_by_hand() -> None:
+    """Within a layer 0.8, across 0.2."""
+    table = np.tile(np.array([[0.8, 0.1], [0.3, 0.8]]), (4, 4, 1, 1))
+    table[np.eye(4, dtype=bool)] = np.nan
+    found = functions_by_layer(_layers(table))
+    assert (found.value, found.null, found.n) == (pytest.approx(0.6), pytest.approx(0.2), 4)
+    assert found.facts == {"same": pytest.approx(0.8)}
+    assert found.interval == pytest.approx((0.6, 0.6))
 
 
-def test_layers_and_similarities_worked_by_hand() -> None:
-    """Best heads in layers 0, 1 and 2 of 3; the first half is two of them. Heads of one index: 0.3 beyond their layers'."""
-    verdicts = Sweep(np.zeros((1, 3)), ("claim", "training"), "verdict", {"claim": ("heads.classified",)})
-    agreement = np.tile([0.9, 0.5, 0.2, 0.0], (3, 3, 1))
-    agreement[np.eye(3, dtype=bool)] = np.nan
-    sweeps = {
-        "verdicts": verdicts,
-        "depth": Sweep(np.array([[0], [1], [2]]), ("training", "cls"), "layer", {"cls": ("previous token",)}),
-        "layers": Sweep(np.array(3), (), "layers"),
-        "agreement": Sweep(
-            agreement, ("training", "other", "assignment"), "cosine", {"assignment": matching.ASSIGNMENTS}
-        ),
-    }
-    depth, index = previous_token_heads_in_the_first_half(sweeps), similarity_by_index(sweeps)
-    assert (depth.value, depth.interval, depth.null) == (2 / 3, share_interval(2, 3), 2 / 3)
-    assert depth.facts == {"count": 2, "layers": (0, 1, 2)}
-    assert (index.value, index.null, index.n) == (pytest.approx(0.3), pytest.approx(0.2), 3)
-    unmeasured = {"verdicts": verdicts}
-    assert previous_token_heads_in_the_first_half(unmeasured).why == similarity_by_index(unmeasured).why != ""
-    assert trainings_that_form("induction.heads", unmeasured).why == "not every training was judged"
+def test_what_was_not_measured_says_why() -> None:
+    verdicts = _layers(np.full((3, 3, 2, 2), np.nan))["verdicts"]
+    older = {"verdicts": verdicts, "agreement": verdicts}
+    assert functions_by_layer({"verdicts": verdicts}).why == "the heads of some training were not measured"
+    assert functions_by_layer(older).why == "this version did not measure it"
+    assert functions_by_layer(_layers(np.ones((3, 3, 1, 1)))).instead == "not applicable"
 
 
 def test_every_claim_is_said_under_every_verdict() -> None:
-    result = published("replication", "the echo controls")
+    table = np.tile(np.array([[0.8, 0.1], [0.3, 0.8]]), (4, 4, 1, 1))
+    result = Result("replication", {}, StoredSubject("some trainings"), _layers(table))
     for claim in REPLICATION.claims:
         assert len(set(texts(claim, result).values())) == 4, claim.id
 

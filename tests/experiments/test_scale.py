@@ -14,8 +14,9 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Group
 from nanoscope.experiments.runner import run_comparison
-from nanoscope.experiments.scale.judge import copying_of_one_layer, copying_of_two_layers, loss_saved_by_width
+from nanoscope.experiments.scale.judge import copying_of_one_layer, loss_saved_by_shape
 from nanoscope.experiments.scale.measure import flops
+from nanoscope.experiments.scale.page import sizes_table
 from nanoscope.plots.quality import checklist
 
 SCALE = open_experiment("scale")
@@ -48,15 +49,18 @@ def test_the_smallest_size_that_copies_is_found_and_cells_not_run_are_shown(tmp_
     ]  # fmt: skip
     result = run_comparison(SCALE, Group("sizes", "seeds", tuple(cells)), SCALE.params(), tmp_path)
     verdicts = {f.id.split(".")[1]: f.verdict for f in result.findings}
-    assert verdicts == {"one_layer": "supported", "two_layers": "supported", "text_heads": "supported",
-                        "depth": "supported", "width": "not supported"}  # fmt: skip
+    assert verdicts == {"one_layer": "supported", "shape": "supported"}
     assert result.finding("scale.one_layer").evidence.facts["silent"] == (64,)
     assert "without width 64, at which no training" in result.finding("scale.one_layer").text
-    smallest = (("parameters", 256_000), ("layers", 2), ("width", 128))
-    assert result.finding("scale.two_layers").evidence.facts["smallest"] == smallest
-    every = tuple((layers, width) for layers in (1, 2, 4) for width in (64, 128, 256))
-    assert result.finding("scale.text_heads").evidence.facts["have_previous"] == every[:-1]
-    assert result.finding("scale.depth").evidence.value == pytest.approx(0.3)
+    assert result.finding("scale.one_layer").evidence.facts["deeper"][0] in ("2 x 128", "2 x 256", "4 x 128", "4 x 256")
+    shape = result.finding("scale.shape").evidence
+    assert shape.value == pytest.approx(0.3)
+    assert shape.facts["shapes"] == (("4 x 64", "1 x 256"),), (
+        "1000 parameters a layer and unit of width: 4 x 64 = 1 x 256"
+    )
+    rows = sizes_table(result).split("\n")
+    assert any(row.startswith("| 4 x 256 | not run | not run | not run | not run | 0.9") for row in rows)
+    assert any(row.startswith("| 4 x 64 | 256,000 |") for row in rows)
     assert np.isnan(result["scores"].sel(task="text", layers=4, width=256).values).all()
     figure = SCALE.figures["scale_capabilities"](result)
     assert "not run" in {text.get_text() for ax in figure.axes for text in ax.texts}
@@ -85,7 +89,7 @@ def _scores(copies: np.ndarray, loss: np.ndarray) -> dict[str, Sweep]:
     """What is judged, of depths 1 and 2, widths 64 and 128 and two seeds: accuracy gained and loss `[layers, width, seed]`."""
     axes = {"task": ("text", "echo"), "layers": (1, 2), "width": (64, 128), "seed": (1, 2)}
     values = np.stack([np.stack([0 * copies, copies]), np.stack([loss, loss])])
-    parameters = np.broadcast_to(np.array([[1000, 3000], [2000, 6000]])[:, :, None], (1, 2, 2, 2, 2)).astype(float)
+    parameters = np.broadcast_to(np.array([[1000, 2100], [2000, 6000]])[:, :, None], (1, 2, 2, 2, 2)).astype(float)
     return {
         "scores": Sweep(values, ("measure", *axes), "share; nats", {"measure": ("copying accuracy", "loss"), **axes}),
         "sizes": Sweep(parameters, ("size", *axes), "parameters", {"size": ("parameters",), **axes}),
@@ -93,19 +97,25 @@ def _scores(copies: np.ndarray, loss: np.ndarray) -> dict[str, Sweep]:
 
 
 def test_accuracies_and_losses_worked_by_hand() -> None:
-    """Width 64 copies at no depth; at width 128 two layers do, and one of the four losses there is missing."""
+    """Width 64 copies at no depth; at width 128 two layers do. One layer of 128 has the parameters of two of 64."""
     copies = np.array([[[0.4, 0.4], [0.1, 0.3]], [[0.1, 0.1], [0.5, 0.7]]])
     loss = np.array([[[2.5, 2.7], [2.4, 2.5]], [[2.0, 2.2], [1.8, np.nan]]])
     sweeps = _scores(copies, loss)
-    one, two, saved = (judged(sweeps) for judged in (copying_of_one_layer, copying_of_two_layers, loss_saved_by_width))
-    assert (one.value, one.n, one.facts) == (pytest.approx(0.2), 2, {"silent": (64,)})
-    assert (two.value, two.null, two.facts["width"]) == (pytest.approx(0.6), pytest.approx(0.2), 128)
-    assert two.facts["smallest"] == (("parameters", 6000), ("layers", 2), ("width", 128))
-    assert (saved.value, saved.n) == (pytest.approx(((0.1 + 0.2) / 2 + 0.2) / 2), 3)
-    assert saved.facts == {"small": 64, "large": 128}
-    alone = copying_of_two_layers(_scores(np.where(copies == 0.7, np.nan, copies), loss))
-    assert (alone.value, alone.n, alone.why) == (0.5, 1, "one training has no interval")
+    one, saved = copying_of_one_layer(sweeps), loss_saved_by_shape(sweeps)
+    assert (one.value, one.n) == (pytest.approx(0.2), 2)
+    assert one.facts == {"silent": (64,), "deeper": ("2 x 128", pytest.approx(0.6))}
+    assert (saved.value, saved.n) == (pytest.approx((0.4 + 0.3) / 2), 2)
+    assert saved.facts["shapes"] == (("2 x 64", "1 x 128"),)
+    unlike = {**sweeps, "sizes": replace(sweeps["sizes"], values=sweeps["sizes"].values ** 2)}
+    assert loss_saved_by_shape(unlike).why == "the sizes that the claim compares were not run", "9 and 4 million"
     assert copying_of_one_layer(_scores(0 * copies, loss)).why == "no training of any size copies"
+
+
+def test_a_deep_model_that_only_costs_more_gains_nothing_by_its_shape() -> None:
+    """The claim can fail: a loss that depends on the number of parameters alone."""
+    loss = np.array([[[2.5, 2.5], [2.0, 2.0]], [[2.0, 2.0], [1.5, 1.5]]])
+    saved = loss_saved_by_shape(_scores(loss, loss))
+    assert (saved.value, saved.interval) == (0, (0, 0))
 
 
 def test_every_claim_is_said_under_every_verdict() -> None:

@@ -16,6 +16,7 @@ from nanoscope.experiments.heads.setting import Params as Heads
 from nanoscope.experiments.induction.setting import PLANTED
 from nanoscope.experiments.lenses.measure import Params as Lenses
 from nanoscope.experiments.neurons.measure import Params as Neurons
+from nanoscope.experiments.profile.setting import Params as Profile
 from nanoscope.experiments.snapshot.measure import Params as Snapshot
 from nanoscope.text.corpora import Corpus
 from nanoscope.text.tokenizer import Bytes, Tokenizer
@@ -23,12 +24,13 @@ from nanoscope.text.vocabulary import Vocabulary
 
 LINE = "ÉVE:\nLe café est où? Non, le thé.\n\n"
 FEW = {
+    "profile": Profile(windows=6, ablated_windows=2, search_windows=1, kept_windows=2, random_sets=1),
     "induction": replace(PLANTED, sequences=2, patch_examples=2, natural_examples=2, windows=4, permutations=9),
     "heads": Heads(4, 2, 9, 1, 1, planted_heads=1, planted_windows=4, repeats=1),
     "lenses": Lenses(6, 400, 200, 4, 32, 4, 3, 2, 20, repeats=1),
     "neurons": Neurons(600, 600, 600, 20, 10, 2, 100, 1, 1, 2, 1),
     "failures": Failures(8, 8, 8, 1, 2, 8),
-    "snapshot": Snapshot(4, 1, 4),
+    "snapshot": Snapshot(4, 1, 4, 1000),
     "circuits": Circuits(4, 2, 0, 2, 4, 2),
 }
 

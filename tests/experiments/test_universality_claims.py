@@ -1,6 +1,7 @@
 """The claims about universality: their values on sweeps with a known answer, and the words for one other training."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,22 +35,26 @@ def _planted(twins: int = 2) -> dict[str, Sweep]:
     }
 
 
-def test_the_shared_half_counts_and_what_is_called_by_mistake_is_taken_off() -> None:
-    evidence = judge.shared_half_found(_planted())
-    assert evidence.value == pytest.approx(3 / 4 - 1 / 4)
-    assert evidence.facts == {"found": 0.75, "mistaken": 0.25, "untrained": 0.0}
-    assert "25.0 % of the others (neurons that resemble a shared one: with" in CLAIMS[0].found(evidence).text
+def test_the_shared_half_is_counted_and_what_is_called_by_mistake_in_the_other() -> None:
+    shares = judge.shares_above(_planted())
+    at = judge.CUTS.index(0.5)
+    assert [shares[group][at] for group in judge.GROUPS] == [1 / 8, 0.0, 0.75, 0.25]
+    assert shares["planted: shared"] == (1.0, 0.75, 0.75, 0.75, 0.75)
+    assert shares["planted: not shared"] == (0.25, 0.25, 0.25, 0.25, 0.0)
 
 
 def test_a_neuron_is_universal_by_the_mean_over_other_trainings() -> None:
-    evidence = judge.universal_neurons(_planted())
-    assert (evidence.value, evidence.n, evidence.null) == (1 / 8, 8, 0.0)
-    assert evidence.facts["layers"] == (0.25, 0.0)
-    assert evidence.facts["most"] == (("L0N2", 0.8), ("L1N3", 0.3), ("L0N0", 0.0))
-    text = CLAIMS[1].found(evidence).text
-    assert "over 2 other trainings. The share by layer is 25.0 %, 0.0 %" in text
-    assert "**1 of 8** neurons" in text
-    assert "over 1 other training. The" in CLAIMS[1].found(judge.universal_neurons(_planted(twins=1))).text
+    evidence = judge.mean_excess(_planted())
+    assert (evidence.facts["count"], evidence.facts["of"]) == (1, 8)
+    assert "where Gurnee et al. (2024) call a neuron universal, lie 1 of 8" in CLAIMS[0].found(evidence).text
+
+
+def test_no_interval_is_over_neurons() -> None:
+    """Twice as many of the same neurons make nothing surer; two trainings that differ do the opposite."""
+    few, many = _planted(), _planted()
+    many["excess"] = replace(many["excess"], values=many["excess"].values.repeat(2, axis=-1))
+    assert judge.mean_excess(few).interval == pytest.approx(judge.mean_excess(many).interval)
+    assert judge.mean_excess(few).unit == "other trainings"
 
 
 def test_one_other_training_has_a_mean_but_no_interval() -> None:
@@ -57,7 +62,7 @@ def test_one_other_training_has_a_mean_but_no_interval() -> None:
     assert two.value == pytest.approx((0.8 + 0.6 + 0.8) / 16)
     assert two.facts["best"] == pytest.approx(0.9)
     assert one.value == pytest.approx(0.8 / 8)
-    found = CLAIMS[2].found(one)
+    found = CLAIMS[0].found(one)
     assert (found.verdict, found.text.rpartition("): ")[2]) == (
         "too little data",
         "one other training gives no interval.",

@@ -109,7 +109,7 @@ def test_ablating_either_head_destroys_everything(planted: Checkpoint) -> None:
         assert kept.sel(run="clean").mean("example").values.tolist() == [1.0, 0.0, 0.0, 1.0]
 
 
-def test_patching_shows_the_and_gate(planted: Checkpoint) -> None:
+def test_patching_shows_a_chain_whose_end_is_enough(planted: Checkpoint) -> None:
     task = synthetic.copy_task(SYMBOLS[:56], 17, 16, "test", start=START)
     effect = patching.exact(planted.model, task, metrics.logit_diff, patching.heads(planted.model, task)).effect
     assert effect.sel(direction="noise").values == pytest.approx(np.array([[1, 0], [1, 0]]), abs=0.05)

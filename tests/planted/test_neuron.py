@@ -68,9 +68,11 @@ def test_every_method_sees_it() -> None:
     planted, laid = plant_detector(random_model(), TOKEN, 1, NEURON), windows(tokens, 24, 6000)
     labels = (tokens[laid.laid_out] == TOKEN).numpy()[None]
     shifts = selectivity.shifts(labels, 24, 200)
-    post = list(by_layer(planted, laid))[1].post
-    auroc = np.concatenate([selectivity.auroc(ranks, labels.astype(float)) for _, ranks in selectivity.ranked(post)])
-    chance = np.max([selectivity.largest_by_chance(ranks, shifts)[0] for _, ranks in selectivity.ranked(post)], axis=0)
+    inputs = list(by_layer(planted, laid, "pre"))[1].neurons
+    auroc = np.concatenate([selectivity.auroc(ranks, labels.astype(float)) for _, ranks in selectivity.ranked(inputs)])
+    chance = np.max(
+        [selectivity.largest_by_chance(ranks, shifts)[0] for _, ranks in selectivity.ranked(inputs)], axis=0
+    )
     assert auroc[NEURON] == 1 == auroc.max()
     assert (chance < 0.9).all()
     over = statistics.over_text(planted, laid, tokenized(text, Vocabulary(tuple(LETTERS))), 20, 10**6)

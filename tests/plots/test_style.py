@@ -12,8 +12,8 @@ from toys.figure_texts import ticks, title
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.heads.figures import sentence as grid
 from nanoscope.experiments.lenses.figures import sentence as lens
-from nanoscope.experiments.neurons.figures import on_text
 from nanoscope.plots.fonts import families, missing
+from nanoscope.plots.neuron_cards import on_text
 from nanoscope.plots.quality import CHECKS, checklist
 from nanoscope.plots.saving import save
 from nanoscope.plots.style import new_figure, powers_of_ten, styled, visible_character, wrapped

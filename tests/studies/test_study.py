@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 TOYS = Path(__file__).parent.parent / "toys"
@@ -23,6 +24,8 @@ import toy_study
 
 from nanoscope import experiments, files, report
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.wording import number
+from nanoscope.statistics.intervals import seed_interval
 from nanoscope.studies import engines, plan, progress, stages
 from nanoscope.studies import run as study
 from nanoscope.studies.presets import STUDIES, ComparisonPlan
@@ -68,12 +71,18 @@ def test_a_new_experiment_is_in_the_report_without_a_change_of_the_report(alone:
     assert "The loss at the end of a training, on a few windows." in section
     claims = json.loads((run / "findings.json").read_text())
     one, two = (next(c for c in claims if (c["id"], c["model"]) == ("toy_loss.value", f"toy {n}")) for n in (1, 2))
-    alike = 1 + (one["verdict"] == two["verdict"])
-    assert f"| It is small |{one['value']: .2f}" in section
-    assert f"| {one['verdict']} | {alike} of 2" in section
+    (effect,) = [e for e in json.loads((run / "effects.json").read_text()) if e["recipe"] == "the toys"]
+    values = np.array([one["value"], two["value"]])
+    assert (effect["value"], effect["low"], effect["high"]) == (values.mean(), *seed_interval(values))
+    assert f"| It is small | {number(effect['value'])} [{number(effect['low'])}, {number(effect['high'])}]" in section
+    assert f"| {effect['verdict']} |" in section
     assert f"results/{one['result']}/result.json" in section
-    reply = "yes" if one["verdict"] == "supported" else "no"
-    assert f"| Is it small? | **{reply}** | it is {one['value']:.2f} | {alike} of 2 |" in page
+    reply = {"supported": "yes", "not supported": "no"}.get(effect["verdict"], "cannot tell")
+    alike = sum(toy["verdict"] == effect["verdict"] for toy in (one, two))
+    (row,) = [
+        row for row in page.split("\n") if row.startswith(f"| Is it small? | **{reply}** | it is {one['value']:.2f}")
+    ]
+    assert row.endswith(f"; {alike} of 2 |")
     assert f"Toys {'learn' if reply == 'yes' else 'do not learn'}." in section
 
 

@@ -6,7 +6,7 @@ import torch
 from reference import longest_match
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.tasks import metrics, natural, synthetic
+from nanoscope.tasks import metrics, synthetic
 from nanoscope.tasks.task import Task, pair
 from nanoscope.text.corpora import Corpus
 from nanoscope.text.tokenizer import Bytes
@@ -87,17 +87,6 @@ def test_the_longest_match_is_found_in_a_text_worked_by_hand() -> None:
     lengths, following = longest_match(text)
     assert lengths.tolist() == [0, 0, 0, 0, 1, 2, 3, 0, 1, 2]
     assert following.tolist() == [-1, -1, -1, -1, 2, 3, 9, -1, 3, 4]
-
-
-def test_a_natural_lookup_loses_its_earlier_occurrence_and_nothing_else() -> None:
-    window = torch.tensor([[7, 1, 2, 3, 9, 5, 6, 8, 1, 2, 3, 4]])
-    task = natural.natural_lookups(window, torch.full((50,), 0), 3, "test", start=60)
-    assert task is not None
-    assert task.positions.tolist() == [[11]]
-    assert task.answer.tolist() == [[4]]
-    assert task.clean.tolist() == [[60, 7, 1, 2, 3, 9, 5, 6, 8, 1, 2, 3, 4]]
-    assert task.corrupt.tolist() == [[60, 7, 0, 0, 0, 0, 5, 6, 8, 1, 2, 3, 4]]
-    assert natural.natural_lookups(torch.arange(20)[None], torch.zeros(50).long(), 3, "test") is None
 
 
 def test_natural_match_lengths_are_as_frequent_as_in_the_specification(shakespeare: Corpus) -> None:

@@ -54,7 +54,9 @@ if "pytest" not in sys.modules or multiprocessing.parent_process() is not None:
 def study(params: Params = Params()) -> StudyDesign:
     """Two seeds and the planted model; the toy that reads a toy that reads a toy comes first, on purpose."""
     measured = {"toy_curve": params, "toy_loss": params, "toy_snapshot": params}
-    members = [Member(f"toy-{seed}", f"toy {seed}", "model", _recipe(seed), measured) for seed in (1, 2)]
+    members = [
+        Member(f"toy-{seed}", f"toy {seed}", "model", _recipe(seed), measured, family="the toys") for seed in (1, 2)
+    ]
     planted = Member("planted", "the planted model", "planted", None, {"toy_loss": params})
     return StudyDesign(
         "toy", (*members, planted), (ComparisonPlan("toy_seeds", "both toys", ("toy-1", "toy-2"), params),)

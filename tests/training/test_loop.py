@@ -396,6 +396,7 @@ def test_the_echo_control_forms_induction_heads(tmp_path: Path, shakespeare: Cor
     from nanoscope.experiments import open_experiment
     from nanoscope.experiments.experiment import Subject
     from nanoscope.experiments.following import follow
+    from nanoscope.experiments.induction.judge import routes_into_heads
     from nanoscope.experiments.induction.setting import QUICK
     from nanoscope.experiments.runner import run_experiment
     from nanoscope.experiments.snapshot.measure import Params as Snapshot
@@ -405,16 +406,20 @@ def test_the_echo_control_forms_induction_heads(tmp_path: Path, shakespeare: Cor
     checkpoint = train(recipe, shakespeare, tmp_path / "run", Machine(threads=1))
     subject = Subject(checkpoint, shakespeare, "control", "control", checkpoints(tmp_path / "run"))
     result = run_experiment(open_experiment("induction"), subject, QUICK, tmp_path / "results")
-    for claim in ("heads", "previous_token", "gain", "accuracy", "ablation", "localised", "and_gate"):
+    for claim in ("heads", "accuracy", "long_match", "localised"):
         assert result.finding(f"induction.{claim}").verdict == "supported", claim
     assert result.finding("induction.absent").verdict == "not supported"
     heads = result.finding("induction.heads").evidence
     assert heads.interval[0] > 10 * abs(heads.null) + 0.3
-    snapshots = Snapshot(sequences=12, lengths=2, windows=32)
+    into = routes_into_heads(result.sweeps)
+    assert into["both restore"] > 0.5
+    assert max(into["keys restore"], into["values restore"]) < 0.1
+    assert min(into["keys destroy"], into["values destroy"]) > 0.9
+    snapshots = Snapshot(sequences=12, lengths=2, windows=32, held_out=12_000)
     onset = follow(open_experiment("emergence"), subject, snapshots, tmp_path / "results")
     # Not "order": the two heads' half-way points lie within 3 % of each other in half of these trainings, and which of them
     # these are depends on how the processor rounds. Orders that are known: test_emergence.py.
-    for claim in ("forms", "previous", "sharp", "copying"):
+    for claim in ("forms", "repeated"):
         assert onset.finding(f"emergence.{claim}").verdict == "supported", claim
 
 

@@ -66,6 +66,8 @@ class RunCommand:
 
     EXPERIMENT is one of:
 
+    profile: what does the model do?
+
     induction: is there an induction circuit, and does copying depend on it?
 
     heads: what does each attention head do?

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from nanoscope.cli.console import (
 from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
 
 if TYPE_CHECKING:
+    from nanoscope.experiments.heads.census import Named
     from nanoscope.views.heads import HeadSummary
 
 
@@ -49,6 +51,7 @@ def run_heads(command: HeadsCommand) -> None:
     """Score every head, print the table, and draw the attention."""
     from nanoscope import files
     from nanoscope.experiments import open_experiment
+    from nanoscope.experiments.heads.census import by_strength
     from nanoscope.experiments.heads.figures import sentence
     from nanoscope.experiments.heads.setting import QUICK, Params
     from nanoscope.experiments.runner import run_experiment
@@ -64,7 +67,7 @@ def run_heads(command: HeadsCommand) -> None:
         result = run_experiment(open_experiment("heads"), subject, settings, folder / "results", called(), show)
     rows = summaries(result)
     _print(rows)
-    tell(result.finding("heads.categoriser").text.replace("**", ""), style="dim")
+    _print_planted(by_strength(result.sweeps))
     say(f"result: {folder / 'results' / result.key}")
     layers = groupby(rows, lambda row: row.name.partition("H")[0])
     titles = [[row.attention_class or "" for row in layer] for _, layer in layers]
@@ -96,6 +99,15 @@ def _print_criterion(rows: tuple[HeadSummary, ...]) -> None:
     tell(
         f"{some} of {len(rows)} heads have a class: at least {WEAK} of their attention, above chance, on each of two halves of "
         f"the text (shares: of the second), and p <= {SIGNIFICANT} corrected for all heads and classes"
+    )
+
+
+def _print_planted(found: Mapping[float, Named]) -> None:
+    shares = ", ".join(f"{strength:g}: {100 * one.right:.0f} %" for strength, one in found.items())
+    tell(
+        f"planted heads named right, by the share of attention on their class's keys: {shares}; a head of random attention "
+        f"gets a name in {100 * sum(one.invented for one in found.values()) / len(found):.0f} % of cases",
+        style="dim",
     )
 
 

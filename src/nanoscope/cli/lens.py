@@ -72,7 +72,8 @@ def _lens(command: LensCommand, checkpoint: Checkpoint) -> Lens:
     with progress("lens") as show:
         fit = fitted(checkpoint, text_for(checkpoint, command), show)
     kl = f"{fit.course.values[0].mean():.3f} -> {fit.course.values.min(0).mean():.3f} nats"
-    tell(f"tuned lens: KL to the output {kl}, mean over layers, on held-out text")
+    ended = "had stopped falling" if fit.stopped else "was still falling (run lenses fits longer)"
+    tell(f"tuned lens, {fit.steps} steps: KL to the output {kl}, mean over layers, on held-out text; it {ended}")
     return fit.translation.lens(checkpoint.model)
 
 

@@ -27,12 +27,12 @@ from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_f
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
-    from nanoscope.views.neurons import Neuron, NeuronsOverText
+    from nanoscope.views.neurons import ConceptNeurons, Neuron, NeuronsOverText, TellingNeuron
 
-LISTED, DRAWN, FIRING = 16, 4, 8
+LISTED, SILENT, DRAWN, FIRING = 16, 4, 4, 8
 FIRES = 0.3
 """A neuron fires where its activation exceeds this share of its maximum."""
-WITH_EXAMPLES, BESIDE_TEXT = 76, 25
+WITH_EXAMPLES, BESIDE_TEXT = 86, 25
 """Width of a table that has room for examples, and what a table takes beside a text."""
 
 
@@ -55,8 +55,8 @@ class NeuronsCommand(ModelOptions):
 
 def run_neurons(command: NeuronsCommand) -> None:
     """Measure every neuron, print the table, and draw the cards."""
-    from nanoscope.experiments.neurons.figures import cards
     from nanoscope.model.names import neuron_name
+    from nanoscope.plots.neuron_cards import cards
     from nanoscope.views.neurons import NeuronsOverText
 
     require_figure_file(command.out)
@@ -90,7 +90,8 @@ def _chosen(command: NeuronsCommand, view: NeuronsOverText) -> Neuron | None:
 
 
 def _print_best(view: NeuronsOverText) -> dict[Neuron, str]:
-    """Print the most selective neurons; returns neuron -> title naming its best concept."""
+    """Print the neurons that are on for each concept, then the most silent ones; returns neuron -> title naming its best
+    concept."""
     with progress("neurons") as show:
         best, shifts = view.best(LISTED, show)
     if not best:
@@ -100,32 +101,48 @@ def _print_best(view: NeuronsOverText) -> dict[Neuron, str]:
         )
         return {}
     wide = CONSOLE.width >= WITH_EXAMPLES
-    fixed = ("neuron", "AUROC", "p", "untrained", "raises", *["strongest example"] * wide)
+    fixed = ("on", "AUROC", "active", "p", "chance", "raises", *["strongest example"] * wide)
     table = narrow_table("concept", *(Column(name, no_wrap=True) for name in fixed))
     titles: dict[Neuron, str] = {}
     for row in best:
-        titles.setdefault(row.neuron, f"best for {row.concept} {row.auroc:.2f}")
-        values = [f"{value:.3f}" for value in (row.auroc, row.p, row.untrained)]
-        example = _example(view, int(view.over.top.places[row.neuron][0]), 12)
-        table.add_row(row.concept, row.name, *values, escape(_raised(view, row.neuron)), *[example] * wide)
+        titles.setdefault(row.on.neuron, f"best for {row.concept} {row.on.auroc:.2f}")
+        values = [f"{row.on.auroc:.3f}", _active(row.on), f"{row.p:.3f}", f"{max(row.directions, row.untrained):.3f}"]
+        example = _example(view, int(view.over.top.places[row.on.neuron][0]), 12)
+        table.add_row(row.concept, row.on.name, *values, escape(_raised(view, row.on.neuron)), *[example] * wide)
     CONSOLE.print(table)
+    _print_silent(best)
     chosen, measured = (part.windows.places.size for part in (view.setting.select, view.setting.report))
     if not wide:
         tell("a wider terminal also shows each neuron's strongest example, as the figure does")
     tell(
-        f"best neurons chosen on {chosen:,} characters, AUROC on {measured:,} others; p from {shifts:,} circular shifts of the "
-        "labels, corrected for all neurons and the concepts of a family; untrained: best neuron of a random-weight model"
+        f"neurons chosen on {chosen:,} characters, AUROC of their input (before the activation function) on {measured:,} "
+        "others; active: share of the characters with the concept, and of those without, on which the neuron is above 0; "
+        f"p from {shifts:,} circular shifts of the labels, corrected for all neurons and the concepts of a family; chance: the "
+        "better of as many random directions and of an untrained model's neurons"
     )
     return titles
 
 
+def _print_silent(best: Sequence[ConceptNeurons]) -> None:
+    """Print the neurons that are off on a concept more clearly than others are on."""
+    table = narrow_table("concept", "silent on it", "AUROC", "active")
+    for row in sorted(best, key=lambda row: row.silent.auroc)[:SILENT]:
+        table.add_row(row.concept, row.silent.name, f"{row.silent.auroc:.3f}", _active(row.silent))
+    CONSOLE.print(table)
+
+
+def _active(neuron: TellingNeuron) -> str:
+    """Where a neuron is active: `98/3 %`, of the concept's characters and of all others."""
+    return f"{100 * neuron.inside:.0f}/{100 * neuron.outside:.0f} %"
+
+
 def _print_one(view: NeuronsOverText, neuron: Neuron) -> dict[Neuron, str]:
-    """Print one neuron's statistics, examples and best concepts; returns neuron -> title."""
+    """Print one neuron's statistics, examples and concepts; returns neuron -> title."""
     from nanoscope.model.names import neuron_name
 
-    concepts = ", ".join(f"{name} {value:.2f}" for name, value in view.concepts_of(neuron))
+    on, silent = (", ".join(f"{name} {value:.2f}" for name, value in some) for some in view.concepts_of(neuron))
     statistics = view.over.statistics
-    tell(f"{neuron_name(*neuron)}: AUROC {concepts}; raises {_raised(view, neuron)}")
+    tell(f"{neuron_name(*neuron)}: AUROC {on}; silent on {silent}; raises {_raised(view, neuron)}")
     values = zip(statistics.labels("statistic"), statistics.values[:, *neuron], strict=True)
     tell(", ".join(f"{name} {value:.3g}" for name, value in values))
     radius = min(36, 2 * (CONSOLE.width - BESIDE_TEXT) // 3)
@@ -135,13 +152,13 @@ def _print_one(view: NeuronsOverText, neuron: Neuron) -> dict[Neuron, str]:
             if position >= 0:
                 table.add_row(kind, f"{value:.2f}", _example(view, int(position), radius))
     CONSOLE.print(table)
-    return {neuron: f"AUROC {concepts}"}
+    return {neuron: f"AUROC {on}; silent on {silent}"}
 
 
 def _print_text(text: str, view: NeuronsOverText, titles: dict[Neuron, str], figure: Path) -> None:
     """Which neurons fire where: first those of the table, then those closest to their maximum on this text."""
-    from nanoscope.experiments.neurons.figures import on_text
     from nanoscope.model.names import neuron_name
+    from nanoscope.plots.neuron_cards import on_text
 
     active, pieces = view.active(text, list(titles), FIRING), view.setting.checkpoint.pieces(text)
     table, names = narrow_table("neuron", f"fires (marked: above {FIRES:.0%} of its maximum)"), []

@@ -2,16 +2,17 @@
 
 A question says which verdict means yes, and how to report the size of the effect. The answer is "yes" or "no" where the claim
 is decided, otherwise "cannot tell" or "does not apply", with the reason. A claim that is withdrawn answers nothing until it is
-measured again.
+measured again. Where the effect over all trainings is given, its verdict replies; the size in words is the first training's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from nanoscope.evidence.finding import Finding, Verdict
+from nanoscope.evidence.effect import Effect
+from nanoscope.evidence.finding import DECIDED, Finding, Verdict
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.wording import Fact, fill, number
 
@@ -48,38 +49,55 @@ class Answer:
         return f"{self.ask} {self.reply.capitalize()}: {self.size}."
 
 
-def answers(questions: Sequence[Question], result: Result) -> tuple[Answer, ...]:
-    """A result's answers; a question whose claim it does not judge is left out."""
+def answers(
+    questions: Sequence[Question], result: Result, effects: Mapping[str, Effect] | None = None
+) -> tuple[Answer, ...]:
+    """A result's answers; a question whose claim it does not judge is left out. `effects` are those of its recipe."""
     found = ((question, result.finding_if_any(question.claim)) for question in questions)
-    return tuple(answer(question, finding) for question, finding in found if finding is not None)
+    over = effects or {}
+    return tuple(
+        answer(question, finding, over.get(question.claim)) for question, finding in found if finding is not None
+    )
 
 
-def answer(question: Question, finding: Finding) -> Answer:
-    """The answer that a finding gives to its question."""
-    given = reply(question, finding)
-    return Answer(question.ask, given, _size(question, finding, given), finding.id, question.key)
+def answer(question: Question, finding: Finding, effect: Effect | None = None) -> Answer:
+    """The answer that a finding gives to its question, or the effect over all trainings of its recipe."""
+    given = reply(question, finding, effect)
+    return Answer(question.ask, given, _size(question, finding, given, effect), finding.id, question.key)
 
 
-def reply(question: Question, finding: Finding) -> Reply:
+def reply(question: Question, finding: Finding, effect: Effect | None = None) -> Reply:
     """Yes or no for a decided claim, else "cannot tell"; "withdrawn" for a claim that is."""
     if finding.withdrawn:
         return "withdrawn"
-    if finding.verdict == "not applicable":
+    verdict = effect.verdict if effect else finding.verdict
+    if verdict == "not applicable":
         return "does not apply"
-    if finding.verdict == question.yes:
+    if verdict == question.yes:
         return "yes"
-    return "no" if finding.verdict in ("supported", "not supported") else "cannot tell"
+    return "no" if verdict in DECIDED else "cannot tell"
 
 
-def _size(question: Question, finding: Finding, given: Reply) -> str:
+def _size(question: Question, finding: Finding, given: Reply, effect: Effect | None) -> str:
+    """The effect of the first training that has one, in words, and why it decides nothing where it does not."""
     if given == "withdrawn":
         return f"until it is measured again, since {finding.withdrawn}"
-    if not finding.evidence.measured:
+    told = next(iter(effect.measured), finding) if effect else finding
+    if not told.evidence.measured:
         return _reason(finding)
-    size = fill(question.size, _values(finding))
-    low, high = (number(end) for end in finding.evidence.interval)
-    between = f" (the interval from {low} to {high} reaches across {finding.criterion.threshold:g})"
-    return f"{size}{between if given == 'cannot tell' else ''}"
+    return f"{fill(question.size, _values(told))}{_undecided(finding, effect) if given == 'cannot tell' else ''}"
+
+
+def _undecided(finding: Finding, effect: Effect | None) -> str:
+    """Why the effect over trainings, or else the finding, decides nothing."""
+    if effect and effect.taken_back:
+        return f" (decided alone, but not among all claims: adjusted p {number(effect.adjusted, 2)})"
+    evidence = effect.evidence if effect else finding.evidence
+    if not evidence.measured:
+        return f" ({evidence.why})"
+    low, high = (number(end) for end in evidence.interval)
+    over = f" over {evidence.n} trainings" if effect and effect.spread else ""
+    return f" (the interval{over} from {low} to {high} reaches across {finding.criterion.threshold:g})"
 
 
 def _reason(finding: Finding) -> str:

@@ -46,12 +46,18 @@ class Claim:
     kind: str = "measurement"
     withdrawn: str = ""
     """Why its number answers nothing until it is measured in another way; empty for a sound claim."""
+    sound_from: int = 0
+    """The version of the experiment that measures a withdrawn claim in another way; 0 while none does."""
 
     def __post_init__(self) -> None:
         if self.relation in CAUSAL and self.source != "intervened":
             raise NanoscopeError(
                 f"claim {self.id} asserts {self.relation!r}, which takes an intervention; its evidence is only {self.source}"
             )
+
+    def withdrawn_in(self, version: int) -> str:
+        """Why a number that this version of the experiment measured answers nothing; empty if it does."""
+        return "" if self.sound_from and version >= self.sound_from else self.withdrawn
 
     def wording(self, evidence: Evidence) -> str:
         """The template of the sentence for this evidence: the measured sentence and the clause of its verdict."""
@@ -78,7 +84,7 @@ class Claim:
             self.kind,
             self.relation,
             self.source,
-            self.withdrawn,
+            "" if self.sound_from else self.withdrawn,
         )
 
 

@@ -43,14 +43,25 @@ class Criterion:
         """The verdict for an interval; "too little data" if either end is NaN."""
         if math.isnan(low) or math.isnan(high):
             return "too little data"
-        least, most = {
-            ">=": (self.threshold, math.inf),
-            "<=": (-math.inf, self.threshold),
-            "within": (self.threshold - self.margin, self.threshold + self.margin),
-        }[self.op]
+        least, most = self.region
         if least <= low and high <= most:
             return "supported"
         return "not supported" if high < least or low > most else "straddles the criterion"
+
+    @property
+    def region(self) -> tuple[float, float]:
+        """The least and the greatest value that meet it; infinite where there is no such end."""
+        regions = {
+            ">=": (self.threshold, math.inf),
+            "<=": (-math.inf, self.threshold),
+            "within": (self.threshold - self.margin, self.threshold + self.margin),
+        }
+        return regions[self.op]
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """The finite ends of its region."""
+        return tuple(end for end in self.region if math.isfinite(end))
 
     def __str__(self) -> str:
         return f"{self.threshold:g} ± {self.margin:g}" if self.op == "within" else f"{self.op} {self.threshold:g}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from nanoscope.errors import NanoscopeError
+from nanoscope.evidence.effect import Effect, effects
 from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.newest import Chosen, newest, stored_at
 from nanoscope.evidence.result import Result, load_result, load_results
@@ -67,6 +70,32 @@ class Study:
         """One experiment's result on one model, or None if it was not run."""
         mine = [r for r in self.results if r.subject.label == label and r.experiment == experiment]
         return mine[0] if mine else None
+
+    def main_result(self, experiment: str) -> Result | None:
+        """The result that the report says an experiment's answers by: on the main model, or the first comparison of trainings;
+        None if there is none."""
+        compared = self.compared(experiment)
+        return self.result(self.main, experiment) or (compared[0] if compared else None)
+
+    @cached_property
+    def effects(self) -> Mapping[str, Effect]:
+        """What the report is about: the effects by claim over the main model's trainings, and those of comparisons."""
+        main = [self.main_result(name) for name in dict.fromkeys(result.experiment for result in self.results)]
+        return effects([one for result in main if result for one in self.trainings(result)])
+
+    def trainings(self, result: Result) -> tuple[Result, ...]:
+        """The same experiment's results on all trainings of a result's recipe, itself first; only itself if it is alone."""
+        family = result.subject.family
+        others = [r for r in self.results if r.experiment == result.experiment and r.subject.family == family]
+        return (result, *(other for other in others if family and other.subject.label != result.subject.label))
+
+    def recipe(self, result: Result) -> Mapping[str, Effect]:
+        """The effects of the recipe that a result is on; those of the report, if it is what the report is about."""
+        own = self.main_result(result.experiment)
+        if own is not None and own.key == result.key:
+            return self.effects
+        mine = [r for r in self.results if r.subject.label == result.subject.label] or [result]
+        return effects([one for other in mine for one in self.trainings(other)])
 
     def findings(self, role: str, claim: str) -> list[Finding]:
         """One claim's findings on all models of a role; results of a version without the claim are left out."""

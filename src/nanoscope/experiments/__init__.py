@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from nanoscope.experiments.experiment import Experiment
 
 EXPERIMENTS = (
+    "profile",
     "induction",
     "snapshot",
     "emergence",

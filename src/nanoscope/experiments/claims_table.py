@@ -1,11 +1,14 @@
-"""The table of an experiment's claims: each with its value, its verdict, the trainings that agree, and what the controls say.
+"""The table of an experiment's claims: each with its effect, its verdict among all claims, and what the controls say.
 
 A control answers whether the instrument can see: "no" on the model means something where the control says "yes".
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from nanoscope.evidence.answer import WITHDRAWN
+from nanoscope.evidence.effect import Effect
 from nanoscope.evidence.finding import Finding, Verdict
 from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
@@ -24,17 +27,18 @@ SHORT: dict[Verdict, str] = {
 
 
 def claims_table(study: Study, result: Result) -> str:
-    """One row per measured claim of the result. Columns without a verdict in any row are left out."""
+    """One row per measured claim of the result, over all trainings of its recipe; an empty text without any. Columns without a
+    verdict in any row are left out."""
     claims = [finding for finding in result.findings if finding.kind == "measurement"]
-    others = beside(study, result)
-    trainings = [_spread(study, result, finding) for finding in claims]
-    head = ["claim", "value [95 %]", "it takes", "verdict", "alike", *(_name(other) for other in others)]
+    others, effects = beside(study, result), study.recipe(result)
+    there = [study.recipe(other) for other in others]
+    head = ["claim", "effect [95 %]", "it takes", "verdict", *(_name(other) for other in others)]
     rows = [
-        [finding.claim.rstrip("."), *_measured(finding), count, *(_there(other, finding.id) for other in others)]
-        for finding, count in zip(claims, trainings, strict=True)
+        [one.claim.rstrip("."), *_measured(effects.get(one.id), one), *(_there(other, one.id) for other in there)]
+        for one in claims
     ]
     shown = [i for i in range(len(head)) if i < 4 or any(row[i] for row in rows)]
-    return table([head[i] for i in shown], [[row[i] for i in shown] for row in rows])
+    return "" if not rows else table([head[i] for i in shown], [[row[i] for i in shown] for row in rows])
 
 
 def beside(study: Study, result: Result) -> list[Result]:
@@ -53,43 +57,39 @@ def lent(study: Study, result: Result) -> list[Result]:
 
 
 def over_trainings(study: Study, result: Result, claim: str) -> str:
-    """In how many of the model's trainings the verdict is the same, as `5 of 6`; for a comparison, over how many."""
+    """In how many of the model's trainings, each alone, the verdict is the same: `5 of 6`; for a comparison, over how many."""
     if result.subject.label != study.main:
         evidence = result.finding(claim).evidence
         counted = {"claims": f"{len(result.subject.models)} trainings"}
         return counted.get(evidence.unit, f"{evidence.n} {evidence.unit}")
-    verdicts = [found.verdict for found in study.findings("model", claim)]
-    mine = result.finding(claim).verdict
-    return f"{verdicts.count(mine)} of {len(verdicts)}" if len(verdicts) > 1 else ""
+    effect = study.effects.get(claim)
+    return f"{effect.agreeing} of {len(effect.findings)}" if effect and len(effect.findings) > 1 else ""
 
 
-def _spread(study: Study, result: Result, finding: Finding) -> str:
-    """In how many trainings the verdict is the same, and the least and the greatest value: `6 of 6 (0.87 to 0.95)`."""
-    if finding.withdrawn:
+def _measured(effect: Effect | None, finding: Finding) -> tuple[str, str, str]:
+    """Value with interval, criterion and verdict; a decision that the adjusted p-value takes back is named beside it. A
+    withdrawn claim has no effect, but the reason why."""
+    if effect is None:
+        return "", "", f"{WITHDRAWN}: {finding.withdrawn}"
+    verdict = f"{effect.verdict} (alone: {effect.plain})" if effect.taken_back else effect.verdict
+    if not effect.evidence.measured:
+        return effect.evidence.why, str(effect.criterion), verdict
+    return interval(effect), str(effect.criterion), verdict
+
+
+def interval(effect: Effect) -> str:
+    """The effect with its interval: `0.860 [0.810, 0.910]`."""
+    low, high = (number(end) for end in effect.evidence.interval)
+    return f"{number(effect.evidence.value)} [{low}, {high}]"
+
+
+def _there(effects: Mapping[str, Effect], claim: str) -> str:
+    """The verdict on another recipe, in short, with its value."""
+    effect = effects.get(claim)
+    if effect is None:
         return ""
-    count = over_trainings(study, result, finding.id)
-    values = [found.evidence.value for found in study.findings("model", finding.id) if found.evidence.measured]
-    if result.subject.label != study.main or len(values) < 2:
-        return count
-    return f"{count} ({number(min(values), 2)} to {number(max(values), 2)})"
-
-
-def _measured(finding: Finding) -> tuple[str, str, str]:
-    """Value with interval, criterion and verdict; a withdrawn claim has none of them."""
-    if finding.withdrawn:
-        return "", "", WITHDRAWN
-    low, high = finding.evidence.interval
-    if not finding.evidence.measured:
-        return finding.evidence.why, str(finding.criterion), finding.verdict
-    return f"{number(finding.evidence.value)} [{number(low)}, {number(high)}]", str(finding.criterion), finding.verdict
-
-
-def _there(other: Result, claim: str) -> str:
-    found = other.finding_if_any(claim)
-    if found is None or found.withdrawn:
-        return ""
-    value = f" ({number(found.evidence.value)})" if found.evidence.measured else ""
-    return f"{SHORT[found.verdict]}{value}"
+    value = f" ({number(effect.evidence.value)})" if effect.evidence.measured else ""
+    return f"{SHORT[effect.verdict]}{value}"
 
 
 def _name(result: Result) -> str:

@@ -45,8 +45,7 @@ class Page:
 
 def main_result(study: Study, experiment: str) -> Result | None:
     """The result that a section is about: on the main model, or the first comparison of trainings; None if there is none."""
-    compared = study.compared(experiment)
-    return study.result(study.main, experiment) or (compared[0] if compared else None)
+    return study.main_result(experiment)
 
 
 def study_answers(study: Study) -> list[tuple[Answer, str]]:
@@ -55,7 +54,8 @@ def study_answers(study: Study) -> list[tuple[Answer, str]]:
     for name in experiments.EXPERIMENTS:
         experiment, result = open_experiment(name), main_result(study, name)
         if result is not None:
-            found += [(one, over_trainings(study, result, one.claim)) for one in answers(experiment.questions, result)]
+            replies = answers(experiment.questions, result, study.effects)
+            found += [(one, over_trainings(study, result, one.claim)) for one in replies]
     return found
 
 
@@ -68,16 +68,15 @@ def section(study: Study, name: str) -> str:
     values = {**_words(study, experiment.questions, result), **page.values(study, result)}
     template = Path(str(import_module(experiment.module).__file__)).with_name("page.md.j2")
     controls = [label for label in study.with_role("control")[:1] if study.result(label, name)]
+    drawn = experiment.drawable(result)
     return fill_file(
         SECTION,
         {
             "title": page.title,
-            "answers": [
-                (one, _alike(study, result, one)) for one in _that_apply(answers(experiment.questions, result))
-            ],
+            "answers": _to_show(answers(experiment.questions, result, study.effects)),
             "table": claims_table(study, result),
             "pictures": [
-                *(picture(study, result.subject.label, figure) for figure in page.figures),
+                *(picture(study, result.subject.label, figure) for figure in page.figures if figure in drawn),
                 *(picture(study, label, figure) for label in controls for figure in page.control),
             ],
             **{block: fill_block(template, block, values) for block in ("meaning", "method", "more")},
@@ -86,32 +85,28 @@ def section(study: Study, name: str) -> str:
     )
 
 
-def _that_apply(found: Sequence[Answer]) -> Sequence[Answer]:
-    """The answers without those to questions that have no object; the table of claims says why. All, if none has one."""
-    return [one for one in found if one.reply != "does not apply"] or found
-
-
-def _alike(study: Study, result: Result, one: Answer) -> str:
-    """In how many of the model's trainings the answer is the same; empty where that is not asked."""
-    sound = result.subject.label == study.main and one.reply != "withdrawn"
-    return over_trainings(study, result, one.claim) if sound else ""
+def _to_show(found: Sequence[Answer]) -> Sequence[Answer]:
+    """The answers without those to questions that have no object or are withdrawn: the table of claims says why. If none has
+    an object, all."""
+    told = [one for one in found if one.reply != "withdrawn"]
+    return [one for one in told if one.reply != "does not apply"] or told
 
 
 def _words(study: Study, questions: Sequence[Question], result: Result) -> Mapping[str, object]:
     """What every page template may use: `reply("heads")`, `found("heads")` and the subject's name."""
     return {
         "main": result.subject.label,
-        "reply": partial(_reply, questions, result),
+        "reply": partial(_reply, study, questions, result),
         "found": partial(_found, result),
         "models": len(study.with_role("model")),
     }
 
 
-def _reply(questions: Sequence[Question], result: Result, claim: str) -> Reply | None:
-    """The reply to the question about a claim; None if it was not judged."""
+def _reply(study: Study, questions: Sequence[Question], result: Result, claim: str) -> Reply | None:
+    """The reply to the question about a claim, over all trainings; None if it was not judged."""
     found = _found(result, claim)
     asked = next(question for question in questions if question.claim == f"{result.experiment}.{claim}")
-    return reply(asked, found) if found else None
+    return reply(asked, found, study.recipe(result).get(found.id)) if found else None
 
 
 def _found(result: Result, claim: str) -> Finding | None:

@@ -30,7 +30,7 @@ def reworded(result: Result) -> Result:
     known = [(finding, claims[finding.id]) for finding in result.findings if finding.id in claims]
     if (version := result.identity["version"]) != experiment.version:
         note = f"judged by version {version} of {experiment.name}; today's is {experiment.version}"
-        kept = tuple(replace(finding, withdrawn=claim.withdrawn) for finding, claim in known)
+        kept = tuple(replace(finding, withdrawn=claim.withdrawn_in(version)) for finding, claim in known)
         return replace(result, findings=kept, note=note)
     return replace(result, findings=tuple(_reworded(finding, claim) for finding, claim in known))
 
@@ -42,5 +42,5 @@ def _reworded(finding: Finding, claim: Claim) -> Finding:
             f"the criterion of claim {finding.id} has changed since it was judged: raise its experiment's version"
         )
     if finding.relation is None:
-        return replace(finding, withdrawn=claim.withdrawn)
+        return replace(finding, withdrawn="" if claim.sound_from else claim.withdrawn)
     return claim.found(finding.evidence)

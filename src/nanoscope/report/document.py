@@ -15,14 +15,20 @@ from nanoscope.evidence.stored_study import Study, drawn, read_study
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.pages import section
 from nanoscope.experiments.todays_words import in_todays_words
+from nanoscope.plots.forest import forest
 from nanoscope.plots.quality import checklist
 from nanoscope.plots.saving import save
 from nanoscope.progress import Progress, silent
-from nanoscope.report import frame, methods
+from nanoscope.report import effects, frame, methods
 from nanoscope.report.figure_files import KEY_FIGURES, figure_paths
 from nanoscope.report.overview import overview
 
-PAGE, FINDINGS, ANALYSIS = FILES = ("FINDINGS.md", "findings.json", "induction_heads_analysis.json")
+PAGE, FINDINGS, EFFECTS, ANALYSIS = FILES = (
+    "FINDINGS.md",
+    "findings.json",
+    "effects.json",
+    "induction_heads_analysis.json",
+)
 DRAWERS = 2
 """Number of drawing processes: figures take most of a report's time."""
 
@@ -32,6 +38,7 @@ def render(study: Study, quality: methods.Quality) -> str:
     sections = (
         overview(study),
         frame.models(study),
+        effects.section(study),
         *(section(study, name) for name in experiments.EXPERIMENTS),
         methods.section(study, quality),
         frame.limits(study),
@@ -45,7 +52,7 @@ def render(study: Study, quality: methods.Quality) -> str:
 
 
 def write(folder: Path, progress: Progress = silent) -> Path:
-    """Write the report into a study's folder: figures, findings.json, the analysis file, and FINDINGS.md last."""
+    """Write the report into a study's folder: figures, findings.json, effects.json, the analysis file, and FINDINGS.md last."""
     progress("reading the results", 0, 100)
     study = in_todays_words(read_study(folder))
     quality = _draw(study, folder, progress)
@@ -56,6 +63,7 @@ def write(folder: Path, progress: Progress = silent) -> Path:
         for finding in result.findings
     ]
     files.write_json(folder / FINDINGS, findings)
+    files.write_json(folder / EFFECTS, effects.stored(study))
     files.write_json(folder / ANALYSIS, _analysis(study))
     for name, source in KEY_FIGURES.items():
         if path := source(study):
@@ -74,7 +82,17 @@ def _draw(study: Study, folder: Path, progress: Progress) -> dict[str, dict[str,
         for done, result in enumerate(results):
             progress(f"figures of {result.experiment}, {result.subject.label}", 2 + 93 * done // len(results), 100)
             checked |= next(drawing)
-    return dict(sorted(checked.items()))
+    return dict(sorted((checked | _draw_effects(study, folder)).items()))
+
+
+def _draw_effects(study: Study, folder: Path) -> dict[str, dict[str, bool]]:
+    """The forest plot of all effects over trainings, if there are any."""
+    rows, title = effects.rows(study)
+    if not rows:
+        return {}
+    figure = forest(rows, title)
+    save(figure, folder / effects.FIGURE)
+    return {effects.FIGURE: checklist(figure)}
 
 
 def _draw_result(result: Result, paths: dict[str, str], folder: Path) -> dict[str, dict[str, bool]]:

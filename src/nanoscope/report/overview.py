@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nanoscope.evidence.answer import Answer
+from nanoscope.evidence.finding import DECIDED
 from nanoscope.evidence.markdown import picture, table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.wording import fill_file
-from nanoscope.experiments.claims_table import beside
+from nanoscope.experiments.claims_table import beside, interval
 from nanoscope.experiments.pages import main_result, study_answers
 
 CANONICAL = 5000 * 64 * 128
@@ -45,7 +46,7 @@ def overview(study: Study) -> str:
             "corpus": subject.corpus,
             "training": _training(subject),
             "models": len(study.with_role("model")),
-            "answers": _table(keys),
+            "answers": _table(study, keys),
             "picture": _figure(study),
             "decided": _decided(study),
             "withdrawn": _asked([one for one, _ in found if one.reply == "withdrawn"]),
@@ -55,9 +56,15 @@ def overview(study: Study) -> str:
     )
 
 
-def _table(answers: list[tuple[Answer, str]]) -> str:
-    rows = [[one.ask, f"**{one.reply}**", one.size, count] for one, count in answers]
+def _table(study: Study, answers: list[tuple[Answer, str]]) -> str:
+    rows = [[one.ask, f"**{one.reply}**", one.size, _over(study, one, count)] for one, count in answers]
     return table(["question", "answer", "size of the effect", "trainings"], rows)
+
+
+def _over(study: Study, one: Answer, count: str) -> str:
+    """The mean over trainings with its interval, and how many trainings alone say the same."""
+    effect = study.effects.get(one.claim)
+    return f"{interval(effect)}; {count}" if effect and effect.spread else count
 
 
 def _training(subject: StoredSubject) -> Mapping[str, object]:
@@ -84,25 +91,20 @@ def _figure(study: Study) -> str:
 
 
 def _decided(study: Study) -> tuple[int, int]:
-    """Of the main model's claims that some training decides: how many there are, and how many all trainings decide alike."""
-    alike = []
-    for result in study.results:
-        if result.subject.label == study.main:
-            for finding in result.findings:
-                verdicts = [found.verdict for found in study.findings("model", finding.id)]
-                if {"supported", "not supported"} & set(verdicts) and len(verdicts) > 1 and not finding.withdrawn:
-                    alike.append(len(set(verdicts)) == 1)
-    return len(alike), sum(alike)
+    """Of the claims over the main model's trainings that are decided: how many there are, and how many each training alone
+    decides the same way."""
+    found = [one for one in study.effects.values() if len(one.findings) > 1 and one.verdict in DECIDED]
+    return len(found), sum(one.agreeing == len(one.findings) for one in found)
 
 
 def _absences(study: Study) -> tuple[int, int]:
     """How many claims the main model does not support, and how many of these a model of known answer supports."""
     absent = [
-        (result, finding.id)
-        for result in study.results
-        if result.subject.label == study.main
-        for finding in result.findings
-        if finding.verdict == "not supported" and finding.kind == "measurement" and not finding.withdrawn
+        (result, claim)
+        for claim, effect in study.effects.items()
+        if effect.verdict == "not supported"
+        and (result := study.main_result(claim.split(".", maxsplit=1)[0])) is not None
+        and result.subject.label == study.main
     ]
     return len(absent), sum(_seen(study, result, claim) for result, claim in absent)
 
@@ -110,7 +112,7 @@ def _absences(study: Study) -> tuple[int, int]:
 def _seen(study: Study, result: Result, claim: str) -> bool:
     """Whether the same code supports a claim on a positive control or the hand-built model."""
     known = [other for other in beside(study, result) if other.subject.role in ("control", "planted")]
-    return any(found.verdict == "supported" for other in known if (found := other.finding_if_any(claim)))
+    return any(found.verdict == "supported" for other in known if (found := study.recipe(other).get(claim)))
 
 
 def _asked(answers: list[Answer]) -> tuple[str, ...]:

@@ -55,8 +55,12 @@ def seed_interval(values: Float[np.ndarray, "seed"]) -> tuple[float, float]:
 def deviation_interval(values: Float[np.ndarray, "seed"]) -> tuple[float, float]:
     """Interval of a standard deviation over trainings, from the chi-squared distribution of a normal sample's variance."""
     values = np.asarray(values, dtype=np.float64)
-    squares = ((values - values.mean()) ** 2).sum()
-    low, high = (math.sqrt(squares / scipy_stats.chi2.ppf(p, len(values) - 1)) for p in (0.975, 0.025))
+    return deviation_ends(float(values.std(ddof=1)), len(values))
+
+
+def deviation_ends(deviation: float, n: int) -> tuple[float, float]:
+    """The same interval from the standard deviation of n values."""
+    low, high = (deviation * math.sqrt((n - 1) / scipy_stats.chi2.ppf(p, n - 1)) for p in (0.975, 0.025))
     return low, high
 
 
@@ -69,8 +73,13 @@ def pair_interval(pairs: Float[np.ndarray, "training other"]) -> tuple[float, fl
     if n < 3:
         return -math.inf, math.inf
     each = np.where(np.eye(n, dtype=bool), 0.0, (pairs + pairs.T) / 2).sum(1) / (n - 1)
-    without = (n * each.mean() - 2 * each) / (n - 2)
-    return seed_interval(n * each.mean() - (n - 1) * without)
+    return jackknife_interval(float(each.mean()), (n * each.mean() - 2 * each) / (n - 2))
+
+
+def jackknife_interval(whole: float, without: Float[np.ndarray, "unit"]) -> tuple[float, float]:
+    """Student's t interval of a statistic from its value without each unit (Tukey 1958)."""
+    n = len(without)
+    return seed_interval(n * whole - (n - 1) * without)
 
 
 def share_interval(successes: int, trials: int) -> tuple[float, float]:
@@ -92,3 +101,8 @@ def holm(p_values: Float[np.ndarray, "test"]) -> np.ndarray:
     adjusted = np.empty_like(p_values)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted
+
+
+def benjamini_hochberg(p_values: Float[np.ndarray, "test"]) -> np.ndarray:
+    """Benjamini & Hochberg's (1995) step-up adjustment: those up to 0.05 hold no more than 5 % false ones on average."""
+    return np.asarray(scipy_stats.false_discovery_control(p_values, method="bh")) if len(p_values) else p_values

@@ -1,6 +1,6 @@
 """The presets: the models, comparisons and amounts of measurement of each study.
 
-An experiment declares its amounts (`quick`, `many` ...); this module assigns them to models.
+An experiment declares its amounts (`quick` ...); this module assigns them to models. What is published is measured in full.
 """
 
 from __future__ import annotations
@@ -29,11 +29,8 @@ def settings(*amounts: str) -> dict[str, object]:
 
 
 FULL = settings()
+"""For everything that is published: each training's own uncertainty is part of what is said about trainings."""
 FEW = settings("quick")
-MANY = settings("many", "quick")
-"""For each of several trainings. Their differences matter most, so each gets fewer examples, except where gains or absences on
-ordinary text are small compared with the noise: those get as many as the published findings."""
-CONTROL_MANY = settings("control", "many", "quick")
 FEW_CONTROL = settings("control", "quick")
 
 
@@ -90,15 +87,15 @@ def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple
     return tuple(ComparisonPlan(name, label, names, open_experiment(name).setting()) for name in experiments)
 
 
-def _published(preset: str, settings: Mapping[str, object], control: Mapping[str, object]) -> StudyDesign:
+def _published(preset: str) -> StudyDesign:
     """The full study: eight trainings of the model and of the control, the hand-built model, other texts, all sizes."""
-    first, *further = (_model(preset, seed, settings) for seed in SEEDS)
+    first, *further = (_model(preset, seed, FULL) for seed in SEEDS)
     twins = tuple(f"{preset}-{seed}" for seed in TWIN_SEEDS)
     twinned = {"universality": open_experiment("universality").setting()}
-    first = replace(first, released=True, twins=twins, experiments={**settings, **twinned})
+    first = replace(first, released=True, twins=twins, experiments={**FULL, **twinned})
     models = (first, *further)
-    controls = tuple(_control(seed, control) for seed in SEEDS)
-    others = tuple(_other_text(corpus, settings) for corpus in ("code", "wiki"))
+    controls = tuple(_control(seed, FULL) for seed in SEEDS)
+    others = tuple(_other_text(corpus, FULL) for corpus in ("code", "wiki"))
     comparisons = (
         *_compared(f"the {preset} models", models, "evolution", "replication", "consensus"),
         *_compared("the echo controls", controls, "evolution", "replication", "consensus"),
@@ -135,10 +132,10 @@ STUDIES = {
     "quick": StudyDesign("quick", (_model("quick", 1, FEW), _control(1, FEW_CONTROL), _planted())),
     "control": StudyDesign(
         "control",
-        (*(_control(seed, CONTROL_MANY) for seed in SEEDS), _planted()),
+        (*(_control(seed, FULL) for seed in SEEDS), _planted()),
         _compared(
             "the echo controls",
-            [_control(seed, CONTROL_MANY) for seed in SEEDS],
+            [_control(seed, FULL) for seed in SEEDS],
             "evolution",
             "replication",
             "consensus",
@@ -147,6 +144,6 @@ STUDIES = {
     "scale": StudyDesign("scale", _sizes(), _compared("models of nine sizes", _sizes(), "scale")),
     "code": StudyDesign("code", (_other_text("code", FULL),)),
     "wiki": StudyDesign("wiki", (_other_text("wiki", FULL),)),
-    "shakespeare": _published("shakespeare", FULL, FULL),
-    "shakespeare-cpu": _published("shakespeare-cpu", MANY, CONTROL_MANY),
+    "shakespeare": _published("shakespeare"),
+    "shakespeare-cpu": _published("shakespeare-cpu"),
 }

@@ -1,7 +1,7 @@
 """Pairs of token sequences that differ only in the information that determines the answer, and metrics on them."""
 
 from nanoscope.rooms import opened
-from nanoscope.tasks.natural import natural_copies, natural_lookups
+from nanoscope.tasks.natural import natural_copies
 from nanoscope.tasks.synthetic import (
     RepeatedSequences,
     alphabet,
@@ -20,7 +20,6 @@ __all__ = [
     "copy_task",
     "lengths_that_fit",
     "natural_copies",
-    "natural_lookups",
     "pair",
     "repeated_sequences",
     "shuffled",

@@ -67,11 +67,11 @@ class EchoBatches:
         windows = self.text.draw(*labels, size=size)
         generator = torch.Generator().manual_seed(seed_for("echo", *labels))
         for window in windows:
-            _echo(window, self.symbols, generator)
+            echo(window, self.symbols, generator)
         return windows
 
 
-def _echo(window: Tensor, symbols: int, generator: torch.Generator) -> None:
+def echo(window: Int[Tensor, "pos"], symbols: int, generator: torch.Generator) -> None:
     """Overwrite a span of the window and a later one with the same random symbols."""
 
     def below(limit: int) -> int:

@@ -19,7 +19,7 @@ from nanoscope.text.tokenizer import tokenized
 from nanoscope.text.windows import first_speech
 
 FIT_WINDOWS, HELD_OUT_WINDOWS = 256, 32
-"""Numbers of text windows for fitting the tuned lens and for early stopping."""
+"""Numbers of text windows for fitting the tuned lens and for ending the fit."""
 FIT = tuned_lens.Settings(steps=150, batch=2048)
 SPEECH = 30
 """Tokens of a corpus's speech that fit one row of a figure."""
@@ -60,16 +60,16 @@ def opening(checkpoint: Checkpoint, corpus: Corpus) -> str:
 
 
 def fitted(checkpoint: Checkpoint, corpus: Corpus, progress: Progress = silent) -> tuned_lens.Fit:
-    """Fit a tuned lens on a corpus with few steps."""
+    """Fit a tuned lens on a corpus with few steps: `Fit.stopped` says whether its held-out KL had stopped falling by then."""
     model, vocabulary = checkpoint.model, checkpoint.known_vocabulary
     tokens, context = vocabulary.encode(corpus.train), model.config.block_size
     symbols = model.config.vocab_size
     fitted, held = (
-        max(2, tuned_lens.affordable(n * context, symbols) // context) for n in (FIT_WINDOWS, HELD_OUT_WINDOWS)
+        max(2, min(tuned_lens.affordable(n * context, symbols), tuned_lens.room_for(model)) // context)
+        for n in (FIT_WINDOWS, HELD_OUT_WINDOWS)
     )
     windows = windows_to_fit(tokens, context, fitted, held, vocabulary.start)
     progress("running the model over the text", 0, 100)
     train, held_out = (tuned_lens.collect(model, some) for some in windows)
-    progress("fitting the tuned lens", 10, 100)
     settings = replace(FIT, batch=tuned_lens.affordable(FIT.batch, symbols))
-    return tuned_lens.fit(model, train, held_out, settings, "command line")
+    return tuned_lens.fit(model, train, held_out, settings, "command line", progress=progress)

@@ -14,12 +14,16 @@ from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Subject
+from nanoscope.experiments.measuring import Sweeps
 from nanoscope.experiments.neurons.cards import cards
-from nanoscope.experiments.neurons.judge import best_neurons, corrected_p, neuron_of
+from nanoscope.experiments.neurons.judge import corrected_p
 from nanoscope.experiments.neurons.labels import CONTEXT, KIND
 from nanoscope.experiments.neurons.measure import QUICK, Setting, over_text, raised_by, search_in, setting_of
-from nanoscope.experiments.neurons.search import concepts_by_auroc, described, report
+from nanoscope.experiments.neurons.reporting import report
+from nanoscope.experiments.neurons.search import CHOSEN, Found, concepts_by_auroc, described
+from nanoscope.experiments.neurons.stored import best_aurocs
 from nanoscope.interventions.run import activations
+from nanoscope.model.names import neuron_name
 from nanoscope.progress import Progress, silent
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.windows import started
@@ -28,15 +32,33 @@ Neuron = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class BestNeuron:
-    """The neuron with the highest AUROC for a concept, chosen on one part of the text and measured on another."""
+class TellingNeuron:
+    """A neuron chosen for a concept on one part of the text, and measured on another."""
+
+    neuron: Neuron
+    auroc: float
+    """Of its input, before the activation function: near 1 it is on for the concept, near 0 it is silent on it."""
+    inside: float
+    """The share of the concept's characters on which it is active: its input is above 0."""
+    outside: float
+    """The same share of all other characters."""
+
+    @property
+    def name(self) -> str:
+        return neuron_name(*self.neuron)
+
+
+@dataclass(frozen=True)
+class ConceptNeurons:
+    """The neuron that is most on for a concept, the one that is most silent on it, and what chance gives."""
 
     concept: str
-    neuron: Neuron
-    name: str
-    auroc: float
+    on: TellingNeuron
+    silent: TellingNeuron
     p: float
-    """From circular shifts of the labels, corrected for all neurons and the concepts of a family."""
+    """Of the neuron that is on, from circular shifts of the labels, corrected for all neurons and the concepts of a family."""
+    directions: float
+    """The best AUROC among as many random directions of the same layer's inputs."""
     untrained: float
     """The best AUROC among the neurons of a randomly initialised model."""
 
@@ -75,27 +97,23 @@ class NeuronsOverText:
             f"with neurons 0..{config.d_mlp - 1}"
         )
 
-    def best(self, most: int, progress: Progress = silent) -> tuple[list[BestNeuron], int]:
-        """At most `most` concepts, contexts first, each with its best neuron; and the number of shifts behind p."""
+    def best(self, most: int, progress: Progress = silent) -> tuple[list[ConceptNeurons], int]:
+        """At most `most` concepts, contexts first, each with its neurons; and the number of shifts behind p."""
         setting, labels = self.setting, self.setting.select.labels
-        progress("the best neuron for every concept, and its null distribution", 0, 100)
+        progress("the neurons of every concept, and their null distribution", 0, 100)
         found = search_in(setting)
-        progress("the best neurons on other text", 85, 100)
+        progress("these neurons on other text", 85, 100)
         sweeps = report(setting.model, setting.untrained, setting.report, found, setting.params.seed)
         sweeps |= described(found, labels)
-        value, p, untrained = best_neurons(sweeps)[0], corrected_p(sweeps), best_neurons(sweeps, "untrained")[0]
+        value = best_aurocs(sweeps)
         kept = [c for c, family in enumerate(labels.families) if family in (CONTEXT, KIND)]
         order = sorted(kept, key=lambda c: (labels.families[c] != CONTEXT, -value[c]))[:most]
-        at = {c: (int(found.layer[c]), int(found.neuron[c])) for c in order}
-        rows = [
-            BestNeuron(labels.names[c], at[c], neuron_of(sweeps, c), float(value[c]), float(p[c]), float(untrained[c]))
-            for c in order
-        ]
-        return rows, found.chance.shape[1]
+        return _concept_neurons(sweeps, found, order), found.chance.shape[1]
 
-    def concepts_of(self, neuron: Neuron) -> list[tuple[str, float]]:
-        """The three concepts with the highest AUROC for one neuron, each with its AUROC."""
-        return concepts_by_auroc(self.setting.model, self.setting.report, neuron)[:3]
+    def concepts_of(self, neuron: Neuron) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+        """The three concepts with the highest AUROC for one neuron, and the three with the lowest, each with its AUROC."""
+        every = concepts_by_auroc(self.setting.model, self.setting.report, neuron)
+        return every[:3], every[:-4:-1]
 
     def raised_by(self, neuron: Neuron, most: int = 4) -> list[str]:
         """The symbols whose logits a neuron raises most."""
@@ -138,3 +156,28 @@ class NeuronsOverText:
         post = cache.layers("post")[:, 0, self.setting.whole.lead :].mT.cpu().numpy()
         largest = self.over.statistics.sel(statistic="max").values
         return post / np.where(largest > 0, largest, np.inf)[..., None]
+
+
+def _concept_neurons(sweeps: Sweeps, found: Found, concepts: list[int]) -> list[ConceptNeurons]:
+    """The neurons of some concepts, in this order."""
+    p, names = corrected_p(sweeps), sweeps["families"].labels("concept")
+    chance = {source: best_aurocs(sweeps, source) for source in ("directions", "untrained")}
+    on, off = (_telling(sweeps, found, source) for source in ("neurons", "silent"))
+    return [
+        ConceptNeurons(
+            str(names[c]), on[c], off[c], float(p[c]), float(chance["directions"][c]), float(chance["untrained"][c])
+        )
+        for c in concepts
+    ]
+
+
+def _telling(sweeps: Sweeps, found: Found, source: str) -> list[TellingNeuron]:
+    """The neuron of every concept from one source."""
+    layers, values, active = (
+        found.layers(source),
+        best_aurocs(sweeps, source),
+        sweeps["active"].sel(source=source).values,
+    )
+    chosen = np.take_along_axis(found.chosen[CHOSEN.index(source)], layers[None], axis=0)[0]
+    rows = zip(layers.tolist(), chosen.tolist(), values.tolist(), *active.tolist(), strict=True)
+    return [TellingNeuron((layer, unit), auroc, inside, outside) for layer, unit, auroc, inside, outside in rows]

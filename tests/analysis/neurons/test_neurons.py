@@ -39,10 +39,10 @@ def _read(text: str) -> TokenizedText:
     return tokenized(text, Vocabulary(tuple(LETTERS)))
 
 
-def _post(model: GPT, laid: Windows) -> np.ndarray:
+def _post(model: GPT, laid: Windows, site: str = "post") -> np.ndarray:
     """All activations at once, the plain way: `[layer, neuron, char]`."""
-    cache = run(model, laid.tokens, keep=["post"]).cache
-    return cache.layers("post")[:, :, laid.lead :].flatten(1, 2).mT.double().numpy()
+    cache = run(model, laid.tokens, keep=[site]).cache
+    return cache.layers(site)[:, :, laid.lead :].flatten(1, 2).mT.double().numpy()
 
 
 # ---- which characters ----------------------------------------------------------------------------------------------
@@ -53,11 +53,14 @@ def _post(model: GPT, laid: Windows) -> np.ndarray:
 def test_layer_by_layer_and_all_at_once_are_the_same_neurons(name: str, start: int | None) -> None:
     model = random_model(**VARIANTS[name])
     laid = windows(_tokens(_text(3000)), 24, 2000, start)
-    expected = torch.from_numpy(_post(model, laid)).float()
+    inputs, expected = (torch.from_numpy(_post(model, laid, site)).float() for site in ("pre", "post"))
     state = mlp_reads(model.config)
     stream = run(model, laid.tokens, keep=[state]).cache
-    for layer, hidden in enumerate(by_layer(model, laid)):
-        torch.testing.assert_close(hidden.post, expected[layer], atol=1e-4, rtol=1e-4)
+    for layer, (before, hidden) in enumerate(
+        zip(by_layer(model, laid, "pre"), by_layer(model, laid, "post"), strict=True)
+    ):
+        torch.testing.assert_close(before.neurons, inputs[layer], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(hidden.neurons, expected[layer], atol=1e-4, rtol=1e-4)
         ln_2 = model.blocks[layer].ln_2
         assert ln_2 is not None
         read = arithmetic.norm_before(stream[state, layer][:, laid.lead :], ln_2).flatten(0, 1)
@@ -82,7 +85,21 @@ def test_an_attention_only_model_has_no_neurons() -> None:
     model = random_model(attention_only=True)
     laid = windows(_tokens(_text(100)), 24, 48)
     with pytest.raises(NanoscopeError, match="attention-only, so it has no neurons"):
-        next(by_layer(model, laid))
+        next(by_layer(model, laid, "pre"))
+
+
+@pytest.mark.parametrize("name", WITH_MLPS)
+def test_a_neuron_is_active_exactly_where_its_input_is_positive(name: str) -> None:
+    """So shares of active characters are read off the input; in a gated MLP it is the gate's, and the write may be negative."""
+    model = random_model(**VARIANTS[name])
+    laid = windows(_tokens(_text(1000)), 24, 1000)
+    pre, post = (_post(model, laid, site) for site in ("pre", "post"))
+    if model.config.gated_mlp:
+        linear = _post(model, laid, "pre_linear")
+        assert ((pre > 0) == (post * linear > 0)).mean() > 0.999
+        assert (post[pre > 0] < 0).mean() > 0.2
+    else:
+        assert ((pre > 0) == (post > 0)).all()
 
 
 # ---- statistics and examples ---------------------------------------------------------------------------------------
@@ -225,6 +242,33 @@ def test_auroc_counts_pairs_and_ties_half() -> None:
     assert one_auroc(-one, labels[0]) == 0
     assert one_auroc(np.ones_like(one), labels[0]) == 0.5
     assert math.isnan(one_auroc(one, labels[0] | True))
+
+
+def _rank_sum(values: np.ndarray, labels: np.ndarray) -> float:
+    """The AUROC by its definition: every character is placed by counting, one after another."""
+    total = 0.0
+    for value in values[labels]:
+        smaller = sum(1 for other in values if other < value)
+        equal = sum(1 for other in values if other == value)
+        total += smaller + (equal + 1) / 2
+    ones, zeros = int(labels.sum()), int((~labels).sum())
+    return (total - ones * (ones + 1) / 2) / (ones * zeros)
+
+
+def test_auroc_is_its_slow_twin_by_rank_sums_and_turns_with_the_sign() -> None:
+    values, labels = _tied(4, 150, seed=3)
+    found = selectivity.auroc(selectivity.ranks(values), labels.astype(float))
+    expected = [[_rank_sum(row, label) for label in labels] for row in values]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(
+        selectivity.auroc(selectivity.ranks(-values), labels.astype(float)), 1 - found, atol=1e-12
+    )
+
+
+def test_active_shares_are_of_the_concepts_characters_and_of_all_others() -> None:
+    values = np.array([[1.0, -1.0, 2.0, 0.0, 3.0], [-1.0, -1.0, -1.0, 1.0, 1.0]])
+    labels = np.array([[True, True, False, False, False], [True, True, True, False, False]])
+    np.testing.assert_allclose(selectivity.active_shares(values, labels), [[1 / 2, 0], [2 / 3, 1]])
 
 
 @pytest.mark.parametrize(("window", "wanted", "step"), [(12, 20, 12), (12, 100, 4), (12, 10**6, 1), (7, 60, 1)])

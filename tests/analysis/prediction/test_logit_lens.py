@@ -6,9 +6,9 @@ import torch
 from conftest import random_model, random_tokens
 from scipy.stats import entropy
 
-from nanoscope.analysis.prediction import direct_attribution, logit_lens, tuned_lens
+from nanoscope.analysis.prediction import direct_attribution, logit_lens, table_distance
 from nanoscope.errors import NanoscopeError
-from nanoscope.interventions.run import residual_streams, run
+from nanoscope.interventions.run import run
 from nanoscope.text.concepts import KINDS
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import NAMES, Passages, passages, windows_to_fit
@@ -105,18 +105,6 @@ def test_settling_by_hand() -> None:
     assert logit_lens.settled(holds).tolist() == [1, 2, 0, 3]
 
 
-def test_the_model_against_its_own_table_is_at_distance_zero() -> None:
-    """A model that is a unigram table: no blocks matter, the head bias is the log-probabilities."""
-    tokens = VOCABULARY.encode(TEXT)
-    tables = NGrams.fit(tokens.numpy(), len(VOCABULARY) + 1, 2)
-    model = random_model(vocab_size=len(VOCABULARY) + 1, tied_head=False, head_bias=True, n_layer=1)
-    model.lm_head.weight.zero_()
-    model.lm_head.bias.copy_(torch.from_numpy(tables.distribution(tokens[None, :1].numpy())[0, 0, 0]).log())
-    found = logit_lens.model_distances(model, _passages(), tables)
-    assert np.abs(found.sel(n=1).values).max() < 1e-4
-    assert found.sel(n=2, kind="all").values.min() > 1
-
-
 def test_a_model_that_is_a_bigram_table_reads_as_one_at_every_layer() -> None:
     tokens, symbols = VOCABULARY.encode(TEXT), len(VOCABULARY)
     tables = NGrams.fit(tokens.numpy(), symbols, 4)
@@ -138,20 +126,12 @@ def test_a_large_vocabulary_is_read_in_smaller_batches_with_the_same_result(monk
     model, text = _model(), _passages()
     tables = NGrams.fit(text.current.numpy().ravel(), model.config.vocab_size, 2)
     whole = logit_lens.over_text(model, text, model.unembed, tables)
-    assert logit_lens.windows_at_a_time(text, 65) == logit_lens.WINDOWS
-    monkeypatch.setattr(logit_lens, "CELLS", 1)
-    assert logit_lens.windows_at_a_time(text, 65) == 2
+    assert table_distance.windows_at_a_time(text, 65) == table_distance.WINDOWS
+    monkeypatch.setattr(table_distance, "CELLS", 1)
+    assert table_distance.windows_at_a_time(text, 65) == 2
     parts = logit_lens.over_text(model, text, model.unembed, tables)
     for name in ("measures", "settled", "distances", "counts"):
         assert np.allclose(getattr(parts, name).values, getattr(whole, name).values, atol=1e-3)
-
-
-def test_tables_of_the_same_half_have_no_floor() -> None:
-    tokens = VOCABULARY.encode(TEXT).numpy()
-    one = NGrams.fit(tokens, len(VOCABULARY), 3)
-    assert np.abs(logit_lens.noise_floor(_passages(), one, one).values).max() == 0
-    other = NGrams.fit(tokens[:100], len(VOCABULARY), 3)
-    assert (logit_lens.noise_floor(_passages(), one, other).values > 0).all()
 
 
 def test_a_layer_that_writes_nothing_can_be_exchanged() -> None:
@@ -174,48 +154,6 @@ def test_along_a_sentence() -> None:
     following = alone[:-1].gather(-1, tokens[1:, None])[:, 0].numpy()
     assert read.sel(measure="next", layer=3).values[:-1] == pytest.approx(following, abs=1e-5)
     assert np.isnan(read.sel(measure="next").values[:, -1]).all()
-
-
-# ---- the tuned lens --------------------------------------------------------------------------------------------------
-
-
-def test_an_untrained_tuned_lens_is_the_logit_lens(variant) -> None:
-    streams = residual_streams(variant, random_tokens(variant))
-    assert torch.equal(tuned_lens.identity(variant).lens(variant)(streams), variant.unembed(streams))
-
-
-def test_a_planted_translation_is_found() -> None:
-    """Streams that are the last layer's seen through an invertible map: the lens that undoes it predicts perfectly."""
-    model = _model(n_embd=16, final_norm=True)
-    generator = torch.Generator().manual_seed(1)
-    last = torch.randn(4000, 16, generator=generator)
-    maps = [torch.eye(16) + 0.1 * torch.randn(16, 16, generator=generator) for _ in range(3)]
-    streams = torch.stack([last @ one + 0.5 for one in maps])
-    with torch.no_grad():
-        target = model.unembed(last).log_softmax(-1)
-    whole = tuned_lens.Residuals(streams, target)
-    train, held = (tuned_lens.Residuals(streams[:, rows], target[rows]) for rows in (slice(3000), slice(3000, None)))
-    fit = tuned_lens.fit(model, train, held, tuned_lens.Settings(steps=600, batch=512, rate=5e-3), "planted")
-    before, after = fit.course.values[0], tuned_lens.kl(model, fit.translation, held).mean(-1).numpy()
-    assert (after < 0.02 * before).all()
-    assert after == pytest.approx(fit.course.values.min(0), rel=1e-4)
-    moved = fit.translation(torch.cat([whole.streams, last[None]]))
-    assert torch.equal(moved[-1], last)
-
-
-def test_the_kept_translation_is_never_worse_than_none() -> None:
-    model, text = _model(), _passages()
-    found = tuned_lens.collect(model, text.tokens)
-    wild = tuned_lens.fit(model, found, found, tuned_lens.Settings(steps=8, batch=64, rate=10.0, every=2), "wild")
-    assert (tuned_lens.kl(model, wild.translation, found).mean(-1).numpy() <= wild.course.values[0] + 1e-6).all()
-
-
-def test_what_is_collected_is_what_the_model_does() -> None:
-    model, text = _model(), _passages()
-    found = tuned_lens.collect(model, text.tokens)
-    streams = residual_streams(model, text.tokens).flatten(1, 2)
-    assert torch.allclose(found.streams, streams[:-1])
-    assert torch.allclose(found.target, run(model, text.tokens).logits.flatten(0, 1).log_softmax(-1), atol=1e-5)
 
 
 # ---- direct attribution on text --------------------------------------------------------------------------------------

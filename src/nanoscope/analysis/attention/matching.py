@@ -5,6 +5,9 @@ the similarity of two heads is the cosine of their profiles. The one-to-one assi
 found by the Hungarian method (Kuhn 1955) on one half of the text. The similarity of matched heads is measured on the other
 half, so that fitting noise gains nothing. Baselines are a random assignment, a random one within layers, and the one by
 index; the means of the first two over all assignments are means over pairs of heads.
+
+Whether a layer of one training does what the same layer of another does is asked by matching the heads of every layer with
+those of every layer: any two layers are matched equally well if functions do not depend on the layer.
 """
 
 from __future__ import annotations
@@ -45,4 +48,19 @@ def agreement(
     same_layer = nodes[:, None] // heads == nodes[None] // heads
     return np.array(
         [report[nodes, assignment(select)].mean(), report.diagonal().mean(), report[same_layer].mean(), report.mean()]
+    )
+
+
+def layers_matched(
+    select: Float[np.ndarray, "node other"], report: Float[np.ndarray, "node other"], heads: int
+) -> Float[np.ndarray, "layer layer"]:
+    """Mean similarity on the report half of each layer's heads with those of each layer of the other training, matched one to
+    one on the select half."""
+    layers = len(report) // heads
+    blocks = [half.reshape(layers, heads, layers, heads).swapaxes(1, 2) for half in (select, report)]
+    return np.array(
+        [
+            [read[np.arange(heads), assignment(chosen)].mean() for chosen, read in zip(*rows, strict=True)]
+            for rows in zip(*blocks, strict=True)
+        ]
     )

@@ -10,7 +10,7 @@ self-repair.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,9 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.interventions.edits import mean
-from nanoscope.interventions.replay import replay
-from nanoscope.interventions.run import activations
+from nanoscope.interventions.edits import Edit, mean
+from nanoscope.interventions.replay import base_run, replay
+from nanoscope.interventions.run import Run, activations
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
 from nanoscope.model.names import head_name
@@ -66,22 +66,49 @@ def cost_without(
 
     `reference` holds the texts of the mean activations, of the windows' length.
     """
-    cache = activations(model, reference, keep=sorted({site.name for sites in sets.values() for site in sites}))
-    cells = [[mean(site, cache) for site in sites] for sites in sets.values()]
-    size, count = text.tokens.shape[1], text.targets.shape[1]
-    parts = list(batches(len(text), at_a_time(len(text), size, model.config.vocab_size)))
+    means = mean_outputs(model, {site for sites in sets.values() for site in sites}, reference)
+    cells = [[means[site] for site in sites] for sites in sets.values()]
+    return Sweep(cost_of(model, text, cells, progress), ("set", "window"), "nats", {"set": tuple(sets)})
 
-    def cost(number: int, part: Passages) -> np.ndarray:
-        def loss(logits: Float[Tensor, "row read vocab"]) -> Float[Tensor, "row"]:
-            targets = part.targets.repeat(len(logits) // len(part), 1)
-            return -metrics.chosen(metrics.log_probs(logits), targets).mean(-1)
 
-        def show(done: int, total: int) -> None:
-            progress(number * total + done, len(parts) * total)
+def mean_outputs(model: GPT, sites: Collection[Site], reference: Int[Tensor, "text pos"]) -> dict[Site, Edit]:
+    """For each component the edit that replaces its output by its mean over reference texts, position by position."""
+    cache = activations(model, reference, keep=sorted({site.name for site in sites}))
+    return {site: mean(site, cache) for site in sites}
 
-        positions = torch.arange(size - count, size).expand(len(part), -1)
-        found = replay(model, part.tokens, cells, positions, loss, progress=show)
-        return (found.values - found.base).numpy()
 
-    values = np.concatenate([cost(number, text[some]) for number, some in enumerate(parts)], axis=1)
-    return Sweep(values, ("set", "window"), "nats", {"set": tuple(sets)})
+def cost_of(
+    model: GPT,
+    text: Passages,
+    cells: Sequence[Sequence[Edit]],
+    progress: Progress = lambda done, total: None,
+) -> Float[np.ndarray, "cell window"]:
+    """What the model loses in each window under each list of edits, nats per token.
+
+    Of a model of many symbols fewer windows, and fewer cells, are run at a time.
+    """
+    size, symbols = text.tokens.shape[1], model.config.vocab_size
+    names = {edit.site.name for cell in cells for edit in cell}
+    parts = list(batches(len(text), at_a_time(len(text), size, symbols)))
+    costs = []
+    for number, part in enumerate(text[some] for some in parts):
+        base, together = base_run(model, part.tokens, names), at_a_time(len(cells), len(part) * size, symbols)
+        rows = [np.zeros((0, len(part)))]
+        for some in batches(len(cells), together):
+            rows.append(_cost(model, part, cells[some], base))
+            progress(number * len(cells) + some.stop, len(parts) * len(cells))
+        costs.append(np.concatenate(rows))
+    return np.concatenate(costs, axis=1)
+
+
+def _cost(model: GPT, part: Passages, cells: Sequence[Sequence[Edit]], base: Run) -> Float[np.ndarray, "cell window"]:
+    """The same for some windows and some cells, which are all held at once."""
+    size, count = part.tokens.shape[1], part.targets.shape[1]
+
+    def loss(logits: Float[Tensor, "row read vocab"]) -> Float[Tensor, "row"]:
+        targets = part.targets.repeat(len(logits) // len(part), 1)
+        return -metrics.chosen(metrics.log_probs(logits), targets).mean(-1)
+
+    positions = torch.arange(size - count, size).expand(len(part), -1)
+    found = replay(model, part.tokens, cells, positions, loss, base=base)
+    return (found.values - found.base).numpy()

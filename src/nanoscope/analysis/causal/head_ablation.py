@@ -11,7 +11,6 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
@@ -22,9 +21,8 @@ from nanoscope.model.gpt import GPT
 from nanoscope.model.names import head_names
 from nanoscope.model.sites import Site
 from nanoscope.seeds import seed_for
-from nanoscope.tasks.metrics import Metric, loss
+from nanoscope.tasks.metrics import Metric
 from nanoscope.tasks.task import Task
-from nanoscope.text.passages import Passages
 from nanoscope.text.windows import at_a_time, batches
 
 Head = tuple[int, int]
@@ -43,17 +41,6 @@ def without_heads(
     both = [_replayed(model, tokens, cells, task, metric) for tokens in (task.clean, task.corrupt)]
     coords = {"run": ("clean", "corrupt"), "set": _names(sets)}
     return Sweep(np.stack(both), ("run", "set", "example"), "metric", coords)
-
-
-def on_text(
-    model: GPT, text: Passages, sets: Sequence[Sequence[Head]], reference: Tensor, kind: Kind = "mean"
-) -> Sweep:
-    """Mean loss of each window without each set of heads, nats per character: `[set, window]`."""
-    size = text.tokens.shape[1]
-    positions = torch.arange(size - text.targets.shape[1], size).expand(len(text), -1)
-    task = Task(text.tokens, text.tokens, text.targets, text.targets, positions)
-    values = _replayed(model, task.clean, _cells(model, sets, reference, kind), task, loss)
-    return Sweep(values, ("set", "window"), "nats", {"set": _names(sets)})
 
 
 def _cells(model: GPT, sets: Sequence[Sequence[Head]], reference: Tensor, kind: Kind) -> list[Edits]:
@@ -91,6 +78,11 @@ def layer_matched(model: GPT, heads: Sequence[Head], count: int, *labels: object
         if len(found) == count:
             break
     return sorted(found)
+
+
+def of_same_size(model: GPT, heads: Sequence[Head], count: int, *labels: object) -> list[tuple[Head, ...]]:
+    """Those of `layer_matched` that are as many heads; none where a layer of `heads` has too few others."""
+    return [drawn for drawn in layer_matched(model, heads, count, *labels) if len(drawn) == len(heads)]
 
 
 def _others(model: GPT, layer: int, wanted: int, heads: Sequence[Head]) -> list[tuple[Head, ...]]:

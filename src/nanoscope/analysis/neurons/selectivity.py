@@ -1,7 +1,8 @@
 """Concept selectivity: the AUROC of every neuron for every concept, with a circular-shift null.
 
-AUROC is the probability that a character with the concept activates the neuron more than one without; ties count half
-(Mann & Whitney 1947): `(sum of the positives' ranks - n1 (n1 - 1) / 2) / (n1 n0)`, with ranks from 0.
+AUROC is the probability that a neuron's input (before the activation function) is higher on a character with the concept than
+on one without; ties count half (Mann & Whitney 1947): `(sum of the positives' ranks - n1 (n1 - 1) / 2) / (n1 n0)`, with ranks
+from 0. Near 1 the neuron is on for the concept, near 0 it is *silent on* it.
 
 *Chance*: text and activations are autocorrelated, so labels are not shuffled but shifted circularly along the sequence.
 The rank sums under all shifts are the circular cross-correlation of ranks and labels: one product of Fourier transforms
@@ -24,7 +25,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
-from nanoscope.evidence.sweep import Sweep
 from nanoscope.text.windows import batches
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def ranks(values: Float[np.ndarray, "row char"]) -> Float[np.ndarray, "row char"
     return _unsorted(placed, order)
 
 
-def ranked(activations: Float[Tensor, "neuron char"]) -> Iterator[tuple[slice, Float[np.ndarray, "row char"]]]:
+def ranked(neurons: Float[Tensor, "neuron char"]) -> Iterator[tuple[slice, Float[np.ndarray, "row char"]]]:
     """Ranks of a few neurons at a time, with their slice, to save memory."""
-    for rows in batches(len(activations), BATCH):
-        yield rows, ranks(activations[rows].numpy())
+    for rows in batches(len(neurons), BATCH):
+        yield rows, ranks(neurons[rows].numpy())
 
 
 def auroc(ranks: Float[np.ndarray, "row char"], labels: Float[np.ndarray, "concept char"]) -> np.ndarray:
@@ -192,7 +192,7 @@ def pseudo_values_within(
 
 
 def mutual_information(values: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"]) -> np.ndarray:
-    """Mutual information of a character's decile of activation and its label, in bits: `[row]`.
+    """Mutual information of a neuron's decile on a character and the character's label, in bits: `[row]`.
 
     With Miller & Madow's correction: (filled rows + filled columns - filled cells - 1) / 2n nats.
     """
@@ -235,14 +235,12 @@ def f1(
     return 2 * (predicted & labels).sum(1) / np.maximum(predicted.sum(1) + labels.sum(1), 1)
 
 
-def best_of_layers(selected: Sweep, report: Sweep, source: str) -> Float[np.ndarray, "concept window"]:
-    """Pseudo-values of each concept's best neuron over all layers, whose layer is chosen on the selecting split.
-
-    `selected [source, layer, concept]` are AUROCs on that split, `report [source, layer, concept, window]` on the other.
-    """
-    layer = selected.sel(source=source).values.argmax(axis=0)
-    values = report.sel(source=source).values.astype(np.float64)
-    return values[layer, np.arange(len(layer))]
+def active_shares(
+    values: Float[np.ndarray, "row char"], labels: Bool[np.ndarray, "row char"]
+) -> Float[np.ndarray, "part row"]:
+    """The share of the characters with the concept, and of those without, on which a neuron's input is above 0."""
+    active = values > 0
+    return np.stack([(active & where).sum(1) / where.sum(1) for where in (labels, ~labels)])
 
 
 # ---- linear probes -------------------------------------------------------------------------------------------------

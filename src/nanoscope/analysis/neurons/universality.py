@@ -28,7 +28,7 @@ UNIVERSAL = 0.5
 
 def posts(model: GPT, windows: Windows) -> Iterator[Float[Tensor, "neuron char"]]:
     """The activations of a model's neurons, layer by layer."""
-    return (hidden.post for hidden in by_layer(model, windows))
+    return (hidden.neurons for hidden in by_layer(model, windows, "post"))
 
 
 def excess_correlation(

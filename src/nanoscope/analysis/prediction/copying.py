@@ -6,9 +6,12 @@ else is kept. The worth of the copy is the loss of the next token in the overwri
 is, in nats: a model that copies loses the answer's source, a model that does not cannot care.
 
 Places at which copying would be *wrong* say nothing about what a copy is worth, and choosing a window's last match selects
-just those: where the copied token is right, the next position is a match too. Hence all places count here, and windows draw
-from them at random. Only tokens at least `NEAREST` positions before the reading one are overwritten, or a model that
-predicts from the last few characters would seem to copy.
+just those: where the copied token is right, the next position is a match too. Hence all places count here, drawn at random
+(`copy_places`: windows take turns; `drawn_places`: each place is as likely). Only tokens at least `NEAREST` positions before
+the reading one are overwritten, or a model that predicts from the last few characters would seem to copy.
+
+`costs` has two controls at the same places: as many *other* early tokens are overwritten, which disturbs a context as much
+and takes no copy away; and the loss of an n-gram table, which sees no further back than what was left as it is.
 
 The second instrument is attention: the share that a head sends, at copy places, to the tokens that are worth copying, above
 what it sends to the same positions in other windows. 1 is all attention, 0 is chance.
@@ -25,16 +28,21 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nanoscope.analysis.prediction import position_loss
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.run import activations, run
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
 from nanoscope.tasks import metrics
+from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import Passages
 from nanoscope.text.windows import at_a_time, batches
 
 NEAREST = 16
 """The fewest positions between a token that may be overwritten and the one that reads."""
+LONGEST = 8
+"""Longer matches count as matches of this length."""
+RUNS = ("whole", "copy overwritten", "others overwritten", "table")
 CHUNK = 16
 
 
@@ -86,6 +94,67 @@ def copy_places(text: Passages, match: int, most: int, *labels: object, nearest:
     return CopyPlaces(window, read, found[window, read])
 
 
+def longest_copies(
+    text: Int[np.ndarray, "window token"], longest: int = LONGEST, nearest: int = NEAREST
+) -> Int[np.ndarray, "window pos"]:
+    """At every position, the length of the longest match that is right about the next token, at most `longest`; 0: none."""
+    lengths = np.zeros((len(text), text.shape[1] - 1), dtype=np.int64)
+    for some in batches(len(text), CHUNK):
+        for match in range(1, longest + 1):
+            lengths[some] += sources(text[some], match, nearest).any(-1)  # what matches m tokens also matches m - 1
+    return lengths
+
+
+def drawn_places(
+    text: Passages, lengths: Int[np.ndarray, "window pos"], match: int, upto: int, most: int, *labels: object
+) -> CopyPlaces:
+    """At most `most` places whose longest right match (`longest_copies`) has `match` to `upto` tokens, each as likely as any.
+
+    Their sources are all that match at least `match` tokens.
+    """
+    rng = np.random.default_rng(seed_for("drawn places", match, *labels))
+    window, read = np.nonzero((lengths >= match) & (lengths <= upto))
+    chosen = np.sort(rng.choice(len(window), min(most, len(window)), replace=False))
+    window, read, rows = window[chosen], read[chosen], text.text.numpy()
+    found = np.zeros((len(chosen), rows.shape[1] - 1), dtype=bool)
+    for some in batches(len(chosen), CHUNK):
+        found[some] = sources(rows[window[some]], match)[np.arange(len(window[some])), read[some]]
+    return CopyPlaces(window, read, found)
+
+
+def costs(model: GPT, text: Passages, places: CopyPlaces, tables: NGrams, *labels: object) -> Sweep:
+    """The loss of the next token at each place in four ways, `[run, place]`, nats.
+
+    Of the model: as the window is, with the copies overwritten, with as many other tokens overwritten that lie as far back.
+    Of the largest n-gram table: as the window is.
+    """
+    rng = np.random.default_rng(seed_for("costs", *labels))
+    whole = text.text.numpy()
+    rows, answers = whole[places.window, :-1], whole[places.window, places.read + 1]
+    drawn = rng.choice(whole.ravel(), rows.shape)
+    avoided = np.where(places.sources, answers[:, None], rows)
+    other = np.where(drawn == avoided, _instead(whole, avoided), drawn)
+    elsewhere = _as_many_others(rng, places)
+    losses = [
+        _losses(model, text, places, np.where(where, other, rows), answers)
+        for where in (np.zeros_like(elsewhere), places.sources, elsewhere)
+    ]
+    known = [
+        position_loss.of_tables(tables, text[w : w + 1])[-1, 0, r]
+        for w, r in zip(places.window, places.read, strict=True)
+    ]
+    return Sweep(np.array([*losses, known]).reshape(len(RUNS), -1), ("run", "place"), "nats", {"run": RUNS})
+
+
+def _as_many_others(rng: np.random.Generator, places: CopyPlaces) -> Bool[np.ndarray, "place pos"]:
+    """As many positions as each place has sources, drawn from those at least `NEAREST` back that are none."""
+    positions = np.arange(places.sources.shape[1])
+    free = (positions <= places.read[:, None] - NEAREST) & ~places.sources
+    order = np.argsort(np.where(free, rng.random(free.shape), np.inf), axis=1)
+    rank = np.argsort(order, axis=1)
+    return free & (rank < places.sources.sum(1, keepdims=True))
+
+
 def worth(model: GPT, text: Passages, places: CopyPlaces, *labels: object) -> Float[np.ndarray, "place"]:
     """The loss of the next token with its earlier occurrences overwritten minus the loss without, at each place, in nats.
 
@@ -95,13 +164,13 @@ def worth(model: GPT, text: Passages, places: CopyPlaces, *labels: object) -> Fl
     whole = text.text.numpy()
     rows, answers = whole[places.window, :-1], whole[places.window, places.read + 1]
     drawn = rng.choice(whole.ravel(), rows.shape)
-    other = np.where(drawn == answers[:, None], _instead(whole, answers)[:, None], drawn)
+    other = np.where(drawn == answers[:, None], _instead(whole, answers[:, None]), drawn)
     overwritten = np.where(places.sources, other, rows)
     return _losses(model, text, places, overwritten, answers) - _losses(model, text, places, rows, answers)
 
 
-def _instead(text: np.ndarray, answers: Int[np.ndarray, "place"]) -> Int[np.ndarray, "place"]:
-    """For each answer, the text's most frequent token that is another."""
+def _instead(text: np.ndarray, answers: Int[np.ndarray, "place #pos"]) -> Int[np.ndarray, "place #pos"]:
+    """For each token, the text's most frequent one that is another."""
     symbols, counts = np.unique(text, return_counts=True)
     ranked = symbols[np.argsort(-counts, kind="stable")]
     return np.where(answers == ranked[0], ranked[min(1, len(ranked) - 1)], ranked[0])

@@ -1,4 +1,4 @@
-"""Lenses: the prediction that can be decoded after each layer, and its distance from n-gram tables.
+"""Lenses: the prediction that can be decoded after each layer, and when it has settled.
 
 A lens maps the residual stream before the first and after every layer to logits. The logit lens applies the model's own
 final norm and unembedding; at the last layer it equals the model's output (this identity is tested). With tied embeddings
@@ -8,7 +8,7 @@ A prediction has *settled* at the first reading from which on a criterion always
 model's; "near", KL(model || lens) < 0.1 nats; "half", the lens gives its top token a probability above one half. "half" is
 uninformative for characters, whose entropy is naturally high.
 
-Source: nostalgebraist 2020; Hoogland et al. 2024 for distances to n-grams; docs/methods/lenses.md.
+Source: nostalgebraist 2020; docs/methods/lenses.md.
 """
 
 from __future__ import annotations
@@ -20,6 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nanoscope.analysis.prediction.table_distance import (
+    CELLS,
+    DIRECTIONS,
+    directed,
+    places_at_a_time,
+    windows_at_a_time,
+)
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.edits import Edit
 from nanoscope.interventions.run import activations, residual_streams, run
@@ -37,12 +44,8 @@ MEASURES = ("answer", "wrong", "current", "kl", "agrees", "answer_is_top")
 READINGS = ("loss", "kl", "entropy", "right", "next", "current", "previous")
 CRITERIA = ("top", "near", "half")
 SENTENCE = ("top", "chance", "kl", "next")
-DIRECTIONS = ("table to lens", "lens to table")
 NEAR, HALF = 0.1, 0.5
 CHUNK = 32
-WINDOWS = 16
-CELLS = 2**21
-"""Windows x positions x symbols of one batch: with a large vocabulary fewer windows and positions are read at a time."""
 
 
 def lens_logits(model: GPT, tokens: Tensor) -> Tensor:
@@ -127,19 +130,10 @@ def over_text(model: GPT, text: Passages, lens: Lens, tables: NGrams) -> Reading
     )
 
 
-def windows_at_a_time(text: Passages, symbols: int) -> int:
-    """Windows that are read in one batch: `WINDOWS`, or fewer of a model of many symbols, at least 2."""
-    return max(2, min(WINDOWS, CELLS // (text.targets.shape[1] * symbols)))
-
-
-def _places_at_a_time(text: Passages, symbols: int) -> int:
-    return at_a_time(text.targets.shape[1], len(text), symbols, CELLS)
-
-
 def _read(model: GPT, text: Passages, lens: Lens, tables: NGrams) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     def at(places: slice, log_probs: Tensor) -> tuple[np.ndarray, ...]:
         known = torch.from_numpy(tables.distribution(text.current.numpy(), places)).to(log_probs)
-        return _measures(log_probs, text, places), np.stack(_holds(log_probs)), _distances(known, log_probs)
+        return _measures(log_probs, text, places), np.stack(_holds(log_probs)), directed(known, log_probs)
 
     measures, holds, distances = _over_places(model, text, lens, at)
     depth = np.stack([settled(criterion) for criterion in holds])
@@ -155,7 +149,7 @@ def _over_places(
     size = text.targets.shape[1]
     streams = residual_streams(model, text.tokens)[:, :, -size:]
     parts = []
-    for places in batches(size, _places_at_a_time(text, model.config.vocab_size)):
+    for places in places_at_a_time(text, model.config.vocab_size):
         with torch.no_grad():
             log_probs = metrics.log_probs(lens(streams[:, :, places]).float()).cpu()
         parts.append(function(places, log_probs))
@@ -183,15 +177,6 @@ def _holds(log_probs: Tensor) -> list[np.ndarray]:
     return [(top == top[-1]).numpy(), (kl < NEAR).numpy(), (log_probs.amax(-1).exp() > HALF).numpy()]
 
 
-def _distances(known: Tensor, log_probs: Tensor) -> np.ndarray:
-    """KL(table || lens) and KL(lens || table) at each position: `[direction, n, layer + 1, window, position]`."""
-    table, log_table, lens = known, known.log(), log_probs.exp()
-    own, others = (table * log_table).sum(-1), (lens * log_probs).sum(-1)
-    forward = own[:, None] - torch.einsum("nwpv,lwpv->nlwp", table, log_probs)
-    backward = others[None] - torch.einsum("nwpv,lwpv->nlwp", log_table, lens)
-    return torch.stack([forward, backward]).double().numpy()
-
-
 def on_sentence(model: GPT, tokens: Tensor, lens: Lens, start: int | None = None) -> Sweep:
     """A lens's predictions after each token of one text `[pos]`: `[measure, layer, place]`.
 
@@ -217,41 +202,6 @@ def _of_places(log_probs: Tensor, following: Tensor) -> Tensor:
     kl = (log_probs[-1].exp() * (log_probs[-1] - log_probs)).sum(-1)
     after = metrics.chosen(log_probs, following.expand(len(log_probs), -1)).exp()
     return torch.stack([top.float(), chance, kl, after])
-
-
-# ---- distances between n-gram tables, and from a model to them -------------------------------------------------------
-
-
-def noise_floor(text: Passages, first: NGrams, second: NGrams) -> Sweep:
-    """KL between the tables of two halves of a corpus, nats per position: `[n]`. Smaller distances cannot be resolved."""
-    orders = range(1, len(first.orders) + 1)
-    total = np.zeros(len(orders))
-    for part in (text[some] for some in batches(len(text), windows_at_a_time(text, first.symbols))):
-        places = batches(part.targets.shape[1], _places_at_a_time(part, first.symbols))
-        kl = np.concatenate([_between(first, second, part, some) for some in places], axis=-1)
-        total += part.sums(kl)[:, 0].sum(-1)
-    return Sweep(total / text.counts[0].sum(), ("n",), "nats", {"n": tuple(orders)})
-
-
-def _between(first: NGrams, second: NGrams, text: Passages, places: slice) -> np.ndarray:
-    """KL between two tables at some places: `[n, window, position]`."""
-    p, q = (table.distribution(text.current.numpy(), places) for table in (first, second))
-    return (p * np.log(p / q)).sum(-1)
-
-
-def model_distances(model: GPT, text: Passages, tables: NGrams) -> Sweep:
-    """KL between each n-gram table and the model's own output, summed: `[direction, n, kind, window]`."""
-
-    def distances(part: Passages) -> np.ndarray:
-        log_probs, found = metrics.log_probs(part.read(run(model, part.tokens).logits).float()).cpu()[None], []
-        for places in batches(part.targets.shape[1], _places_at_a_time(part, tables.symbols)):
-            known = torch.from_numpy(tables.distribution(part.current.numpy(), places)).to(log_probs)
-            found.append(_distances(known, log_probs[:, :, places])[:, :, 0])
-        return part.sums(np.concatenate(found, axis=-1))
-
-    coords = {"direction": DIRECTIONS, "n": tuple(range(1, len(tables.orders) + 1)), "kind": NAMES}
-    values = in_batches(text, windows_at_a_time(text, tables.symbols), distances, axis=-1)
-    return Sweep(values, ("direction", "n", "kind", "window"), "nats, summed", coords)
 
 
 # ---- validation of settling ------------------------------------------------------------------------------------------

@@ -6,17 +6,25 @@ in-context   mean loss late in the window minus mean loss early in it (Olsson et
 repeated     mean loss where the last five or more characters occurred before in the window
 new          mean loss where at most the last character did
 n-gram k     KL(table || model), the Witten-Bell table of order k, nats (Hoogland et al. 2024)
+
+Two of these mislead alone, so `held_out` has their controls, on as many windows as a budget allows:
+
+longer context   loss late in the window with the context cut to as many tokens as early places have, minus that with the whole
+                 window: the same places, so that they need not be as hard as the early ones
+tables           n-gram tables of orders 0 (uniform), 1, 2, ... in repeated and in new passages: repeated passages end in other
+                 places than new ones, for a predictor without memory too
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from nanoscope.analysis.prediction import position_loss
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
@@ -29,6 +37,7 @@ from nanoscope.text.windows import at_a_time, batches
 CHUNK = 32
 LONG = 5
 WAYS = ("loss", "in-context", "repeated", "new")
+CONTROLLED = ("in-context", "longer context", "repeated", "new")
 EARLIEST = 16
 """Earlier an n-gram's context is incomplete, and its growth would look like in-context learning."""
 
@@ -68,6 +77,38 @@ def over_text(model: GPT, text: TextMaterial) -> Sweep:
     ]
     names = (*WAYS, *(f"{n}-gram" for n in range(1, len(text.tables.orders) + 1)))
     return Sweep(np.stack([*rows, *distance.T]), ("quantity", "window"), "nats", {"quantity": names})
+
+
+def held_out(model: GPT, text: TextMaterial) -> Sweep:
+    """`[quantity, window]`, nats: what needs no table's whole distribution, so that it can be had on many windows."""
+    losses = position_loss.of_model(model, text.passages)
+    late = losses[:, text.late].mean(1)
+    rows = [
+        late - losses[:, text.early].mean(1),
+        _late_with_cut_context(model, text) - late,
+        _over_positions(losses, text.repeated),
+        _over_positions(losses, text.new),
+    ]
+    return Sweep(np.stack(rows), ("quantity", "window"), "nats", {"quantity": CONTROLLED})
+
+
+def of_tables(text: TextMaterial) -> Sweep:
+    """The losses of n-gram tables in repeated and in new passages, `[order, kind, window]`, nats; order 0 is uniform."""
+    known = position_loss.of_tables(text.tables, text.passages)
+    losses = [np.full_like(known[0], np.log(text.tables.symbols)), *known]
+    values = np.stack([[_over_positions(one, text.repeated), _over_positions(one, text.new)] for one in losses])
+    coords = {"order": tuple(range(len(losses))), "kind": ("repeated", "new")}
+    return Sweep(values, ("order", "kind", "window"), "nats", coords)
+
+
+def _late_with_cut_context(model: GPT, text: TextMaterial) -> Float[np.ndarray, "window"]:
+    """The loss at the late places, read as the early ones are: from a text that began as few tokens before."""
+    passages = text.passages
+    size = passages.targets.shape[1]
+    begin = max(0, text.late.start - text.early.start)
+    tokens = torch.cat([passages.tokens[:, : passages.lead], passages.text[:, begin:size]], dim=1)
+    shorter = replace(passages, tokens=tokens, text=passages.text[:, begin:], members=passages.members[..., begin:])
+    return position_loss.of_model(model, shorter)[:, text.late.start - begin :].mean(1)
 
 
 def _on_chunk(model: GPT, text: TextMaterial, part: slice) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,9 @@
 """The tuned lens: a learned affine translation of each layer's residual stream into the last layer's basis.
 
 h' = h + h A_l + b_l, then the model's own norm and unembedding; A and b start at zero, which is the logit lens exactly.
-Adam, with a rate that decays to zero, minimises KL(model || lens) per layer. The best translation on held-out text is
-kept, layer by layer, so there a tuned lens is never worse than the logit lens. The last layer has no translation.
+Adam minimises KL(model || lens) per layer until the KL on held-out text stops falling: where it has not for some looks, the
+rate is cut to a third, and at the smallest rate the fit ends. The best translation on held-out text is kept, layer by layer,
+so there a tuned lens is never worse than the logit lens. The last layer has no translation.
 
 Source: Belrose et al. 2023; docs/methods/lenses.md.
 """
@@ -12,13 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.interventions.run import residual_streams, run
+from nanoscope.interventions.run import residual_streams
 from nanoscope.model.gpt import GPT
+from nanoscope.progress import Progress, silent
 from nanoscope.seeds import seed_for
 from nanoscope.tasks import metrics
 from nanoscope.text.windows import at_a_time, batches
@@ -26,7 +29,13 @@ from nanoscope.text.windows import at_a_time, batches
 CHUNK = 16
 PART = 8192
 MANY = 512
-"""Symbols of a vocabulary up to which the amounts of text are as asked: all outputs on it are kept in memory."""
+"""Symbols of a vocabulary up to which a step takes as many tokens as asked: the work of a step grows with the symbols."""
+NUMBERS = 2**28
+"""The most numbers of residual streams that are kept for a fit: a gigabyte in single precision."""
+LEAST_FALL = 0.005
+"""A look at the held-out KL that lies less than this share below the lowest so far (mean over layers) is no fall."""
+CUT, CUTS = 1 / 3, 2
+"""What the rate is multiplied by where the KL has stopped falling, and how often before the fit ends."""
 
 
 @dataclass(frozen=True)
@@ -48,32 +57,33 @@ class Translation:
 
 
 @dataclass(frozen=True)
-class Residuals:
-    """Residual streams of some tokens before each layer, and the log-probabilities that a lens should predict from them."""
-
-    streams: Float[Tensor, "layer token d_model"]
-    target: Float[Tensor, "token vocab"]
-
-
-@dataclass(frozen=True)
 class Settings:
     """How a translation is fitted. `batch` counts tokens."""
 
-    steps: int = 300
+    steps: int = 600
+    """The most steps."""
     batch: int = 4096
-    rate: float = 1e-3
+    rate: float = 3e-3
     every: int = 25
-    """Steps between evaluations on the held-out text."""
-    patience: int = 3
-    """Stop after this many evaluations without an improvement in any layer."""
+    """Steps between looks at the held-out text."""
+    patience: int = 2
+    """Looks without a fall (`LEAST_FALL`) after which the rate is cut, or the fit ends."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A translation, and the course of the held-out KL that selected it: `[look, layer]`, nats, labelled by step."""
+    """A translation, the course of the held-out KL that selected it, and how the fit ended."""
 
     translation: Translation
     course: Sweep
+    """`[look, layer]`, nats, labelled by step: the last look is at the last step."""
+    stopped: bool
+    """Whether the held-out KL had stopped falling; else the steps were used up."""
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken."""
+        return int(self.course.labels("look")[-1])
 
 
 def identity(model: GPT) -> Translation:
@@ -88,65 +98,84 @@ def affordable(tokens: int, symbols: int) -> int:
     return max(min(64, tokens), tokens * MANY // max(MANY, symbols))
 
 
-def collect(model: GPT, tokens: Int[Tensor, "window pos"]) -> Residuals:
-    """A model's residual streams and outputs on some windows; takes layers x tokens x d_model numbers of memory."""
-    layers, width, count = model.config.n_layer, model.config.n_embd, tokens.numel()
-    streams = torch.empty(layers, count, width, dtype=model.wte.weight.dtype, device=model.device)
+def room_for(model: GPT) -> int:
+    """The most tokens whose residual streams are kept for a fit."""
+    return max(1, NUMBERS // ((1 + model.config.n_layer) * model.config.n_embd))
+
+
+def collect(model: GPT, tokens: Int[Tensor, "window pos"]) -> Float[Tensor, "reading token d_model"]:
+    """A model's residual streams on some windows, the last reading included: what a fit learns from."""
+    readings, width, count = 1 + model.config.n_layer, model.config.n_embd, tokens.numel()
+    streams = torch.empty(readings, count, width, dtype=model.wte.weight.dtype, device=model.device)
     for some in batches(len(tokens), CHUNK):
-        part = residual_streams(model, tokens[some])[:-1].flatten(1, 2)
+        part = residual_streams(model, tokens[some]).flatten(1, 2)
         streams[:, some.start * tokens.shape[1] :][:, : part.shape[1]] = part
-    return Residuals(streams, outputs(model, tokens))
+    return streams
 
 
-def outputs(model: GPT, tokens: Int[Tensor, "window pos"]) -> Float[Tensor, "token vocab"]:
-    """A model's log-probabilities on some windows."""
-    parts = tokens.split(at_a_time(CHUNK, tokens.shape[1], model.config.vocab_size))
-    return torch.cat([metrics.log_probs(run(model, part).logits.float()).flatten(0, 1) for part in parts])
-
-
-def fit(model: GPT, train: Residuals, held_out: Residuals, settings: Settings, *labels: object) -> Fit:
-    """Fit a translation for a model's unembedding; `labels` seed the random choice of tokens."""
+def fit(
+    model: GPT, train: Tensor, held_out: Tensor, settings: Settings, *labels: object, progress: Progress = silent
+) -> Fit:
+    """Fit a translation for a model's unembedding to collected streams; `labels` seed the random choice of tokens."""
     generator = torch.Generator().manual_seed(seed_for("tuned lens", *labels))
     now = identity(model)
-    parameters = [now.weights.requires_grad_(), now.biases.requires_grad_()]
-    optimizer = torch.optim.Adam(parameters, lr=settings.rate)
-    best, course, waited = _copy(now), [kl(model, now, held_out).mean(-1)], 0
-    lowest = course[0]
-    while waited < settings.patience and len(course) <= settings.steps // settings.every:
-        done = (len(course) - 1) * settings.every
-        for step in range(done, done + settings.every):
-            optimizer.param_groups[0]["lr"] = settings.rate * (1 - step / settings.steps)
-            rows = torch.randint(train.streams.shape[1], (settings.batch,), generator=generator).to(model.device)
+    best, lowest = _copy(now), kl(model, now, held_out).mean(-1)
+    optimizer = torch.optim.Adam([now.weights.requires_grad_(), now.biases.requires_grad_()], lr=settings.rate)
+    looks, steps, cut = [lowest], [0], 0
+    while cut <= CUTS and steps[-1] < settings.steps:
+        progress("fitting the tuned lens", steps[-1], settings.steps)
+        optimizer.param_groups[0]["lr"] = settings.rate * CUT**cut
+        steps.append(min(steps[-1] + settings.every, settings.steps))
+        for _ in range(steps[-2], steps[-1]):
+            rows = torch.randint(train.shape[1], (settings.batch,), generator=generator).to(model.device)
             _step(model, now, train, rows, optimizer)
-        course.append(kl(model, now, held_out).mean(-1))
-        better = course[-1] < lowest
-        best, lowest = _where(better, now, best), torch.where(better, course[-1], lowest)
-        waited = 0 if bool(better.any()) else waited + 1
-    values = torch.stack(course).double().cpu().numpy()
-    return Fit(
-        best, Sweep(values, ("look", "layer"), "nats", {"look": tuple(settings.every * n for n in range(len(course)))})
-    )
+        looks.append(kl(model, now, held_out).mean(-1))
+        best, lowest = _where(looks[-1] < lowest, now, best), torch.minimum(lowest, looks[-1])
+        cut = cuts(_course(looks), settings.patience)
+    return Fit(best, Sweep(_course(looks), ("look", "layer"), "nats", {"look": tuple(steps)}), cut > CUTS)
 
 
-def kl(model: GPT, translation: Translation, text: Residuals) -> Float[Tensor, "layer token"]:
-    """KL(target || lens) of each layer at every token, nats."""
+def _course(looks: list[Tensor]) -> Float[np.ndarray, "look layer"]:
+    return torch.stack(looks).double().cpu().numpy()
+
+
+def cuts(course: Float[np.ndarray, "look layer"], patience: int) -> int:
+    """How often the held-out KL has stopped falling: each time after `patience` looks without a fall. A fall is a mean over
+    layers of each layer's own, so that small KLs count like large ones."""
+    lowest = np.minimum.accumulate(course)
+    left = np.divide(lowest[1:], lowest[:-1], out=np.ones_like(lowest[1:]), where=lowest[:-1] > 0).mean(1)
+    waited = found = 0
+    for fell in left < 1 - LEAST_FALL:
+        waited = 0 if fell else waited + 1
+        if waited == patience:
+            waited, found = 0, found + 1
+    return found
+
+
+def kl(model: GPT, translation: Translation, streams: Tensor) -> Float[Tensor, "layer token"]:
+    """KL(model || lens) of each layer at every token of collected streams, nats."""
     part = at_a_time(PART, model.config.n_layer, model.config.vocab_size)
-    rows = torch.arange(len(text.target), device=model.device).split(part)
+    rows = torch.arange(streams.shape[1], device=model.device).split(part)
     with torch.no_grad():
-        return torch.cat([_kl(model, translation, text, some) for some in rows], dim=1)
+        return torch.cat([_kl(model, translation, streams[:, some]) for some in rows], dim=1)
 
 
-def _step(model: GPT, now: Translation, train: Residuals, rows: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    with torch.enable_grad():
-        loss = _kl(model, now, train, rows).mean(-1).sum()
-        gradients = torch.autograd.grad(loss, [now.weights, now.biases])
-    now.weights.grad, now.biases.grad = gradients
+def _step(model: GPT, now: Translation, train: Tensor, rows: Tensor, optimizer: torch.optim.Optimizer) -> None:
+    """One step on some tokens, a few at a time where symbols are many."""
+    now.weights.grad, now.biases.grad = torch.zeros_like(now.weights), torch.zeros_like(now.biases)
+    for some in rows.split(at_a_time(len(rows), model.config.n_layer, model.config.vocab_size)):
+        with torch.enable_grad():
+            loss = _kl(model, now, train[:, some]).sum() / len(rows)
+            gradients = torch.autograd.grad(loss, [now.weights, now.biases])
+        now.weights.grad += gradients[0]
+        now.biases.grad += gradients[1]
     optimizer.step()
 
 
-def _kl(model: GPT, translation: Translation, text: Residuals, rows: Tensor) -> Float[Tensor, "layer row"]:
-    target = text.target[rows]
-    inner = text.streams[:, rows]
+def _kl(model: GPT, translation: Translation, streams: Tensor) -> Float[Tensor, "layer row"]:
+    with torch.no_grad():
+        target = metrics.log_probs(model.unembed(streams[-1]).float())
+    inner = streams[:-1]
     translated = torch.baddbmm(inner + translation.biases[:, None], inner, translation.weights)
     log_probs = metrics.log_probs(model.unembed(translated).float())
     return (target.exp() * (target - log_probs)).sum(-1)

@@ -35,6 +35,12 @@ class Stability(NamedTuple):
     edges: int
 
 
+def kept(sweeps: Sweeps, name: str) -> float:
+    """The share of a task that its circuit keeps, on the text on which nothing was chosen."""
+    nothing, whole = (sweeps["ends"].sel(task=name, end=end).values.mean() for end in ("nothing", "model"))
+    return float((sweeps["circuit"].sel(task=name).values.mean() - nothing) / (whole - nothing))
+
+
 def missing(sweeps: Sweeps) -> Missing:
     gaps = np.abs(np.subtract(*sweeps["completeness"].values))
     return Missing(float(gaps.mean()), float(gaps.max()), labels(sweeps["completeness"], "removed")[int(gaps.argmax())])

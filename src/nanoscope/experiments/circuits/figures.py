@@ -92,7 +92,7 @@ def estimates(result: Result) -> Figure:
     """Every method's mean scores against exact effects, as shares of the whole change."""
     sweep = result["estimates"]
     methods = [str(name) for name in sweep.labels("method")][1:]
-    figure, axes = new_figure(12, 5.2, 2, 5, sharex=True)
+    figure, axes = new_figure(12.5, 5.4, 2, 5)
     change = _change(result["metric"], main_task(result.sweeps))
     effects, seconds = sweep.sel(method="exact").values / change, result["seconds_of"]
     for ax, name in zip(axes, methods, strict=False):
@@ -104,9 +104,10 @@ def estimates(result: Result) -> Figure:
         ax.plot([-limit, limit], [-limit, limit], color=SOFT, linewidth=0.8, zorder=0)
         cost = float(seconds.sel(what=name).values / seconds.sel(what="plain forward").values)
         ax.set_title(f"{name} ({cost:.0f} forwards)", fontsize=9)
+        ax.set_xlabel("exact, share of the whole", fontsize=8)
+        ax.set_ylabel("estimate", fontsize=8)
     for ax in axes[len(methods) :]:
         ax.set_axis_off()
-    figure.supxlabel("exact effect, share of the whole", fontsize=9)
     figure.suptitle(f"{result.subject.label}: estimates beside exact effects", x=0.01, ha="left", fontweight="bold")
     return figure
 

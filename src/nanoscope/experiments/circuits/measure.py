@@ -58,15 +58,13 @@ def _edges(s: Setting) -> Sweeps:
     coords = {"task": tuple(s.select), "split": ("select", "report"), "run": ("clean", "corrupt")}
     graph = graph_of(s.model.config)
     found = [timed(s, s.select[name], METHODS["exact"]) for name in s.studied]
-    effects = [scores.values.transpose(1, 0, 2)[graph.exists.T] for scores, _ in found]
-    edges = tuple(str(edge) for edge in graph.edges)
+    effects = np.array([scores.values.transpose(1, 0, 2)[graph.exists.T] for scores, _ in found], dtype=np.float32)
+    edges, main = tuple(str(edge) for edge in graph.edges), s.studied.index(s.main)
     return {
         "metric": Sweep(values, ("task", "split", "run", "example"), "logits", coords),
-        "effects": Sweep(
-            np.array(effects, dtype=np.float32),
-            ("task", "edge", "example"),
-            "logits",
-            {"task": s.studied, "edge": edges},
+        "effects": Sweep(effects.mean(-1), ("task", "edge"), "logits", {"task": s.studied, "edge": edges}),
+        "effects_by_example": Sweep(
+            effects[[main]], ("task", "edge", "example"), "logits", {"task": (s.main,), "edge": edges}
         ),
         "exact_seconds": Sweep(np.array([spent for _, spent in found]), ("task",), "s", {"task": s.studied}),
         "clear": Sweep(

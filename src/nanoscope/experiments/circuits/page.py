@@ -34,6 +34,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
                 str(name) if is_done(sweeps, str(name)) else f"({name})",
                 f"{number(clean)} / {number(corrupt)}",
                 f"{int(sweeps['size'].sel(task=name, count='connected').values):,}",
+                f"{percent(facts.kept(sweeps, str(name)), 0)} / {percent(sum(shares.values()), 0)}",
                 ", ".join(f"{edge} ({number(shares[edge], 2)})" for edge in best),
             )
         )
@@ -41,7 +42,8 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "task (not clearly done)",
         "logit difference, clean / corrupt",
         "edges",
-        "strongest alone (share of the whole)",
+        "they keep / single effects sum to",
+        "strongest alone",
     )
     return {
         "tasks": table(heads, rows),

@@ -37,10 +37,14 @@ def size(sweeps: Sweeps, name: str) -> int:
 
 
 def exact(sweeps: Sweeps, name: str) -> EdgeScores:
-    """The exact scores of a task, on the text that circuits are chosen on."""
-    effects = sweeps["effects"].sel(task=name)
-    clean, corrupt = sweeps["metric"].sel(task=name, split="select").values
-    return _scores("exact", effects, effects.values, clean, corrupt)
+    """The exact scores of a task, on the text that circuits are chosen on: of every example of the main task, as of a single
+    one for the others, whose means alone are stored."""
+    ends = sweeps["metric"].sel(task=name, split="select").values
+    every = next(sweeps[key] for key in ("effects_by_example", "effects") if name in labels(sweeps[key], "task"))
+    effects = every.sel(task=name)
+    if "example" in effects.dims:
+        return _scores("exact", effects, effects.values, *ends)
+    return _scores("exact", effects, effects.values[:, None], *ends.mean(-1, keepdims=True))
 
 
 def estimate(sweeps: Sweeps, method: str) -> EdgeScores:

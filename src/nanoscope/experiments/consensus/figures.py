@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nanoscope.evidence.result import Result
-from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, heatmap, iterations_axis, new_figure, styled
+from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, heatmap, new_figure, styled
 
 SHOWN = 30
 COLOURS = (ACCENT, SECOND, THIRD, INK, "#a06cd5", SOFT)
@@ -32,7 +32,7 @@ def edges(result: Result) -> Figure:
 def formation(result: Result) -> Figure:
     """The behaviour over the training, and the effects of the strongest edges: the mean over trainings, and each."""
     figure, axes = new_figure(11, 3.8, 1, 2)
-    steps = np.log1p(np.array(result["formed"].labels("step"), dtype=float))
+    steps = np.array(result["formed"].labels("step"), dtype=float)
     for row in result["behaviour"].values:
         axes[0].plot(steps, row, color=SECOND, linewidth=0.8, alpha=0.6)
     axes[0].set(title="the behaviour: clean minus corrupt", ylabel="logits")
@@ -46,6 +46,6 @@ def formation(result: Result) -> Figure:
     axes[1].set(title="edges alone (in brackets: in so many circuits)", ylabel="logits")
     axes[1].legend(fontsize=7)
     for ax in axes:
-        iterations_axis(ax, float(np.expm1(steps[-1])))
+        ax.set_xlabel("iteration")
     figure.suptitle(f"{result.subject.label}: when the circuit formed", x=0.01, ha="left", fontweight="bold")
     return figure

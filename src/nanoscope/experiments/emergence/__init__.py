@@ -14,7 +14,7 @@ from nanoscope.experiments.measuring import in_one_stage
 EXPERIMENT = Experiment(
     module=__name__,
     question="When in training do induction heads appear, and what else does?",
-    version=7,
+    version=8,
     params=Params,
     stages=in_one_stage(measure),
     claims=CLAIMS,

@@ -1,5 +1,9 @@
 """What happens in a training, and when: one curve per ability that may emerge, with bootstrap resamples of its examples.
 
+Two curves have their controls in them. In-context learning is what the context beyond that of early places is worth at late
+places. Repeated passages are easier or harder than new ones for a table without memory, too: the curve is by how much more the
+model gains in them than an n-gram table that is as good in new passages (between two tables, in proportion).
+
 There is no event for a head that ends below 0.3, or for a curve that changes by less than its margin from the first to the
 last checkpoint. The least distance to an n-gram table is the minimum of a curve, not a change; at the last checkpoint it does
 not count as an event, because the curve may still fall.
@@ -17,6 +21,7 @@ from math import isnan, nan
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.statistics.change_points import change, crossing, rising
@@ -26,7 +31,8 @@ INDUCTION, PREVIOUS = HEADS = ("induction head", "previous-token head")
 FORMED = 0.3
 COPYING, CONTEXT, REPEATED = "copying", "in-context learning", "repeated passages"
 MARGINS = {COPYING: 0.1, CONTEXT: 0.02, REPEATED: 0.1}
-"""Least changes, in nats: of the gain from a copy, of the in-context-learning score, of the loss gap to repeated passages."""
+"""Least changes, in nats: of the gain from a copy, of what a longer context is worth, of the gain in repeated passages beyond
+a table's."""
 ABRUPT, WINS = 3.0, 10.0
 """A change is abrupt if its factor is at most the first and its logistic wins by more BIC than the second."""
 LEAST = "least distance to {}s"
@@ -88,12 +94,11 @@ def curve(sweeps: Mapping[str, Sweep], name: str) -> Curve:
     if name == COPYING:
         runs = sweeps["behaviour"].sel(measure="log_prob")
         return _curve(runs.sel(run="clean").values - runs.sel(run="corrupt").values, "copying")
-    text = sweeps["text"]
     if name == CONTEXT:
-        return _curve(-text.sel(quantity="in-context").values, "icl")
+        return _curve(sweeps["held_out"].sel(quantity="longer context").values, "icl")
     if name == REPEATED:
-        return _fall(text.sel(quantity="repeated").values, text.sel(quantity="new").values)
-    return _curve(text.sel(quantity=name).values, name)
+        return _beyond_tables(sweeps["held_out"], sweeps["tables"])
+    return _curve(sweeps["text"].sel(quantity=name).values, name)
 
 
 def events(found: Mapping[str, Curve], at: Sequence[int]) -> Sweep:
@@ -148,7 +153,27 @@ def _curve(values: np.ndarray, name: str) -> Curve:
     return Curve(values.mean(-1), resampled_means(values.T, "emergence", name), values.shape[-1])
 
 
-def _fall(repeated: np.ndarray, new: np.ndarray) -> Curve:
-    """How much more the loss falls, from the first checkpoint on, in repeated passages than in new ones."""
-    gap = new - repeated
-    return _curve(gap - gap[:1], "repeated")
+def _beyond_tables(held_out: Sweep, tables: Sweep) -> Curve:
+    """How much more a model's loss falls from new to repeated passages than that of a table which is as good in new ones."""
+    model = np.stack([held_out.sel(quantity=kind).values for kind in ("repeated", "new")])
+    both = np.concatenate([model.reshape(-1, model.shape[-1]), tables.values.reshape(-1, model.shape[-1])])
+    again = resampled_means(both.T, "emergence", "repeated")
+    steps, orders = model.shape[1], len(tables.values)
+    gaps = np.stack([_beyond(row, steps, orders) for row in (both.mean(-1), *again)])
+    return Curve(gaps[0], gaps[1:], model.shape[-1])
+
+
+def _beyond(means: np.ndarray, steps: int, orders: int) -> np.ndarray:
+    """The curve from the model's means in repeated and in new passages at every step, and those of each table."""
+    repeated, new = means[: 2 * steps].reshape(2, steps)
+    known = means[2 * steps :].reshape(orders, 2)
+    return new - repeated - gap_of_tables(new, known[:, 0], known[:, 1])
+
+
+def gap_of_tables(
+    loss: Float[np.ndarray, "step"], repeated: Float[np.ndarray, "order"], new: Float[np.ndarray, "order"]
+) -> Float[np.ndarray, "step"]:
+    """The loss in new minus that in repeated passages of a table whose loss in new ones is as given: between two tables in
+    proportion, beyond the best and the worst one theirs."""
+    order = np.argsort(new)
+    return np.interp(loss, new[order], (new - repeated)[order])

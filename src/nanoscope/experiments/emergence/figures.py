@@ -80,16 +80,35 @@ def _tables(ax: Axes, result: Result) -> None:
 
 
 def _context(ax: Axes, result: Result) -> None:
-    values = -result["text"].sel(quantity="in-context").values
-    _band(ax, _steps(result["text"]), values, ACCENT, f"early minus late loss{_when(result, 'in-context learning')}")
+    if "held_out" not in result.sweeps:
+        values = -result["text"].sel(quantity="in-context").values
+        _band(
+            ax, _steps(result["text"]), values, ACCENT, f"early minus late loss{_when(result, 'in-context learning')}"
+        )
+        ax.set(ylabel="loss fallen, nats per character", title="in-context learning on ordinary text")
+        return
+    held_out = result["held_out"]
+    steps, early = _steps(held_out), -held_out.sel(quantity="in-context").values
+    worth = held_out.sel(quantity="longer context").values
+    _band(ax, steps, early, SOFT, "early minus late places")
+    _band(ax, steps, worth, ACCENT, f"late places, context cut or not{_when(result, 'in-context learning')}")
     _mark(ax, result, "in-context learning", ACCENT)
-    ax.set(ylabel="loss fallen, nats per character", title="in-context learning on ordinary text")
+    ax.set(ylabel="loss saved, nats per character", title="what a longer context is worth")
 
 
 def _repeated(ax: Axes, result: Result) -> None:
-    text = result["text"]
-    values = text.sel(quantity="new").values - text.sel(quantity="repeated").values
-    _band(ax, _steps(text), values, SECOND, f"new minus repeated{_when(result, 'repeated passages')}")
+    if "held_out" not in result.sweeps:
+        text = result["text"]
+        values = text.sel(quantity="new").values - text.sel(quantity="repeated").values
+        _band(ax, _steps(text), values, SECOND, "new minus repeated")
+        ax.set(ylabel="loss saved, nats per character", title="loss in passages that stood before")
+        return
+    held_out = result["held_out"]
+    steps = _steps(held_out)
+    model = held_out.sel(quantity="new").values - held_out.sel(quantity="repeated").values
+    beyond = result["curves"].sel(curve="repeated passages").values
+    _band(ax, steps, model, SECOND, "model, new minus repeated")
+    ax.plot(np.log1p(steps), model.mean(-1) - beyond, color=SOFT, label="table as good in new ones")
     _mark(ax, result, "repeated passages", SECOND)
     ax.set(ylabel="loss saved, nats per character", title="loss in passages that stood before")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.finding import Evidence
 from nanoscope.evidence.wording import Fact
-from nanoscope.experiments.emergence.events import HEADS, INDUCTION, PREVIOUS, REPEATED, WINS, Event, curve
+from nanoscope.experiments.emergence.events import CONTEXT, HEADS, INDUCTION, PREVIOUS, REPEATED, WINS, Event, curve
 from nanoscope.statistics.intervals import percentile_interval
 
+OLDER = "it was not measured by that version"
 NOT_FORMED = {INDUCTION: "no induction head forms", PREVIOUS: "no previous-token head forms"}
 
 
@@ -19,20 +22,33 @@ def final_score(name: str, sweeps: Sweeps) -> Evidence:
     return Evidence(float(score.mean[-1]), interval, score.n, "sequences", float(score.mean[0]), facts)
 
 
-def gain(name: str, sweeps: Sweeps) -> Evidence:
-    """The change of a curve from the first checkpoint to the last."""
-    score = curve(sweeps, name)
+def gain_from_longer_context(sweeps: Sweeps) -> Evidence:
+    """How much more a longer context is worth at the last checkpoint than at the first, at the same places."""
+    if "held_out" not in sweeps:
+        return Evidence.too_little(OLDER, 0, "windows", 0.0)
+    score = curve(sweeps, CONTEXT)
+    late = sweeps["held_out"].sel(quantity="in-context").values[-1]
     interval = percentile_interval(score.resamples[:, -1] - score.resamples[:, 0])
-    return Evidence(float(score.mean[-1] - score.mean[0]), interval, score.n, "texts", 0.0)
+    facts: dict[str, Fact] = {"worth": float(score.mean[-1]), "late": float(late.mean())}
+    return Evidence(float(score.mean[-1] - score.mean[0]), interval, score.n, "windows", 0.0, facts)
 
 
-def fall_in_repeated_passages(sweeps: Sweeps) -> Evidence:
-    """How much more the loss falls in repeated passages than in new ones; its facts list every event in order."""
-    found, when = gain(REPEATED, sweeps), sweeps["events"]
+def gain_in_repeated_passages(sweeps: Sweeps) -> Evidence:
+    """How much more than a table as good in new passages the last checkpoint gains in repeated ones; a fact: all events."""
+    if "held_out" not in sweeps:
+        return Evidence.too_little(OLDER, 0, "windows", 0.0)
+    found, when = curve(sweeps, REPEATED), sweeps["events"]
+    if not np.isfinite(found.mean[-1]):
+        return Evidence.too_little("the held-out windows repeat no passage of five characters", found.n, "windows", 0.0)
+    repeated, new = (sweeps["held_out"].sel(quantity=kind).values[-1].mean() for kind in ("repeated", "new"))
     named = {str(name): Event.stored(when, str(name)) for name in when.labels("event")}
     order = sorted((event.step, name) for name, event in named.items() if event.happens)
-    facts: dict[str, Fact] = {"events": tuple((name, step) for step, name in order)}
-    return Evidence(found.value, found.interval, found.n, found.unit, found.null, facts)
+    facts: dict[str, Fact] = {
+        "model": float(new - repeated),
+        "table": float(new - repeated - found.mean[-1]),
+        "events": tuple((name, step) for step, name in order),
+    }
+    return Evidence(float(found.mean[-1]), percentile_interval(found.resamples[:, -1]), found.n, "windows", 0.0, facts)
 
 
 def factor_of_change(name: str, sweeps: Sweeps) -> Evidence:

@@ -48,6 +48,8 @@ def measure(group: Group, params: Params) -> Sweeps:
         "copying": Sweep(copying[:, best[0][0], best[0][1]], ("step",), "score", {"step": steps}),
         "behaviour": _stacked(shots, "behaviour", steps),
         "text": _stacked(shots, "text", steps),
+        "held_out": _stacked(shots, "held_out", steps),
+        "tables": shots[0]["tables"],
     }  # fmt: skip
     found = curves(sweeps)
     means = Sweep(np.stack([curve.mean for curve in found.values()]), ("curve", "step"), "as the curve's",

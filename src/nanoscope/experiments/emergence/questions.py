@@ -9,18 +9,13 @@ QUESTIONS = (
         "the best candidate ends at {value|size} {value|side('above', 'below')} chance, where {threshold} is asked",
     ),
     Question(
-        "Does a previous-token head form?",
-        "emergence.previous",
-        "the best ends at {value|size} {value|side('above', 'below')} chance",
-    ),
-    Question(
-        "Does it form abruptly?",
-        "emergence.sharp_previous",
-        "from 10 to 90 % of its change the iteration grows by a factor of {value}, where abrupt means {threshold} or less",
-    ),
-    Question(
         "Does the model come to use earlier parts of its context better?",
         "emergence.icl",
-        "the in-context-learning score {value|side('falls', 'rises')} by {value|size} nats",
+        "what they are worth late in a window {value|side('grows', 'shrinks')} by {value|size} nats",
+    ),
+    Question(
+        "Does it gain from passages that it has read before?",
+        "emergence.repeated",
+        "{value|size} nats {value|side('more', 'less')} than a table without memory that is as good elsewhere",
     ),
 )

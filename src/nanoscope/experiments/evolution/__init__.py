@@ -14,7 +14,7 @@ from nanoscope.experiments.measuring import in_one_stage
 EXPERIMENT = Experiment(
     module=__name__,
     question="How do circuits evolve, and do all trainings go the same way?",
-    version=4,
+    version=5,
     params=Params,
     stages=in_one_stage(measure),
     claims=CLAIMS,

@@ -2,7 +2,8 @@
 
 Logistic regressions predict, at each position, whether the model's first choice is wrong. The features are the model's own
 confidence, the state of its copying and previous-token heads, that of random heads, and the text alone. Regressions are
-fitted on one part of the held-out text and judged on another. Planted failures validate the method.
+fitted on one part of the held-out text and judged on another. Of a model without such heads this is not asked. Errors planted
+in a hand-built model, and effects of known size planted in the text at hand, show what the comparison can see.
 """
 
 from nanoscope.experiments.experiment import Experiment
@@ -15,7 +16,7 @@ from nanoscope.experiments.failures.questions import QUESTIONS
 EXPERIMENT = Experiment(
     module=__name__,
     question="Can circuit measurements predict the model's failures?",
-    version=2,
+    version=3,
     params=Params,
     settings={"quick": QUICK},
     stages=stages,

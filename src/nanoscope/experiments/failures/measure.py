@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Subject, require_least
 from nanoscope.experiments.failures.control import planted_failures
+from nanoscope.experiments.failures.power import power
 from nanoscope.experiments.failures.predict import SeenText, coefficients, compare, require_errors, shuffled_gain
 from nanoscope.experiments.measuring import Stage, Stages, Sweeps, arrays_of, private
 from nanoscope.model.gpt import GPT
@@ -35,6 +37,10 @@ BINS = 8
 GROUPS = ("the copy is the first choice", "the copy is another character", "nothing to copy")
 PARTS = ("select", "fit", "test")
 """Parts of the text: heads are chosen on the first, regressions fitted on the second and judged on the third."""
+PRESENT = 0.3
+"""Share of attention above chance from which a head counts as one of its role, as in findings 1 and 2."""
+ASKED = 0.005
+"""The gain in area that is asked for."""
 COPYABLE = 3
 """Shorter matches are weak evidence for the next character: they count as nothing to copy."""
 
@@ -55,6 +61,8 @@ class Params:
     """Shuffles of the errors across positions behind the null of what the circuit adds."""
     control_examples: int = 64
     """Repeated random blocks in each half of the positive control."""
+    power_draws: int = 12
+    """Draws of errors with a planted effect, for each of its sizes."""
     seed: int = 0
     """Seed of everything that is drawn at random."""
 
@@ -62,7 +70,7 @@ class Params:
         require_least(self, select_windows=FEWEST_WINDOWS, fit_windows=FEWEST_WINDOWS, test_windows=FEWEST_WINDOWS)
 
 
-QUICK = Params(select_windows=40, fit_windows=240, test_windows=320, random_sets=3, control_examples=32)
+QUICK = Params(select_windows=40, fit_windows=240, test_windows=320, random_sets=3, control_examples=32, power_draws=6)
 
 
 @dataclass(frozen=True)
@@ -100,12 +108,13 @@ def stages(subject: Subject, params: Params) -> Stages:
     s = _setting(subject, params)
     return {
         "heads": Stage(5, lambda before: _heads(s)),
-        "fitted text": Stage(34, lambda before: _observed(s, "fit", before)),
-        "judged text": Stage(50, lambda before: _observed(s, "test", before)),
+        "fitted text": Stage(32, lambda before: _observed(s, "fit", before)),
+        "judged text": Stage(46, lambda before: _observed(s, "test", before)),
         "states": Stage(0, lambda before: _states(*_texts(before))),
         "regressions": Stage(6, lambda before: _regressions(*_texts(before))),
         "shuffled": Stage(3, lambda before: _shuffled(*_texts(before), params)),
         "planted": Stage(2, lambda before: _planted(s)),
+        "power": Stage(6, lambda before: _power(before, params)),
     }
 
 
@@ -217,6 +226,19 @@ def groups(seen: circuit_state.Observed) -> Int[np.ndarray, "window position"]:
     """The index in `GROUPS` of each position."""
     copyable = seen.match[circuit_state.LENGTHS.index(COPYABLE)] > 0
     return np.where(copyable, np.where(seen.match[-1] > 0, 0, 1), 2)
+
+
+def _power(before: Sweeps, params: Params) -> Sweeps:
+    """What is said of planted effects of no size, of the size that is asked for, and of twice that; empty without the heads."""
+    draws = 0 if missing(before) else params.power_draws
+    return {"power": power(*_texts(before), (0.0, ASKED, 2 * ASKED), draws, params.seed)}
+
+
+def missing(sweeps: Mapping[str, Sweep]) -> tuple[str, ...]:
+    """The roles that the model's best head does not fill."""
+    chosen = sweeps["heads"].values[0].astype(int)
+    scores = [float(of_role[tuple(head)]) for of_role, head in zip(sweeps["scores"].values, chosen, strict=True)]
+    return tuple(role for role, score in zip(circuit_state.ROLES, scores, strict=True) if score < PRESENT)
 
 
 def _planted(s: _Setting) -> Sweeps:

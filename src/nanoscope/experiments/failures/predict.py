@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from nanoscope.analysis.attention.circuit_state import CONFIDENCE, MATCH, ROLES, STATE, Observed
 from nanoscope.errors import NanoscopeError
@@ -17,13 +18,14 @@ from nanoscope.statistics.logistic import Logistic, fit_logistic, log_losses
 
 TABLE = ("n-gram table's log-probability of the first choice", "n-gram table's highest log-probability")
 STATES = tuple(f"{role}: {state}" for role in ROLES for state in STATE)
-CIRCUIT = "confidence + circuit"
+CONFIDENT, CIRCUIT, RANDOM = "confidence", "confidence + circuit", "confidence + random heads"
+TEXT, BESIDE_TEXT = "confidence + text", "confidence + text + circuit"
 SETS = {
-    "confidence": ("confidence",),
+    CONFIDENT: ("confidence",),
     CIRCUIT: ("confidence", "match", "circuit"),
-    "confidence + random heads": ("confidence", "match", "random heads"),
-    "confidence + text": ("confidence", "match", "table"),
-    "confidence + text + circuit": ("confidence", "match", "table", "circuit"),
+    RANDOM: ("confidence", "match", "random heads"),
+    TEXT: ("confidence", "match", "table"),
+    BESIDE_TEXT: ("confidence", "match", "table", "circuit"),
     "circuit": ("match", "circuit"),
     "text": ("match", "table"),
 }
@@ -60,24 +62,28 @@ def compare(fit: SeenText, test: SeenText) -> dict[str, Sweep]:
     `auroc [set]` and `auroc_resampled [set, resample]` (windows drawn with replacement, the same for every set),
     `log_loss [set, window]` summed over positions. For random heads: the mean over their draws, NaN if there are none.
     """
-    scored = {name: _scores(fit, test, name) for name in SETS}
-    wrong = test.seen.wrong
-    whole, drawn = np.ones(len(wrong)), len(wrong) * resampled_means(np.eye(len(wrong)), "failures")
-    areas, resamples, losses = [], [], []
-    for runs in scored.values():
-        counted = [pairs(run, wrong) for run in runs]
-        areas.append(_mean([np.asarray(one.auroc(whole)) for one in counted], ()))
-        resamples.append(_mean([one.auroc(drawn) for one in counted], (len(drawn),)))
-        losses.append(_mean([log_losses(run, wrong).sum(-1) for run in runs], (len(wrong),)))
+    scored, wrong = {name: scores(fit, test, name) for name in SETS}, test.seen.wrong
+    whole, resamples = zip(*(areas(runs, wrong) for runs in scored.values()), strict=True)
+    losses = [_mean([log_losses(run, wrong).sum(-1) for run in runs], (len(wrong),)) for runs in scored.values()]
     named = {"set": tuple(SETS)}
     return {
-        "auroc": Sweep(np.array(areas), ("set",), "area", named),
+        "auroc": Sweep(np.array(whole), ("set",), "area", named),
         "auroc_resampled": Sweep(np.stack(resamples), ("set", "resample"), "area", named),
         "log_loss": Sweep(np.stack(losses), ("set", "window"), "nats, summed", named),
     }
 
 
-def _scores(fit: SeenText, test: SeenText, name: str) -> list[Float[np.ndarray, "window position"]]:
+def areas(
+    runs: Sequence[Float[np.ndarray, "window position"]], wrong: Bool[np.ndarray, "window position"]
+) -> tuple[float, Float[np.ndarray, "resample"]]:
+    """The area of some scores, and of every resample of the windows (the same for all scores); means over runs."""
+    drawn = len(wrong) * resampled_means(np.eye(len(wrong)), "failures")
+    counted = [pairs(run, wrong) for run in runs]
+    whole = _mean([np.asarray(one.auroc(np.ones(len(wrong)))) for one in counted], ())
+    return float(whole), _mean([one.auroc(drawn) for one in counted], (len(drawn),))
+
+
+def scores(fit: SeenText, test: SeenText, name: str) -> list[Float[np.ndarray, "window position"]]:
     """The log-odds of an error from one set of features: one array, or one for each draw of random heads."""
     draws = range(1, fit.draws + 1) if "random heads" in SETS[name] else (0,)
     return [fitted(fit, name, draw).log_odds(test.features(SETS[name], draw)) for draw in draws]
@@ -101,12 +107,12 @@ def shuffled_gain(fit: SeenText, test: SeenText, shuffles: int, *labels: object)
     gains = []
     for _ in range(shuffles):
         fit_errors, test_errors = (rng.permutation(text.seen.wrong.ravel()) for text in (fit, test))
-        areas = []
-        for name in ("confidence", CIRCUIT):
+        found = []
+        for name in (CONFIDENT, CIRCUIT):
             x, y = (text.features(SETS[name], 0) for text in (fit, test))
             model = fit_logistic(x.reshape(-1, x.shape[-1]), fit_errors)
-            areas.append(auroc(model.log_odds(y).ravel(), test_errors))
-        gains.append(areas[1] - areas[0])
+            found.append(auroc(model.log_odds(y).ravel(), test_errors))
+        gains.append(found[1] - found[0])
     return Sweep(np.array(gains), ("shuffle",), "area")
 
 

@@ -10,18 +10,8 @@ QUESTIONS = (
         key=True,
     ),
     Question(
-        "Is it as sure as it is right?",
-        "failures.calibrated",
-        "it is {sure|percent(0)} sure and {right|percent(0)} right",
-    ),
-    Question(
-        "Do its copying and previous-token heads say more than its confidence?",
-        "failures.adds",
+        "Do its copying and previous-token heads say more than its confidence and the text?",
+        "failures.beyond_text",
         "they add {value} to the AUROC, where {threshold} would be of use",
-    ),
-    Question(
-        "Would a failure of a copying head be seen?",
-        "failures.sees",
-        "planted in a hand-built model, it adds {value} to the AUROC",
     ),
 )

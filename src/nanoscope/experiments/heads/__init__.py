@@ -1,7 +1,8 @@
 """Experiment 02: what does each attention head do?
 
 Every head is scored for every class of attention, above chance and above its own positional attention. It is labelled by the
-class that explains most of it, and examined by its weights and by ablation. Planted heads test the categoriser.
+class that explains most of it, and examined by its weights. Heads are ablated one by one, by class, by layer and all together,
+so that those that cover for one another are seen. Planted heads test the categoriser.
 """
 
 from nanoscope.experiments.experiment import Experiment
@@ -15,7 +16,7 @@ from nanoscope.experiments.heads.setting import QUICK, Params
 EXPERIMENT = Experiment(
     module=__name__,
     question="What does each attention head do?",
-    version=3,
+    version=4,
     params=Params,
     settings={"quick": QUICK},
     stages=stages,

@@ -1,47 +1,55 @@
-"""Experiment 02, the positive control: planted heads of known class and varying strength, labelled by the same categoriser.
+"""Experiment 02, planted heads: of known class and graded strength, labelled by the same categoriser.
 
 A planted head sends a share `strength` of every query's attention evenly to its class's keys, and the rest at random (an
 exponential weight for each visible key, drawn anew for every head, window and query). A query without such a key attends
-entirely at random.
+entirely at random, and so do the heads of no class, planted as "none".
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from nanoscope.analysis.attention import classes
 from nanoscope.analysis.attention.classes import CLASSES, FARTHEST, PLACES, Targets
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.heads.label import labels
+from nanoscope.experiments.experiment import Sweeps
 from nanoscope.seeds import seed_for
 
-STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
+STRENGTHS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+NONE = "none"
+PLANTED = (*CLASSES, NONE)
 
 
-def accuracy(targets: Targets, heads: int, permutations: int, *seed: object) -> Sweep:
-    """How many of `heads` planted heads of every class get each label: `[strength, planted, label]`; the last is no label.
+def planted(targets: Targets, copies: int, permutations: int, *seed: object) -> Sweeps:
+    """Scores and family-wise p-values of `copies` planted heads of every class and of none:
+    `planted_scores`, `planted_p [strength, cls, planted, copy]`.
 
     All heads of one strength are judged together, as those of a model are.
     """
-    counts = np.zeros((len(STRENGTHS), len(CLASSES), len(CLASSES) + 1))
-    owners = np.repeat(np.arange(len(CLASSES)), heads)
-    ideals = [_ideal(cls, targets) for cls in CLASSES]
-    for s, strength in enumerate(STRENGTHS):
+    ideals = {cls: _ideal(cls, targets) for cls in CLASSES}
+    ideals[NONE] = torch.zeros_like(ideals[CLASSES[0]])
+    found = []
+    for strength in STRENGTHS:
         generator = torch.Generator().manual_seed(seed_for("planted heads", strength, *seed))
-        patterns = torch.stack([_mixed(ideals[owner], strength, generator) for owner in owners], dim=1)
-        np.add.at(counts[s], (owners, _labelled(patterns, targets, permutations)), 1)
-    coords = {"strength": STRENGTHS, "planted": CLASSES, "label": (*CLASSES, "unclassified")}
-    return Sweep(counts, ("strength", "planted", "label"), "heads", coords)
+        heads = [_mixed(ideals[name], strength, generator) for name in PLANTED for _ in range(copies)]
+        found.append(_judged(torch.stack(heads, dim=1), targets, permutations))
+    axes = ("strength", "cls", "planted", "copy")
+    coords = {"strength": STRENGTHS, "cls": CLASSES, "planted": PLANTED}
+    scores, p = np.moveaxis(np.array(found), 1, 0).reshape(2, len(STRENGTHS), len(CLASSES), len(PLANTED), copies)
+    return {
+        "planted_scores": Sweep(scores.astype(np.float32), axes, "share above chance", coords),
+        "planted_p": Sweep(p.astype(np.float32), axes, "p", coords),
+    }
 
 
-def _labelled(patterns: Tensor, targets: Targets, permutations: int) -> np.ndarray:
-    """The categoriser's label of each head, -1 for none."""
+def _judged(patterns: Float[Tensor, "window head query key"], targets: Targets, permutations: int) -> np.ndarray:
+    """The scores and p-values of these heads: `[2, cls, head]`."""
     found = classes.judged(patterns, targets)
-    means = classes.mean_of_present(classes.scores(found).values)
-    scores = Sweep(means, ("cls", "layer", "head"), "share above chance", {"cls": CLASSES})
-    return labels(scores, classes.p_values(found, permutations, "planted"))[0]
+    scores = classes.mean_of_present(classes.scores(found).values)
+    return np.stack([scores[:, 0], classes.p_values(found, permutations, "planted").values[:, 0]])
 
 
 def _ideal(cls: str, targets: Targets) -> Tensor:

@@ -12,7 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments.heads.census import confusion
+from nanoscope.experiments.heads.groups import Cost, by_class, costs
 from nanoscope.experiments.heads.label import classes_of, in_words
+from nanoscope.experiments.heads.pairs import best_of_all_ways
 from nanoscope.model.names import head_name
 from nanoscope.plots.attention import attention_grid
 from nanoscope.plots.style import (
@@ -155,72 +158,84 @@ def _pairs(ax: Axes, result: Result, table: str, at: tuple[int, int], colour: st
 
 @styled
 def composition(result: Result) -> Figure:
-    """How much each later head reads what each earlier head wrote, at most through queries, keys or values.
+    """How much each later head fits what each earlier head wrote, at most through queries, keys or values; and the same of all
+    pairs that can compose beside those that cannot.
 
     The last layer's heads write for no other head, and the first layer's read from none; a single layer has all its heads.
     """
-    scores = result["composition"].values.max(axis=0)
-    layers, heads = scores.shape[:2]
-    flat = scores.reshape(layers * heads, -1)
-    can = np.repeat(np.repeat(np.tri(layers, k=-1, dtype=bool).T, heads, 0), heads, 1)
-    random = 1 / np.sqrt(float(result["width"].values))
-    ratios = np.where(can, flat / random, np.nan)
-    names = [head_name(i // heads, i % heads) for i in range(len(flat))]
+    pairs = best_of_all_ways(result["composition"])
+    layers, heads = pairs.scores.shape[:2]
+    count = layers * heads
+    flat = np.where(pairs.feeds, pairs.scores, np.nan).reshape(count, count)
+    names = [head_name(i // heads, i % heads) for i in range(count)]
     first = heads if layers > 1 else 0
-    ratios, writing, reading = ratios[: len(flat) - first, first:], names[: len(flat) - first], names[first:]
+    scores, writing, reading = flat[: count - first, first:], names[: count - first], names[first:]
     size = 0.26 * len(writing) + 2.4
-    figure, axes = new_figure(size + 1, size, 1, 1)
-    image = heatmap(axes[0], ratios, max(2.0, float(np.nanmax(ratios, initial=0))), diverging=False)
+    figure, axes = new_figure(size + 5.5, max(size, 3.6), 1, 2, width_ratios=(size + 1, 4))
+    image = heatmap(axes[0], scores, float(np.nanmax(pairs.scores)) or 1.0, diverging=False)
     axes[0].set_xticks(range(len(reading)), reading, rotation=90, fontsize=7)
     axes[0].set_yticks(range(len(writing)), writing, fontsize=7)
     axes[0].set(xlabel="later head, which reads", ylabel="earlier head, which writes")
-    figure.colorbar(image, ax=axes, label="times randomly oriented heads", shrink=0.8)
+    figure.colorbar(image, ax=axes[0], label="composition score", shrink=0.8)
+    for part, colour, label in ((pairs.possible, ACCENT, "can compose"), (pairs.impossible, SOFT, "cannot")):
+        axes[1].plot(np.sort(part), np.arange(1, len(part) + 1) / max(len(part), 1), color=colour, label=label)
+    axes[1].set(xlabel="composition score", ylabel="share of pairs with less", ylim=(0, 1.02))
+    legend_above(axes[1], columns=2)
     figure.suptitle(f"{_label(result)}: composition", x=0.01, ha="left", fontweight="bold")
     return figure
 
 
 @styled
 def ablation(result: Result) -> Figure:
-    """What is lost without the heads of each class, beside as many others of the same layers."""
-    ablated, intact = result["ablation"], result["ablation_intact"].values
-    names = [str(name) for name in ablated.labels("cls")]
-    figure, axes = new_figure(8, 0.42 * max(len(names), 1) + 1.8, 1, 1)
-    if not names:
+    """What is lost without the heads of each class, each layer and all: together, one by one, and without as many others."""
+    found = costs(result.sweeps)
+    figure, axes = new_figure(9, 0.5 * max(len(found), 1) + 1.8, 1, 1)
+    if not found:
         axes[0].set_axis_off()
         axes[0].text(0, 0.5, "No head of this model has a class.", fontsize=11)
         return figure
-    lost = ablated.values - intact
-    half = 1.96 * lost.std(-1, ddof=1) / np.sqrt(lost.shape[-1])
-    rows = np.arange(len(names))
-    sets = ((ACCENT, "heads of the class"), (SOFT, "as many others of the same layers"))
-    for which, (colour, label) in enumerate(sets):
-        style = {"xerr": half[:, which], "color": colour, "ecolor": INK, "label": label}
-        axes[0].barh(rows + 0.38 * which, lost[:, which].mean(-1), 0.36, **style)
-    axes[0].set_yticks(rows + 0.19, [f"{name} ({_taken_out(result, name)})" for name in names])
+    rows = np.arange(len(found), dtype=float)
+    half = [1.96 * one.together.std(ddof=1) / np.sqrt(len(one.together)) for one in found]
+    together = [one.together.mean() for one in found]
+    axes[0].barh(rows, together, 0.27, xerr=half, color=ACCENT, ecolor=INK, label="all at once")
+    axes[0].barh(rows + 0.28, [one.apart for one in found], 0.27, color=SECOND, label="each alone, summed")
+    beside = [(row, one.others.mean(-1)) for row, one in zip(rows, found, strict=True) if len(one.others)]
+    middle = np.array([others.mean() for _, others in beside])
+    spread = np.abs(np.array([(others.min(), others.max()) for _, others in beside]).reshape(-1, 2).T - middle)
+    label, at = "as many others (line: every set)", [row + 0.56 for row, _ in beside]
+    axes[0].barh(at, middle, 0.27, xerr=spread, color=SOFT, ecolor=INK, label=label)
+    axes[0].set_yticks(rows + 0.28, [f"{one.name} ({_taken_out(result, one)})" for one in found])
     axes[0].invert_yaxis()
     axes[0].axvline(0, color=INK, linewidth=0.6)
     axes[0].set(xlabel="loss added by mean ablation, nats per character")
-    axes[0].legend(fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    axes[0].legend(fontsize=7.5, ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
     figure.suptitle(f"{_label(result)}: what is lost without them", x=0.01, ha="left", fontweight="bold")
     return figure
 
 
 @styled
 def planted(result: Result) -> Figure:
-    """How many planted heads of each class the categoriser names right, by how strong they are."""
-    found = result["planted"]
+    """What planted heads are named: right, by class and strength; and all strengths together, by class and name."""
+    counts = confusion(result.sweeps)
+    found = result.sweeps.get("planted_scores") or result["planted"]
     classes, strengths = [str(name) for name in found.labels("planted")], found.labels("strength")
-    right = np.einsum("scc->cs", found.values[:, :, : len(classes)]) / found.values.sum(-1).T
-    figure, axes = new_figure(6.5, 0.27 * len(classes) + 1.8, 1, 1)
-    image = heatmap(axes[0], right, 1.0, diverging=False)
-    for row, column in np.ndindex(right.shape):
-        cell_text(axes[0], row, column, f"{100 * right[row, column]:.0f}", 8, bool(right[row, column] > 0.6))
+    names = [*classes[: counts.shape[-1] - 1], "none"]
+    right = np.einsum("scc->cs", counts[..., : len(classes)]) / counts.sum(-1).T
+    mixed = counts.sum(0) / counts.sum((0, 2))[:, None]
+    figure, axes = new_figure(13, 0.27 * len(classes) + 2.6, 1, 2, width_ratios=(len(strengths), len(classes)))
+    images = [heatmap(ax, values, 1.0, diverging=False) for ax, values in zip(axes, (right, mixed), strict=True)]
+    for ax, values in zip(axes, (right, mixed), strict=True):
+        for row, column in np.argwhere(values > 0):
+            text = f"{100 * values[row, column]:.0f}"
+            cell_text(ax, row, column, text, 7, bool(values[row, column] > 0.6))
+        ax.set_yticks(range(len(classes)), classes)
     axes[0].set_xticks(range(len(strengths)), [f"{float(s):g}" for s in strengths])
-    axes[0].set_yticks(range(len(classes)), classes)
-    axes[0].set(xlabel="share of attention that goes where the class says")
-    figure.colorbar(image, ax=axes, label="share named right (numbers: %)")
-    count = int(found.values[0, 0].sum())
-    figure.suptitle(f"The categoriser on planted heads ({count} of each)", x=0.01, ha="left", fontweight="bold")
+    axes[0].set(xlabel="share of attention that goes where the class says", title="named right, by strength")
+    axes[1].set_xticks(range(len(names)), names, rotation=90)
+    axes[1].set(xlabel="name", ylabel="planted", title="names, all strengths together")
+    figure.colorbar(images[0], ax=axes, label="share of the row (numbers: %)")
+    heads = int(counts[0, 0].sum())
+    figure.suptitle(f"The categoriser on planted heads ({heads} of each)", x=0.01, ha="left", fontweight="bold")
     return figure
 
 
@@ -230,13 +245,13 @@ def _labels(result: Result) -> list[list[str]]:
     return [[in_words(classes_of(result.sweeps, layer, head)) for head in range(heads)] for layer in range(layers)]
 
 
-def _taken_out(result: Result, name: str) -> str:
-    """How many heads were taken out for a class: those with its label, though it need not hold on the other half."""
-    index = [str(one) for one in result["scores_report"].labels("cls")].index(name)
-    heads = np.argwhere(result["label"].values == index)
-    weak = sum(not classes_of(result.sweeps, int(layer), int(head)) for layer, head in heads)
-    which = f", {weak} of them" if weak < len(heads) else ","
-    return f"{len(heads)}{which} weak on new text" if weak else str(len(heads))
+def _taken_out(result: Result, one: Cost) -> str:
+    """How many heads were taken out: those with a class's label, though it need not hold on the other half."""
+    if one.name not in by_class(result["label"].values):
+        return str(len(one.heads))
+    weak = sum(not classes_of(result.sweeps, *at) for at in one.heads)
+    which = f", {weak} of them" if weak < len(one.heads) else ","
+    return f"{len(one.heads)}{which} weak on new text" if weak else str(len(one.heads))
 
 
 def _label(result: Result) -> str:

@@ -22,15 +22,16 @@ FAMILIES = 2
 """Families of tests: on text (corrected within `classes.p_values`) and on repeated sequences."""
 
 
-def labels(scores: Sweep, p: Sweep) -> np.ndarray:
-    """The primary class of every head `[layer, head]`, as an index into `ALL_CLASSES`; -1 for none.
+def labels(scores: Sweep, p: Sweep, weak: float = WEAK) -> np.ndarray:
+    """The primary class of every head, as an index into the classes; -1 for none.
 
-    `scores [cls, layer, head]` and family-wise `p` of the same shape: the largest score among the classes that are
-    significant and at least weak.
+    `scores` and family-wise `p` over an axis `cls` and any others, which remain: the largest score among the classes that are
+    significant and at least `weak`.
     """
-    passing = (p.values <= SIGNIFICANT) & (scores.values >= WEAK)
-    best = np.where(passing, scores.values, -np.inf).argmax(axis=0)
-    return np.where(passing.any(axis=0), best, -1)
+    axis = scores.dims.index("cls")
+    passing = (p.values <= SIGNIFICANT) & (scores.values >= weak)
+    best = np.where(passing, scores.values, -np.inf).argmax(axis=axis)
+    return np.where(passing.any(axis=axis), best, -1)
 
 
 def named(label: int) -> str:

@@ -35,14 +35,14 @@ def stages(subject: Subject, params: Params) -> Stages:
     """The stages of experiment 02."""
     s = setting_of(subject, params)
     return {
-        "attention": Stage(13, lambda before: _attention(s)),
-        "nulls": Stage(10, lambda before: _nulls(s, before["scores_select"])),
-        "untrained models": Stage(14, lambda before: _untrained(s)),
+        "attention": Stage(9, lambda before: _attention(s)),
+        "nulls": Stage(7, lambda before: _nulls(s, before["scores_select"])),
+        "untrained models": Stage(10, lambda before: _untrained(s)),
         "properties": Stage(2, lambda before: _properties(s)),
-        "weights": Stage(11, lambda before: _weights(s)),
-        "ablation": Stage(39, lambda before: ablation(s, before["label"].values)),
+        "weights": Stage(8, lambda before: _weights(s)),
+        "ablation": Stage(55, lambda before: ablation(s, before["label"].values)),
         "planted heads": Stage(6, lambda before: _planted(s)),
-        "cost": Stage(5, lambda before: _cost(s)),
+        "cost": Stage(3, lambda before: _cost(s)),
         "example": Stage(0, lambda before: _example(s)),
     }
 
@@ -68,7 +68,7 @@ def _nulls(s: Setting, scores: Sweep) -> Sweeps:
 
 
 def _untrained(s: Setting) -> Sweeps:
-    """Scores, labels and positional shares of untrained models of this shape: a reference band."""
+    """Scores, p-values and positional shares of untrained models of this shape: a reference band."""
     few, found = s.splits["select"], []
     for seed in range(s.params.random_models):
         model = untrained(s.model, "untrained heads", seed, s.params.seed)
@@ -76,13 +76,12 @@ def _untrained(s: Setting) -> Sweeps:
         scores = with_induction(attention, induction(s, model, "select"))
         p = classes.p_values(attention, min(s.params.permutations, REFERENCE_PERMUTATIONS), seed).values
         p = np.minimum(FAMILIES * np.concatenate([p, np.ones_like(p[:1])]), 1)
-        found.append(
-            (scores.values, labels(scores, Sweep(p, scores.dims, "p")), _untrained_profile(s, model).positional.values)
-        )
-    scores, label, positional = (np.stack(part) for part in zip(*found, strict=True))
+        found.append((scores.values, p, _untrained_profile(s, model).positional.values))
+    scores, p, positional = (np.stack(part) for part in zip(*found, strict=True))
+    axes, coords = ("seed", "cls", "layer", "head"), {"cls": ALL_CLASSES}
     return {
-        "untrained_scores": Sweep(scores, ("seed", "cls", "layer", "head"), "share above chance", {"cls": ALL_CLASSES}),
-        "untrained_label": Sweep(label, ("seed", "layer", "head"), "class"),
+        "untrained_scores": Sweep(scores, axes, "share above chance", coords),
+        "untrained_p": Sweep(p, axes, "p", coords),
         "untrained_positional": Sweep(positional, ("seed", "layer", "head"), "share of variance"),
     }
 
@@ -109,7 +108,6 @@ def _weights(s: Setting) -> Sweeps:
     ]
     return {
         "composition": composition.composition(weights),
-        "width": Sweep(np.array(float(s.model.config.n_embd)), (), "d_model"),
         "copying": Sweep(np.stack(copying), ("layer", "head"), "score"),
         "ov": Sweep(found.ov.values.astype(np.float32), found.ov.dims, found.ov.unit),
         "ov_strongest": _strongest(found.ov, common, found.symbols),
@@ -133,7 +131,7 @@ def _strongest(table: Sweep, common: np.ndarray, symbols: np.ndarray) -> Sweep:
 def _planted(s: Setting) -> Sweeps:
     targets = classes.Targets(s.splits["select"].targets.keys[:, : s.params.planted_windows])
     permutations = min(s.params.permutations, REFERENCE_PERMUTATIONS)
-    return {"planted": control.accuracy(targets, s.params.planted_heads, permutations, s.params.seed)}
+    return control.planted(targets, s.params.planted_heads, permutations, s.params.seed)
 
 
 def _cost(s: Setting) -> Sweeps:

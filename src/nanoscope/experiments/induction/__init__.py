@@ -15,7 +15,7 @@ from nanoscope.experiments.induction.setting import SETTINGS, Params
 EXPERIMENT = Experiment(
     module=__name__,
     question="Do induction heads form, and do they do the work?",
-    version=4,
+    version=5,
     params=Params,
     settings=SETTINGS,
     stages=stages,
@@ -28,5 +28,13 @@ EXPERIMENT = Experiment(
         "induction_attention": figures.attention,
         "induction_head_scores": figures.head_scores,
         "induction_behaviour": figures.behaviour,
+        "induction_copying": figures.copying,
+        "induction_prefixes": figures.prefixes,
+        "induction_routes": figures.routes,
+    },
+    figures_need={
+        "induction_copying": "copy_costs",
+        "induction_prefixes": "prefix_text",
+        "induction_routes": "route_inputs",
     },
 )

@@ -16,8 +16,10 @@ from nanoscope.plots.style import (
     SECOND,
     SOFT,
     THIRD,
+    cell_text,
     heatmap,
     hundredths,
+    legend_above,
     new_figure,
     styled,
     visible_character,
@@ -224,6 +226,113 @@ def _match_curves(ax: Axes, totals: Sweep) -> None:
         title="Real text",
     )
     ax.legend(fontsize=8)
+
+
+@styled
+def copying(result: Result) -> Figure:
+    """What overwriting a copy costs in real text by length of match, and the loss there beside a table without memory."""
+    costs, (_, lengths) = result["copy_costs"], result["copy_places"].values
+    whole, copies, others, table = (costs.sel(run=run).values for run in costs.labels("run"))
+    figure, axes = new_figure(9.5, 3.8, 1, 2)
+    by_length = [lengths == length for length in range(1, 1 + int(lengths.max()))]
+    _by_length(axes[0], by_length, copies - whole, ACCENT, "what would be copied")
+    _by_length(axes[0], by_length, others - whole, SOFT, "as many other characters")
+    axes[0].axhline(0, color=INK, linewidth=0.6)
+    axes[0].set(ylabel="loss added by overwriting, nats")
+    _by_length(axes[1], by_length, whole, ACCENT, "model")
+    _by_length(axes[1], by_length, table, SECOND, "5-gram table, no memory")
+    axes[1].set(ylabel="loss, nats per character")
+    found = result["copy_counts"].values
+    for ax in axes:
+        last, names = (
+            len(by_length),
+            [f"{n}{'+' * (n == len(found) - 1)}\n{found[n]:,}" for n in range(1, 1 + len(by_length))],
+        )
+        ax.set_xticks(range(1, last + 1), names, fontsize=8)
+        ax.set(xlabel="longest right match, characters; places in the text", xlim=(0.5, last + 0.5))
+        legend_above(ax, columns=2)
+    figure.suptitle(f"{_label(result)}: real text, where copying is right", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _by_length(ax: Axes, places: list[np.ndarray], values: np.ndarray, colour: str, label: str) -> None:
+    """Mean and 95 % normal interval over the places of each length; lengths with fewer than five places are left out."""
+    known = [(n, values[here]) for n, here in enumerate(places, 1) if here.sum() >= 5]
+    x, means = [n for n, _ in known], [some.mean() for _, some in known]
+    halves = [1.96 * some.std(ddof=1) / np.sqrt(len(some)) for _, some in known]
+    ax.errorbar(x, means, yerr=halves, color=colour, marker="o", markersize=3.5, capsize=2, label=label)
+
+
+@styled
+def prefixes(result: Result) -> Figure:
+    """Every head's attention to what followed an earlier occurrence of the last k characters, above chance."""
+    figure, axes = new_figure(9.5, 5.6, 2, 2, sharex=True, sharey=True)
+    texts = {"text": "real text", "copies": "copies of few random characters"}
+    panels = [(name, baseline) for baseline in result["prefix_text"].labels("baseline") for name in texts]
+    for ax, (name, baseline) in zip(axes, panels, strict=True):
+        scores = _prefix_scores(result, name, str(baseline))
+        matches = range(1, 1 + len(scores))
+        ax.plot(matches, scores, color=SOFT, linewidth=0.7)
+        best = int(np.nanmax(np.nan_to_num(scores, nan=-1), axis=0).argmax())
+        heads = result["prefix_text"].values.shape[3]
+        ax.plot(
+            matches,
+            scores[:, best],
+            color=ACCENT,
+            marker="o",
+            markersize=3.5,
+            label=head_name(best // heads, best % heads),
+        )
+        ax.axhline(0, color=INK, linewidth=0.6)
+        ax.set(title=f"{texts[name]}, {baseline}", ylim=(-0.15, 1.02))
+        ax.set_xticks(matches)
+        ax.legend(fontsize=8)
+    for ax in (axes[0], axes[2]):
+        ax.set_ylabel("share of attention")
+    for ax in axes[2:]:
+        ax.set_xlabel("characters that must match")
+    figure.suptitle(f"{_label(result)}: prefix matching, a line a head", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _prefix_scores(result: Result, name: str, baseline: str) -> np.ndarray:
+    """`[match, head]` over all layers' heads; NaN where no query has such keys."""
+    sums = result[f"prefix_{name}"].sel(baseline=baseline).values.sum(-1)
+    queries = result[f"prefix_{name}_queries"].sel(baseline=baseline).values.sum(-1)
+    flat = sums.reshape(len(sums), -1) / np.where(queries > 0, queries, np.nan)[:, None]
+    return flat
+
+
+@styled
+def routes(result: Result) -> Figure:
+    """By which inputs the induction heads are driven, and which earlier heads reach them by which way."""
+    clean, corrupt = result["route_plain"].values.mean(-1)
+    inputs, heads = result["route_inputs"].mean("example"), result["route_heads"].mean("example")
+    names = [str(name) for name in heads.labels("head")]
+    figure, axes = new_figure(9.5, max(3.2, 0.3 * len(names) + 1.4), 1, 2)
+    ways = [str(way) for way in inputs.labels("inputs")]
+    restored = (inputs.sel(direction="denoise").values - corrupt) / (clean - corrupt)
+    destroyed = (clean - inputs.sel(direction="noise").values) / (clean - corrupt)
+    at = np.arange(len(ways))
+    axes[0].barh(at - 0.2, restored, 0.38, color=ACCENT, label="clean, in the corrupt run: restored")
+    axes[0].barh(at + 0.2, destroyed, 0.38, color=SECOND, label="corrupt, in the clean run: destroyed")
+    axes[0].set_yticks(at, [", ".join(way) for way in ways])
+    axes[0].invert_yaxis()
+    axes[0].set(
+        xlabel="share of the clean-corrupt difference", ylabel="inputs of the induction heads", xlim=(-0.1, 1.1)
+    )
+    legend_above(axes[0])
+    shares = (clean - heads.values) / (clean - corrupt)
+    image = heatmap(axes[1], shares, 1.0)
+    for row, column in np.ndindex(shares.shape):
+        value = float(shares[row, column])
+        cell_text(axes[1], row, column, hundredths(value), 8, dark=abs(value) > 0.6)
+    axes[1].set_yticks(range(len(names)), names)
+    axes[1].set_xticks(range(shares.shape[1]), [str(one) for one in heads.labels("receiver")])
+    axes[1].set(title="one earlier head corrupt, on its way to", ylabel="")
+    figure.colorbar(image, ax=axes[1], label="share destroyed")
+    figure.suptitle(f"{_label(result)}: what drives the induction heads", x=0.01, ha="left", fontweight="bold")
+    return figure
 
 
 def _label(result: Result) -> str:

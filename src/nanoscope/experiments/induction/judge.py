@@ -6,23 +6,28 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.finding import Evidence
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.evidence.wording import Fact
 from nanoscope.experiments.induction.select import Head, Selection, select
+from nanoscope.experiments.induction.setting import JUDGED
 from nanoscope.model.names import head_name
-from nanoscope.statistics.intervals import mean_interval, percentile_interval, resampled_means
+from nanoscope.statistics.intervals import mean_interval, percentile_interval, resampled_means, statistic_interval
 
 Means = Float[np.ndarray, "resample"]
 Sets = Float[np.ndarray, "resample direction set"]
 Shares = Float[np.ndarray, "resample set"]
 UNDEFINED = (math.nan, math.nan)
-FEWEST_POSITIONS = 10
-INDUCTION, PREVIOUS, BOTH = 0, 1, 2
-"""The sets of heads that are patched together."""
+FEWEST_PLACES = 30
+"""From fewer places nothing is concluded."""
+OLDER = "it was not measured by that version"
+INDUCTION = 0
+"""The selected heads among the sets that are patched together."""
+NEEDED = 0.1
+"""The share of the difference that a head must carry to be named among those that are needed."""
 
 
 # ---- behaviour -----------------------------------------------------------------------------------------------------
@@ -42,6 +47,7 @@ def gained_accuracy(sweeps: Sweeps) -> Evidence:
     unigram, bigram, *_ = sweeps["behaviour_tables"].mean("example").values
     shares = {"clean": clean.mean(), "corrupt": corrupt.mean(), "unigram": unigram, "bigram": bigram}
     facts = {name: float(share) for name, share in shares.items()}
+    facts["order"] = float(gain_from_order(sweeps).value)
     return _mean(clean - corrupt, "accuracy", "sequences", _untrained(sweeps, "accuracy"), facts)
 
 
@@ -51,18 +57,40 @@ def gain_on_text(sweeps: Sweeps) -> Evidence:
     return _mean(clean - corrupt, "behaviour_natural", "sequences", _untrained(sweeps, "log_prob"))
 
 
-def loss_of_long_match(sweeps: Sweeps) -> Evidence:
-    """Log-probability lost when the earlier occurrence of the last characters is overwritten, in nats."""
-    clean, corrupt = _runs(sweeps["behaviour_places"], "log_prob")
-    if len(clean) < FEWEST_POSITIONS:
-        return Evidence.too_little("there are fewer than ten such positions", len(clean), "positions", 0.0)
-    return _mean(clean - corrupt, "places", "positions", 0.0)
+def loss_of_copies(sweeps: Sweeps) -> Evidence:
+    """Nats lost when what could be copied is overwritten, more than when as many other tokens are: where five characters or
+    more stood before and what followed them is right."""
+    if "copy_costs" not in sweeps:
+        return Evidence.too_little(OLDER, 0, "places", 0.0)
+    costs, (windows, lengths) = sweeps["copy_costs"], sweeps["copy_places"].values.astype(np.int64)
+    judged = lengths >= JUDGED
+    if (places := int(judged.sum())) < FEWEST_PLACES:
+        return Evidence.too_little(f"the text has fewer than {FEWEST_PLACES} such places", places, "places", 0.0)
+    whole, copies, others, table = (costs.sel(run=run).values[judged] for run in costs.labels("run"))
+    facts: dict[str, Fact] = {
+        "model": float(whole.mean()),
+        "table": float(table.mean()),
+        "copies": float((copies - whole).mean()),
+        "others": float((others - whole).mean()),
+        "all": int(sweeps["copy_counts"].values[JUDGED:].sum()),
+    }
+    interval = clustered_interval(copies - others, windows[judged], "copies")
+    return Evidence(float((copies - others).mean()), interval, places, "places", 0.0, facts)
 
 
 def _runs(sweep: Sweep, measure: str) -> tuple[np.ndarray, np.ndarray]:
     """A measure in the clean and in the corrupt run, each `[example]`."""
     values = sweep.sel(measure=measure)
     return values.sel(run="clean").values, values.sel(run="corrupt").values
+
+
+def clustered_interval(
+    values: Float[np.ndarray, "place"], window: Int[np.ndarray, "place"], *labels: object
+) -> tuple[float, float]:
+    """The interval of a mean over places; places of one window are drawn together."""
+    used, which = np.unique(window, return_inverse=True)
+    sums = np.stack([np.bincount(which, values, len(used)), np.bincount(which, minlength=len(used))], axis=1)
+    return statistic_interval(sums, lambda means: means[:, 0] / means[:, 1], *labels)
 
 
 def _untrained(sweeps: Sweeps, measure: str) -> float:
@@ -104,13 +132,56 @@ def _reported(sweeps: Sweeps, head: Head, score: str, facts: Mapping[str, Fact])
     return Evidence(value, interval, len(per_example), "sequences per length", untrained, facts, why)
 
 
-def distance_from_uniform(sweeps: Sweeps) -> Evidence:
-    """The largest distance from uniform attention of any head at any block length."""
-    scores = np.moveaxis(sweeps["scores_report"].sel(score="induction").values, -1, 0)
-    flat = scores.reshape(len(scores), -1)
-    interval = percentile_interval(np.abs(resampled_means(flat, "every head")).max(axis=1))
-    untrained = float(np.abs(sweeps["random_heads"].sel(score="induction").values).max())
-    return Evidence(float(np.abs(flat.mean(0)).max()), interval, len(flat), "sequences per length", untrained)
+def most_attention_to_copies(sweeps: Sweeps) -> Evidence:
+    """The most attention of any head to what followed an earlier occurrence: by one token in copies of random symbols, above
+    uniform attention, at any block length; by five tokens in real text, above lookalikes.
+
+    The best head of each is chosen on other examples than it is reported on. One-sided: a head that looks away has less.
+    """
+    if "prefix_text" not in sweeps:
+        return Evidence.too_little(OLDER, 0, "sequences per length")
+    heads, values, resamples = zip(*[*_best_in_copies(sweeps), *_best_in_text(sweeps)], strict=True)
+    lengths = [str(length) for length in sweeps["scores_report"].labels("length")]
+    best = int(np.argmax(values))
+    where = f"copies of {lengths[best]} random characters" if best < len(lengths) else "real text"
+    facts: dict[str, Fact] = {
+        "head": head_name(*heads[best]),
+        "where": where,
+        "copies": float(max(values[: len(lengths)])),
+        "text": tuple(float(value) for value in values[len(lengths) :]),
+    }
+    n, untrained = sweeps["scores_report"].values.shape[-1], sweeps["random_heads"].sel(score="induction").values.max()
+    interval = percentile_interval(np.max(resamples, axis=0))
+    return Evidence(float(max(values)), interval, n, "sequences per length", float(untrained), facts)
+
+
+Best = tuple[Head, float, Means]
+"""A head that was chosen on other examples, its score, and the score in every resample."""
+
+
+def _best_in_copies(sweeps: Sweeps) -> list[Best]:
+    """At each block length, the head that attends most to the target."""
+    select, report = (sweeps[f"scores_{half}"].sel(score="induction").values for half in ("select", "report"))
+    found = []
+    for chosen, reported in zip(select, report, strict=True):
+        layer, head = np.unravel_index(chosen.mean(-1).argmax(), chosen.shape[:2])
+        mine = reported[layer, head]
+        found.append(((int(layer), int(head)), float(mine.mean()), resampled_means(mine, "copies")))
+    return found
+
+
+def _best_in_text(sweeps: Sweeps) -> list[Best]:
+    """In real text, the head that most prefers what followed the last five tokens to lookalikes; none without such queries."""
+    sums, queries = sweeps["prefix_text"], sweeps["prefix_text_queries"]
+    most = {"baseline": "above lookalikes", "match": JUDGED}
+    attended, counts = sums.sel(**most).values.astype(np.float64), queries.sel(**most).values
+    if counts[::2].sum() < FEWEST_PLACES or counts[1::2].sum() < FEWEST_PLACES:
+        return []
+    chosen = attended[..., ::2].sum(-1)
+    layer, head = np.unravel_index(chosen.argmax(), chosen.shape)
+    both = np.stack([attended[layer, head, 1::2], counts[1::2]], axis=1)
+    means = resampled_means(both, "text")
+    return [((int(layer), int(head)), float(both[:, 0].sum() / both[:, 1].sum()), means[:, 0] / means[:, 1])]
 
 
 def copying_by_weights(sweeps: Sweeps) -> Evidence:
@@ -157,7 +228,14 @@ def gain_lost_without_heads(sweeps: Sweeps) -> Evidence:
 def restored_by_heads(sweeps: Sweeps) -> Evidence:
     """Share of the clean-corrupt difference that the induction heads' clean outputs restore."""
     chosen, n = _chosen(sweeps), _examples(sweeps)
-    facts = {"heads": _names(chosen.induction), "difference": _difference(sweeps)}
+    routes = routes_into_heads(sweeps)
+    facts: dict[str, Fact] = {
+        "heads": _names(chosen.induction),
+        "difference": _difference(sweeps),
+        "needed": needed_heads(sweeps) if sweeps["patch_informative"].values else (),
+        **{name.replace(" ", "_"): share for name, share in routes.items()},
+        "routed": not math.isnan(routes["both restore"]),
+    }
     if not sweeps["patch_informative"].values:
         return Evidence.not_applicable(
             "the copy changes the logit difference by less than ten standard errors", n, "sequences", facts=facts
@@ -166,45 +244,36 @@ def restored_by_heads(sweeps: Sweeps) -> Evidence:
     return Evidence(value, interval, n, "sequences", _best_other(sweeps, chosen), facts)
 
 
-def weakest_part_of_the_gate(sweeps: Sweeps) -> Evidence:
-    """The smallest share that an AND gate requires; missing without a previous-token head below the induction heads."""
-    chosen, n = _chosen(sweeps), _examples(sweeps)
-    names = {"previous": head_name(*chosen.previous), "induction": _names(chosen.induction)}
-    if not (chosen.found and chosen.fed):
-        why = "there is no induction head with a previous-token head below it"
-        return Evidence.not_applicable(why, n, "sequences", 0.0, names)
-    if not sweeps["patch_informative"].values:
-        return Evidence.not_applicable("the copy changes too little to patch", n, "sequences", 0.0, names)
-    restored, destroyed = _restored(*_means(sweeps))[0], _destroyed(*_means(sweeps))[0]
-    shares = {
-        "needed": float(destroyed[PREVIOUS]),
-        "induction_needed": float(destroyed[INDUCTION]),
-        "alone": float(restored[PREVIOUS]),
-        "both": float(restored[BOTH]),
+def needed_heads(sweeps: Sweeps) -> tuple[tuple[str, float], ...]:
+    """Every head without whose clean output a tenth or more of the difference is gone, with that share; the largest first."""
+    clean, _ = sweeps["patch_plain"].values.mean(-1)
+    shares = (clean - sweeps["patch_heads"].values[1].mean(-1)) / _difference(sweeps)
+    found = [
+        (head_name(layer, head), float(shares[layer, head])) for layer, head in np.argwhere(shares >= NEEDED).tolist()
+    ]
+    return tuple(sorted(found, key=lambda one: -one[1]))
+
+
+def routes_into_heads(sweeps: Sweeps) -> Mapping[str, float]:
+    """Shares of the difference: what clean keys, clean values or both restore of the induction heads' inputs, and what corrupt
+    ones destroy. NaN where it was not measured."""
+    names = {"keys": "k", "values": "v", "queries": "q", "both": "kv"}
+    if "route_inputs" not in sweeps:
+        return {f"{name} {what}": math.nan for what in ("restore", "destroy") for name in names}
+    clean, corrupt = sweeps["route_plain"].values.mean(-1)
+    inputs = sweeps["route_inputs"].mean("example")
+    restore = {
+        f"{name} restore": (inputs.sel(direction="denoise", inputs=way).values - corrupt) for name, way in names.items()
     }
-    value, interval = _patched(sweeps, and_gate)
-    return Evidence(value, interval, n, "sequences", 0.0, {**names, **shares})
-
-
-def and_gate(clean: Means, corrupt: Means, sets: Sets) -> Means:
-    """The smallest of the three shares that an AND gate requires.
-
-    They are what noising the induction heads destroys, what noising the previous-token head destroys minus what restoring it
-    alone brings back, and what restoring both brings back.
-    """
-    restored, destroyed = _restored(clean, corrupt, sets), _destroyed(clean, corrupt, sets)
-    parts = (destroyed[:, INDUCTION], destroyed[:, PREVIOUS] - restored[:, PREVIOUS], restored[:, BOTH])
-    return np.min(parts, axis=0)
+    destroy = {
+        f"{name} destroy": (clean - inputs.sel(direction="noise", inputs=way).values) for name, way in names.items()
+    }
+    return {name: float(change / (clean - corrupt)) for name, change in (restore | destroy).items()}
 
 
 def _restored(clean: Means, corrupt: Means, sets: Sets) -> Shares:
     """Share of the clean-corrupt difference that each set's clean outputs bring back."""
     return (sets[:, 0] - corrupt[:, None]) / (clean - corrupt)[:, None]
-
-
-def _destroyed(clean: Means, corrupt: Means, sets: Sets) -> Shares:
-    """Share of the clean-corrupt difference that each set's corrupt outputs take away."""
-    return (clean[:, None] - sets[:, 1]) / (clean - corrupt)[:, None]
 
 
 def _patched(sweeps: Sweeps, share: Callable[[Means, Means, Sets], Means]) -> tuple[float, tuple[float, float]]:

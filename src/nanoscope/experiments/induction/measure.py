@@ -5,27 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from nanoscope.analysis.attention import composition, repeated_sequences
+from nanoscope.analysis.attention import composition, prefix_matching, repeated_sequences
 from nanoscope.analysis.causal import head_ablation, patching
-from nanoscope.analysis.prediction import behaviour, direct_attribution, logit_lens
+from nanoscope.analysis.prediction import behaviour, copying, direct_attribution, logit_lens
 from nanoscope.evidence.sweep import Sweep, stacked
 from nanoscope.experiments.experiment import Subject, untrained
+from nanoscope.experiments.induction import routes
 from nanoscope.experiments.induction.select import Head, Selection, p_values, select
-from nanoscope.experiments.induction.setting import Params, Setting, setting_of
+from nanoscope.experiments.induction.setting import JUDGED, Params, Setting, setting_of
 from nanoscope.experiments.measuring import Stage, Stages, Sweeps
 from nanoscope.model.folded import fold, head_weights
 from nanoscope.model.sites import Site
 from nanoscope.tasks import metrics, synthetic
-from nanoscope.tasks.natural import natural_copies, natural_lookups
+from nanoscope.tasks.natural import natural_copies
 from nanoscope.tasks.task import Task
-from nanoscope.text.ngrams import NGrams
 from nanoscope.text.windows import room, spread_windows
-
-TABLES = 5
-LONG_MATCH = 5
 
 
 def stages(subject: Subject, params: Params) -> Stages:
@@ -33,10 +29,13 @@ def stages(subject: Subject, params: Params) -> Stages:
     setting = setting_of(subject, params)
     return {
         "attention": Stage(27, lambda before: _attention(setting)),
-        "behaviour": Stage(19, lambda before: _behaviour(setting)),
+        "prefixes": Stage(6, lambda before: _prefixes(setting)),
+        "behaviour": Stage(13, lambda before: _behaviour(setting)),
+        "copying in text": Stage(14, lambda before: _copying_in_text(setting)),
         "untrained models": Stage(24, lambda before: _random_models(setting)),
         "weights": Stage(7, lambda before: _weights(setting, _chosen(before))),
         "patching": Stage(13, lambda before: _patching(setting, _chosen(before))),
+        "routes": Stage(4, lambda before: _routes(setting, _chosen(before), before["patch_informative"])),
         "ablation": Stage(9, lambda before: _ablation(setting, _chosen(before))),
         "lens": Stage(1, lambda before: _lens(setting)),
         "patterns": Stage(0, lambda before: _patterns(setting, _chosen(before), subject)),
@@ -50,36 +49,61 @@ def _chosen(before: Sweeps) -> Selection:
 
 def _behaviour(s: Setting) -> Sweeps:
     """Accuracy and log-probability on every kind of copy, with n-gram tables as baselines."""
-    known = int(torch.cat([s.train, s.val]).max()) + 1
-    tables = NGrams.fit(s.train.numpy(), known, TABLES)
+    known, tables = s.known, s.tables
     paired = s.paired("behaviour")
     length = min(s.params.natural_length, room(s.model.config.block_size, s.start) // 2)
     natural = natural_copies(s.val, length, s.params.natural_examples, "behaviour", s.params.seed, start=s.start)
     lookups = [_lookup(s, k) for k in (1, 2, 3)]
-    long_matches = natural_lookups(_windows(s), s.train, LONG_MATCH, s.params.seed, start=s.start)
     return {
         "behaviour": behaviour.on_task(s.model, paired),
         "behaviour_tables": behaviour.tables_on_task(tables, paired, known),
         "behaviour_shuffled": behaviour.on_task(s.model, synthetic.shuffled(paired, s.block, s.params.seed)),
         "behaviour_natural": behaviour.on_task(s.model, natural),
         "behaviour_lookup": stacked([behaviour.on_task(s.model, task) for task in lookups], "suffix", (1, 2, 3)),
-        "behaviour_places": _no_examples()
-        if long_matches is None
-        else behaviour.on_task(s.model, _within(long_matches, s)),
         "match_length": behaviour.by_match_length(s.model, _windows(s), tables, s.start),
     }
 
 
-def _within(task: Task, s: Setting) -> Task:
-    """The task without the windows' last token, which only serves as an answer."""
-    size = s.model.config.block_size
-    return replace(task, clean=task.clean[:, :size], corrupt=task.corrupt[:, :size])
+def _copying_in_text(s: Setting) -> Sweeps:
+    """What earlier occurrences are worth in real text where copying is right, and how many such places there are.
+
+    `copy_costs [run, place]` at places drawn at random: of matches of `JUDGED` tokens or more together, of shorter ones length
+    by length. `copy_places [part, place]`: window and length of match of each. `copy_counts [match]`: all that were found.
+    """
+    text = s.searched
+    lengths = copying.longest_copies(text.text.numpy())
+    groups = [(JUDGED, copying.LONGEST, s.params.places), *((n, n, s.params.short_places) for n in range(1, JUDGED))]
+    drawn = [copying.drawn_places(text, lengths, *group, s.params.seed) for group in groups]
+    costs = [copying.costs(s.model, text, places, s.tables, s.params.seed) for places in drawn]
+    where = [np.stack([places.window, lengths[places.window, places.read]]) for places in drawn]
+    counts = np.bincount(lengths.ravel(), minlength=copying.LONGEST + 1)
+    return {
+        "copy_costs": replace(costs[0], values=np.concatenate([one.values for one in costs], axis=1)),
+        "copy_places": Sweep(np.concatenate(where, axis=1), ("part", "place"), "index", {"part": ("window", "match")}),
+        "copy_counts": Sweep(counts, ("match",), "places", {"match": tuple(range(copying.LONGEST + 1))}),
+    }
 
 
-def _no_examples() -> Sweep:
-    """The behaviour sweep of a task without examples."""
-    coords = {"measure": ("accuracy", "log_prob"), "run": ("clean", "corrupt")}
-    return Sweep(np.empty((2, 2, 0)), ("measure", "run", "example"), "share; nats", coords)
+def _prefixes(s: Setting) -> Sweeps:
+    """Prefix matching by one to five tokens of every head, in real text and in copies of random symbols that repeat."""
+    found = {}
+    for name, tokens in (("text", _windows(s)[:, :-1]), ("copies", s.ambiguous("prefixes"))):
+        scores = prefix_matching.prefix_scores(s.model, tokens, s.start, copying.NEAREST)
+        found |= {f"prefix_{name}": _single(scores.sums), f"prefix_{name}_queries": scores.queries}
+    return found
+
+
+def _single(sweep: Sweep) -> Sweep:
+    """The sweep in single precision."""
+    return replace(sweep, values=sweep.values.astype(np.float32))
+
+
+def _routes(s: Setting, chosen: Selection, informative: Sweep) -> Sweeps:
+    """By which inputs the induction heads are driven; nothing where there are none, or nothing to localise."""
+    if not (chosen.found and informative.values and routes.possible(s.model)):
+        return {}
+    task = s.paired("patching", examples=s.params.patch_examples)
+    return routes.measure(s.model, task, chosen.induction)
 
 
 def _lookup(s: Setting, suffix: int) -> Task:

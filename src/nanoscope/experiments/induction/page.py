@@ -4,19 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nanoscope.evidence.markdown import table
+from nanoscope.evidence.markdown import picture, table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
+from nanoscope.experiments.induction.beside import beside_table
 from nanoscope.experiments.induction.literature import comparison
 from nanoscope.experiments.pages import Page
 
+SHOWN = {"induction_copying": "copy_costs", "induction_routes": "route_inputs"}
+"""Figures of the control that stand beside the claims, and the sweep that each needs."""
 LONG = 5
 """The number of characters from which an earlier match counts as long."""
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
     """The comparison with the literature, and what looking up an earlier match is worth in this text."""
-    return {"literature": _literature(study), "corpus": result.subject.corpus, **accuracy_by_match(result)}
+    known = _controls(study, result)
+    return {
+        "literature": _literature(study),
+        "beside": beside_table([(one.subject.label, one) for one in (result, *known)]),
+        "drawn": [
+            picture(study, one.subject.label, name)
+            for one in known[:1]
+            for name, needs in SHOWN.items()
+            if needs in one.sweeps
+        ],
+        "corpus": result.subject.corpus,
+        **accuracy_by_match(result),
+    }
+
+
+def _controls(study: Study, result: Result) -> list[Result]:
+    """The results on one model of each kind whose answers are known."""
+    labels = (label for role in ("control", "planted") for label in study.with_role(role)[:1])
+    found = (study.result(label, "induction") for label in labels)
+    return [one for one in found if one is not None and one.key != result.key]
 
 
 def _literature(study: Study) -> str:
@@ -50,7 +72,7 @@ def accuracy_by_match(result: Result) -> Mapping[str, object]:
 
 PAGE = Page(
     "Finding 1: Induction heads",
-    figures=("induction_head_scores",),
+    figures=("induction_copying", "induction_head_scores"),
     control=("induction_patching_effects", "induction_attention"),
     values=values,
 )

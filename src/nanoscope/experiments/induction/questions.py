@@ -11,9 +11,10 @@ QUESTIONS = (
         key=True,
     ),
     Question(
-        "Does it copy passages of real text?",
-        "induction.natural",
-        "after a copy of a passage its characters {value|side('gain', 'lose')} {value|size} nats each",
+        "Does it copy in real text?",
+        "induction.long_match",
+        "where five characters stood before and what followed is right, overwriting that {value|side('costs', 'saves')} "
+        "{value|size} nats more than overwriting as many others",
         key=True,
     ),
     Question(
@@ -22,9 +23,10 @@ QUESTIONS = (
         "it gets {clean|percent} of a second copy right, and {corrupt|percent} without a first one",
     ),
     Question(
-        "Does a head look at the previous character?",
-        "induction.previous_token",
-        "{head} does so {value|size} {value|side('above', 'below')} chance, on random characters too",
+        "Is every head blind to earlier occurrences?",
+        "induction.absent",
+        "the most that any head attends to what followed one is {value|size} {value|side('above', 'below')} chance "
+        "({head}, in {where})",
     ),
     Question(
         "Do the best candidates do the copying?",

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from nanoscope.experiments.experiment import Subject, require_least
 from nanoscope.model.gpt import GPT
+from nanoscope.seeds import seed_for
 from nanoscope.tasks import synthetic
-from nanoscope.tasks.task import Task
+from nanoscope.tasks.task import Task, long_tensor
 from nanoscope.text.corpora.corpus import too_short
+from nanoscope.text.ngrams import NGrams
+from nanoscope.text.passages import Passages, passages
+from nanoscope.text.tokenizer import TokenizedText, tokenized
 from nanoscope.text.windows import room
+
+TABLES = 5
+"""The order of the largest n-gram table."""
+JUDGED = 5
+"""The least length of match by which copying in real text is judged; that of `nanoscope look`, too."""
+SEARCHED = 120_000
+"""About as many tokens of validation text are searched for places to copy: all of tiny Shakespeare's."""
+AMBIGUOUS = 8
+"""So few symbols make a random sequence in which one token says little about the next."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +42,12 @@ class Params:
     """Passages of validation text that are followed by a copy of themselves."""
     natural_length: int = 24
     """Characters of such a passage, at most half a context."""
+    places: int = 400
+    """Places of validation text, drawn at random, where a match of five or more characters is right about the next one."""
+    short_places: int = 100
+    """Such places for every shorter length of match."""
     windows: int = 400
-    """Windows of validation text for the loss by match length."""
+    """Windows of validation text for the loss by match length, and for the heads' prefix matching."""
     permutations: int = 500
     """Shuffles of the sequences behind the p-value of each head's attention."""
     random_models: int = 5
@@ -47,6 +67,8 @@ QUICK = Params(
     sequences=32,
     patch_examples=16,
     natural_examples=128,
+    places=200,
+    short_places=50,
     windows=150,
     permutations=200,
     random_models=3,
@@ -56,6 +78,8 @@ PLANTED = Params(
     sequences=16,
     patch_examples=8,
     natural_examples=32,
+    places=60,
+    short_places=20,
     windows=30,
     permutations=100,
     random_models=1,
@@ -64,7 +88,7 @@ PLANTED = Params(
 )
 SETTINGS = {
     "quick": QUICK,
-    "many": replace(QUICK, sequences=64, natural_examples=256),
+    "many": replace(QUICK, sequences=64, natural_examples=256, places=400),
     "control": replace(QUICK, patch_examples=64),
     "planted": PLANTED,
 }
@@ -81,6 +105,32 @@ class Setting:
     train: Tensor
     val: Tensor
     params: Params
+    held_out: TokenizedText = field(repr=False)
+    """The validation text with its tokens."""
+
+    @cached_property
+    def known(self) -> int:
+        """The number of tokens that the text may hold; a start symbol is none of them."""
+        return int(torch.cat([self.train, self.val]).max()) + 1
+
+    @cached_property
+    def tables(self) -> NGrams:
+        """n-gram tables of the training text."""
+        return NGrams.fit(self.train.numpy(), self.known, TABLES)
+
+    @cached_property
+    def searched(self) -> Passages:
+        """The windows of validation text that are searched for places to copy."""
+        context = self.model.config.block_size
+        return passages(self.held_out, context, max(1, SEARCHED // context))
+
+    def ambiguous(self, *labels: object) -> Tensor:
+        """Random blocks of few symbols, each twice in a row, `[example, pos]`: single tokens repeat, longer strings seldom."""
+        rng = np.random.default_rng(seed_for("ambiguous", *labels, self.params.seed))
+        half, pool = room(self.model.config.block_size, self.start) // 2, self.symbols.numpy()
+        few = [rng.choice(pool, min(AMBIGUOUS, len(pool)), replace=False) for _ in range(self.params.sequences)]
+        blocks = np.stack([rng.choice(symbols, half) for symbols in few])
+        return long_tensor(np.concatenate([blocks, blocks], axis=1))
 
     @property
     def block(self) -> int:
@@ -110,4 +160,5 @@ def setting_of(subject: Subject, params: Params) -> Setting:
         raise too_short(len(val), 2 * context, f"windows of {context}")
     symbols = synthetic.alphabet(train, checkpoint.model.config.vocab_size)
     lengths = synthetic.lengths_that_fit(room(context, subject.start), len(symbols))
-    return Setting(checkpoint.model, symbols, subject.start, lengths, train, val, params)
+    held_out = tokenized(corpus.val, subject.tokenizer)
+    return Setting(checkpoint.model, symbols, subject.start, lengths, train, val, params, held_out)

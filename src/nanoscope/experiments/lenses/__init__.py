@@ -1,7 +1,8 @@
 """Experiment 03: how do predictions form, through the layers and through training?
 
-Every layer's residual stream is read through the logit lens and a tuned lens. The predictions read there are compared with
-n-gram tables: how long a context does the nearest table use? Each checkpoint's output is compared with the same tables.
+Every layer's residual stream is read through the logit lens and a tuned lens, which is fitted until its held-out KL stops
+falling. The predictions read there are compared with n-gram tables by three measures, and the nearest table is named where
+the tables are known well enough. Each checkpoint's output is compared with the same tables.
 """
 
 from nanoscope.experiments.experiment import Experiment
@@ -14,7 +15,7 @@ from nanoscope.experiments.lenses.questions import QUESTIONS
 EXPERIMENT = Experiment(
     module=__name__,
     question="How do predictions form, through the layers and through training?",
-    version=3,
+    version=4,
     params=Params,
     settings={"quick": QUICK},
     stages=stages,

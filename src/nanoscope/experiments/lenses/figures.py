@@ -7,11 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from nanoscope.analysis.prediction.table_distance import DIRECTIONS, MEASURES, Nearest
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments.lenses import stored
 from nanoscope.plots.style import (
     ACCENT,
-    INK,
     SECOND,
     SOFT,
     THIRD,
@@ -26,6 +27,12 @@ from nanoscope.plots.style import (
     visible_character,
 )
 
+MEASURED = {
+    "table to lens": "KL(table || lens)",
+    "lens to table": "KL(lens || table)",
+    "loss": "difference of the losses",
+}
+SETTLED = {"near": "KL to the output stays below 0.1 nats", "top": "Top character stays the output's"}
 TABLE_NAMES = {1: "unigram", 2: "bigram", 3: "trigram"}
 STYLES = {"logit lens": ("--", "o"), "tuned lens": ("-", "s")}
 LINE, SHORTEST = 30, 20
@@ -82,66 +89,56 @@ def _chances(ax: Axes, result: Result) -> None:
 
 @styled
 def ngrams(result: Result) -> Figure:
-    """How far every reading is from every n-gram table, and which is nearest for each kind of character."""
-    tables = result["distance_by_kind"].sel(direction="table to lens")
-    readings = len(tables.labels("layer"))
-    figure, axes = new_figure(12, 0.36 * readings + 2.4, 1, 3, width_ratios=(1, 1, 1))
-    limit = float(np.percentile(tables.sel(lens="tuned lens", kind="all").values, 90))
-    images = []
-    for ax, lens in zip(axes, STYLES, strict=False):
-        images.append(_table_distances(ax, tables.sel(lens=lens, kind="all").values.T, limit))
-        ax.set_title(f"KL(table || {lens}), nats; boxed: nearest")
-    figure.colorbar(images[0], ax=axes[:2], label="nats", shrink=0.8, extend="max")
-    _nearest_by_kind(axes[2], tables.sel(lens="tuned lens"))
-    figure.suptitle(f"{_label(result)}: what a table that long could know", x=0.01, ha="left", fontweight="bold")
+    """How far every reading is from every n-gram table, by three measures; boxed where the nearest is told from the others."""
+    lenses = stored.sound_lenses(result.sweeps)
+    readings = len(stored.kl_to_output(result.sweeps, lenses[0]))
+    figure, axes = new_figure(13, len(lenses) * (0.33 * readings + 1.2) + 0.6, len(lenses), len(MEASURES))
+    for row, lens in enumerate(lenses):
+        for column, measure in enumerate(MEASURES):
+            ax = axes[row * len(MEASURES) + column]
+            values = stored.distances(result.sweeps, lens)[column].T
+            _table_distances(ax, values, stored.nearest(result.sweeps, lens, measure))
+            ax.set_title(f"{lens}: {MEASURED[measure]}", fontsize=9)
+            ax.set_yticks(range(readings), _reading_names(readings) if column == 0 else [""] * readings)
+    figure.suptitle(
+        f"{_label(result)}: how far from each table, nats (solid box: nearest; dotted: not told from the next)",
+        x=0.01,
+        ha="left",
+        fontweight="bold",
+    )
     return figure
 
 
-def _table_distances(ax: Axes, distances: np.ndarray, limit: float):
+def _table_distances(ax: Axes, distances: np.ndarray, nearest: Nearest) -> None:
     """Draw `distances [reading, n]` and box the nearest table of each reading."""
-    image = heatmap(ax, distances, limit, diverging=False)
+    limit = float(np.percentile(distances, 80))
+    heatmap(ax, distances, limit, diverging=False)
     for reading, n in np.ndindex(distances.shape):
         cell_text(ax, reading, n, f"{distances[reading, n]:.2f}", 7, bool(distances[reading, n] > 0.6 * limit))
-    for reading, n in enumerate(distances.argmin(1)):
-        ax.add_patch(Rectangle((n - 0.5, reading - 0.5), 1, 1, fill=False, edgecolor=ACCENT, linewidth=2))
+    for reading, (n, told) in enumerate(zip(nearest.n, nearest.told, strict=True)):
+        line = {"linewidth": 2, "linestyle": "-"} if told else {"linewidth": 1.2, "linestyle": ":"}
+        ax.add_patch(Rectangle((n - 1.5, reading - 0.5), 1, 1, fill=False, edgecolor=ACCENT, **line))
     ax.set_xticks(range(distances.shape[1]), [str(n + 1) for n in range(distances.shape[1])])
-    ax.set_yticks(range(len(distances)), _reading_names(len(distances)))
     ax.set_xlabel("n of the table")
-    return image
-
-
-def _nearest_by_kind(ax: Axes, tables: Sweep) -> None:
-    kinds = [str(kind) for kind in tables.labels("kind")]
-    nearest = tables.values.argmin(0) + 1
-    heatmap(ax, nearest, len(tables.values) + 2, diverging=False)
-    for reading, kind in np.ndindex(nearest.shape):
-        ax.text(kind, reading, str(nearest[reading, kind]), ha="center", va="center", fontsize=8)
-    ax.set_xticks(range(len(kinds)), kinds, rotation=35, ha="right", fontsize=8)
-    ax.set_yticks(range(len(nearest)), _reading_names(len(nearest)))
-    ax.set_title("Nearest n, by what is predicted")
 
 
 @styled
 def settling(result: Result) -> Figure:
-    """Where predictions settle, for each kind of character and by three criteria."""
+    """Where predictions settle, for each kind of character, by two criteria and both lenses."""
     shares = result["settled"]
     kinds = [str(kind) for kind in shares.labels("kind")]
-    panels = (
-        ("tuned lens", "near", "KL to the output stays below 0.1 nats (tuned lens)"),
-        ("tuned lens", "top", "Top character stays the output's (tuned lens)"),
-        ("logit lens", "half", "Top character stays above one half (logit lens)"),
-    )
-    figure, axes = new_figure(13, 0.34 * len(kinds) + 2.3, 1, 3, sharey=True)
+    panels = [(lens, criterion) for criterion in SETTLED for lens in stored.sound_lenses(result.sweeps)]
+    figure, axes = new_figure(3.4 * len(panels) + 1.6, 0.34 * len(kinds) + 2.3, 1, len(panels), sharey=True)
     depths = len(shares.labels("depth"))
     colours = [*ordered_colours(depths - 1), "#e5e7eb"]
     names = [*_reading_names(depths - 1), "never"]
-    for ax, (lens, criterion, title) in zip(axes, panels, strict=True):
+    for ax, (lens, criterion) in zip(axes, panels, strict=True):
         values = shares.sel(lens=lens, criterion=criterion).values
         edges = np.cumsum(values, axis=0) - values
         for depth in range(depths):
             ax.barh(range(len(kinds)), values[depth], left=edges[depth], color=colours[depth], label=names[depth])
-        note = "\n(at the embedding, this lens names the character just read)" * (lens == "logit lens")
-        ax.set(xlim=(0, 1), title=title, xlabel=f"share of predictions{note}")
+        ax.set(xlim=(0, 1), xlabel="share of predictions")
+        ax.set_title(f"{SETTLED[criterion]}\n({lens})", fontsize=9)
     axes[0].set_yticks(range(len(kinds)), kinds)
     axes[0].invert_yaxis()
     shown = axes[0].get_legend_handles_labels()
@@ -152,51 +149,34 @@ def settling(result: Result) -> Figure:
 
 @styled
 def training(result: Result) -> Figure:
-    """How far the whole model is from every table, over training."""
+    """How far the whole model is from every table, over training, in both directions."""
     figure, axes = new_figure(11, 4.6, 1, 2)
-    sums = result["training"].sel(direction="table to lens")
-    steps = np.array([int(step) for step in sums.labels("step")])
+    steps = np.array([int(step) for step in result["training"].labels("step")])
     if len(steps) == 0:
         for ax in axes:
             ax.set_axis_off()
         axes[0].text(0, 0.5, "This model's training left no checkpoints.", fontsize=11)
         return figure
-    means = sums.values.sum(-1) / result["training_places"].values.sum()
-    _table_curves(axes[0], steps, means)
-    _nearest_over_training(axes[1], steps, result["training_by_kind"].sel(direction="table to lens"))
+    places = result["training_places"].values.sum()
+    for ax, direction in zip(axes, DIRECTIONS, strict=True):
+        means = result["training"].sel(direction=direction).values.sum(-1) / places
+        _table_curves(ax, steps, means, MEASURED[direction].replace("lens", "model"))
     figure.suptitle(
-        f"{_label(result)}: which table it is nearest to, in training", x=0.01, ha="left", fontweight="bold"
+        f"{_label(result)}: how far from each n-gram table, in training", x=0.01, ha="left", fontweight="bold"
     )
     return figure
 
 
-def _table_curves(ax: Axes, steps: np.ndarray, means: np.ndarray) -> None:
-    """One curve per table from `means [step, n]`, with the nearest table marked at every step."""
-    colours = ordered_colours(means.shape[1])
-    for n, colour in enumerate(colours):
+def _table_curves(ax: Axes, steps: np.ndarray, means: np.ndarray, measure: str) -> None:
+    """One curve per table from `means [step, n]`."""
+    for n, colour in enumerate(ordered_colours(means.shape[1])):
         ax.plot(np.log1p(steps), means[:, n], color=colour, linewidth=1.4, label=_table(n + 1))
-    lowest = means.argmin(1)
-    nearest = [colours[n] for n in lowest]
-    ax.scatter(np.log1p(steps), means.min(1), s=16, color=nearest, edgecolor=INK, linewidth=0.5, zorder=3)
     iterations_axis(ax, float(steps[-1]))
-    ax.set(yscale="log", ylabel="KL(table || model), nats per character")
-    ax.set_title("Distance from each n-gram table; dots: the nearest")
+    ax.set(yscale="log", ylabel=f"{measure}, nats per character")
+    ax.set_title(measure)
     plain_logarithms(ax)
     ax.set_ylim(bottom=0.35 * means.min())
     ax.legend(fontsize=8, loc="lower center", ncols=4)
-
-
-def _nearest_over_training(ax: Axes, steps: np.ndarray, tables: Sweep) -> None:
-    kinds = [str(kind) for kind in tables.labels("kind")]
-    nearest = tables.values.argmin(1).T + 1
-    heatmap(ax, nearest, tables.values.shape[1] + 2, diverging=False)
-    size = 8 if len(steps) <= 30 else 5.5
-    for kind, at in np.ndindex(nearest.shape):
-        ax.text(at, kind, str(nearest[kind, at]), ha="center", va="center", fontsize=size)
-    shown = range(0, len(steps), max(1, len(steps) // 14))
-    ax.set_xticks(list(shown), [f"{steps[i]:,}" for i in shown], rotation=60, fontsize=8)
-    ax.set_yticks(range(len(kinds)), kinds)
-    ax.set(xlabel="iteration", title="n of the nearest table, by what is predicted")
 
 
 @styled

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanoscope.analysis.prediction import direct_attribution, logit_lens, tuned_lens
+from nanoscope.analysis.prediction import direct_attribution, logit_lens, table_distance, tuned_lens
 from nanoscope.analysis.prediction.logit_lens import Lens
 from nanoscope.checkpoints.checkpoint import load
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep, stacked
-from nanoscope.experiments.experiment import Subject, require_least, times_in_turn, untrained
+from nanoscope.experiments.experiment import Subject, require_least, times_in_turn
+from nanoscope.experiments.lenses.stored import LENSES
 from nanoscope.experiments.measuring import Stage, Stages, Sweeps, arrays_of, private
 from nanoscope.interventions.run import residual_streams, run
 from nanoscope.model.gpt import GPT
@@ -24,7 +25,6 @@ from nanoscope.text.passages import NAMES, Passages, passages, windows_to_fit
 from nanoscope.text.windows import at_a_time, first_speech, room
 
 ORDERS = 7
-LENSES = ("logit lens", "tuned lens")
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,14 @@ class Params:
 
     windows: int = 400
     """Windows of validation text."""
-    tuned_tokens: int = 131_072
-    """Tokens of training text on which the tuned lens is fitted (at most 200,000: their residual streams stay in memory)."""
+    tuned_tokens: int = 98_304
+    """Tokens of training text on which the tuned lens is fitted, or fewer of a large model: their residual streams, at most a
+    gigabyte, stay in memory."""
     held_out_tokens: int = 16_384
-    """Tokens of other training text, used to stop the fit early."""
-    tuned_steps: int = 200
-    """Steps of the optimiser that fits the tuned lens."""
-    tuned_batch: int = 2048
+    """Tokens of other training text; the fit ends where the KL on them stops falling."""
+    tuned_steps: int = 600
+    """The most steps of the optimiser that fits the tuned lens."""
+    tuned_batch: int = 4096
     """Tokens per step of that fit."""
     damage_windows: int = 96
     """Windows on which layers' outputs are resampled, to measure how much settled predictions change."""
@@ -56,18 +57,12 @@ class Params:
 
     def __post_init__(self) -> None:
         require_least(self, windows=2, damage_windows=2, checkpoints=0)
-        if self.tuned_tokens > 200_000:
-            raise NanoscopeError(
-                f"--tuned-tokens must be at most 200000, not {self.tuned_tokens}: their residual streams are kept in memory"
-            )
 
 
 QUICK = Params(
     windows=150,
-    tuned_tokens=16_384,
-    held_out_tokens=4096,
-    tuned_steps=120,
-    tuned_batch=1024,
+    tuned_tokens=65_536,
+    held_out_tokens=8192,
     damage_windows=48,
     checkpoints=16,
     checkpoint_windows=24,
@@ -93,19 +88,29 @@ class _Setting:
         return NGrams.fit(self.train.numpy(), self.model.config.vocab_size, ORDERS)
 
     @cached_property
-    def untrained(self) -> GPT:
-        return untrained(self.model, "untrained model", self.params.seed)
+    def halves(self) -> tuple[NGrams, ...]:
+        """The tables of each half of the text that `tables` are fitted on."""
+        symbols = self.model.config.vocab_size
+        return tuple(NGrams.fit(half, symbols, ORDERS) for half in table_distance.in_halves(self.train.numpy()))
+
+    @property
+    def few(self) -> Passages:
+        """The text of what is measured on fewer windows."""
+        return self.text[: self.params.damage_windows]
 
     def affordable(self, tokens: int) -> int:
-        """As many of the tokens as the tuned lens can be fitted on with this vocabulary."""
+        """As many tokens as the tuned lens can be tried on with this vocabulary."""
         return tuned_lens.affordable(tokens, self.model.config.vocab_size)
 
     @property
     def windows(self) -> tuple[Tensor, Tensor]:
-        """Windows of training text for the fit, and others between them for early stopping."""
+        """Windows of training text for the fit, and others between them that end it."""
         context = self.model.config.block_size
-        tokens = (self.params.tuned_tokens, self.params.held_out_tokens)
-        fitted, held = (max(2, self.affordable(n) // context) for n in tokens)
+        tokens = (
+            min(self.params.tuned_tokens, tuned_lens.room_for(self.model)),
+            self.affordable(self.params.held_out_tokens),
+        )
+        fitted, held = (max(2, n // context) for n in tokens)
         return windows_to_fit(self.train, context, fitted, held, self.subject.start)
 
 
@@ -113,14 +118,13 @@ def stages(subject: Subject, params: Params) -> Stages:
     """The stages of experiment 03."""
     s = _setting(subject, params)
     return {
-        "n-gram tables": Stage(1, lambda before: _tables(s)),
-        "tuned lens": Stage(20, lambda before: _fitted(s)),
-        "reading": Stage(10, lambda before: _readings(s, _tuned(s, before))),
-        "settling": Stage(11, lambda before: _settling(s, _tuned(s, before))),
-        "untrained model": Stage(32, lambda before: _untrained(s)),
+        "n-gram tables": Stage(2, lambda before: _tables(s)),
+        "tuned lens": Stage(60, lambda before: _fitted(s)),
+        "reading": Stage(15, lambda before: _readings(s, _tuned(s, before))),
+        "settling": Stage(8, lambda before: _settling(s, _tuned(s, before))),
         "writers": Stage(3, lambda before: _writers(s)),
-        "training": Stage(18, lambda before: _training(s)),
-        "cost": Stage(5, lambda before: _cost(s)),
+        "training": Stage(10, lambda before: _training(s)),
+        "cost": Stage(2, lambda before: _cost(s)),
         "example": Stage(0, lambda before: _example(s, _tuned(s, before))),
     }
 
@@ -139,24 +143,27 @@ def _setting(subject: Subject, params: Params) -> _Setting:
 
 
 def _tables(s: _Setting) -> Sweeps:
-    """Each table's loss on the text, and the distance between the tables of the two halves of the corpus."""
-    losses = -np.log(s.tables.prob(s.text.text.numpy())[..., 1:])
-    middle, symbols = len(s.train) // 2, s.model.config.vocab_size
-    halves = [NGrams.fit(half.numpy(), symbols, ORDERS) for half in (s.train[:middle], s.train[middle:])]
-    n = tuple(range(1, ORDERS + 1))
-    few = s.text[: s.params.damage_windows]
+    """Each table's loss on the text, and what the comparison with tables says of readers whose answer is known."""
+    n, symbols = tuple(range(1, ORDERS + 1)), s.model.config.vocab_size
+    losses = table_distance.losses(s.tables, s.text)
     return {
-        "table_loss": Sweep(s.text.sums(losses), ("n", "kind", "window"), "nats, summed", {"n": n, "kind": NAMES}),
-        "table_floor": logit_lens.noise_floor(few, *halves),
+        "table_loss": Sweep(losses, ("n", "kind", "window"), "nats, summed", {"n": n, "kind": NAMES}),
+        "known_readers": table_distance.known_answers(s.few, s.train.numpy(), symbols, ORDERS),
     }
 
 
 def _fitted(s: _Setting) -> Sweeps:
-    """The tuned lens, for later stages, and the course of its fit."""
+    """The tuned lens, for later stages, the course of its fit, and its KL on the text that it was fitted on."""
     train, held_out = (tuned_lens.collect(s.model, tokens) for tokens in s.windows)
     settings = tuned_lens.Settings(steps=s.params.tuned_steps, batch=s.affordable(s.params.tuned_batch))
     fit = tuned_lens.fit(s.model, train, held_out, settings, s.params.seed)
-    return {"tuned_course": fit.course, **private("tuned", vars(fit.translation))}
+    seen = tuned_lens.kl(s.model, fit.translation, train[:, : held_out.shape[1]]).mean(-1)
+    return {
+        "tuned_course": fit.course,
+        "tuned_stopped": Sweep(np.array(float(fit.stopped)), (), "1: the held-out KL had stopped falling"),
+        "tuned_train": Sweep(seen.double().cpu().numpy(), ("layer",), "nats"),
+        **private("tuned", vars(fit.translation)),
+    }
 
 
 def _tuned(s: _Setting, before: Sweeps) -> Lens:
@@ -181,7 +188,24 @@ def _readings(s: _Setting, tuned: Lens) -> Sweeps:
         "distance_by_kind": _by_kind(distances, counts),
         "settled": _by_kind(settled, counts),
         "depth": depth,
+        "table_distance": _table_distance(s, lenses),
     }
+
+
+def _table_distance(s: _Setting, lenses: tuple[Lens, ...]) -> Sweep:
+    """Every reading's distance from the tables of the whole text and of its halves: `[lens, tables, measure, n, layer]`."""
+    values = np.stack([[_from(s, lens, tables) for tables in (s.tables, *s.halves)] for lens in lenses])
+    orders = tuple(range(1, ORDERS + 1))
+    coords = {"lens": LENSES, "tables": table_distance.TABLES, "measure": table_distance.MEASURES, "n": orders}
+    return Sweep(values, ("lens", "tables", "measure", "n", "layer"), "nats", coords)
+
+
+def _from(s: _Setting, lens: Lens, tables: NGrams) -> np.ndarray:
+    """Distances of a lens from some tables: `[measure, n, layer]`."""
+    read, places = logit_lens.over_text(s.model, s.few, lens, tables), s.few.counts[0].sum()
+    distances = read.distances.sel(kind="all").values.sum(-1) / places
+    loss = read.measures.sel(measure="loss", kind="all").values.sum(-1) / places
+    return table_distance.with_losses(distances, table_distance.losses(tables, s.few)[:, 0].sum(-1) / places, loss)
 
 
 def _over_all(sums: Sweep) -> Sweep:
@@ -205,25 +229,14 @@ def _depth(read: logit_lens.Reading) -> Sweep:
 
 
 def _settling(s: _Setting, tuned: Lens) -> Sweeps:
-    """How much resampling a layer's output changes predictions, split by whether they have settled in the tuned lens."""
-    few = s.text[: s.params.damage_windows]
-    return {"damage": logit_lens.damage_by_settling(s.model, few, tuned)}
-
-
-def _untrained(s: _Setting) -> Sweeps:
-    """The untrained control: where its predictions settle, and its readings' distances from the tables."""
-    few = s.text[: s.params.damage_windows]
-    read = logit_lens.over_text(s.untrained, few, s.untrained.unembed, s.tables)
-    return {
-        "untrained_depth": _depth(read),
-        "untrained_distance": _by_kind(read.distances, read.counts).sel(kind="all"),
-        "untrained_places": read.counts,
-    }
+    """How much resampling a layer's output changes predictions, split by whether they have settled in each lens."""
+    damage = [logit_lens.damage_by_settling(s.model, s.few, lens) for lens in (s.model.unembed, tuned)]
+    return {"damage": stacked(damage, "lens", LENSES)}
 
 
 def _writers(s: _Setting) -> Sweeps:
     """Each component's direct contribution to the next character's logit."""
-    few = s.text[: s.params.damage_windows]
+    few = s.few
     direct = direct_attribution.on_text(s.model, few)
     sums = direct.contributions
     return {
@@ -240,7 +253,7 @@ def _training(s: _Setting) -> Sweeps:
     picked = np.unique(np.linspace(0, len(every) - 1, min(len(every), s.params.checkpoints)).round().astype(int))
     chosen = [every[i] for i in picked]
     few = s.text[: s.params.checkpoint_windows]
-    found = [logit_lens.model_distances(load(path).model, few, s.tables) for _, path in chosen]
+    found = [table_distance.of_model(load(path).model, few, s.tables) for _, path in chosen]
     steps = tuple(step for step, _ in chosen)
     sums = stacked(found, "step", steps) if found else _no_training(s, few)
     return {
@@ -253,15 +266,15 @@ def _training(s: _Setting) -> Sweeps:
 def _no_training(s: _Setting, text: Passages) -> Sweep:
     """The sweep of a training without checkpoints: no steps."""
     orders = tuple(range(1, ORDERS + 1))
-    coords = {"direction": logit_lens.DIRECTIONS, "n": orders, "kind": NAMES}
-    nothing = np.empty((0, len(logit_lens.DIRECTIONS), len(orders), len(NAMES), len(text)))
+    coords = {"direction": table_distance.DIRECTIONS, "n": orders, "kind": NAMES}
+    nothing = np.empty((0, len(table_distance.DIRECTIONS), len(orders), len(NAMES), len(text)))
     return Sweep(nothing, ("step", "direction", "n", "kind", "window"), "nats, summed", coords)
 
 
 def _cost(s: _Setting) -> Sweeps:
     """Seconds for one batch: a plain forward pass, one with the lens at every layer, and the lens alone, measured in turn."""
     shape, positions = s.model.config, s.text.tokens.shape[1]
-    tokens = s.text.tokens[: at_a_time(logit_lens.WINDOWS, positions * (1 + shape.n_layer), shape.vocab_size)]
+    tokens = s.text.tokens[: at_a_time(table_distance.WINDOWS, positions * (1 + shape.n_layer), shape.vocab_size)]
     streams = residual_streams(s.model, tokens)
     runs = {
         "plain forward": lambda: run(s.model, tokens),

@@ -2,35 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from nanoscope.analysis.prediction.table_distance import MEASURES
+from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
-from nanoscope.evidence.wording import number
-from nanoscope.experiments.lenses.judge import never_above_half
+from nanoscope.evidence.wording import number, percent
+from nanoscope.experiments.lenses import stored
 from nanoscope.experiments.pages import Page
+
+BY = {"table to lens": "KL(table, lens)", "lens to table": "KL(lens, table)", "loss": "loss"}
+SHORT = {"logit lens": "logit", "tuned lens": "tuned"}
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
-    """What the logit lens reads after every layer, and how often the top character never comes to stay above one half."""
+    """What both lenses read after every layer, how far the tuned one was fitted, and what the tables can tell."""
     first = result["reading_by_kind"].sel(lens="logit lens", layer=0, kind="all")
+    sweeps = result.sweeps
     return {
-        "readings": readings_table(result),
+        "readings": readings_table(sweeps),
+        "nearest": nearest_table(sweeps),
         "tied": result.subject.config["tied_head"],
         "current": float(first.sel(measure="current").values),
-        "never_half": never_above_half(result.sweeps),
+        "never_half": stored.never_above_half(sweeps),
         "unexplained": float(result["writers_unexplained"].values),
+        "fit": stored.tuned_fit(sweeps),
+        "depths": [(SHORT[lens], stored.mean_depth(sweeps, lens)) for lens in stored.sound_lenses(sweeps)],
+        "reaches": stored.reaches(sweeps),
+        "tables": tuple(stored.table_losses(sweeps).tolist()),
+        "cost": cost(sweeps),
     }
 
 
-def readings_table(result: Result) -> str:
-    """A table of KL(model || logit lens) after every layer, in nats."""
-    kl = result["reading_by_kind"].sel(lens="logit lens", measure="kl", kind="all").values.tolist()
-    cells = [number(x) if abs(x) > 1e-6 else "0" for x in kl]
-    return table(
-        ["logit lens", "embedding", *(f"after L{i}" for i in range(len(kl) - 1))], [["KL to the output, nats", *cells]]
+def readings_table(sweeps: Sweeps) -> str:
+    """What each lens reads: one row per quantity and lens, one column per reading."""
+    lenses = stored.sound_lenses(sweeps)
+    rows = [
+        *(["KL to the output, nats", lens, *_numbers(stored.kl_to_output(sweeps, lens))] for lens in lenses),
+        *(["loss, nats", lens, *_numbers(stored.loss(sweeps, lens))] for lens in lenses),
+        *(["settled by here", lens, *_shares(stored.settled_by(sweeps, lens))] for lens in lenses),
+    ]
+    if stored.reaches(sweeps):
+        rows += [["nearest n-gram table", lens, *stored.said(sweeps, lens)] for lens in lenses]
+    return _by_reading(sweeps, rows)
+
+
+def nearest_table(sweeps: Sweeps) -> str:
+    """The nearest table by each measure alone, where it is told from the next; empty for an older result."""
+    reaches = stored.reaches(sweeps)
+    if not reaches:
+        return ""
+    found = [(lens, one, stored.nearest(sweeps, lens, one)) for lens in stored.sound_lenses(sweeps) for one in MEASURES]
+    return _by_reading(
+        sweeps,
+        [
+            [
+                f"nearest n, {BY[one]}",
+                lens,
+                *(_n(int(n), bool(told), reaches[one]) for n, told in zip(near.n, near.told, strict=True)),
+            ]
+            for lens, one, near in found
+        ],
     )
+
+
+def _by_reading(sweeps: Sweeps, rows: Sequence[Sequence[str]]) -> str:
+    layers = len(sweeps["reading"].labels("layer")) - 1
+    head = ["", "lens", "embedding", *(f"after L{i}" for i in range(layers))]
+    return table(head, [[what, SHORT[lens], *cells] for what, lens, *cells in rows])
+
+
+def _n(n: int, told: bool, reach: int) -> str:
+    return "?" if not told else f"{n}+" if n == reach else str(n)
+
+
+def _numbers(values: np.ndarray) -> list[str]:
+    return [number(x) if abs(x) > 1e-6 else "0" for x in values.tolist()]
+
+
+def _shares(values: np.ndarray) -> list[str]:
+    return [percent(x, 0) for x in values.tolist()]
+
+
+def cost(sweeps: Sweeps) -> tuple[float, float]:
+    """Milliseconds to read one layer, and the time of a forward pass with the lens over that of a plain one (median of pairs
+    of runs)."""
+    seconds = sweeps["cost"]
+    layers = len(sweeps["reading"].labels("layer")) - 1
+    both = seconds.sel(what="forward with the lens").values / seconds.sel(what="plain forward").values
+    return 1000 * float(np.median(seconds.sel(what="lens alone").values)) / layers, float(np.median(both))
 
 
 PAGE = Page(

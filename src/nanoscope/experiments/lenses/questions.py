@@ -16,16 +16,6 @@ QUESTIONS = (
         key=True,
     ),
     Question(
-        "Does the prediction form gradually?",
-        "lenses.gradual",
-        "the largest step is {value|percent(0)} of the way",
-    ),
-    Question(
-        "Does it settle in the upper half of the layers?",
-        "lenses.settles",
-        "on average at {value|percent(0)} of the depth",
-    ),
-    Question(
         "Is a prediction that looks settled really settled?",
         "lenses.meaningful",
         "a disturbed later layer changes it {value} times as much as one that is not settled",

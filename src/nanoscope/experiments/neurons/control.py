@@ -6,6 +6,8 @@ import copy
 from itertools import islice
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from nanoscope.analysis.neurons import ablation, selectivity
 from nanoscope.analysis.neurons.activations import by_layer
@@ -49,14 +51,14 @@ def _measured(
 ) -> np.ndarray:
     """`MEASURES` of the planted neuron, in their order."""
     here = select.labels.of(concept)[None]
-    post = next(islice(by_layer(planted, select.windows), layer, None)).post
+    inputs = _inputs(planted, layer, select.windows)
     allowed = selectivity.shifts(here, select.windows.size, shifts)
-    auroc, chance = np.empty(len(post)), np.full(len(allowed.multiples), -np.inf)
-    for rows, ranks in selectivity.ranked(post):
+    auroc, chance = np.empty(len(inputs)), np.full(len(allowed.multiples), -np.inf)
+    for rows, ranks in selectivity.ranked(inputs):
         auroc[rows] = selectivity.auroc(ranks, here.astype(np.float64))[:, 0]
         chance = np.maximum(chance, selectivity.largest_by_chance(ranks, allowed)[0])
-    strongest = post[neuron].topk(min(STRONGEST, int(here.sum()))).indices.numpy()
-    new = next(islice(by_layer(planted, report.windows), layer, None)).post[neuron].numpy()
+    strongest = inputs[neuron].topk(min(STRONGEST, int(here.sum()))).indices.numpy()
+    new = _inputs(planted, layer, report.windows)[neuron].numpy()
     return np.array(
         [
             auroc_of(new, report.labels.of(concept)),
@@ -67,6 +69,11 @@ def _measured(
             _change(planted, layer, neuron, report.windows),
         ]
     )
+
+
+def _inputs(model: GPT, layer: int, windows: Windows) -> Float[Tensor, "neuron char"]:
+    """The inputs of one layer's neurons."""
+    return next(islice(by_layer(model, windows, "pre"), layer, None)).neurons
 
 
 def _change(planted: GPT, layer: int, neuron: int, windows: Windows) -> float:

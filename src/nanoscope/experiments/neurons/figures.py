@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from nanoscope.analysis.neurons.selectivity import SELECTIVE, best_of_layers
+from nanoscope.analysis.neurons.selectivity import SELECTIVE
+from nanoscope.analysis.neurons.statistics import DEAD
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments.neurons import census
 from nanoscope.experiments.neurons.labels import CONTEXT, FAMILIES, KIND
-from nanoscope.plots.fonts import MONO, families
+from nanoscope.experiments.neurons.stored import (
+    OF_INPUTS,
+    aurocs,
+    best_aurocs,
+    chosen_neuron,
+    context_names,
+    has_silent,
+)
+from nanoscope.plots.neuron_cards import cards
 from nanoscope.plots.style import (
     ACCENT,
     INK,
@@ -26,26 +35,15 @@ from nanoscope.plots.style import (
     new_figure,
     powers_of_ten,
     styled,
-    visible_character,
-    wrapped,
 )
 
 FAMILY_COLOURS = dict(zip(FAMILIES, (ACCENT, SECOND, THIRD, "#7c3aed", SOFT), strict=True))
 SHOWN = tuple(FAMILIES.index(family) for family in (CONTEXT, KIND))
 """Families whose concepts are shown individually."""
-CONTROLS = {
-    "untrained": "untrained model",
-    "directions": "random direction",
-    "chance": "shifted labels",
-    "probe": "probe",
-}
-GLOW = LinearSegmentedColormap.from_list("glow", ["#ffffff", "#fdba74", ACCENT])
-RAISED = 6
-CARD_HEIGHT, CARD_WIDTH = 2.75, 11.0
-TEXT_LEFT, TEXT_INCHES = 0.085, 6.48
-"""81 characters of 0.08 inches: whole pixels at the usual resolutions, so that text and background stay together."""
-TEXT_SIZE = 0.08 * 72 / 0.60205
-"""The size at which a character of DejaVu Sans Mono is 0.08 inches wide."""
+CONTROLS = {"untrained": "untrained model", "directions": "random direction", "silent": "most silent neuron"}
+"""Sources beside the best neuron, as they are called."""
+ACTIVE = ("on, in", "on, outside", "silent, in", "silent, outside")
+"""The neuron, and the characters of which it is active on a share."""
 ROLE_COLOURS = {"prediction": ACCENT, "suppression": SECOND}
 
 
@@ -55,63 +53,69 @@ ROLE_COLOURS = {"prediction": ACCENT, "suppression": SECOND}
 @styled
 def concepts(result: Result) -> Figure:
     """The best neuron of every layer for every concept, beside what else reaches; and how families go with depth."""
-    report = result["report"].mean("window")
-    order = _order(result, report)
-    names = [str(report.labels("concept")[c]) for c in order]
-    layers = report.values.shape[1]
+    found = aurocs(result.sweeps)
+    order = _order(result)
+    names = [str(found.labels("concept")[c]) for c in order]
+    layers, beside, shares = found.values.shape[1], _controls(result), _active(result)
+    widths = (0.45 * layers, 0.5 * len(beside), *([0.5 * len(shares)] if shares else []), 3.4)
     figure, axes = new_figure(
-        6.4 + 0.5 * layers, 2.3 + 0.24 * max(len(order), 6), 1, 3, width_ratios=(0.45 * layers, 2.6, 3.4)
+        3.0 + 1.15 * sum(widths), 2.6 + 0.24 * max(len(order), 6), 1, len(widths), width_ratios=widths
     )
-    mine = report.sel(source="neurons").values[:, order].T
+    mine = found.sel(source="neurons").values[:, order].T
     _numbers(axes[0], mine, [f"L{layer}" for layer in range(layers)])
     axes[0].set_yticks(range(len(names)), names, fontsize=8)
     axes[0].set_title("Best of each layer", fontsize=9)
-    _numbers(axes[1], _controls(result, report)[order], list(CONTROLS.values()))
-    axes[1].set_yticks([])
-    axes[1].set_title("Beside it, over all layers", fontsize=9)
-    axes[1].set_xticks(
-        range(len(CONTROLS)), list(CONTROLS.values()), fontsize=8, rotation=35, ha="right", rotation_mode="anchor"
-    )
-    _families(axes[2], result, report)
+    panels = {"Beside it, of all layers": beside, "Active on this share": shares}
+    for ax, (title, columns) in zip(axes[1:-1], panels.items(), strict=False):
+        _numbers(ax, np.stack(list(columns.values()), axis=1)[order], list(columns), 0.0 if columns is shares else 0.5)
+        ax.set_yticks([])
+        ax.set_title(title, fontsize=9)
+        ax.set_xticks(range(len(columns)), list(columns), fontsize=8, rotation=35, ha="right", rotation_mode="anchor")
+    _families(axes[-1], result, found)
     figure.legend(loc="outside lower right", ncols=3, fontsize=7)
-    figure.suptitle(f"{_label(result)}: what neurons tell (AUROC on new text)", x=0.01, ha="left", fontweight="bold")
+    what = "their input" if OF_INPUTS in result.sweeps else "their activation"
+    title = f"{_label(result)}: what neurons tell (AUROC of {what} on new text)"
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
 
-def _order(result: Result, report: Sweep) -> list[int]:
+def _order(result: Result) -> list[int]:
     """Context concepts first, then kinds of character; within each by AUROC, highest first."""
-    best = report.sel(source="neurons").values.max(axis=0)
+    best = aurocs(result.sweeps).sel(source="neurons").values.max(axis=0)
     families = result["families"].values
     return [c for c in np.lexsort((-best, families)) if families[c] in SHOWN]
 
 
-def _controls(result: Result, report: Sweep) -> np.ndarray:
-    """The controls `[concept, control]`, each the best over layers."""
-    columns = {
-        source: best_of_layers(result["selected"], result["report"], source).mean(1)
-        for source in ("untrained", "directions")
-    }
-    columns["chance"] = result["chance"].sel(quantile=0.95).values
-    columns["probe"] = report.sel(source="probe").values.max(axis=0)
-    return np.stack([columns[name] for name in CONTROLS], axis=1)
+def _controls(result: Result) -> dict[str, np.ndarray]:
+    """What stands beside the best neuron, each `[concept]`."""
+    sources = [source for source in CONTROLS if source != "silent" or has_silent(result.sweeps)]
+    columns = {CONTROLS[source]: best_aurocs(result.sweeps, source) for source in sources}
+    probe = aurocs(result.sweeps).sel(source="probe").values.max(axis=0)
+    return {**columns, "shifted labels": result["chance"].sel(quantile=0.95).values, "probe": probe}
 
 
-def _numbers(ax: Axes, values: np.ndarray, columns: Sequence[str]) -> None:
-    """AUROCs from 0.5 (white) to 1, with the number in each cell."""
-    heatmap(ax, values - 0.5, 0.5, diverging=False)
+def _active(result: Result) -> dict[str, np.ndarray]:
+    """Shares of characters on which the most on and the most silent neuron are active, each `[concept]`; none in old
+    results."""
+    return dict(zip(ACTIVE, result["active"].values.reshape(4, -1), strict=True)) if "active" in result.sweeps else {}
+
+
+def _numbers(ax: Axes, values: np.ndarray, columns: Sequence[str], white: float = 0.5) -> None:
+    """AUROCs from 0.5 (white) to 1, or shares from 0, with the number in each cell."""
+    heatmap(ax, values - white, 1 - white, diverging=False)
     for (row, column), value in np.ndenumerate(values):
-        cell_text(ax, row, column, f"{value:.2f}".removeprefix("0"), 7, bool(value > 0.8))
+        cell_text(ax, row, column, f"{value:.2f}".removeprefix("0"), 7, bool(value > (0.6 * (1 - white) + white)))
     ax.set_xticks(range(len(columns)), columns, fontsize=8)
 
 
-def _families(ax: Axes, result: Result, report: Sweep) -> None:
+def _families(ax: Axes, result: Result, found: Sweep) -> None:
     """The AUROC of each layer's best neuron, averaged over a family's concepts; dashed: untrained model."""
     families = result["families"].values
-    layers = range(report.values.shape[1])
+    layers = range(found.values.shape[1])
     for family, (name, colour) in enumerate(FAMILY_COLOURS.items()):
         mine = families == family
         if mine.any():
-            trained, untrained = (report.sel(source=s).values[:, mine].mean(1) for s in ("neurons", "untrained"))
+            trained, untrained = (found.sel(source=s).values[:, mine].mean(1) for s in ("neurons", "untrained"))
             ax.plot(layers, trained, color=colour, marker="o", markersize=3.5, label=f"{name} ({mine.sum()})")
             ax.plot(layers, untrained, color=colour, linestyle="--", linewidth=0.9)
     ax.axhline(SELECTIVE, color=INK, linewidth=0.6, linestyle=":", label=f"selective: {SELECTIVE} or more")
@@ -131,112 +135,67 @@ def cards_of_result(result: Result) -> Figure:
 
 def best_for(result: Result, neuron: str) -> str:
     """The concepts for which a neuron is the best, with its AUROCs on new text; empty if there are none."""
-    selected, chosen = result["selected"].sel(source="neurons").values, result["chosen"].sel(source="neurons").values
-    layer = selected.argmax(axis=0)
-    report = best_of_layers(result["selected"], result["report"], "neurons").mean(1)
-    families = result["families"].values
+    names, families = result["families"].labels("concept"), result["families"].values
+    found = best_aurocs(result.sweeps)
     named = [
-        f"{result['families'].labels('concept')[c]} {report[c]:.2f}"
-        for c in np.argsort(-report)
-        if f"L{layer[c]}N{chosen[layer[c], c]}" == neuron and families[c] in SHOWN
+        f"{names[c]} {found[c]:.2f}"
+        for c in np.argsort(-found)
+        if families[c] in SHOWN and chosen_neuron(result.sweeps, int(c)) == neuron
     ]
     return "best for " + ", ".join(named) if named else ""
 
 
+# ---- thresholds ----------------------------------------------------------------------------------------------------
+
+
 @styled
-def cards(sweeps: Mapping[str, Sweep], title: str, subtitles: Mapping[str, str]) -> Figure:
-    """One card below another: examples with their activations, how these are spread, and which characters it raises."""
-    names = sweeps["card_places"].labels("card")
-    height = CARD_HEIGHT * len(names) + 0.7
-    figure = Figure(figsize=(CARD_WIDTH, height))
-    figure.text(0.01, 1 - 0.2 / height, wrapped(title, CARD_WIDTH), fontweight="bold", va="center")
-    for card, name in enumerate(names):
-        top = 1 - (0.75 + CARD_HEIGHT * card) / height
-        size = (CARD_HEIGHT - 0.55) / height
-        _examples(
-            figure.add_axes((TEXT_LEFT, top - size, TEXT_INCHES / CARD_WIDTH, size)),
-            sweeps,
-            card,
-            f"{name}  {subtitles.get(str(name), '')}",
-        )
-        _histogram(figure.add_axes((0.715, top - size, 0.12, size)), sweeps, card)
-        _raised(figure.add_axes((0.88, top - size, 0.11, size)), sweeps, card)
+def thresholds(result: Result) -> Figure:
+    """How many context concepts are told, and how many neurons stay low, at every threshold instead of one."""
+    figure, axes = new_figure(9.6, 4.2, 1, 2, width_ratios=(1.3, 1))
+    _told(axes[0], result)
+    _low(axes[1], result)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+    figure.suptitle(f"{_label(result)}: counts at every threshold", x=0.01, ha="left", fontweight="bold")
     return figure
 
 
-def _examples(ax: Axes, sweeps: Mapping[str, Sweep], card: int, title: str) -> None:
-    rows = sweeps["card_places"].labels("row")
-    at = slice(card * len(rows), (card + 1) * len(rows))
-    values, texts = sweeps["card_texts"].values[at], sweeps["card_texts"].labels("text")[at]
-    largest = max(float(sweeps["card_statistics"].sel(statistic="max").values[card]), 1e-9)
-    ax.imshow(np.nan_to_num(np.clip(values / largest, 0, 1)), aspect="auto", cmap=GLOW, vmin=0, vmax=1)
-    for row, text in enumerate(texts):
-        _line(ax, row, str(text), np.isfinite(values[row]))
-    middle = values.shape[1] // 2
-    ax.axvline(middle - 0.5, color=SOFT, linewidth=0.5)
-    ax.axvline(middle + 0.5, color=SOFT, linewidth=0.5)
-    middles = values[:, middle]
-    labels = [
-        f"{name} {value:6.2f}" if np.isfinite(value) else str(name) for name, value in zip(rows, middles, strict=True)
-    ]
-    ax.set_yticks(range(len(rows)), labels, fontsize=6)
-    ax.set_xticks([])
-    ax.tick_params(length=0)
-    for side in ax.spines.values():
-        side.set_visible(False)
-    ax.set_title(title, fontsize=9)
-
-
-def _line(ax: Axes, row: int, text: str, inside: np.ndarray) -> None:
-    """Draw one row of text, a character per column; grey outside the window."""
-    cuts = np.flatnonzero(np.diff(inside)) + 1
-    for first, last in zip((0, *cuts), (*cuts, len(text)), strict=True):
-        part = "".join(visible_character(symbol) if symbol != " " else " " for symbol in text[first:last])
-        colour = INK if inside[first] else SOFT
-        style = {"fontsize": TEXT_SIZE, "family": families(MONO)}
-        ax.text(first - 0.5, row, part, ha="left", va="center", color=colour, **style)
-
-
-def _histogram(ax: Axes, sweeps: Mapping[str, Sweep], card: int) -> None:
-    sample = sweeps["card_sample"].values[card]
-    largest = float(sweeps["card_statistics"].sel(statistic="max").values[card])
-    top = max(largest, float(sample.max()))
-    ax.hist(sample, bins=40, range=(float(sample.min()), max(top, float(sample.min()) + 1e-6)), color=SECOND)
+def _low(ax: Axes, result: Result) -> None:
+    """How many neurons never exceed a height."""
+    ax.plot(census.HEIGHTS, census.neurons_below(result.sweeps), color=ACCENT)
+    ax.axvline(DEAD, color=INK, linewidth=0.8, linestyle=":")
+    ax.set_xscale("log")
     ax.set_yscale("log")
+    powers_of_ten(ax.xaxis)
     powers_of_ten(ax.yaxis)
-    ax.axvline(largest, color=ACCENT, linewidth=1)
-    ax.tick_params(labelsize=6)
-    ax.set_title("activations", fontsize=8)
-    ax.set_xlabel("line: largest of all", fontsize=6, labelpad=1)
-    ax.set_ylabel("characters", fontsize=6, labelpad=1)
+    count = result["roles"].values.size
+    ax.set(
+        xlabel="share of the median neuron's maximum",
+        ylabel=f"of {count:,} neurons, those that never exceed it",
+        ylim=(0.8, count),
+    )
+    ax.set_title("dotted: dead up to here", fontsize=9)
 
 
-def _raised(ax: Axes, sweeps: Mapping[str, Sweep], card: int) -> None:
-    weights = sweeps["card_weights"]
-    row, symbols = weights.values[card], weights.labels("token")
-    order = np.argsort(-row, kind="stable")
-    count = min(RAISED, len(order) // 2)
-    shown = [*order[:count], *order[len(order) - count :]]
-    ax.barh(range(len(shown)), row[shown], color=[ACCENT if row[i] > 0 else SECOND for i in shown])
-    ax.set_yticks(range(len(shown)), [visible_character(str(symbols[i])) for i in shown], fontsize=6.5)
-    ax.invert_yaxis()
-    ax.axvline(0, color=INK, linewidth=0.6)
-    ax.tick_params(axis="x", labelsize=6)
-    ax.set_title("raises, lowers", fontsize=8)
-    ax.set_xlabel("logits per activation", fontsize=6, labelpad=1)
-
-
-@styled
-def on_text(values: np.ndarray, text: Sequence[str], names: Sequence[str], title: str) -> Figure:
-    """Neurons on the user's own text: `values [neuron, char]`, as shares of each neuron's largest activation."""
-    figure, (ax,) = new_figure(max(6.0, 2.6 + 0.145 * len(text)), 1.2 + 0.26 * len(names))
-    ax.imshow(np.clip(values, 0, 1), aspect="auto", cmap=GLOW, vmin=0, vmax=1)
-    ax.set_xticks(range(len(text)), [visible_character(symbol) for symbol in text], family=families(MONO), fontsize=7)
-    ax.set_yticks(range(len(names)), names, fontsize=8)
-    ax.tick_params(length=0)
-    figure.colorbar(ax.images[0], ax=ax, label="share of\nits maximum", fraction=0.03, pad=0.01)
-    ax.set_title(title, fontweight="bold")
-    return figure
+def _told(ax: Axes, result: Result) -> None:
+    """Numbers of context concepts that the best of each kind tells; the band of neurons is over resampled windows."""
+    looks = {
+        "neurons": (ACCENT, "-", "a neuron is on"),
+        "silent": (THIRD, "-", "a neuron is silent (1 - AUROC)"),
+        "directions": (SECOND, "-", "as many random directions"),
+        "untrained": (SOFT, "--", "an untrained model"),
+    }
+    ax.fill_between(census.AUROCS, *census.told_band(result.sweeps, "neurons"), color=ACCENT, alpha=0.2, linewidth=0)
+    for source, (colour, line, label) in looks.items():
+        ax.plot(census.AUROCS, census.concepts_told(result.sweeps, source), line, color=colour, label=label)
+    count = len(context_names(result.sweeps))
+    ax.axvline(SELECTIVE, color=INK, linewidth=0.8, linestyle=":")
+    ax.set(
+        xlabel="AUROC on new text",
+        ylabel=f"of {count} context concepts",
+        ylim=(-0.2, max(1, count) + 0.3),
+        xlim=(0.5, 1),
+    )
+    ax.set_title("dotted: selective from here on", fontsize=9)
 
 
 # ---- statistics ----------------------------------------------------------------------------------------------------

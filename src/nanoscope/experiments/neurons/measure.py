@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,7 +22,8 @@ from nanoscope.experiments.measuring import Stage, Stages, Sweeps, arrays_of, pr
 from nanoscope.experiments.neurons.cards import Neuron, cards
 from nanoscope.experiments.neurons.control import control
 from nanoscope.experiments.neurons.labels import CONTEXT, CURRENT, KIND, labels
-from nanoscope.experiments.neurons.search import Found, Split, described, report, search
+from nanoscope.experiments.neurons.reporting import report
+from nanoscope.experiments.neurons.search import Found, Split, described, search
 from nanoscope.model.folded import fold
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for
@@ -31,8 +32,8 @@ from nanoscope.text.tokenizer import TokenizedText
 from nanoscope.text.windows import Windows, windows
 
 FEWEST_WINDOWS = 4
-SHOWN = 512
-"""Symbols of a large vocabulary whose output weights are stored."""
+KEPT = ("positive", "sparsity", "hoyer", "kurtosis", "max")
+"""The statistics of every neuron that are stored: those that the figure and the page read."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,9 @@ def stages(subject: Subject, params: Params) -> Stages:
     s = setting_of(subject, params)
     require_characters(s)
     return {
-        "statistics": Stage(15, lambda before: {**_over(s.over), "counts": _counts(s)}),
+        "statistics": Stage(15, lambda before: {**_kept(s.over), "counts": _counts(s)}),
         "search": Stage(45, lambda before: _search(s)),
-        "weights": Stage(0, lambda before: _weights(s)),
+        "roles": Stage(0, lambda before: _roles(s)),
         "report": Stage(7, lambda before: report(s.model, s.untrained, s.report, _found(before), params.seed)),
         "control": Stage(5, lambda before: control(s.checkpoint, s.select, s.report, params.shifts, params.seed)),
         "ablation": Stage(26, lambda before: _ablation(s, _found(before), before["statistics"])),
@@ -246,36 +247,17 @@ def _random_neurons(setting: Setting, chosen: list[Neuron]) -> list[Neuron]:
     return picked
 
 
-def _weights(setting: Setting) -> Sweeps:
-    """Every neuron's output weights, of a large vocabulary for its `SHOWN` most frequent symbols; the shape of the distribution
-    of all, and the role that it implies."""
-    folded, names = fold(setting.model), _names(setting)
-    tokens = setting.whole.tokens.flatten()
-    frequent = torch.bincount(tokens, minlength=len(names)).argsort(descending=True, stable=True)
-    shown = np.arange(len(names)) if len(names) <= SHOWN else frequent[:SHOWN].sort().values.numpy()
-    values = np.stack([output_weights.of_layer(folded, n)[:, shown] for n in range(folded.config.n_layer)])
-    shape = output_weights.shape(folded)
-    labels = {"token": tuple(names[at] for at in shown)}
-    return {
-        "logit_weights": Sweep(values, ("layer", "neuron", "token"), output_weights.UNIT, labels),
-        "logit_shape": shape,
-        "roles": output_weights.roles(shape, len(names)),
-    }
+def _roles(setting: Setting) -> Sweeps:
+    """The role that the distribution of each neuron's output weights implies."""
+    shape = output_weights.shape(fold(setting.model))
+    roles = output_weights.roles(shape, len(_names(setting)))
+    return {"roles": replace(roles, values=roles.values.astype(np.int8))}
 
 
-def _over(over: neurons.OverText) -> Sweeps:
-    """Statistics, quantiles and examples of every neuron."""
-    kinds: Mapping[str, neurons.Examples] = {"top": over.top, "bottom": over.bottom, "deciles": over.deciles}
-    dims = ("layer", "neuron", "example")
-    return {
-        "statistics": over.statistics,
-        "quantiles": over.quantiles,
-        **{f"{name}_places": Sweep(of.places, dims, "place in the text") for name, of in kinds.items()},
-        **{
-            f"{name}_activations": Sweep(of.activations.astype(np.float32), dims, "activation")
-            for name, of in kinds.items()
-        },
-    }
+def _kept(over: neurons.OverText) -> Sweeps:
+    """What is stored of every neuron. Quantiles and examples are only for cards, which hold their own."""
+    kept = np.stack([over.statistics.sel(statistic=name).values for name in KEPT]).astype(np.float32)
+    return {"statistics": Sweep(kept, over.statistics.dims, over.statistics.unit, {"statistic": KEPT})}
 
 
 def _counts(setting: Setting) -> Sweep:

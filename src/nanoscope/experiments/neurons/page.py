@@ -1,18 +1,99 @@
-"""Finding 3b of the report: what the hidden units know."""
+"""Finding 3b of the report: what the hidden units know. What is measured and is no claim is reported here."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from nanoscope.analysis.neurons.output_weights import ROLES
+from nanoscope.analysis.neurons.statistics import dead
+from nanoscope.evidence.claim import Sweeps
+from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
+from nanoscope.experiments.neurons.stored import (
+    OF_INPUTS,
+    best_aurocs,
+    chosen_neuron,
+    in_context,
+    told,
+)
 from nanoscope.experiments.pages import Page
+
+COLUMNS = (
+    "concept",
+    "on",
+    "AUROC",
+    "active in / out",
+    "silent",
+    "AUROC",
+    "active in / out",
+    "random direction",
+    "untrained",
+)
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
-    """The shares of neurons that raise, and that lower, a few characters far beyond the others."""
-    return {role: float((result["roles"].values == ROLES.index(role)).mean()) for role in ROLES}
+    """Shares of neurons that raise, and that lower, a few characters far beyond the others; the rest only of results of
+    today."""
+    roles = result["roles"].values
+    shares = {role: float((roles == ROLES.index(role)).mean()) for role in ROLES}
+    return {
+        **shares,
+        "today": OF_INPUTS in result.sweeps,
+        **(_today(result.sweeps) if OF_INPUTS in result.sweeps else {}),
+    }
 
 
-PAGE = Page("Finding 3b: What the hidden units know", figures=("neurons_statistics",), values=values)
+def _today(sweeps: Sweeps) -> Mapping[str, object]:
+    """The table of concepts, what each control says, and how many neurons do nothing."""
+    gone = dead(sweeps["statistics"])
+    seen = dict(zip(sweeps["planted"].labels("measure"), sweeps["planted"].values[0, 0].tolist(), strict=True))
+    lead = told(sweeps) - told(sweeps, "untrained")
+    return {
+        "concepts": concepts_table(sweeps),
+        "dead": int(gone.sum()),
+        "neurons": gone.size,
+        "planted": {"neuron": str(sweeps["planted"].labels("neuron")[0]), **seen} if not math.isnan(seen["auroc"]) else None,
+        "learned": float(lead.mean()) if lead.size else None,
+        "nested": nested(sweeps),
+    }  # fmt: skip
+
+
+def concepts_table(sweeps: Sweeps) -> str:
+    """A row per context concept: the neuron that is most on and the most silent one, each with the shares of characters with
+    the concept and without it on which it is active; and the AUROCs of the best random direction and untrained neuron."""
+    names = sweeps["families"].labels("concept")
+    found = {source: best_aurocs(sweeps, source) for source in ("neurons", "silent", "directions", "untrained")}
+    order = sorted(np.flatnonzero(in_context(sweeps)), key=lambda c: -found["neurons"][c])
+    rows = [
+        [
+            str(names[c]),
+            *_cells(sweeps, found, int(c), "neurons"),
+            *_cells(sweeps, found, int(c), "silent"),
+            *(f"{found[source][c]:.2f}" for source in ("directions", "untrained")),
+        ]
+        for c in order
+    ]
+    return table(COLUMNS, rows)
+
+
+def _cells(sweeps: Sweeps, found: Mapping[str, np.ndarray], concept: int, source: str) -> tuple[str, str, str]:
+    """A neuron's name, its AUROC, and where it is active: `98 / 3 %`."""
+    inside, outside = sweeps["active"].sel(source=source).values[:, concept]
+    shares = f"{100 * inside:.0f} / {100 * outside:.0f} %"
+    return chosen_neuron(sweeps, concept, source), f"{found[source][concept]:.2f}", shares
+
+
+def nested(sweeps: Sweeps) -> tuple[tuple[str, float], ...]:
+    """Each nested concept with the AUROC of its best neuron among characters that agree in the other one."""
+    found = sweeps["conditional"]
+    means = zip(found.labels("condition"), found.values.mean(-1).tolist(), strict=True)
+    return tuple((str(name), mean) for name, mean in means if not math.isnan(mean))
+
+
+PAGE = Page(
+    "Finding 3b: What the hidden units know", figures=("neurons_thresholds", "neurons_statistics"), values=values
+)

@@ -6,16 +6,17 @@ QUESTIONS = (
     Question(
         "Is there a neuron for most of what a reader would name?",
         "neurons.selective",
-        "{count} of {n} concepts have one",
+        "{count} of {n} concepts have one; as many random directions tell {directions}",
     ),
     Question(
-        "Would the search find a neuron that is there?",
-        "neurons.planted",
-        "one planted in a copy of the model comes out first, with an AUROC of {auroc}",
+        "Are neurons better at it than other directions?",
+        "neurons.basis",
+        "the best neuron's AUROC lies {value|size} {value|side('above', 'below')} that of the best random direction",
     ),
     Question(
-        "Are nearly all neurons in use?",
-        "neurons.dead",
-        "{count} of {n} never fire",
+        "Are those neurons needed?",
+        "neurons.ablation",
+        "without one of them the loss rises, where it is active, by {value|size} nats {value|side('more', 'less')} than "
+        "without a random one",
     ),
 )

@@ -1,7 +1,6 @@
 """Finding 4c: what replicates across trainings that differ in their seed only?
 
-The unit is a training. Verdicts are counted per claim, with exact intervals. Heads are matched by function and compared
-with null assignments.
+The unit is a training. Heads are matched by function, and compared with heads matched in the same way with another layer's.
 """
 
 from nanoscope.experiments.experiment import Experiment
@@ -15,7 +14,7 @@ from nanoscope.experiments.replication.questions import QUESTIONS
 EXPERIMENT = Experiment(
     module=__name__,
     question="What replicates across trainings?",
-    version=4,
+    version=5,
     params=Params,
     stages=in_one_stage(measure),
     claims=CLAIMS,

@@ -8,7 +8,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from nanoscope.evidence.result import Result
-from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, styled
+from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, cell_text, heatmap, hundredths, new_figure, styled
 
 LEAST_SHOWN = 0.1
 """A training's best head of a class is shown if its score (share of attention above chance) is at least this."""
@@ -35,8 +35,10 @@ def verdicts(result: Result) -> Figure:
 
 @styled
 def heads(result: Result) -> Figure:
-    """How alike the heads of two trainings are, matched by function and by nulls, and where the best heads lie."""
-    figure, axes = new_figure(9.5, 3.6, 1, 2)
+    """How alike the heads of two trainings are, matched by function and by nulls; where the best heads lie; and how alike
+    matched heads of every two layers are."""
+    measured = "layers_matched" in result.sweeps
+    figure, axes = new_figure(13.5 if measured else 9.5, 3.6, 1, 3 if measured else 2)
     table = result["agreement"]
     names = [str(name) for name in table.labels("assignment")]
     for column, (name, colour) in enumerate(zip(names, (ACCENT, SECOND, THIRD, SOFT), strict=True)):
@@ -47,6 +49,8 @@ def heads(result: Result) -> Figure:
     axes[0].axhline(0, color=INK, linewidth=0.6)
     axes[0].set(ylabel="cosine on the other half of the text", title="how alike assigned heads are (a dot a training)")
     _depths(axes[1], result)
+    if measured:
+        _layers(axes[2], result)
     figure.suptitle(result.subject.label, x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -67,6 +71,18 @@ def _depths(ax: Axes, result: Result) -> None:
     ax.set_title("where each class's best head lies")
     ax.set_xticks(range(layers), [f"L{layer}" for layer in range(layers)])
     ax.set_yticks(range(len(shown)), [classes[c] for c in shown], fontsize=7)
+
+
+def _layers(ax: Axes, result: Result) -> None:
+    """The mean cosine of heads matched between every two layers, over pairs of trainings."""
+    cosine = np.nanmean(result["layers_matched"].values, axis=(0, 1))
+    heatmap(ax, cosine, 1.0)
+    for row, column in np.ndindex(cosine.shape):
+        cell_text(ax, row, column, hundredths(float(cosine[row, column])), 7, bool(abs(cosine[row, column]) > 0.6))
+    names = [f"L{layer}" for layer in range(len(cosine))]
+    ax.set_xticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlabel="layer of another training", title="cosine of heads matched between two layers")
 
 
 def _trainings(result: Result) -> list[str]:

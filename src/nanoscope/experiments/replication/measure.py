@@ -1,4 +1,4 @@
-"""Finding 4c, the numbers: every claim's verdict in every training, and the similarity of matched heads."""
+"""Finding 4c, the numbers: the similarity of matched heads, and every claim's verdict in every training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VERDICT: Mapping[Verdict, int] = {"supported": 1, "not supported": -1}
 OPEN = 0
 ENDS = ("value", "low", "high")
 FEWEST = 2
-VALIDATION = ("heads.categoriser", "neurons.planted", "failures.sees")
+VALIDATION = ("neurons.planted", "failures.sees")
 """Claims about hand-built models. These are the same for every training, so their agreement says nothing about trainings."""
 
 
@@ -69,13 +69,17 @@ def _heads(results: tuple[Result, ...], names: tuple[str, ...]) -> Sweeps:
     profiles = [matching.profiles(scores) for scores in (select, report)]
     heads, count = report.shape[-1], len(names)
     agreement = np.full((count, count, len(matching.ASSIGNMENTS)), np.nan)
+    layers = np.full((count, count, report.shape[2], report.shape[2]), np.nan)
     for one, other in ((a, b) for a in range(count) for b in range(count) if a != b):
         chosen, read = (matching.similarity(half[one], half[other]) for half in profiles)
         agreement[one, other] = matching.agreement(chosen, read, heads)
+        layers[one, other] = matching.layers_matched(chosen, read, heads)
     best = report.reshape(*report.shape[:2], -1).argmax(-1) // heads
     return {
         "agreement": Sweep(agreement, ("training", "other", "assignment"), "cosine",
                            {"training": names, "other": names, "assignment": matching.ASSIGNMENTS}),
+        "layers_matched": Sweep(layers, ("training", "other", "layer", "other_layer"), "cosine",
+                                {"training": names, "other": names}),
         "depth": Sweep(best, ("training", "cls"), "layer", {"training": names, "cls": labels}),
         "best": Sweep(report.max((-2, -1)), ("training", "cls"), "share above chance", {"training": names, "cls": labels}),
         "layers": Sweep(np.array(report.shape[2]), (), "layers"),

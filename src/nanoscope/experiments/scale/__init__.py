@@ -17,7 +17,7 @@ from nanoscope.experiments.scale.questions import QUESTIONS
 EXPERIMENT = Experiment(
     module=__name__,
     question="How small can a model be and still have a capability?",
-    version=3,
+    version=4,
     params=Params,
     stages=in_one_stage(measure),
     claims=CLAIMS,

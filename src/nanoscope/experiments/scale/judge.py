@@ -14,8 +14,10 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.evidence.wording import Fact
 from nanoscope.statistics.intervals import seed_interval
 
-COPIES, HEAD = 0.5, 0.3
-"""A size has a capability if its accuracy gain from a copy, or its head score, is at least this."""
+COPIES = 0.5
+"""A size copies if its accuracy gain from a copy is at least this."""
+SAME_BUDGET = 0.1
+"""How far the numbers of parameters of two models of the same budget may be apart, as a share."""
 NOT_RUN = Evidence.too_little("the sizes that the claim compares were not run", 0, "trainings")
 
 
@@ -32,45 +34,54 @@ def copying_of_one_layer(sweeps: Sweeps) -> Evidence:
     best = _best(np.where(learned[:, None], rows, np.nan))
     if best is None:
         return Evidence.not_applicable("no training of any size copies", 0, "trainings")
-    return _over_seeds(rows[best], 0.0, {"silent": silent})
+    facts: dict[str, Fact] = {"silent": silent, "deeper": best_of_deeper(copies)}
+    return _over_seeds(rows[best], 0.0, facts)
 
 
-def copying_of_two_layers(sweeps: Sweeps) -> Evidence:
-    """Accuracy that two layers gain from a copy, at their best width. The null is one layer of that width."""
-    copies = _copies(sweeps)
-    _, widths = _sizes(copies)
-    rows = copies.sel(layers=2).values
+def best_of_deeper(copies: Sweep) -> tuple[Fact, ...]:
+    """What more than one layer gains from a copy where it gains most: `2 x 128`, and the mean gain. Empty if none was run."""
+    layers, widths = _sizes(copies)
+    sizes = [(depth, width) for depth in layers if depth > min(layers) for width in widths]
+    rows = np.array([copies.sel(layers=depth, width=width).values for depth, width in sizes])
     best = _best(rows)
-    if best is None:
+    return () if best is None else ("{} x {}".format(*sizes[best]), float(np.nanmean(rows[best])))
+
+
+def loss_saved_by_shape(sweeps: Sweeps) -> Evidence:
+    """How much lower the loss on text of the deepest models is than that of the shallowest with as many parameters, in nats.
+
+    Over pairs of trainings with the same seed; the pairs of one seed are averaged first. All had the same tokens.
+    """
+    loss = sweeps["scores"].sel(measure="loss", task="text")
+    shallow, deep = (end(_sizes(loss)[0]) for end in (min, max))
+    matched = matched_widths(sweeps, shallow, deep)
+    if not matched:
         return NOT_RUN
-    one = float(np.nanmean(copies.sel(layers=1, width=widths[best]).values))
-    return _over_seeds(rows[best], one, {"width": widths[best], "smallest": _smallest(copies, sweeps["sizes"])})
-
-
-def best_induction_head_on_text(sweeps: Sweeps) -> Evidence:
-    """The best induction score on text of any size. Facts: the sizes at which all trainings form a previous-token head."""
-    scores = sweeps["scores"].sel(task="text")
-    layers, widths = _sizes(scores)
-    sizes = [(depth, width) for depth in layers for width in widths]
-    induction, previous = (
-        scores.sel(measure=name).values.reshape(len(sizes), -1) for name in ("induction head", "previous-token head")
-    )
-    best = _best(induction)
-    if best is None:
+    of_shallow = np.array([loss.sel(layers=shallow, width=wide).values for wide, _ in matched])
+    less = of_shallow - np.array([loss.sel(layers=deep, width=narrow).values for _, narrow in matched])
+    seeds = np.nanmean(less[:, ~np.isnan(less).all(0)], axis=0)
+    if len(seeds) == 0:
         return NOT_RUN
-    have = tuple(size for size, values in zip(sizes, previous, strict=True) if (values >= HEAD).all())
-    facts: dict[str, Fact] = {"layers": sizes[best][0], "width": sizes[best][1], "have_previous": have}
-    return _over_seeds(induction[best], 0.0, facts)
+    shapes = tuple((f"{deep} x {narrow}", f"{shallow} x {wide}") for wide, narrow in matched)
+    facts: dict[str, Fact] = {"shallow": shallow, "deep": deep, "within": SAME_BUDGET, "shapes": shapes}
+    return Evidence(float(seeds.mean()), seed_interval(seeds), int((~np.isnan(less)).sum()), "pairs", 0.0, facts)
 
 
-def loss_saved_by_depth(sweeps: Sweeps) -> Evidence:
-    """How much lower the loss of the deepest models is than that of the shallowest of the same width, in nats."""
-    return _saved(sweeps["scores"], "layers")
+def matched_widths(sweeps: Sweeps, shallow: int, deep: int) -> list[tuple[int, int]]:
+    """The widths (of the shallow model, of the deep one) with which both were run and have about as many parameters."""
+    sizes = sweeps["sizes"].sel(size="parameters", task="text")
+    widths = _sizes(sizes)[1]
 
+    def parameters(layers: int, width: int) -> float:
+        """NaN for a size that was not run."""
+        return float(np.fmax.reduce(sizes.sel(layers=layers, width=width).values))
 
-def loss_saved_by_width(sweeps: Sweeps) -> Evidence:
-    """How much lower the loss of the widest models is than that of the narrowest of the same depth, in nats."""
-    return _saved(sweeps["scores"], "width")
+    return [
+        (wide, narrow)
+        for wide in widths
+        for narrow in widths
+        if abs(parameters(shallow, wide) / parameters(deep, narrow) - 1) <= SAME_BUDGET
+    ]
 
 
 def _copies(sweeps: Sweeps) -> Sweep:
@@ -81,32 +92,6 @@ def _sizes(sweep: Sweep) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The depths and widths of the range, run or not."""
     layers, widths = (tuple(int(label) for label in sweep.labels(axis)) for axis in ("layers", "width"))
     return layers, widths
-
-
-def _smallest(copies: Sweep, sizes: Sweep) -> tuple[Fact, ...]:
-    """The smallest size at which all trainings copy; empty if there is none."""
-    parameters = sizes.sel(size="parameters", task="echo")
-    layers, widths = _sizes(copies)
-    passing = [
-        (int(parameters.sel(layers=depth, width=width).values.max()), depth, width)
-        for depth in layers
-        for width in widths
-        if (copies.sel(layers=depth, width=width).values >= COPIES).all()
-    ]
-    return tuple(zip(("parameters", "layers", "width"), min(passing), strict=True)) if passing else ()
-
-
-def _saved(scores: Sweep, axis: str) -> Evidence:
-    """How much lower the loss is at the upper end of an axis than at the lower, over pairs of trainings that are otherwise
-    equal. The pairs of one seed are averaged first."""
-    loss = scores.sel(measure="loss", task="text")
-    small, large = (end(int(label) for label in loss.labels(axis)) for end in (min, max))
-    less = loss.sel(**{axis: small}).values - loss.sel(**{axis: large}).values
-    seeds = np.nanmean(less[:, ~np.isnan(less).all(0)], axis=0)
-    if len(seeds) == 0:
-        return NOT_RUN
-    pairs, facts = int((~np.isnan(less)).sum()), {"small": small, "large": large}
-    return Evidence(float(seeds.mean()), seed_interval(seeds), pairs, "pairs", 0.0, facts)
 
 
 def _best(rows: Float[np.ndarray, "size seed"]) -> int | None:

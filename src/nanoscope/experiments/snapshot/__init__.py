@@ -7,9 +7,12 @@ from nanoscope.experiments.snapshot.measure import Params, measure
 EXPERIMENT = Experiment(
     module=__name__,
     question="What can a checkpoint do, in a few numbers?",
-    version=1,
+    version=2,
     params=Params,
-    settings={"quick": Params(sequences=8, windows=32), "many": Params(sequences=12, windows=64)},
+    settings={
+        "quick": Params(sequences=8, windows=32, held_out=12_000),
+        "many": Params(sequences=12, windows=64, held_out=60_000),
+    },
     stages=in_one_stage(measure),
     claims=(),
     figures={},

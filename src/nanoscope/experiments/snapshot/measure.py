@@ -36,12 +36,14 @@ class Params:
     lengths: int = 3
     """Number of block lengths, shortest first."""
     windows: int = 128
-    """Windows of validation text."""
+    """Windows of validation text on which the distance to n-gram tables is measured."""
+    held_out: int = 120_000
+    """At most so many tokens of validation text, in whole windows, on which losses are compared."""
     seed: int = 0
     """Seed of everything that is drawn at random."""
 
     def __post_init__(self) -> None:
-        require_least(self, sequences=2, windows=2)
+        require_least(self, sequences=2, windows=2, held_out=2)
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,14 @@ class Material:
     splits: Mapping[str, tuple[synthetic.RepeatedSequences, ...]] = field(repr=False)
     task: Task
     text: text_loss.TextMaterial = field(repr=False)
+    held_out: text_loss.TextMaterial = field(repr=False)
+    tables: Sweep = field(repr=False)
+    """The losses of n-gram tables on the held-out windows."""
 
 
 def measure(subject: Subject, params: Params) -> Sweeps:
-    """Heads' scores `[length, score, layer, head, example]`, copying by weights, behaviour on copies, and losses on text."""
+    """Heads' scores `[length, score, layer, head, example]`, copying by weights, behaviour on copies, losses on text and their
+    controls."""
     model = subject.checkpoint.model
     shared = material(subject.corpus, subject.tokenizer, model.config, params)
     lengths = tuple(sequences.length for sequences in shared.splits["report"])
@@ -66,6 +72,8 @@ def measure(subject: Subject, params: Params) -> Sweeps:
         "copying": _copying(model),
         "behaviour": behaviour.on_task(model, shared.task),
         "text": text_loss.over_text(model, shared.text),
+        "held_out": text_loss.held_out(model, shared.held_out),
+        "tables": shared.tables,
     }
 
 
@@ -85,9 +93,12 @@ def material(corpus: Corpus, tokenizer: Tokenizer, config: GPTConfig, params: Pa
     prefix = min(4, room(context, start) - 2 * lengths[0])
     labels = ("snapshot", params.seed)
     task = synthetic.copy_task(symbols, lengths[0], 2 * params.sequences, *labels, prefix=prefix, start=start)
-    text = passages(tokenized(corpus.val, tokenizer), context, params.windows, text_loss.EARLIEST)
-    tables = NGrams.fit(train.numpy(), config.vocab_size, ORDERS)
-    return Material(splits, task, text_loss.TextMaterial.of(text, tables))
+    val, tables = tokenized(corpus.val, tokenizer), NGrams.fit(train.numpy(), config.vocab_size, ORDERS)
+    text, held_out = (
+        text_loss.TextMaterial.of(passages(val, context, most, text_loss.EARLIEST), tables)
+        for most in (params.windows, max(2, params.held_out // context))
+    )
+    return Material(splits, task, text, held_out, text_loss.of_tables(held_out))
 
 
 def _scores(model: GPT, sequences: tuple[synthetic.RepeatedSequences, ...]) -> np.ndarray:

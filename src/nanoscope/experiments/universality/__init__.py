@@ -17,7 +17,7 @@ from nanoscope.experiments.universality.questions import QUESTIONS
 EXPERIMENT = Experiment(
     module=__name__,
     question="Do other trainings grow the same neurons?",
-    version=1,
+    version=2,
     params=Params,
     stages=in_one_stage(measure),
     claims=CLAIMS,

@@ -19,7 +19,7 @@ GRID = np.linspace(-0.2, 1.0, 241)
 def neurons(result: Result) -> Figure:
     """The share of neurons above each excess correlation; and of each layer's neurons, the share that is universal."""
     figure, axes = new_figure(9.6, 4.0, 1, 2, width_ratios=(1.25, 1))
-    excess = result["excess"].sel(measure="excess").values
+    excess = result["excess"].sel(measure="excess").values.astype(np.float64)
     _shares(axes[0], result, excess)
     _layers(axes[1], excess)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)

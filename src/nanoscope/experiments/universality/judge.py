@@ -1,65 +1,54 @@
-"""Universality, from numbers to evidence: one function per claim, which reads stored sweeps only."""
+"""Universality, from numbers to evidence, and the counts that are facts; all from stored sweeps only.
+
+All neurons are counted, so no interval is over neurons: the one there is lies over the other trainings.
+"""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+from jaxtyping import Float
 
 from nanoscope.analysis.neurons.universality import UNIVERSAL
 from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.finding import Evidence
-from nanoscope.evidence.sweep import Sweep
 from nanoscope.evidence.wording import Fact
-from nanoscope.model.names import neuron_name
-from nanoscope.statistics.intervals import seed_interval, share_interval, statistic_interval
+from nanoscope.statistics.intervals import seed_interval
 
-NAMED = 3
-
-
-def shared_half_found(sweeps: Sweeps) -> Evidence:
-    """The share of the shared half that is called universal, minus that of the other half."""
-    shared = sweeps["shared"].values.ravel()
-    called = (sweeps["planted"].sel(measure="excess").values.ravel() > UNIVERSAL).astype(float)
-    found, mistaken = (float(called[half].mean()) for half in (shared, ~shared))
-    parts = np.stack([called * shared, called * ~shared, shared, ~shared], axis=1)
-
-    def difference(means: np.ndarray) -> np.ndarray:
-        return means[:, 0] / means[:, 2] - means[:, 1] / means[:, 3]
-
-    facts = {"found": found, "mistaken": mistaken, "untrained": _share(sweeps["untrained"])}
-    return Evidence(found - mistaken, statistic_interval(parts, difference, "sees"), len(called), "neurons", 0.0, facts)
-
-
-def universal_neurons(sweeps: Sweeps) -> Evidence:
-    """The share of neurons whose excess correlation, averaged over the other trainings, is above 0.5."""
-    excess = sweeps["excess"].sel(measure="excess").values
-    mean = excess.mean(axis=0)
-    universal = mean > UNIVERSAL
-    most = np.argsort(-mean, axis=None, kind="stable")[:NAMED]
-    layers, neurons = (part.tolist() for part in np.unravel_index(most, mean.shape))
-    names = map(neuron_name, layers, neurons)
-    facts: dict[str, Fact] = {
-        "count": int(universal.sum()),
-        "others": len(excess),
-        "layers": tuple(universal.mean(axis=1).tolist()),
-        "most": tuple(zip(names, mean.ravel()[most].tolist(), strict=True)),
-    }
-    interval = share_interval(int(universal.sum()), universal.size)
-    return Evidence(float(universal.mean()), interval, universal.size, "neurons", _share(sweeps["untrained"]), facts)
+CUTS = (0.3, 0.4, 0.5, 0.6, 0.7)
+"""Excess correlations at which neurons are counted."""
+GROUPS = ("other trainings", "an untrained model", "planted: shared", "planted: not shared")
 
 
 def mean_excess(sweeps: Sweeps) -> Evidence:
     """The mean excess correlation over neurons, with an interval over the other trainings if there are at least two."""
-    per_twin = sweeps["excess"].sel(measure="excess").values.mean(axis=(1, 2))
-    null = float(sweeps["untrained"].sel(measure="excess").values.mean())
-    facts = {"best": float(sweeps["excess"].sel(measure="best").values.mean())}
+    excess = _excess(sweeps, "excess")
+    per_twin = excess.mean(axis=(1, 2))
+    facts: dict[str, Fact] = {
+        "best": float(sweeps["excess"].sel(measure="best").values.astype(np.float64).mean()),
+        "count": int((excess.mean(axis=0) > UNIVERSAL).sum()),
+        "of": excess[0].size,
+    }
     alone = len(per_twin) == 1
     interval = (math.nan, math.nan) if alone else seed_interval(per_twin)
     why = "one other training gives no interval" if alone else ""
+    null = float(_excess(sweeps, "untrained").mean())
     return Evidence(float(per_twin.mean()), interval, len(per_twin), "other trainings", null, facts, why)
 
 
-def _share(excess: Sweep) -> float:
-    """The share of all neurons that are universal by comparison with one other model."""
-    return float((excess.sel(measure="excess").values > UNIVERSAL).mean())
+def shares_above(sweeps: Sweeps) -> dict[str, tuple[float, ...]]:
+    """Of each of `GROUPS` the share of neurons whose excess is above each of `CUTS`.
+
+    The planted model shares half of its neurons with this one: what is below 1 there is missed, what is above 0 in the other
+    half is mistaken.
+    """
+    shared, planted = sweeps["shared"].values.astype(bool), _excess(sweeps, "planted")
+    groups = (_excess(sweeps, "excess").mean(axis=0), _excess(sweeps, "untrained"), planted[shared], planted[~shared])
+    return {
+        name: tuple(float((values > cut).mean()) for cut in CUTS) for name, values in zip(GROUPS, groups, strict=True)
+    }
+
+
+def _excess(sweeps: Sweeps, name: str) -> Float[np.ndarray, "*any"]:
+    return sweeps[name].sel(measure="excess").values.astype(np.float64)

@@ -10,9 +10,12 @@ from nanoscope.analysis.neurons.activations import require_neurons
 from nanoscope.analysis.neurons.universality import excess_correlation, half_shared, posts, shared_half
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
-from nanoscope.evidence.sweep import Sweep
+from nanoscope.evidence.sweep import Sweep, stacked
 from nanoscope.experiments.experiment import Subject, Sweeps, require_least, untrained
 from nanoscope.text.windows import Windows, windows
+
+KEPT = ("best", "excess")
+"""Measures that claims and figures read."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,20 @@ def measure(subject: Subject, params: Params) -> Sweeps:
     found = [excess_correlation(mine, posts(twin.model, text), params.seed) for twin in subject.twins]
     shared = shared_half(len(mine), len(mine[0]), params.seed)
     twins = tuple(f"seed {twin.training['seed']}" for twin in subject.twins)
-    values = np.stack([one.values for one in found])
     return {
-        "excess": Sweep(values, ("twin", *found[0].dims), "correlation", {"twin": twins, **found[0].coords}),
-        "untrained": excess_correlation(mine, posts(control, text), params.seed),
-        "planted": excess_correlation(mine, half_shared(mine, posts(control, text), shared), params.seed),
+        "excess": stacked([_kept(one, *KEPT) for one in found], "twin", twins),
+        "untrained": _kept(excess_correlation(mine, posts(control, text), params.seed), "excess"),
+        "planted": _kept(
+            excess_correlation(mine, half_shared(mine, posts(control, text), shared), params.seed), "excess"
+        ),
         "shared": Sweep(shared.numpy(), ("layer", "neuron"), "yes or no"),
     }
+
+
+def _kept(correlations: Sweep, *measures: str) -> Sweep:
+    """What is stored of `[measure, layer, neuron]`: some measures, to three digits."""
+    values = np.stack([correlations.sel(measure=measure).values for measure in measures]).astype(np.float16)
+    return replace(correlations, values=values, coords={**correlations.coords, "measure": measures})
 
 
 def _require_twins(subject: Subject) -> None:

@@ -1,0 +1,68 @@
+"""Experiment 02, how many heads have a class, by the threshold; and what the categoriser makes of planted heads.
+
+Heads are counted, not sampled: a share of a model's heads has no interval. It depends on the threshold, so it is a curve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments.heads.label import WEAK, labels
+
+THRESHOLDS = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5)
+"""Shares of attention above chance from which a head would count; `label.WEAK` is the one in use."""
+
+
+def with_a_class(sweeps: Mapping[str, Sweep], threshold: float) -> float:
+    """The share of heads whose class, chosen on one half of the text, reaches the threshold on both halves."""
+    label = labels(sweeps["scores_select"], sweeps["p"], threshold)
+    reported = np.take_along_axis(sweeps["scores_report"].values, label.clip(0)[None], axis=0)[0]
+    return float(((label >= 0) & (reported >= threshold)).mean())
+
+
+def untrained_with_a_class(sweeps: Mapping[str, Sweep], threshold: float) -> float:
+    """The same share in untrained models, which were read on the first half alone."""
+    return float((labels(sweeps["untrained_scores"], sweeps["untrained_p"], threshold) >= 0).mean())
+
+
+def confusion(sweeps: Mapping[str, Sweep], threshold: float = WEAK) -> Float[np.ndarray, "strength planted label"]:
+    """How many planted heads of each strength and class get each label; the last of both is "none".
+
+    A result up to version 3 holds these counts, at the threshold in use and without heads of no class.
+    """
+    if "planted" in sweeps:
+        return sweeps["planted"].values
+    label = labels(sweeps["planted_scores"], sweeps["planted_p"], threshold)
+    names = (*range(len(sweeps["planted_scores"].labels("cls"))), -1)
+    return np.stack([(label == one).sum(-1) for one in names], axis=-1).astype(float)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Shares of planted heads: with a class, named right and named otherwise; without one, named at all."""
+
+    right: float
+    wrong: float
+    invented: float
+
+    @staticmethod
+    def of(counts: Float[np.ndarray, "planted label"]) -> Named:
+        """From the counts of `confusion`, at one strength or summed over several."""
+        classes = counts[:-1].sum()
+        right = np.trace(counts[:-1])
+        return Named(
+            float(right / classes),
+            float((counts[:-1, :-1].sum() - right) / classes),
+            float(counts[-1, :-1].sum() / counts[-1].sum()),
+        )
+
+
+def by_strength(sweeps: Mapping[str, Sweep], threshold: float = WEAK) -> dict[float, Named]:
+    """What becomes of planted heads, by their strength."""
+    strengths = sweeps["planted_scores"].labels("strength")
+    return {float(s): Named.of(counts) for s, counts in zip(strengths, confusion(sweeps, threshold), strict=True)}

@@ -1,0 +1,159 @@
+"""Finding 0 of the report: what the model does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from nanoscope.evidence.markdown import table
+from nanoscope.evidence.result import Result
+from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.wording import number
+from nanoscope.experiments.circuits import stored as circuits
+from nanoscope.experiments.pages import Page
+from nanoscope.experiments.profile.judge import alone_and_together, best_table, fewest, gap, worth
+from nanoscope.experiments.profile.measure import MODEL, class_heads
+from nanoscope.experiments.profile.setting import HELD_OUT, TEXTS
+from nanoscope.model.names import head_name, named
+from nanoscope.statistics.intervals import mean_interval
+
+SOME = 30
+"""Kinds at fewer places are not named in a sentence."""
+
+
+def values(study: Study, result: Result) -> Mapping[str, object]:
+    """Every table of the section, and the numbers of its sentences."""
+    sweeps, held = result.sweeps, result["loss"].sel(text=HELD_OUT)
+    count = fewest(sweeps)
+    cost = sweeps["kept"].sel(text=HELD_OUT).mean("window").values
+    order = [(int(layer), int(head)) for layer, head in sweeps["order"].values]
+    return {
+        "contexts": contexts_table(result) if "context" in sweeps else "",
+        "layers": layers_table(result),
+        "classes": classes_table(result),
+        "tables": tables_table(result),
+        "kinds": kinds_table(result),
+        "worth": worth(sweeps),
+        "count": count,
+        "kept": ", ".join(named(sorted(order[len(order) - count :]))),
+        "kept_cost": float(cost[count]),
+        "random_cost": random_cost(result, count),
+        "heads": len(order),
+        "best": f"{best_table(held)}-gram",
+        "nearest": nearest(result),
+        "kind_gains": kind_gains(result),
+        "gap": gap(sweeps),
+        "windows": held.values.shape[1],
+        "circuits": circuits_of(study, result),
+    }
+
+
+def contexts_table(result: Result) -> str:
+    """What each cut of the context costs, on both texts, with intervals over windows."""
+    sweep = result["context"]
+    rows = [
+        [str(k), *(_with_interval(sweep.sel(text=text, context=k).values) for text in TEXTS)]
+        for k in sweep.labels("context")
+    ]
+    return table(["last tokens seen", "nats lost, held-out text", "nats lost, training text"], rows)
+
+
+def layers_table(result: Result) -> str:
+    """What the heads of each layer are worth together and one by one, and its MLP."""
+    names = [str(name) for name in result["ablation"].labels("set")]
+    layers = sum(name.startswith("heads of L") for name in names)
+    rows = []
+    for layer in range(layers):
+        single = [name for name in names if name.startswith(f"L{layer}H")]
+        alone, together = alone_and_together(result.sweeps, single, f"heads of L{layer}")
+        mlp = f"MLP{layer}"
+        cost = result["ablation"].sel(text=HELD_OUT, set=mlp).values if mlp in names else None
+        rows.append(
+            [f"L{layer}", _with_interval(together), _signed(alone), "" if cost is None else _with_interval(cost)]
+        )
+    return table(["without, nats", "its heads together", "sum of its heads alone", "its MLP"], rows)
+
+
+def classes_table(result: Result) -> str:
+    """The heads of each class, alone and together; empty where no head has one."""
+    rows = []
+    for name, heads in class_heads(result["classes"]).items() if "classes" in result.sweeps else ():
+        alone, together = alone_and_together(result.sweeps, [head_name(*at) for at in heads], f"class {name}")
+        rows.append([name, ", ".join(named(heads)), _signed(alone), _with_interval(together)])
+    return table(["class", "heads", "sum of each alone, nats", "together"], rows) if rows else ""
+
+
+def tables_table(result: Result) -> str:
+    """Every table beside the model at the same places of held-out text."""
+    losses, agreement = (result[name].sel(text=HELD_OUT).mean("window") for name in ("loss", "agreement"))
+    rows = [
+        [f"{n}-gram", number(losses.values[int(n)]), f"{100 * same:.0f} %", number(forth), number(back)]
+        for n, (forth, back, same) in zip(agreement.labels("n"), agreement.values.T, strict=True)
+    ]
+    heads = ("table", "its loss", "same first choice", "KL from table to model", "KL from model to table")
+    return table(heads, [["(the model)", number(losses.values[0]), "", "", ""], *rows])
+
+
+def nearest(result: Result) -> tuple[str, str]:
+    """The tables that the model is nearest to, by KL(table || model) and by KL(model || table)."""
+    forth, back, _ = result["agreement"].sel(text=HELD_OUT).mean("window").values
+    return f"{forth.argmin() + 1}-gram", f"{back.argmin() + 1}-gram"
+
+
+def by_kind(result: Result) -> list[tuple[str, int, float, float]]:
+    """Each kind that held-out text has: its places, the model's loss and the best table's."""
+    loss, count = result["kind_loss"].sel(text=HELD_OUT), result["kind_count"].sel(text=HELD_OUT).values.sum(-1)
+    best = f"{best_table(result['loss'].sel(text=HELD_OUT))}-gram"
+    mine, its = (loss.sel(predictor=predictor).values.sum(-1) for predictor in (MODEL, best))
+    kinds = [str(kind) for kind in loss.labels("kind")]
+    return [(kind, int(n), a / n, b / n) for kind, n, a, b in zip(kinds, count, mine, its, strict=True) if n]
+
+
+def kind_gains(result: Result) -> tuple[tuple[str, float], tuple[str, float]]:
+    """Where the model's loss is lowest beside the best table's, and where it is highest: the kind, and how much lower."""
+    found = by_kind(result)
+    enough = [one for one in found if one[1] >= SOME] or found
+    gains = sorted((its - mine, kind) for kind, _, mine, its in enough)
+    (least, worst), (most, best) = gains[0], gains[-1]
+    return (best, most), (worst, least)
+
+
+def kinds_table(result: Result) -> str:
+    """The loss by kind of character, beside the best table's; kinds that the text does not have are left out."""
+    best = f"{best_table(result['loss'].sel(text=HELD_OUT))}-gram"
+    rows = [[kind, f"{n:,}", number(mine), number(its)] for kind, n, mine, its in by_kind(result)]
+    return table(["what is predicted", "places", "the model's loss", f"the {best}'s"], rows)
+
+
+def random_cost(result: Result, count: int) -> tuple[float, int]:
+    """The least cost of random sets of at least so many heads, of the nearest size measured, and that size; none: NaN, 0."""
+    sizes = [int(size) for size in result["random"].labels("kept")]
+    at = next((i for i, size in enumerate(sizes) if size >= count), None)
+    return (float("nan"), 0) if at is None else (float(result["random"].values[at].mean(-1).min()), sizes[at])
+
+
+def circuits_of(study: Study, result: Result) -> str:
+    """The tasks that the model does with the sizes of their circuits, if `circuits` was run on it; else an empty text."""
+    found = study.result(result.subject.label, "circuits")
+    if found is None or not {"clear", "size"} <= found.sweeps.keys():
+        return ""
+    sizes = found["size"]
+    done = [str(name) for name in sizes.labels("task") if circuits.is_done(found.sweeps, str(name))]
+    return ", ".join(f"{name} ({int(sizes.sel(task=name, count='connected').values):,} edges)" for name in done)
+
+
+def _with_interval(values: np.ndarray) -> str:
+    low, high = mean_interval(values, "profile")
+    return f"{_signed(float(values.mean()))} [{number(low)}, {number(high)}]"
+
+
+def _signed(value: float) -> str:
+    return f"{'+' if value > 0 else ''}{number(value)}"
+
+
+PAGE = Page(
+    "Finding 0: What the model does",
+    figures=("profile_parts", "profile_heads", "profile_tables"),
+    values=values,
+)

@@ -1,0 +1,146 @@
+"""Effects over trainings: one table and one forest plot of all claims that were measured on several trainings, and their file.
+
+The text is in `effects.md.j2`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nanoscope import experiments
+from nanoscope.evidence.effect import Effect
+from nanoscope.evidence.families import LEVEL
+from nanoscope.evidence.finding import DECIDED
+from nanoscope.evidence.markdown import table
+from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.subject import StoredSubject
+from nanoscope.evidence.wording import fill_file, number
+from nanoscope.experiments import open_experiment
+from nanoscope.experiments.claims_table import SHORT, interval
+from nanoscope.plots.forest import Row
+
+FIGURE = "figures/effects_forest.png"
+LEAST = 0.001
+"""A smaller p-value is only said to be smaller."""
+
+
+def section(study: Study) -> str:
+    """The section; empty where no claim was measured on several trainings."""
+    found = over_trainings(study)
+    if not found:
+        return ""
+    values = {
+        "table": _table(found),
+        "figure": FIGURE,
+        "main": _recipe(study),
+        "trainings": max(len(effect.findings) for effect in found),
+        "taken": [effect.sentence.rstrip(".") for effect in study.effects.values() if effect.taken_back],
+        "primary": sum(effect.family == "primary" for effect in _tested(study)),
+        "secondary": sum(effect.family == "secondary" for effect in _tested(study)),
+        "alone": sum(effect.verdict in DECIDED and not effect.agreeing for effect in found),
+        "level": LEVEL,
+    }
+    return fill_file(Path(__file__).with_suffix(".md.j2"), values)
+
+
+def over_trainings(study: Study) -> list[Effect]:
+    """The main recipe's effects of which several trainings are a sample, in the order of the report's sections."""
+    return [row.effect for row in rows(study)[0]]
+
+
+def rows(study: Study) -> tuple[list[Row], str]:
+    """The rows of the forest plot, under the titles of their findings, and its title."""
+    pages = {name: open_experiment(name).page for name in experiments.EXPERIMENTS}
+    pooled = [effect for effect in study.effects.values() if effect.spread]
+    found = [
+        Row(page.title, effect)
+        for name, page in pages.items()
+        for effect in pooled
+        if page and name == _experiment(effect)
+    ]
+    return found, f"{_recipe(study)}: effects over its trainings"
+
+
+def stored(study: Study) -> list[dict[str, Any]]:
+    """The effects of every recipe and comparison as plain values, for `effects.json`; p-values are adjusted within each."""
+    recipes = {_name(study.subject(study.main)): study.effects}
+    for result in study.results:
+        name = _name(result.subject)
+        if name not in recipes and study.main_result(result.experiment) is not result:
+            recipes[name] = study.recipe(result)
+    return [_plain(name, effect) for name, found in recipes.items() for effect in found.values()]
+
+
+def _plain(recipe: str, effect: Effect) -> dict[str, Any]:
+    """One effect; what is not defined is null."""
+    evidence, spread = effect.evidence, effect.spread
+    numbers = {
+        "value": evidence.value,
+        "low": evidence.interval[0],
+        "high": evidence.interval[1],
+        "deviation": spread.deviation if spread else math.nan,
+        "within": spread.within if spread else math.nan,
+        "icc": spread.icc if spread else math.nan,
+        "p": effect.p,
+        "adjusted": effect.adjusted,
+    }
+    return {
+        "recipe": recipe,
+        "claim": effect.claim,
+        "sentence": effect.sentence,
+        "family": effect.family,
+        "criterion": asdict(effect.criterion),
+        **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
+        "n": evidence.n,
+        "unit": evidence.unit,
+        "trainings": len(effect.findings),
+        "supporting": effect.supporting,
+        "alone": effect.plain,
+        "verdict": effect.verdict,
+    }
+
+
+def _table(found: list[Effect]) -> str:
+    """One row a claim; primary ones in bold."""
+    head = ["claim", "mean [95 %]", "sd", "ICC", "alone", "p", "verdict"]
+    return table(head, [_row(effect) for effect in found])
+
+
+def _row(effect: Effect) -> list[str]:
+    spread = effect.spread
+    sentence = effect.sentence.rstrip(".")
+    alone = [one.verdict for one in effect.findings]
+    yes, no = (alone.count(verdict) for verdict in DECIDED)
+    return [
+        f"**{sentence}**" if effect.family == "primary" else sentence,
+        interval(effect),
+        number(spread.deviation, 2) if spread else "",
+        f"{spread.icc:.2f}" if spread and math.isfinite(spread.icc) else "",
+        f"{yes}/{len(alone) - yes - no}/{no}",
+        p_text(effect.adjusted),
+        f"{SHORT[effect.verdict]} (alone: {SHORT[effect.plain]})" if effect.taken_back else SHORT[effect.verdict],
+    ]
+
+
+def p_text(p: float) -> str:
+    """A p-value with two digits; a small one is only said to be small."""
+    return f"<{LEAST:g}" if p < LEAST else f"{p:.2g}"
+
+
+def _tested(study: Study) -> list[Effect]:
+    return [effect for effect in study.effects.values() if not math.isnan(effect.p)]
+
+
+def _recipe(study: Study) -> str:
+    return _name(study.subject(study.main))
+
+
+def _name(subject: StoredSubject) -> str:
+    return subject.family or subject.label
+
+
+def _experiment(effect: Effect) -> str:
+    return effect.claim.split(".", maxsplit=1)[0]
