@@ -77,7 +77,8 @@ def test_l0_alive_and_density_count_latents():
     assert found.density.tolist() == [1, 0.5, 0]
     counts = density_histogram(np.array([0, 0, 1.0, 0.5, 0.1, 0.099, 1e-3, 1e-9]))
     assert counts == {
-        "never": 2, "1e-6 to 1e-5": 1, "1e-5 to 1e-4": 0, "1e-4 to 1e-3": 0, "1e-3 to 1e-2": 1, "1e-2 to 1e-1": 1, "1e-1 to 1e0": 3,
+        "never": 2, "1e-6 to 1e-5": 1, "1e-5 to 1e-4": 0, "1e-4 to 1e-3": 0, "1e-3 to 1e-2": 1, "1e-2 to 1e-1": 1,
+        "1e-1 to 1e0": 3,
     }  # fmt: skip
 
 

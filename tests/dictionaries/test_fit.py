@@ -91,8 +91,9 @@ def test_relu_with_a_price_finds_it_too_and_shrinks_what_it_finds(tmp_path: Path
 
 
 def test_a_transcoder_is_the_same_coder_with_another_target(tmp_path: Path):
+    """Twice as many latents as features: of an untied start with as many, some features stay merged in one latent."""
     stream = Mapped()
-    coder = fit(stream, replace(RECIPE, tokens=300_000, batch=256), tmp_path, tied=False)
+    coder = fit(stream, replace(RECIPE, latents=192, tokens=300_000, batch=256), tmp_path, tied=False)
     turn = torch.linalg.qr(torch.randn(64, 64, generator=torch.Generator().manual_seed(1))).Q
     assert mean_max_cosine(stream.directions @ turn, coder.W_dec) > 0.95
     assert of(coder, stream).fvu < 0.25

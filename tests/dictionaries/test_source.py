@@ -60,8 +60,9 @@ def test_a_filling_is_a_function_of_its_number_and_holds_rows_of_real_windows():
     assert not torch.equal(y, one.filling(1).y)
     assert not torch.equal(y, stream(model, seed=2).filling(2).y)
     every = Source.named("resid_post.1").read(model, one.text.unfold(0, 24, 1)).y.flatten(0, 1)
-    nearest = torch.cdist(y, every).amin(1)
-    assert nearest.max() < 1e-3
+    # the default takes roots of differences of squares, whose rounding is above what is asked here
+    nearest = torch.cdist(y, every, compute_mode="donot_use_mm_for_euclid_dist").amin(1)
+    assert nearest.max() < 1e-5
 
 
 def test_rows_are_shuffled_and_inputs_stay_beside_their_targets():

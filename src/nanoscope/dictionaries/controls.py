@@ -32,9 +32,12 @@ def principal(x: Float[Tensor, "token d"], k: int) -> Coder:
     At least as good as the first k components, and those are the best k *fixed* directions. Every component has two latents,
     one for each sign.
     """
-    x = x.double()
-    mean = x.mean(0)
-    axes = torch.linalg.eigh((x - mean).T @ (x - mean)).eigenvectors.flip(1).T
+    mean = x.mean(0, dtype=torch.double)
+    spread = torch.zeros(len(mean), len(mean), dtype=torch.double)
+    for part in x.split(4096):
+        beyond = part.double() - mean
+        spread += beyond.T @ beyond
+    axes = torch.linalg.eigh(spread).eigenvectors.flip(1).T
     return signed(axes.float(), mean.float(), k)
 
 

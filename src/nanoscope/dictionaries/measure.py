@@ -60,7 +60,7 @@ def measured(
     texts = corpus.split(checkpoint.known_vocabulary)
     windows = [spread(text, room(model.config.block_size, start), tokens, start) for text in texts]
     fitted = spread(texts[0], room(model.config.block_size, start), FITTED, start)
-    seen = Pairs(*(torch.cat([part[at].flatten(0, 1) for part in parts(model, source, fitted)]) for at in (0, 1)))
+    seen = together(list(parts(model, source, fitted)))
     coders: Mapping[str, Reconstructs] = {"dictionary": dictionary.coder, **baselines(dictionary, model, seen)}
     plan = [("dictionary", 0), *((name, 1) for name in coders)]
     rows = []
@@ -96,7 +96,7 @@ def baselines(dictionary: Dictionary, model: GPT, seen: Pairs) -> dict[str, Reco
     return {"principal components": controls.principal(seen.y, k), basis: controls.coordinates(seen.y, k)}
 
 
-def spread(text: Int[Tensor, "pos"], size: int, tokens: int, start: int | None) -> Int[Tensor, "window pos"]:
+def spread(text: Int[Tensor, "place"], size: int, tokens: int, start: int | None) -> Int[Tensor, "window pos"]:
     """Windows over a text, each with a target after its last input."""
     begins = spread_starts(len(text) - 1, size, max(1, tokens // size))
     return started(cut(text, begins, size + 1), start)
@@ -106,6 +106,12 @@ def parts(model: GPT, source: Source, windows: Int[Tensor, "window pos"]) -> Ite
     """The activations on some windows at a time; a window's last token is no input."""
     for chunk in batches(len(windows), CHUNK):
         yield source.read(model, windows[chunk, :-1])
+
+
+def together(read: Sequence[Pairs]) -> Pairs:
+    """Inputs and targets `[token d]` of all parts; of an autoencoder still one tensor."""
+    y = torch.cat([part.y.flatten(0, 1) for part in read])
+    return Pairs(y if read[0].x is read[0].y else torch.cat([part.x.flatten(0, 1) for part in read]), y)
 
 
 def plain(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -138,14 +138,15 @@ def _dense(coder: Coder, x: Tensor, recipe: Recipe) -> _Coded:
 def revival(
     coder: Coder, x: Float[Tensor, "token d_in"], left: Float[Tensor, "token d_out"], dead: Int[Tensor, "dead"]
 ) -> Float[Tensor, ""]:
-    """The share of the error that the largest d / 2 dead latents leave unexplained; 0 if none is dead or there is no error.
+    """The share of the error that the largest k dead latents leave unexplained; 0 if none is dead or there is no error.
 
-    Their values are not cut off at 0: a latent that its bias silences on every token has a gradient too, which raises the bias.
+    k, as the coder itself keeps: of d / 2 (Gao et al. 2024) the sum is dense where few are dead, and no latent comes to stand
+    for a feature. Their values are not cut off at 0: a latent that its bias silences on every token has a gradient too, which raises the bias.
     """
     total = left.square().sum()
     if not len(dead) or not total > 0:
         return x.new_zeros(())
     pre = F.linear(x, coder.W_enc[dead], coder.b_enc[dead])
-    top = pre.topk(min(len(dead), max(1, x.shape[1] // 2)), dim=1, sorted=False)
+    top = pre.topk(min(len(dead), coder.shape.k), dim=1, sorted=False)
     f = torch.zeros_like(pre).scatter(1, top.indices, top.values)
     return (left - f @ coder.W_dec[dead]).square().sum() / total

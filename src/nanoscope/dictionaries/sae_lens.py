@@ -46,7 +46,7 @@ SHARED = ("b_enc", "W_dec", "b_dec", "W_skip")
 
 
 def export(dictionary: Dictionary, folder: str | Path) -> None:
-    """Write a dictionary as SAELens does. NanoscopeError for what it has no name for: topk transcoders, skips of autoencoders."""
+    """Write a dictionary as SAELens does. NanoscopeError for what it has no name for: a topk transcoder, a skip of an SAE."""
     shape, source = dictionary.coder.shape, dictionary.source
     architecture = _architecture(shape, source.transcoder)
     config: dict[str, Any] = {
@@ -128,16 +128,16 @@ def _read(config: dict[str, Any], weights: dict[str, Tensor]) -> Dictionary:
         )
     source = _source(config, architecture in TRANSCODERS)
     latents, d_out = weights["W_dec"].shape
-    shape = Shape(kind, len(weights["W_enc"]), d_out, latents, int(config.get("k", latents)), "W_skip" in weights)
+    identity = config.get("metadata", {}).get("nanoscope", {})
+    aim = int(config.get("k", identity.get("recipe", {}).get("k", latents)))
+    shape = Shape(kind, len(weights["W_enc"]), d_out, latents, aim, "W_skip" in weights)
     coder = Coder(shape)
     stored = {**weights, "W_enc": weights["W_enc"].T}
     stored.setdefault("threshold", torch.zeros(latents))
     if architecture in AUTOENCODERS and config.get("apply_b_dec_to_input", True):
         stored["b_enc"] = stored["b_enc"] - stored["W_enc"] @ stored["b_dec"]
     coder.load_state_dict(stored)
-    return Dictionary(
-        _of_length_1(coder).eval().requires_grad_(False), source, config.get("metadata", {}).get("nanoscope", {})
-    )
+    return Dictionary(_of_length_1(coder).eval().requires_grad_(False), source, identity)
 
 
 def _source(config: dict[str, Any], transcoder: bool) -> Source:
