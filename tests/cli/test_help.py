@@ -13,7 +13,7 @@ from nanoscope.experiments.following import SNAPSHOT
 
 POSITIONAL = {
     **{name: name.upper() for name in ("experiment", "folder", "clean", "corrupt", "head")},
-    **{"checkpoint": "CKPT", "to": "(FILE|FOLDER)", "preset": "PRESET"},
+    **{"checkpoint": "CKPT", "to": "(FILE|FOLDER)", "preset": "PRESET", "dictionary": "DIR"},
 }
 
 RUNNABLE = [name for name in EXPERIMENTS if not (one := open_experiment(name)).reads or one.of_training]

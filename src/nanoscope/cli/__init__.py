@@ -38,6 +38,12 @@ from nanoscope.cli.console import (
     tell,
 )
 from nanoscope.cli.convert import ConvertCommand, run_convert
+from nanoscope.cli.dictionary import (
+    DictionaryShowCommand,
+    DictionaryTrainCommand,
+    run_dictionary_show,
+    run_dictionary_train,
+)
 from nanoscope.cli.export import ExportCommand, run_export
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
@@ -140,6 +146,7 @@ KEPT = {
     "study": "finished stages are kept, a training as it was last saved (every 30 s), and the same command goes on from there",
     "run": "results that were stored are kept, and the same command reads them",
     "heads": "a result that was stored is kept, and the same command reads it",
+    "dictionary train": "the training is kept as it was last saved, and the same command goes on from there",
     "report": "the results are untouched; the same command writes the report anew",
 }
 """By command, what is kept after Ctrl-C."""
@@ -164,7 +171,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _kept(arguments: list[str]) -> str:
     """What an interrupted command keeps, where nothing is known of how far it was."""
-    return KEPT.get(arguments[0] if arguments else "", "nothing was written")
+    return KEPT.get(_named(arguments)[0] if arguments else "", "nothing was written")
+
+
+def _named(arguments: list[str]) -> tuple[str, list[str]]:
+    """A command's name, of one or two words, and its own arguments."""
+    two = " ".join(arguments[:2])
+    return (two, arguments[2:]) if two in COMMANDS else (arguments[0], arguments[1:])
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -172,7 +185,7 @@ def _dispatch(arguments: list[str]) -> None:
         return CONSOLE.print(_overview())
     if arguments == ["--version"]:
         return CONSOLE.print(f"nanoscope {__version__}")
-    name, *rest = arguments
+    name, rest = _named(arguments)
     if name == "run" and rest and not rest[0].startswith("-"):
         return _run(rest[0], rest[1:])
     if name not in COMMANDS:
@@ -308,6 +321,15 @@ COMMANDS = {
     "patch": Command(PatchCommand, run_patch, "CKPT CLEAN CORRUPT", "which activations tell two prompts apart"),
     "circuit": Command(CircuitCommand, run_circuit, "CKPT CLEAN CORRUPT", "which edges carry a behaviour, drawn"),
     "why": Command(WhyCommand, run_why, "CKPT HEAD --text TEXT", "why a head looks from one token to another"),
+    "dictionary train": Command(
+        DictionaryTrainCommand,
+        run_dictionary_train,
+        "CKPT",
+        "a sparse dictionary of an activation: an SAE, a transcoder",
+    ),
+    "dictionary show": Command(
+        DictionaryShowCommand, run_dictionary_show, "DIR CKPT", "what it explains, and what it costs, beside PCA"
+    ),
     "sample": Command(SampleCommand, run_sample, "CKPT", "text from the model, with and without a part of it"),
     "run": Command(
         RunCommand, _run_named, "EXPERIMENT CKPT", "one question in full, with findings; `run --help` lists them"

@@ -1,0 +1,175 @@
+"""`nanoscope dictionary train` and `nanoscope dictionary show`: a sparse dictionary of an activation, and how good it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from rich.table import Column
+
+from nanoscope.cli.bars import progress
+from nanoscope.cli.console import (
+    CONSOLE,
+    CheckpointPath,
+    DataName,
+    GivenPath,
+    GivenText,
+    ModelOptions,
+    VocabularyFile,
+    narrow_table,
+    open_subject,
+    say,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from nanoscope.dictionaries.fit import FitProgress
+    from nanoscope.dictionaries.measure import Row
+    from nanoscope.dictionaries.metrics import Losses
+    from nanoscope.dictionaries.objective import Recipe
+    from nanoscope.dictionaries.source import Source
+
+LINES = 10
+"""Lines of a training in a log."""
+NAMES = {"principal components": "PCA"}
+"""Short enough for a table of 60 columns."""
+
+
+@dataclass(frozen=True)
+class DictionaryTrainCommand(ModelOptions):
+    """Train a sparse dictionary (SAE, or a transcoder of an MLP) of an activation, or go on with its training.
+
+    `nanoscope dictionary train CKPT --site resid_post.3 --latents 512 --k 16 --tokens 100_000`; then
+    `nanoscope dictionary show DIR CKPT`. The same with --twin, of an untrained model, is what it must be compared with.
+    """
+
+    site: GivenText = None
+    """NAME.LAYER, such as resid_post.3, z.0 or post.2; mlp.LAYER is a transcoder; default: resid_post in the middle."""
+    latents: int = 3072
+    """Directions of the dictionary."""
+    k: int = 16
+    """Active latents per token (topk), or on average (batchtopk, jumprelu's aim)."""
+    tokens: int = 3_000_000
+    """Tokens to train on; the text is read as often as that takes."""
+    kind: Literal["topk", "batchtopk", "jumprelu", "relu"] = "topk"
+    """How active latents are chosen; relu has a price on their sum."""
+    seed: int = 1
+    """Seed of the first weights, the places in the text, and the twin."""
+    twin: bool = False
+    """Train it on an untrained model of the same shape instead."""
+    out: GivenPath = None
+    """Folder of the dictionary; default: runs/dictionary-SITE-SEED, or -twin after it."""
+
+
+@dataclass(frozen=True)
+class DictionaryShowCommand:
+    """How good is a dictionary, beside PCA and single neurons or coordinates with as many active numbers?
+
+    `nanoscope dictionary show runs/dictionary-resid_post.3-1 CKPT`. FVU: share of the variance that is left unexplained (0 is
+    perfect). Nats: what the loss rises by if the reconstruction replaces the activation.
+    """
+
+    dictionary: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
+    """Folder of a dictionary."""
+    checkpoint: CheckpointPath
+    """The checkpoint that it was trained on: nanoGPT's ckpt.pt or its folder, or a checkpoint of nanoscope."""
+    data: DataName = None
+    """The text to measure on: a file, or shakespeare, code or wiki (./code is a file of that name); default: shakespeare."""
+    vocabulary: VocabularyFile = None
+    """meta.pkl, a .json table, or the training text; default: as nanoGPT finds it."""
+    tokens: int = 65_536
+    """Tokens of each part of the text to measure on."""
+    threads: int = 0
+    """CPU threads; 0 uses all cores."""
+    json: GivenPath = None
+    """Keep all numbers in this file, with the histogram of densities."""
+
+
+def run_dictionary_train(command: DictionaryTrainCommand) -> None:
+    """Train, and say how the training ended."""
+    from nanoscope.dictionaries.source import Source
+    from nanoscope.dictionaries.store import train
+
+    recipe = _recipe(command)
+    checkpoint, corpus = open_subject(command)
+    source = Source.named(command.site or f"resid_post.{checkpoint.model.config.n_layer // 2}")
+    folder = command.out or _folder(source, command)
+    say(f"dictionary of {source}{' of an untrained twin' * command.twin}: {recipe.steps:,} steps; folder: {folder}")
+    last: list[FitProgress] = []
+    with progress("dictionary") as show:
+
+        def told(now: FitProgress) -> None:
+            last[:] = [now]
+            show(_part(now), now.step, now.steps)
+
+        train(checkpoint, corpus, source, recipe, folder, command.seed if command.twin else None, told)
+    tell(f"at the end of training: {_words(last[0])}" if last else "this dictionary was trained already")
+    say(f"next: nanoscope dictionary show {folder} {command.checkpoint}")
+
+
+def _recipe(command: DictionaryTrainCommand) -> Recipe:
+    """The recipe of a command. In a short training a latent is dead after a quarter of it, else none would be revived."""
+    from nanoscope.dictionaries.objective import Recipe
+
+    dead_after = max(1, min(Recipe.dead_after, command.tokens // 4))
+    return Recipe(command.kind, command.latents, command.k, command.tokens, seed=command.seed, dead_after=dead_after)
+
+
+def _folder(source: Source, command: DictionaryTrainCommand) -> Path:
+    return Path("runs") / f"dictionary-{source}-{command.seed}{'-twin' * command.twin}"
+
+
+def _part(now: FitProgress) -> str:
+    """What is shown of a training: on a terminal all that is told, in a log every tenth of it."""
+    shown = CONSOLE.is_terminal or now.step == now.steps or now.step % max(1, now.steps // LINES) == 0
+    return _words(now) if shown else ""
+
+
+def _words(now: FitProgress) -> str:
+    return f"FVU {now.fvu:.3f}, L0 {now.l0:.1f}, alive {100 * now.alive:.0f} %"
+
+
+def run_dictionary_show(command: DictionaryShowCommand) -> None:
+    """Measure a dictionary and its controls, and print them."""
+    from nanoscope import files
+    from nanoscope.dictionaries.measure import measured, plain
+    from nanoscope.dictionaries.store import load
+    from nanoscope.errors import NanoscopeError
+
+    if command.tokens < 1:
+        raise NanoscopeError(f"--tokens must be at least 1, not {command.tokens}")
+    dictionary = load(command.dictionary)
+    options = ModelOptions(command.checkpoint, command.data, command.vocabulary, command.threads)
+    checkpoint, corpus = open_subject(options)
+    if dictionary.identity.get("corpus") not in (None, corpus.sha256):
+        tell("note: the dictionary was trained on another text than this one", style="dim")
+    with progress("dictionary") as show:
+        rows = measured(dictionary, checkpoint, corpus, command.tokens, show)
+    _print(str(dictionary), rows)
+    if command.json is not None:
+        files.write_json(command.json, plain(rows))
+        say(f"numbers: {command.json}")
+
+
+def _print(what: str, rows: tuple[Row, ...]) -> None:
+    """A row per coder on held-out text, and one of the dictionary on its training text; then what the ablations cost."""
+    tell(what)
+    numbers = (Column(name, justify="right", no_wrap=True) for name in ("FVU", "L0", "alive", "nats", "zero", "mean"))
+    table = narrow_table(Column("held-out text", no_wrap=True), *numbers)
+    trained, *held_out = rows
+    for row in (held_out[0], trained, *held_out[1:]):
+        of, losses = row.fidelity, row.losses
+        shares = (f"{100 * losses.recovered(ablated):.1f}" for ablated in (losses.zero, losses.mean))
+        cells = (f"{of.fvu:.3f}", f"{of.l0:.1f}", f"{100 * of.alive:.0f}", f"{losses.change:+.3f}", *shares)
+        table.add_row("training text" if row is trained else NAMES.get(row.coder, row.coder), *cells)
+    CONSOLE.print(table)
+    tell(_ablations(held_out[0].losses))
+    tell("alive: percent; zero, mean: of that ablation's damage, the percentage that the reconstruction does not do")
+
+
+def _ablations(losses: Losses) -> str:
+    """What the changes of the loss must be read beside."""
+    zero, mean = losses.zero - losses.model, losses.mean - losses.model
+    return f"held-out loss {losses.model:.3f} nats; activation set to 0 {zero:+.3f}, to its mean {mean:+.3f}"
