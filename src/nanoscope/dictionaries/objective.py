@@ -141,7 +141,8 @@ def revival(
     """The share of the error that the largest k dead latents leave unexplained; 0 if none is dead or there is no error.
 
     k, as the coder itself keeps: of d / 2 (Gao et al. 2024) the sum is dense where few are dead, and no latent comes to stand
-    for a feature. Their values are not cut off at 0: a latent that its bias silences on every token has a gradient too, which raises the bias.
+    for a feature. Their values are not cut off at 0: a latent that its bias silences on every token has a gradient too, which
+    raises the bias.
     """
     total = left.square().sum()
     if not len(dead) or not total > 0:
