@@ -175,5 +175,6 @@ def test_the_table_fits_60_columns(
     shown(call, path, text, tmp_path / "sae")
     printed = screen.export_text()
     assert "…" not in printed
-    assert [line for line in printed.splitlines() if len(line) > 60] == []
+    lines = [line for line in printed.splitlines() if not line.startswith("dictionary: ")]  # a log's lines stay whole
+    assert [line for line in lines if len(line) > 60] == []
     assert "coordinates" in printed

@@ -47,7 +47,7 @@ def test_every_command_and_option_exists(page: Path) -> None:
         said = " ".join((name, *rest))
         assert name != "run" or not rest or rest[0] in (*EXPERIMENTS, "EXPERIMENT", "NAME"), said
         options = {word.partition("=")[0] for word in rest if word.startswith("--")}
-        divided = (name == "run" and options) or " ".join((name, *rest[:1])) in COMMANDS
+        divided = rest and ((name == "run" and options) or f"{name} {rest[0]}" in COMMANDS)
         command = (name, rest[0]) if divided else (name,)
         assert options <= _options(*command), said
 
