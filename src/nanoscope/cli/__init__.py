@@ -38,6 +38,7 @@ from nanoscope.cli.console import (
     tell,
 )
 from nanoscope.cli.convert import ConvertCommand, run_convert
+from nanoscope.cli.dashboard import OpenCommand, run_open
 from nanoscope.cli.export import ExportCommand, run_export
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
@@ -170,7 +171,7 @@ def _dispatch(arguments: list[str]) -> None:
         return CONSOLE.print(_overview())
     if arguments == ["--version"]:
         return CONSOLE.print(f"nanoscope {__version__}")
-    name, *rest = arguments
+    name, rest = ALIASES.get(arguments[0], arguments[0]), arguments[1:]
     if name == "run" and rest and not rest[0].startswith("-"):
         return _run(rest[0], rest[1:])
     if name not in COMMANDS:
@@ -300,6 +301,7 @@ def _check(command: CheckCommand) -> None:
 
 COMMANDS = {
     "look": Command(LookCommand, run_look, "CKPT", "start here: the first answers about a model, in a minute"),
+    "open": Command(OpenCommand, run_open, "[CKPT ...]", "the same and more, live in the browser"),
     "lens": Command(LensCommand, run_lens, "CKPT", "what it would predict after each layer, along a text"),
     "heads": Command(HeadsCommand, run_heads, "CKPT", "what each attention head attends to"),
     "neurons": Command(NeuronsCommand, run_neurons, "CKPT", "what each neuron detects, and which fire on a text"),
@@ -318,6 +320,7 @@ COMMANDS = {
     "export": Command(ExportCommand, run_export, "CKPT FILE", "write it for nanoGPT, transformers or TransformerLens"),
     "release": Command(ReleaseCommand, run_release, "CKPT FOLDER", "write a model for publication"),
 }
+ALIASES = {"dashboard": "open"}
 EXAMPLES = {
     "nanoscope look out-shakespeare-char/ckpt.pt": "a minute; what it does, how good it is, whether it copies",
     'nanoscope lens out-shakespeare-char/ckpt.pt --text "ROMEO: what light"': "a table and a figure in seconds",
