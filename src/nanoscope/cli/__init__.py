@@ -18,6 +18,7 @@ from rich.text import Text
 
 from nanoscope import __version__
 from nanoscope.cli.bars import progress
+from nanoscope.cli.check import CheckCommand, run_check
 from nanoscope.cli.circuit import CircuitCommand, run_circuit
 from nanoscope.cli.console import (
     CONSOLE,
@@ -38,6 +39,7 @@ from nanoscope.cli.console import (
     tell,
 )
 from nanoscope.cli.convert import ConvertCommand, run_convert
+from nanoscope.cli.dashboard import OpenCommand, run_open
 from nanoscope.cli.dictionary import (
     DictionaryShowCommand,
     DictionaryTrainCommand,
@@ -122,16 +124,6 @@ class ReportCommand:
 
 
 @dataclass(frozen=True)
-class CheckCommand:
-    """Run the self-checks, identities that must hold for any model, and print their errors."""
-
-    checkpoint: CheckpointPath
-    """nanoGPT's ckpt.pt or its folder, or a checkpoint of nanoscope."""
-    vocabulary: VocabularyFile = None
-    """meta.pkl, a .json table, or the training text; default: as nanoGPT finds it."""
-
-
-@dataclass(frozen=True)
 class Command:
     """A command as it is listed: its arguments in words, and what it is for."""
 
@@ -177,7 +169,7 @@ def _kept(arguments: list[str]) -> str:
 def _named(arguments: list[str]) -> tuple[str, list[str]]:
     """A command's name, of one or two words, and its own arguments."""
     two = " ".join(arguments[:2])
-    return (two, arguments[2:]) if two in COMMANDS else (arguments[0], arguments[1:])
+    return (two, arguments[2:]) if two in COMMANDS else (ALIASES.get(arguments[0], arguments[0]), arguments[1:])
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -293,28 +285,9 @@ def _report(command: ReportCommand) -> None:
         tell(f"left aside: {aside}")
 
 
-def _check(command: CheckCommand) -> None:
-    from nanoscope.experiments.self_checks import self_checks
-
-    checkpoint = open_model(command.checkpoint, 0, vocabulary=command.vocabulary)
-    with progress("check") as show:
-        checks = self_checks(checkpoint.model, show)
-    tell(f"{command.checkpoint}: {checkpoint.model.parameter_count:,} parameters")
-    table = narrow_table("identity", "error", "limit", "")
-    for check in checks:
-        table.add_row(
-            check.name, f"{check.error:.1e}", f"{check.limit:.0e}", "holds" if check.passed else "[red]BROKEN"
-        )
-    CONSOLE.print(table)
-    broken = [check.name for check in checks if not check.passed]
-    if broken:
-        raise NanoscopeError(
-            f"{len(broken)} of {len(checks)} self-checks fail, so no experiment will run on this model"
-        )
-
-
 COMMANDS = {
     "look": Command(LookCommand, run_look, "CKPT", "start here: the first answers about a model, in a minute"),
+    "open": Command(OpenCommand, run_open, "[CKPT ...]", "the same and more, live in the browser"),
     "lens": Command(LensCommand, run_lens, "CKPT", "what it would predict after each layer, along a text"),
     "heads": Command(HeadsCommand, run_heads, "CKPT", "what each attention head attends to"),
     "neurons": Command(NeuronsCommand, run_neurons, "CKPT", "what each neuron detects, and which fire on a text"),
@@ -337,11 +310,12 @@ COMMANDS = {
     "report": Command(ReportCommand, _report, "FOLDER", "FINDINGS.md from stored results"),
     "study": Command(StudyCommand, run_study_command, "PRESET", "train and analyse models, and write FINDINGS.md"),
     "train": Command(TrainCommand, run_train, "PRESET", "train a model, or go on with a training"),
-    "check": Command(CheckCommand, _check, "CKPT", "identities that must hold for any GPT"),
+    "check": Command(CheckCommand, run_check, "CKPT", "identities that must hold for any GPT"),
     "convert": Command(ConvertCommand, run_convert, "CKPT --out DIR", "another program's GPT, in nanoscope's format"),
     "export": Command(ExportCommand, run_export, "CKPT FILE", "write it for nanoGPT, transformers or TransformerLens"),
     "release": Command(ReleaseCommand, run_release, "CKPT FOLDER", "write a model for publication"),
 }
+ALIASES = {"dashboard": "open"}
 EXAMPLES = {
     "nanoscope look out-shakespeare-char/ckpt.pt": "a minute; what it does, how good it is, whether it copies",
     'nanoscope lens out-shakespeare-char/ckpt.pt --text "ROMEO: what light"': "a table and a figure in seconds",

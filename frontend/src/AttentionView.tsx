@@ -1,0 +1,112 @@
+/** All heads as small pictures; the chosen one large; hover a character to see where it looks. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Characters, library, position, type Viewed } from "./TextView";
+import { Legend, Panel, quoted } from "./parts";
+import { asked } from "./selection";
+import { type Patterns, patterns, useAnswer } from "./server";
+import { ink, percent, shown } from "./shades";
+
+/** One head's pattern `[query, key]` of bytes. */
+function of(found: Patterns, layer: number, head: number): { size: number; values: Uint8Array } {
+  const [, heads = 1, size = 1] = found.shape;
+  const begin = (layer * heads + head) * size * size;
+  return { size, values: found.values.subarray(begin, begin + size * size) };
+}
+
+function Picture(props: { size: number; values: Uint8Array; class: string; row?: number; theme: string; label: string }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useEffect(() => {
+    const context = canvas.current?.getContext("2d");
+    if (!context) return;
+    const colours = Array.from({ length: 256 }, (_, n) => ink(n / 255));
+    const pixels = context.createImageData(props.size, props.size);
+    props.values.forEach((value, n) => pixels.data.set([...(colours[value] ?? [0, 0, 0]), 255], 4 * n));
+    context.putImageData(pixels, 0, 0);
+  }, [props.values, props.theme]);
+  return <canvas ref={canvas} width={props.size} height={props.size} class={props.class} role="img" aria-label={props.label} />;
+}
+
+export function AttentionView({ at, model, set, pieces, theme }: Viewed & { pieces: string[]; theme: string }) {
+  const answer = useAnswer(`attention?${asked(at)}&weighted=${at.weighted}`, patterns);
+  const [hovered, setHovered] = useState(-1);
+  const found = answer.value;
+  const lead = found ? Math.max(0, (found.shape[2] ?? 0) - pieces.length) : 0;
+  const read = [...Array.from({ length: lead }, () => "·"), ...pieces];
+  const layer = Math.min(at.layer, model.layers - 1);
+  const head = Math.min(at.head, model.heads - 1);
+  const large = found && of(found, layer, head);
+  const query = (hovered >= 0 && hovered < pieces.length ? hovered : position(at, pieces.length)) + lead;
+  const weight = (key: number): number => (large ? (large.values[query * large.size + key] ?? 0) / 255 : 0);
+  const name = `L${layer}H${head}`;
+  const png = (): void => {
+    const link = document.createElement("a");
+    link.href = (document.querySelector("canvas.large") as HTMLCanvasElement).toDataURL("image/png");
+    link.download = `attention-${name}.png`;
+    link.click();
+  };
+  const rows = (): unknown[][] =>
+    large ? [["query", "key", "attention"], ...Array.from(large.values, (v, n) => [Math.floor(n / large.size), n % large.size, v / 255])] : [];
+  return (
+    <Panel
+      title="Attention"
+      hint={at.weighted ? "Attention times the length of what is read there" : "Where each head looks: a row is a query, a column a key"}
+      waiting={answer.waiting}
+      error={answer.error}
+      command={`nanoscope heads CKPT --text ${quoted(at.text)}`}
+      library={library(at, `live.patterns(checkpoint, textEDITS${at.weighted ? ", weighted=True" : ""})[${layer}, ${head}]`)}
+      exports={large ? { name: `attention-${name}`, rows, data: () => ({ head: name, pieces: read, rows: rows().slice(1) }), picture: png, kind: "PNG" } : undefined}
+    >
+      {found && large && (
+        <div class="columns attention">
+          <div class="heads" role="grid" aria-label="heads">
+            {Array.from({ length: model.layers }, (_, l) => (
+              <div class="layer" role="row" key={l}>
+                <span class="number">L{l}</span>
+                {Array.from({ length: model.heads }, (_, h) => (
+                  <button
+                    key={h}
+                    role="gridcell"
+                    class={l === layer && h === head ? "chosen" : ""}
+                    aria-label={`layer ${l} head ${h}`}
+                    aria-selected={l === layer && h === head}
+                    onClick={() => set({ layer: l, head: h })}
+                  >
+                    <Picture {...of(found, l, h)} class="small" theme={theme} label={`L${l}H${h}`} />
+                    <span>H{h}</span>
+                  </button>
+                ))}
+              </div>
+            ))}
+          </div>
+          <div class="one">
+            <div class="controls">
+              <h3>{name}</h3>
+              <label>
+                <input type="checkbox" checked={at.weighted} onChange={(event) => set({ weighted: event.currentTarget.checked })} />
+                weighted by values
+              </label>
+            </div>
+            <div class="frame">
+              <Picture {...large} class="large" theme={theme} label={`attention of ${name}`} />
+              <svg class="mark" viewBox={`0 0 ${large.size} ${large.size}`} aria-hidden="true">
+                <rect x="0" y={query} width={large.size} height="1" />
+              </svg>
+            </div>
+            <Legend words="attention" low="0" high="1" />
+          </div>
+          <div class="looks">
+            <p class="fact">
+              <b>{shown(read[query] ?? "")}</b> (position {query - lead}) looks most at{" "}
+              {Array.from({ length: query + 1 }, (_, key) => key)
+                .sort((one, other) => weight(other) - weight(one))
+                .slice(0, 3)
+                .map((key) => `${shown(read[key] ?? "")} at ${key - lead} (${percent(weight(key))})`)
+                .join(", ")}
+            </p>
+            <Characters pieces={pieces} chosen={query - lead} share={(n) => weight(n + lead)} title={(n) => percent(weight(n + lead))} choose={(n) => set({ position: n })} hover={setHovered} />
+          </div>
+        </div>
+      )}
+    </Panel>
+  );
+}

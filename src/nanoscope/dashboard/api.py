@@ -1,0 +1,110 @@
+"""The addresses that the page calls. Each calls a view and writes its values as JSON or as bytes."""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+
+from nanoscope.dashboard.asked import Asked, AskedText, Number, Opened
+from nanoscope.interventions.generate import Sampling
+from nanoscope.views import live, sample
+from nanoscope.views.live import Predictions
+
+router = APIRouter(prefix="/api")
+Length = Annotated[int, Query(ge=1, le=1000)]
+Temperature = Annotated[float, Query(ge=0, le=10)]
+Seed = Annotated[int, Query(ge=0, le=2**31)]
+Layer = Annotated[int | None, Query(ge=0, le=999)]
+
+
+@router.get("/models")
+def models(session: Opened) -> list[str]:
+    """The names of the opened checkpoints; none is loaded for it."""
+    return list(session.names)
+
+
+@router.get("/model")
+def model(session: Opened, model: Number = 0) -> dict[str, Any]:
+    """One checkpoint's shape, which loads it if it was not."""
+    checkpoint = session.checkpoint(model)
+    config = checkpoint.model.config
+    return {
+        "name": session.names[model],
+        "path": str(session.paths[model]),
+        "layers": config.n_layer,
+        "heads": config.n_head,
+        "width": config.n_embd,
+        "context": config.block_size,
+        "parameters": checkpoint.model.parameter_count,
+        "mlp": not config.attention_only,
+        "notes": list(checkpoint.notes),
+    }
+
+
+@router.get("/text")
+def text(session: Opened, asked: AskedText) -> dict[str, Any]:
+    """Every token's loss and what is expected after it; `before` is the same without the ablation, if there is one."""
+    with session.busy:
+        found = live.predictions(asked.checkpoint, asked.text, asked.edits)
+        before = live.predictions(asked.checkpoint, asked.text) if asked.off else None
+    return _said(asked, found) | {"before": None if before is None else _said(asked, before)}
+
+
+@router.get("/lens")
+def lens(session: Opened, asked: AskedText) -> dict[str, Any]:
+    """The logit lens: after the embedding and each layer, what would be expected after each token."""
+    with session.busy:
+        return _said(asked, live.lens(asked.checkpoint, asked.text, asked.edits))
+
+
+@router.get("/attention")
+def attention(
+    session: Opened, asked: AskedText, weighted: bool = False, layer: Layer = None, head: Layer = None
+) -> Response:
+    """Patterns as bytes: of all heads `[layer, head, query, key]` in steps of 1/255; of one head as float16, `[query, key]`."""
+    shape = asked.checkpoint.model.config
+    if (layer is None) != (head is None) or (layer or 0) >= shape.n_layer or (head or 0) >= shape.n_head:
+        return Response(
+            '{"error":"give both layer and head, of a head that the model has"}', 422, None, "application/json"
+        )
+    with session.busy:
+        found = live.patterns(asked.checkpoint, asked.text, asked.edits, weighted, layer)
+    values = np.rint(found * 255).astype(np.uint8) if head is None else found[0, head].astype("<f2")
+    headers = {"X-Shape": ",".join(map(str, values.shape)), "X-Scale": "1" if head is not None else str(1 / 255)}
+    return Response(values.tobytes(), 200, headers, "application/octet-stream")
+
+
+@router.get("/sample")
+def written(
+    session: Opened, asked: AskedText, length: Length = 200, temperature: Temperature = 0.8, seed: Seed = 0
+) -> Response:
+    """The text that follows, as it is written."""
+    drawing = Sampling(temperature, None, seed)
+    pieces = sample.writing(asked.checkpoint, asked.text, length, drawing, asked.edits)
+
+    def one_at_a_time() -> Iterator[str]:
+        while True:
+            with session.busy:
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    return StreamingResponse(one_at_a_time(), media_type="text/plain; charset=utf-8")
+
+
+def _said(asked: Asked, found: Predictions) -> dict[str, Any]:
+    loss = [None if math.isnan(value) else value for value in found.loss.tolist()]
+    known = [value for value in loss if value is not None]
+    return {
+        "note": asked.note,
+        "pieces": list(found.pieces),
+        "loss": loss,
+        "mean_loss": sum(known) / len(known) if known else None,
+        "top": np.array(found.symbols, dtype=object)[found.tokens].tolist(),
+        "chance": found.chance.tolist(),
+        "kl": found.kl.tolist(),
+    }
