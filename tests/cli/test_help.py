@@ -12,6 +12,7 @@ from nanoscope.experiments import EXPERIMENTS, open_experiment
 from nanoscope.experiments.following import SNAPSHOT
 
 POSITIONAL = {
+    "checkpoints": "CKPT",
     **{name: name.upper() for name in ("experiment", "folder", "clean", "corrupt", "head")},
     **{"checkpoint": "CKPT", "to": "(FILE|FOLDER)", "preset": "PRESET", "dictionary": "DIR"},
 }
