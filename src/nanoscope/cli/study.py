@@ -16,7 +16,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from nanoscope.cli.bars import clock, progress
-from nanoscope.cli.console import CONSOLE, DataName, GivenNames, GivenPath, called, open_text, print_answers, say
+from nanoscope.cli.console import (
+    CONSOLE,
+    DataName,
+    GivenNames,
+    GivenPath,
+    GivenPaths,
+    called,
+    open_text,
+    print_answers,
+    say,
+)
 from nanoscope.cli.training import StudyPreset
 from nanoscope.errors import NanoscopeError
 
@@ -41,6 +51,8 @@ class StudyCommand:
     """Train each kind of model with seeds 1 to this number; a larger number extends an earlier study."""
     leave_out: GivenNames = ()
     """Models to leave out, by name or prefix, such as `text- echo- wiki code`; default: none."""
+    trained: GivenPaths = ()
+    """Folders of trainings that `nanoscope train` made, to take over instead of training these models; default: none."""
     cluster: str = "local"
     """Where the stages run: local, dask[:ADDRESS] or slurm[:PARTITION]; see docs/clusters.md."""
     workers: int = 0
@@ -60,7 +72,9 @@ def run_study_command(command: StudyCommand) -> None:
     if not study.members:
         raise NanoscopeError("no models are left in the study; raise --seeds or give --leave-out fewer names")
     with display() as show:
-        results = run_study(study, corpus, folder, command.workers or None, show, command.cluster, called())
+        results = run_study(
+            study, corpus, folder, command.workers or None, show, command.cluster, called(), command.trained
+        )
     if report.is_current(folder):
         return say(f"nothing to do: all stages are finished\nreport: {folder / 'FINDINGS.md'}")
     with progress("report") as show:
