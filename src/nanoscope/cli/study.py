@@ -42,12 +42,12 @@ class StudyCommand:
     """Train and analyse all models of a preset and write FINDINGS.md. An interrupted study resumes."""
 
     preset: Annotated[tyro.conf.Positional[StudyPreset], tyro.conf.arg(metavar="PRESET")] = "quick"
-    """The models: quick (minutes); control, shakespeare-cpu, scale, code, wiki (hours to days); shakespeare (a GPU)."""
+    """The models: quick (minutes); control, scale, code, wiki (hours); published, all of the study in results/ (days)."""
     out: GivenPath = None
     """Folder of the study; default: runs/PRESET. On a cluster it must be on a disk that all machines share."""
     data: DataName = None
     """The text to train on: a file, or shakespeare, code or wiki (./code is a file of that name); default: shakespeare."""
-    seeds: int = 8
+    seeds: int = 6
     """Train each kind of model with seeds 1 to this number; a larger number extends an earlier study."""
     leave_out: GivenNames = ()
     """Models to leave out, by name or prefix, such as `text- echo- wiki code`; default: none."""
