@@ -107,7 +107,7 @@ def test_losses_are_those_of_a_forward_pass_with_the_value_put_in(name: str):
     for number, parameter in enumerate(coder.parameters()):
         parameter.copy_(drawn(*parameter.shape, seed=number))
     mean = drawn(d_out, seed=20)
-    found = losses(model, windows, source, coder, mean)
+    found = losses(model, windows.split(3), {"own": (source, coder)}, mean)["own"]
 
     x, y = source.read(model, inputs)
     log_p = run(model, inputs).logits.log_softmax(-1)
@@ -128,12 +128,13 @@ def test_losses_are_those_of_a_forward_pass_with_the_value_put_in(name: str):
 def test_a_perfect_dictionary_costs_nothing_and_recovers_all():
     model, source = random_model(), Source.named("resid_post.1")
     windows = random_tokens(model, 10, 12)
-    found = losses(model, windows, source, Shrinks(1.0, torch.zeros(16)), torch.zeros(16))
+    coders = {"all": (source, Shrinks(1.0, torch.zeros(16))), "none": (source, Shrinks(0.0, torch.zeros(16)))}
+    found = losses(model, [windows], coders, torch.zeros(16))["all"]
     assert found.change == pytest.approx(0, abs=1e-6)
     assert found.kl == pytest.approx(0, abs=1e-6)
     assert found.recovered(found.zero) == pytest.approx(1, abs=1e-5)
     assert found.zero == pytest.approx(found.mean)
-    nothing = losses(model, windows, source, Shrinks(0.0, torch.zeros(16)), torch.ones(16))
+    nothing = losses(model, [windows], coders, torch.ones(16))["none"]
     assert nothing.recovered(nothing.zero) == pytest.approx(0, abs=1e-5)
 
 

@@ -99,6 +99,7 @@ def run_dictionary_train(command: DictionaryTrainCommand) -> None:
     say(f"dictionary of {source}{' of an untrained twin' * command.twin}: {recipe.steps:,} steps; folder: {folder}")
     last: list[FitProgress] = []
     with progress("dictionary") as show:
+        show("reading the text", 0, recipe.steps)
 
         def told(now: FitProgress) -> None:
             last[:] = [now]

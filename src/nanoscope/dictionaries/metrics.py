@@ -10,7 +10,7 @@ change of the loss in nats comes first. Method: docs/methods/features.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -24,10 +24,7 @@ from nanoscope.dictionaries.source import Pairs, Source
 from nanoscope.interventions.edits import Edit, zero
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
-from nanoscope.text.windows import batches
 
-CHUNK = 8
-"""Windows at a time."""
 DECADES = tuple(range(-6, 1))
 
 
@@ -131,20 +128,34 @@ class Losses:
 
 
 def losses(
-    model: GPT, windows: Int[Tensor, "window pos"], source: Source, coder: Reconstructs, mean: Float[Tensor, "d"]
-) -> Losses:
-    """Losses on windows whose last token is only a target. `mean` is the target's mean, over a text and all positions."""
-    totals = torch.zeros(5, dtype=torch.double)
-    for chunk in batches(len(windows), CHUNK):
-        inputs, targets = windows[chunk, :-1], windows[chunk, 1:]
-        logits, cache = run(model, inputs, keep=source.keep(model))
-        x, _ = source.pairs(model, cache)
-        rebuilt = source.shaped(coder.rebuilt(x, coder.encode(x)), model)
-        average = Edit(source.site, source.shaped(mean.float(), model))
-        edits = (Edit(source.site, rebuilt), zero(source.site), average)
-        read = [logits, *(run(model, inputs, [edit]).logits for edit in edits)]
-        totals += torch.tensor([*(_loss(one, targets) for one in read), _divergence(read[0], read[1])])
-    return Losses(*(totals / windows[:, 1:].numel()).tolist())
+    model: GPT,
+    parts: Iterable[Int[Tensor, "_ pos"]],
+    coders: Mapping[str, tuple[Source, Reconstructs]],
+    mean: Float[Tensor, "d"],
+) -> dict[str, Losses]:
+    """Losses of several coders of one site on windows, given in parts, whose last token is only a target.
+
+    `mean` is the site's mean, over a text and all positions.
+    """
+    site = next(iter(coders.values()))[0].site
+    totals, count = torch.zeros(len(coders), 5, dtype=torch.double), 0
+    for windows in parts:
+        inputs, targets = windows[:, :-1], windows[:, 1:]
+        keep = {key for source, _ in coders.values() for key in source.keep(model)}
+        logits, cache = run(model, inputs, keep=keep)
+        average = Edit(site, Source(site).shaped(mean.float(), model))
+        plain, zeroed, averaged = (
+            _loss(one, targets)
+            for one in (logits, *(run(model, inputs, [edit]).logits for edit in (zero(site), average)))
+        )
+        for row, (source, coder) in enumerate(coders.values()):
+            x, _ = source.pairs(model, cache)
+            rebuilt = source.shaped(coder.rebuilt(x, coder.encode(x)), model)
+            replaced = run(model, inputs, [Edit(site, rebuilt)]).logits
+            found = (plain, _loss(replaced, targets), zeroed, averaged, _divergence(logits, replaced))
+            totals[row] += torch.tensor(found)
+        count += targets.numel()
+    return {name: Losses(*(row / count).tolist()) for name, row in zip(coders, totals, strict=True)}
 
 
 def _loss(logits: Float[Tensor, "batch pos vocab"], targets: Int[Tensor, "batch pos"]) -> float:
