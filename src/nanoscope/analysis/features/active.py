@@ -6,6 +6,7 @@ chars, values = active.of(17)          # where latent 17 is active, and how stro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -51,14 +52,12 @@ class Active:
         np.maximum.at(found, self.latent, self.value)
         return found
 
-    def dense(self, some: slice) -> Float[Tensor, "some char"]:
-        """A few latents at every character."""
-        first, last, _ = some.indices(self.latents)
-        at = slice(self._begins[first], self._begins[last])
-        found = torch.zeros(last - first, self.chars)
-        found[torch.from_numpy(self.latent[at] - first), torch.from_numpy(self.char[at])] = torch.from_numpy(
-            self.value[at]
-        )
+    def dense(self, latents: Sequence[int] | Int[np.ndarray, "some"]) -> Float[Tensor, "some char"]:
+        """Some latents at every character."""
+        found = torch.zeros(len(latents), self.chars)
+        for row, latent in zip(found, latents, strict=True):
+            chars, values = self.of(int(latent))
+            row[torch.from_numpy(chars)] = torch.from_numpy(values)
         return found
 
 
