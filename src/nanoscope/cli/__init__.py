@@ -44,6 +44,7 @@ from nanoscope.cli.dictionary import (
     run_dictionary_train,
 )
 from nanoscope.cli.export import ExportCommand, run_export
+from nanoscope.cli.graph import GraphCommand, run_graph
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.look import LookCommand, run_look
@@ -308,8 +309,12 @@ COMMANDS = {
         "a sparse dictionary of an activation: an SAE, a transcoder",
     ),
     "dictionary show": Command(
-        DictionaryShowCommand, run_dictionary_show, "DIR CKPT", "what it explains, and what it costs, beside PCA"
+        DictionaryShowCommand,
+        run_dictionary_show,
+        "DIR CKPT",
+        "what it explains and costs, beside PCA; what its features mean",
     ),
+    "graph": Command(GraphCommand, run_graph, "CKPT --text TEXT", "how features and heads make one prediction, drawn"),
     "sample": Command(SampleCommand, run_sample, "CKPT", "text from the model, with and without a part of it"),
     "run": Command(
         RunCommand, _run_named, "EXPERIMENT CKPT", "one question in full, with findings; `run --help` lists them"

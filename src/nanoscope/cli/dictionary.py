@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nanoscope.dictionaries.metrics import Losses
     from nanoscope.dictionaries.objective import Recipe
     from nanoscope.dictionaries.source import Source
+    from nanoscope.text.corpora.corpus import Corpus
     from nanoscope.views.features import FeatureView
 
 LINES = 10
@@ -53,7 +54,8 @@ class DictionaryTrainCommand(ModelOptions):
     """
 
     site: GivenText = None
-    """NAME.LAYER, such as resid_post.3, z.0 or post.2; mlp.LAYER is a transcoder; default: resid_post in the middle."""
+    """NAME.LAYER, such as resid_post.3, z.0 or post.2; mlp.LAYER is a transcoder, mlp alone one of every layer, for nanoscope
+    graph; default: resid_post in the middle."""
     latents: int = 3072
     """Directions of the dictionary."""
     k: int = 16
@@ -109,13 +111,35 @@ class DictionaryShowCommand:
 
 def run_dictionary_train(command: DictionaryTrainCommand) -> None:
     """Train, and say how the training ended."""
-    from nanoscope.dictionaries.source import Source
-    from nanoscope.dictionaries.store import train
+    from nanoscope.dictionaries.source import TRANSCODER, Source
 
     recipe = _recipe(command)
     checkpoint, corpus = open_subject(command)
-    source = Source.named(command.site or f"resid_post.{checkpoint.model.config.n_layer // 2}")
-    folder = command.out or _folder(source, command)
+    config = checkpoint.model.config
+    if command.site != TRANSCODER:
+        source = Source.named(command.site or f"resid_post.{config.n_layer // 2}")
+        return _train(command, recipe, checkpoint, corpus, source, command.out or _folder(source, command))
+    if config.attention_only:
+        raise NanoscopeError("the model is attention-only, so it has no MLPs to train transcoders of")
+    for source in (Source.named(f"{TRANSCODER}.{layer}") for layer in range(config.n_layer)):
+        folder = _folder(source, command) if command.out is None else command.out / str(source)
+        _train(command, recipe, checkpoint, corpus, source, folder)
+    folder = "" if command.out is None else f" --transcoders {command.out}"
+    say(f"next: nanoscope graph {command.checkpoint} --text TEXT{folder}")
+    return None
+
+
+def _train(
+    command: DictionaryTrainCommand,
+    recipe: Recipe,
+    checkpoint: Checkpoint,
+    corpus: Corpus,
+    source: Source,
+    folder: Path,
+) -> None:
+    """Train one dictionary, or go on with its training."""
+    from nanoscope.dictionaries.store import train
+
     say(f"dictionary of {source}{' of an untrained twin' * command.twin}: {recipe.steps:,} steps; folder: {folder}")
     last: list[FitProgress] = []
     with progress("dictionary") as show:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nanoscope.analysis.features.influence import covering, influence, pruned, scores, shares
+from nanoscope.analysis.features.influence import covering, influence, pruned, scores, shares, strongest
 
 # 0: feature, 1: error, 2: token, 3: logit. The logit reads the feature (3) and the error (-1), the feature the token (2) and
 # the error (-2).
@@ -55,3 +55,15 @@ def test_pruning_leaves_no_dead_ends():
     assert kept.edges.nonzero().tolist() == [[0, 4], [5, 0], [5, 3]]
     few = pruned(chain, weights, fixed, inner, nodes=0.6, edges=1.0)
     assert few.nodes.tolist() == [True, False, False, False, True, True]
+
+
+def test_the_strongest_few_are_those_with_most_influence():
+    fixed, inner = torch.tensor([0, 0, 0, 1]).bool(), torch.tensor([1, 0, 0, 0]).bool()
+    assert strongest(A, W, fixed, inner, 3).nodes.all()
+    two = strongest(A, W, fixed, inner, 2)
+    assert two.nodes.tolist() == [True, True, False, True], (
+        "the feature (0.75) and the error (0.625), not the token (0.375)"
+    )
+    assert two.edges.nonzero().tolist() == [[0, 1], [3, 0], [3, 1]]
+    one = strongest(A, W, fixed, inner, 1)
+    assert one.nodes.tolist() == [False, False, False, True], "the feature alone would read nothing"

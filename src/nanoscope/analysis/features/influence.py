@@ -98,3 +98,17 @@ def pruned(
         if bool((alive == kept).all()):
             return Kept(kept, strong)
         kept = alive
+
+
+def strongest(
+    A: Float[Tensor, "target source"],
+    weights: Float[Tensor, "node"],
+    fixed: Bool[Tensor, "node"],
+    inner: Bool[Tensor, "node"],
+    most: int,
+) -> Kept:
+    """Prune to at most `most` nodes beside the fixed ones, those with the largest influence, for a picture."""
+    reached = influence(shares(A), weights).masked_fill(fixed, 0)
+    few = torch.zeros_like(fixed).index_fill(0, reached.argsort(descending=True)[:most], True) & (reached > 0)
+    among = A * (few | fixed)[:, None] * (few | fixed)[None]
+    return pruned(among, weights, fixed, inner, nodes=1.0)
