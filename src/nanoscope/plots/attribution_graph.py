@@ -15,6 +15,8 @@ from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, 
 
 COLOURS = {"feature": THIRD, "head": "#7c3aed", "error": SOFT, "token": INK, "logit": INK}
 WIDEST = 3.2
+NARROW, APART, APART_LOGITS = 0.35, 0.45, 0.65
+"""Inches of a position without nodes, and between two nodes of one position and row."""
 
 
 class DrawnNode(NamedTuple):
@@ -41,8 +43,9 @@ def attribution_graph(
     nodes: Sequence[DrawnNode], edges: Sequence[DrawnEdge], symbols: Sequence[str], layers: int, title: str
 ) -> Figure:
     """The kept nodes and edges. Orange raises its target, blue lowers it; width: share of what reaches the logits."""
-    places = _places(nodes, layers, len(symbols))
-    figure, (ax,) = new_figure(max(8.0, 0.85 * len(symbols) + 2.2), 1.6 + 1.05 * layers)
+    columns, width = _columns(nodes, layers, len(symbols))
+    places = _places(nodes, layers, columns)
+    figure, (ax,) = new_figure(max(7.0, width + 1.2), 1.5 + 0.95 * layers)
     _lines(ax, edges, places)
     largest = max((node.influence for node in nodes if node.kind not in ("token", "logit")), default=1.0) or 1.0
     for node, (x, y) in zip(nodes, places, strict=True):
@@ -52,7 +55,7 @@ def attribution_graph(
         below = node.kind == "token"
         style = {"fontsize": 6.5, "ha": "center", "va": "top" if below else "bottom", "zorder": 4}
         ax.annotate(node.label, (x, y), (0, -5 if below else 3.5), textcoords="offset points", color=INK, **style)
-    _axes(ax, symbols, layers)
+    _axes(ax, symbols, layers, columns, width)
     _legend(ax)
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
@@ -67,20 +70,31 @@ def _row(node: DrawnNode, layers: int) -> float:
     return 1 + node.layer - (0.25 if node.kind == "head" else -0.2)
 
 
-def _places(nodes: Sequence[DrawnNode], layers: int, size: int) -> list[tuple[float, float]]:
-    """Where each node is drawn: those of one position and row side by side, the logits over the last positions."""
-    rows = [_row(node, layers) for node in nodes]
+def _cells(nodes: Sequence[DrawnNode], layers: int) -> dict[tuple[int, float], list[int]]:
+    """The numbers of the nodes of each position and row."""
     cells: dict[tuple[int, float], list[int]] = {}
-    for number, (node, row) in enumerate(zip(nodes, rows, strict=True)):
-        cells.setdefault((node.pos, row), []).append(number)
+    for number, node in enumerate(nodes):
+        cells.setdefault((node.pos, _row(node, layers)), []).append(number)
+    return cells
+
+
+def _columns(nodes: Sequence[DrawnNode], layers: int, size: int) -> tuple[np.ndarray, float]:
+    """The middle of every position, as wide as its fullest row needs, and the width of all."""
+    widths = np.full(size, NARROW)
+    for (pos, row), members in _cells(nodes, layers).items():
+        each = APART_LOGITS if row > layers else APART
+        widths[pos] = max(widths[pos], each * len(members) + 0.2)
+    ends = widths.cumsum()
+    return ends - widths / 2, float(ends[-1])
+
+
+def _places(nodes: Sequence[DrawnNode], layers: int, columns: np.ndarray) -> list[tuple[float, float]]:
+    """Where each node is drawn: those of one position and row side by side."""
     found = [(0.0, 0.0)] * len(nodes)
-    for (pos, row), members in cells.items():
-        spread = min(0.8, 0.42 * (len(members) - 1)) if nodes[members[0]].kind != "logit" else 0.9 * (len(members) - 1)
-        shift = 0.0 if nodes[members[0]].kind != "logit" else -spread / 2
-        steps = np.linspace(-spread / 2, spread / 2, len(members)) if len(members) > 1 else [0.0]
-        for turn, (member, step) in enumerate(zip(members, steps, strict=True)):
-            stagger = 0.0 if nodes[member].kind == "logit" else 0.16 * (turn % 2)
-            found[member] = (pos + shift + float(step), row + stagger)
+    for (pos, row), members in _cells(nodes, layers).items():
+        each = APART_LOGITS if row > layers else APART
+        for at, member in enumerate(members):
+            found[member] = (columns[pos] + each * (at - (len(members) - 1) / 2), row)
     return found
 
 
@@ -99,10 +113,10 @@ def _lines(ax: Axes, edges: Sequence[DrawnEdge], places: Sequence[tuple[float, f
     )
 
 
-def _axes(ax: Axes, symbols: Sequence[str], layers: int) -> None:
-    ax.set_xticks(range(len(symbols)), list(map(visible_character, symbols)), family=families(MONO), fontsize=9)
+def _axes(ax: Axes, symbols: Sequence[str], layers: int, columns: np.ndarray, width: float) -> None:
+    ax.set_xticks(columns, list(map(visible_character, symbols)), family=families(MONO), fontsize=9)
     ax.set_yticks(range(layers + 2), ["tokens", *(f"layer {layer}" for layer in range(layers)), "logits"])
-    ax.set(xlim=(-0.7, len(symbols) - 0.3), ylim=(-0.35, layers + 1.45))
+    ax.set(xlim=(0, width), ylim=(-0.35, layers + 1.45))
     ax.tick_params(length=0)
     for side in ax.spines.values():
         side.set_visible(False)
