@@ -86,6 +86,8 @@ class RunCommand:
 
     circuits: which connections carry what the model does?
 
+    features: of which features is its state made? (trains dictionaries: half an hour)
+
     universality: which neurons do several trainings share? (with --twins CKPT ...)
 
     emergence: when in training did each of these appear? (of a nanoscope training with its checkpoints)

@@ -81,16 +81,17 @@ def run_graph(command: GraphCommand) -> None:
 
 def _print(found: TextGraph) -> None:
     """What is predicted, how much the graph explains, how far it is true, and its parts."""
-    answers = ", ".join(f"{symbol!r} {100 * p:.0f} %" for symbol, p in found.answers[:NAMED])
+    answers = ", ".join(f"{symbol!r} {100 * p:.0f} %" for symbol, p in found.summary.answers[:NAMED])
     tell(f"next: {answers}", style="bold")
+    scores = found.summary.scores
     tell(
-        f"replacement score {found.scores.replacement:.2f}, completeness score {found.scores.completeness:.2f} (1: everything "
-        "passes through features, nothing through errors)"
+        f"replacement score {scores.replacement:.2f}, completeness score {scores.completeness:.2f} (1: everything passes "
+        "through features, nothing through errors)"
     )
-    tell(f"edges checked in the model: {_said(found.checked)}")
+    tell(f"edges checked in the model: {_said(found.edges)}")
     tell(f"whole effects of features, nothing held: {_said(found.effects)}")
     table = narrow_table("role", Column("share of influence", justify="right", no_wrap=True))
-    for role, share in found.groups.items():
+    for role, share in found.summary.groups.items():
         table.add_row(role, f"{100 * share:.1f} %")
     CONSOLE.print(table)
     _print_nodes(found)
@@ -111,12 +112,12 @@ def _print_nodes(found: TextGraph) -> None:
     """The features and heads with most influence, and what each reads most."""
     numeric = (Column(name, justify="right", no_wrap=True) for name in ("influence", "value"))
     table = narrow_table(Column("node", no_wrap=True), Column("at", no_wrap=True), *numeric, "reads most")
-    inner = [at for at, node in enumerate(found.nodes) if node.kind in ("feature", "head")]
-    for at in sorted(inner, key=lambda at: -found.nodes[at].influence)[:LISTED]:
-        node = found.nodes[at]
-        read = sorted((edge for edge in found.edges if edge.target == at), key=lambda edge: -edge.share)[:2]
-        sources = ", ".join(f"{found.nodes[edge.source].name} {edge.weight:+.2f}" for edge in read)
-        symbol = repr(found.symbols[node.pos])
+    inner = [at for at, node in enumerate(found.summary.nodes) if node.kind in ("feature", "head")]
+    for at in sorted(inner, key=lambda at: -found.summary.nodes[at].influence)[:LISTED]:
+        node = found.summary.nodes[at]
+        read = sorted((edge for edge in found.summary.edges if edge.target == at), key=lambda edge: -edge.share)[:2]
+        sources = ", ".join(f"{found.summary.nodes[edge.source].name} {edge.weight:+.2f}" for edge in read)
+        symbol = repr(found.summary.symbols[node.pos])
         table.add_row(node.name, symbol, f"{node.influence:.2f}", f"{node.value:+.2f}", sources)
     CONSOLE.print(table)
     tell(
@@ -130,19 +131,19 @@ def _draw(found: TextGraph, text: str, layers: int, path: Path) -> None:
 
     nodes = [
         DrawnNode(node.kind, _label(found, at), node.layer, node.pos, node.influence)
-        for at, node in enumerate(found.nodes)
+        for at, node in enumerate(found.summary.nodes)
     ]
-    edges = [DrawnEdge(edge.source, edge.target, edge.weight, edge.share) for edge in found.edges]
+    edges = [DrawnEdge(edge.source, edge.target, edge.weight, edge.share) for edge in found.summary.edges]
     shown = text if len(text) <= EXCERPT else f"...{text[-EXCERPT:]}"
-    scores = f"replacement {found.scores.replacement:.2f}, completeness {found.scores.completeness:.2f}"
-    checked = f"{100 * found.checked.share:.0f} % of {found.checked.cases} checked edges within a fifth"
-    title = f"How {found.answers[0][0]!r} follows {shown!r} ({scores}; {checked})"
-    save_figure(attribution_graph(nodes, edges, found.symbols, layers, title), path)
+    scores = f"replacement {found.summary.scores.replacement:.2f}, completeness {found.summary.scores.completeness:.2f}"
+    checked = f"{100 * found.edges.share:.0f} % of {found.edges.cases} checked edges within a fifth"
+    title = f"How {found.summary.answers[0][0]!r} follows {shown!r} ({scores}; {checked})"
+    save_figure(attribution_graph(nodes, edges, found.summary.symbols, layers, title), path)
 
 
 def _label(found: TextGraph, at: int) -> str:
     """What stands at a node: heads as L1H3, features by number, logits with their probability; tokens are on the axis."""
-    node = found.nodes[at]
+    node = found.summary.nodes[at]
     if node.kind == "logit":
-        return f"{node.name!r} {100 * dict(found.answers)[node.name]:.0f} %"
+        return f"{node.name!r} {100 * dict(found.summary.answers)[node.name]:.0f} %"
     return {"head": node.name.partition("@")[0], "feature": str(node.index), "error": "", "token": ""}[node.kind]

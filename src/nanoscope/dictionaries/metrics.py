@@ -168,13 +168,18 @@ def _divergence(logits: Float[Tensor, "batch pos vocab"], others: Float[Tensor, 
     return float((log_p.exp() * (log_p - log_q)).sum())
 
 
+def max_cosines(directions: Float[Tensor, "latent d"], others: Float[Tensor, "other d"]) -> Float[Tensor, "latent"]:
+    """For each direction the largest cosine with one of the others."""
+    unit, of = F.normalize(directions, dim=1), F.normalize(others, dim=1).T
+    return torch.cat([(part @ of).amax(1) for part in unit.split(1024)])
+
+
 def mean_max_cosine(directions: Float[Tensor, "latent d"], others: Float[Tensor, "other d"]) -> float:
     """Mean over directions of the largest cosine with one of the others: 1 if each is found again (Sharkey et al. 2022).
 
     It is not symmetric; of random directions it is far above 0, so another seed of an untrained twin belongs beside it.
     """
-    unit, of = F.normalize(directions, dim=1), F.normalize(others, dim=1).T
-    return float(torch.cat([(part @ of).amax(1) for part in unit.split(1024)]).mean())
+    return float(max_cosines(directions, others).mean())
 
 
 def density_histogram(density: Float[np.ndarray, "latent"]) -> dict[str, int]:
