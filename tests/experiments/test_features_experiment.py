@@ -184,14 +184,14 @@ def test_noise_has_the_spread_of_the_planted_features_and_none_of_them() -> None
 def test_the_planted_detector_neuron_is_found_again_as_a_feature(excerpt: Corpus, tmp_path: Path) -> None:
     """A dictionary of all neurons of its layer has a feature that points along it and is active on its character alone; the
     same fit without the planted neuron has none that points there."""
-    of = subject(excerpt, n_embd=128, scale=1.0)
+    of = subject(excerpt, n_embd=128, scale=2.0)
     token, layer, neuron = of.tokenizer.names(99).index("e"), 1, 17
     planted = plant_detector(of.checkpoint.model, token, layer, neuron)
     source, texts = Source.named(f"post.{layer}"), texts_of(of, 1000, 2500, 20)
     along, told = [], []
     for model in (planted, of.checkpoint.model):
-        stream = TextStream(model, of.checkpoint.encode(excerpt.train), source, 512, 1)
-        recipe = Recipe("topk", 96, 8, 40_000, 512, dead_after=10_000)
+        stream = TextStream(model, of.checkpoint.encode(excerpt.train), source, 256, 1)
+        recipe = Recipe("topk", 96, 3, 80_000, 256, learning_rate=5e-3, dead_after=10_000)
         coder = fit(stream, recipe, tmp_path / str(len(along)))
         active = active_over(model, source, coder, texts.select.windows)
         labels = texts.select.labels

@@ -120,7 +120,10 @@ def print_text(view: FeatureView, checkpoint: Checkpoint, text: str, feature: in
     )
     for number, shares, lost in zip(found.features, found.shares, found.lost, strict=True):
         table.add_row(
-            str(number), f"{100 * shares.max():.0f} %", _worst(lost, pieces), _marked(pieces, shares > MARKED)
+            str(number),
+            f"{100 * shares.max():.0f} %",
+            _worst(lost.tolist(), pieces),
+            _marked(pieces, (shares > MARKED).tolist()),
         )
     CONSOLE.print(table)
     tell("loses most: the next token whose log-probability falls most without the feature, and by how many nats")
