@@ -11,6 +11,7 @@ from conftest import random_model
 
 from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
 from nanoscope.dictionaries.store import load as load_dictionary
+from nanoscope.dictionaries.store import save as save_dictionary
 from nanoscope.interventions.run import run
 from nanoscope.text.corpora import open_corpus
 from nanoscope.text.vocabulary import Vocabulary
@@ -118,11 +119,17 @@ def test_a_card_shows_where_a_feature_is_active(call: Call, folder: Path, view: 
     assert re.search(rf"^ +1 +{card.largest:.2f} ", printed, re.M)
 
 
-def test_a_dead_feature_says_so(call: Call, folder: Path, view: FeatureView) -> None:
-    dead = [n for n in range(24) if not view.whole.density[n]]
-    if not dead:
-        pytest.skip("every feature is alive")
-    assert "never active on this text" in show(call, folder, "--feature", dead[0])[1]
+def test_a_dead_feature_says_so(call: Call, folder: Path, trained: Path, tmp_path: Path) -> None:
+    dictionary = load_dictionary(trained / "mlp.1")
+    dictionary.coder.b_enc[3] = -1000
+    save_dictionary(dictionary, tmp_path / "dead")
+    where = (folder / "model", "--data", folder / "text.txt", "--threads", 1)
+    code, printed, complaint = call("dictionary", "show", tmp_path / "dead", *where, "--feature", 3)
+    assert (code, complaint, "never active on this text" in printed) == (0, "", True)
+    code, _, complaint = call(
+        "dictionary", "show", tmp_path / "dead", *where, "--text", "ab", "--feature", 3, "--raised", 1
+    )
+    assert (code, "no size to raise it by" in complaint, complaint.count("\n")) == (2, True, 1)
 
 
 def test_features_on_a_text_are_those_that_are_active_there(

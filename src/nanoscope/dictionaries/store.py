@@ -22,6 +22,7 @@ from nanoscope.errors import Interrupted, NanoscopeError
 from nanoscope.text.corpora.corpus import Corpus
 
 DESCRIPTION, WEIGHTS, FORMAT = "dictionary.json", "weights.safetensors", 1
+DAMAGES = (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError, safetensors.SafetensorError)
 NOTHING_SAVED = "nothing was saved yet, and the same command begins anew"
 
 
@@ -62,18 +63,9 @@ def load(folder: str | Path) -> Dictionary:
         stored = json.loads((path / DESCRIPTION).read_text())
         coder, source = Coder(Shape(**stored.pop("shape"))), Source.named(stored.pop("source"))
         coder.load_state_dict(safetensors.torch.load_file(path / WEIGHTS))
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        RuntimeError,
-        AttributeError,
-        safetensors.SafetensorError,
-    ) as error:
-        raise NanoscopeError(
-            f"the dictionary in {path} is damaged ({str(error).splitlines()[0]}); train it again"
-        ) from None
+    except DAMAGES as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise NanoscopeError(f"the dictionary in {path} is damaged ({reason}); train it again") from None
     return Dictionary(coder.eval().requires_grad_(False), source, {k: v for k, v in stored.items() if k != "format"})
 
 

@@ -149,7 +149,10 @@ class FeatureView:
         return [
             ConceptFeature(
                 labels.names[at],
-                *(float(x[at]) for x in (auroc, p, inside, outside)),
+                float(auroc[at]),
+                float(p[at]),
+                float(inside[at]),
+                float(outside[at]),
                 int(chosen[at]),
                 tuple(given.get(labels.names[at], ())),
                 absorption(active, int(chosen[at]), directions[:, at], labels.values[at]),
@@ -203,7 +206,7 @@ class FeatureView:
         found = detectors([(np.zeros(1, int), values)], 1, labels, split.windows.size, SHIFTS)
         shares = selectivity.active_shares(np.repeat(values.numpy(), len(labels.names), axis=0), labels.values)
         rows = [
-            Told(labels.names[at], *(float(x[at]) for x in (found.auroc[0], found.p, *shares)))
+            Told(labels.names[at], *map(float, (found.auroc[0, at], found.p[at], shares[0, at], shares[1, at])))
             for at in testable(labels)
         ]
         return tuple(sorted((row for row in rows if row.p <= 0.05), key=lambda row: -row.auroc)[:NAMED])

@@ -31,7 +31,7 @@ def examples(values: Float[np.ndarray, "place"], texts: Sequence[str], each: int
     found = []
     for tenth, part in enumerate(np.array_split(first, TENTHS), 1):
         picked = np.linspace(0, len(part) - 1, min(each, len(part))).round().astype(int)
-        found += [Example(int(at), float(values[at]), tenth, times[texts[at]]) for at in part[picked]]
+        found += [Example(at, float(values[at]), tenth, times[texts[at]]) for at in map(int, part[picked])]
     return tuple(found)
 
 
@@ -39,7 +39,7 @@ def _merged(values: Float[np.ndarray, "place"], texts: Sequence[str]) -> tuple[I
     """The strongest place of every text, strongest first; and how often each text occurs."""
     times: dict[str, int] = {}
     first = []
-    for at in np.argsort(-values, kind="stable"):
+    for at in map(int, np.argsort(-values, kind="stable")):
         if texts[at] not in times:
             first.append(at)
         times[texts[at]] = times.get(texts[at], 0) + 1

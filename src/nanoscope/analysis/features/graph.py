@@ -66,7 +66,7 @@ def graph_nodes(local: Local, heads: bool) -> tuple[Nodes, Float[Tensor, "node"]
     """The nodes of a text's last prediction, with the weights of the logits, and their weighted sum as a direction."""
     config, size = local.model.config, len(local.tokens)
     logits = local.logits[-1]
-    p = logits.softmax(-1)
+    p = logits.log_softmax(-1).exp()
     ordered = p.argsort(descending=True)[:MOST_LOGITS]
     chosen = ordered[: 1 + int((p[ordered].cumsum(0) < COVERED).sum())]
     layers, places = torch.arange(config.n_layer), torch.arange(size)
@@ -84,8 +84,8 @@ def graph_nodes(local: Local, heads: bool) -> tuple[Nodes, Float[Tensor, "node"]
         (HEAD, each[:, 0], each[:, 2], each[:, 1], torch.zeros(len(each))),
         (LOGIT, zero(chosen) + config.n_layer, zero(chosen) + size - 1, chosen, logits[chosen] - logits.mean()),
     ]
-    kind = torch.cat([torch.full_like(part[1], part[0]) for part in parts])
-    nodes = Nodes(kind, *(torch.cat([part[n] for part in parts]) for n in (1, 2, 3, 4)))
+    kind = torch.cat([torch.full_like(layer, number) for number, layer, *_ in parts])
+    nodes = Nodes(kind, *(torch.cat(column) for column in list(zip(*parts, strict=True))[1:]))
     weights = torch.zeros(len(nodes))
     weights[nodes.of(LOGIT)] = p[chosen]
     direction = torch.zeros_like(logits)

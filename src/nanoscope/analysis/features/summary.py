@@ -117,10 +117,10 @@ def summary(built: BothGraphs, names: Sequence[str]) -> Summary:
         for target, source in built.kept.edges.nonzero().tolist()
     )
     logits = graph.nodes.of(LOGIT)
-    answers = zip(graph.nodes.index[logits].tolist(), graph.weights[logits].tolist(), strict=True)
+    answers = zip(graph.nodes.index[logits], graph.weights[logits], strict=True)
     return Summary(
-        tuple(names[token] for token in graph.local.tokens.tolist()),
-        tuple((names[symbol], p) for symbol, p in answers),
+        tuple(names[int(token)] for token in graph.local.tokens),
+        tuple((names[int(symbol)], float(p)) for symbol, p in answers),
         tuple(_node(built, node, names, role[node]) for node in built.shown),
         edges,
         scores(routed.A, routed.weights, routed.nodes.of(TOKEN), routed.nodes.of(ERROR)),
@@ -151,6 +151,6 @@ def _groups(built: BothGraphs, role: Sequence[str]) -> dict[str, float]:
     found: dict[str, float] = {}
     inner = ~built.heads.nodes.of(LOGIT)
     total = float(built.reached[inner].sum())
-    for node in inner.nonzero().flatten().tolist():
+    for node in map(int, inner.nonzero().flatten()):
         found[role[node]] = found.get(role[node], 0.0) + float(built.reached[node]) / total
     return dict(sorted(found.items(), key=lambda one: -one[1]))

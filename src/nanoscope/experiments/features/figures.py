@@ -46,8 +46,7 @@ def _recurrence(ax: Axes, result: Result) -> None:
     for row, name in zip(found.values, found.labels("against"), strict=True):
         turned = name == "turned at random"
         shares = 1 - np.arange(len(row)) / max(1, len(row))
-        look = {"color": SOFT if turned else ACCENT, "linestyle": "--" if turned else "-"}
-        ax.plot(np.sort(row), shares, label=str(name), **look)
+        ax.plot(np.sort(row), shares, "--" if turned else "-", color=SOFT if turned else ACCENT, label=str(name))
     ax.axvline(SAME, color=INK, linewidth=0.8, linestyle=":")
     ax.set(
         xlabel="largest cosine with a feature of another dictionary",
