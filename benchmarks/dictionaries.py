@@ -3,10 +3,10 @@
     .venv/bin/pip install --no-deps --target benchmarks/.envs/dictionary_learning dictionary-learning einops
     .venv/bin/python benchmarks/dictionaries.py --peer benchmarks/.envs/dictionary_learning [--threads 2] [--steps 20]
 
-The peer is dictionary_learning's `TopKTrainer` (its own settings, without dead latents, as ours here), and beside both stands a
-plain restatement in dense PyTorch. All train on the same batches in memory, so the model's passes are no part of it. They run in
-turn, `--repeats` times after a warm-up; the ratio is the median of the rounds'. What ours does beyond steps (scaling, saving) is
-inside its time. Prints a table and the ratios.
+The peer is dictionary_learning's `TopKTrainer` (its own settings, without dead latents, as ours here), and beside both stands
+a plain restatement in dense PyTorch. All train on the same batches in memory, so the model's passes are no part of it. They run
+in turn, `--repeats` times after a warm-up; the ratio is the median of the rounds'. What ours does beyond steps (scaling,
+saving) is inside its time. Prints a table and the ratios.
 
 The peer's package imports nnsight at its root, which a trainer does not use: a stand-in module spares that installation.
 """

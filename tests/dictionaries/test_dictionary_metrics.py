@@ -10,15 +10,19 @@ from torch.nn import functional as F
 
 from nanoscope.dictionaries.coder import Coder, Shape
 from nanoscope.dictionaries.controls import Neurons, coordinates, principal, twin
+from nanoscope.dictionaries.measure import baselines
 from nanoscope.dictionaries.metrics import (
     Losses,
     Moments,
+    _divergence,
     density_histogram,
     fidelity,
     losses,
+    max_cosines,
     mean_max_cosine,
 )
 from nanoscope.dictionaries.source import Pairs, Source
+from nanoscope.dictionaries.store import Dictionary
 from nanoscope.interventions.edits import Edit
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
@@ -186,3 +190,31 @@ def test_a_twin_has_the_shape_and_nothing_else():
     assert torch.equal(first, second)
     assert not torch.equal(first, third)
     assert not torch.equal(first, ours)
+
+
+def test_the_divergence_is_its_closed_form():
+    """KL of (1/2, 1/2) from (1/4, 3/4), at each of three tokens; logits may be shifted."""
+    logits = torch.zeros(1, 3, 2) + 5
+    others = torch.tensor([0.25, 0.75]).log().expand(1, 3, 2) - 7
+    assert _divergence(logits, others) == pytest.approx(3 * (0.5 * math.log(2) + 0.5 * math.log(2 / 3)), rel=1e-5)
+    assert _divergence(logits, logits) == pytest.approx(0, abs=1e-7)
+
+
+def test_max_cosines_are_those_of_the_nearest_direction():
+    found = max_cosines(torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), torch.tensor([[3.0, 0.0], [-1.0, 1.0]]))
+    torch.testing.assert_close(found, torch.tensor([1.0, 0.5**0.5, 0.5**0.5]))
+
+
+def test_the_components_beside_a_transcoder_are_those_of_what_it_must_predict():
+    model, source = random_model(), Source.named("mlp.1")
+    read = source.read(model, random_tokens(model, 40, 20))
+    seen = Pairs(*(one.flatten(0, 1) for one in read))
+    coder = Coder(Shape("topk", 16, 16, 9, 3)).requires_grad_(False)
+    beside = baselines(Dictionary(coder, source), model, seen)
+    assert list(beside) == ["principal components", "neurons"]
+    reads, components = beside["principal components"]
+    assert str(reads) == "mlp_out.1"
+    x, y = reads.read(model, random_tokens(model, 40, 20))
+    torch.testing.assert_close(x.flatten(0, 1), seen.y)
+    variances = torch.linalg.svdvals(seen.y - seen.y.mean(0)).square()
+    assert fidelity(components, [Pairs(x, y)]).fvu <= float(variances[3:].sum() / variances.sum()) + 1e-6

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from nanoscope.views.graph import TextGraph
 
 LISTED, NAMED, EXCERPT = 12, 4, 50
+LEAST = 0.0005
+"""Roles with a smaller share of the influence are left out of the table."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ def _print(found: TextGraph) -> None:
     tell(f"whole effects of features, nothing held: {_said(found.effects)}")
     table = narrow_table("role", Column("share of influence", justify="right", no_wrap=True))
     for role, share in found.summary.groups.items():
+        if share < LEAST:
+            continue
         table.add_row(role, f"{100 * share:.1f} %")
     CONSOLE.print(table)
     _print_nodes(found)
