@@ -13,6 +13,7 @@ from rich.text import Text
 
 from nanoscope.cli.bars import progress
 from nanoscope.cli.console import CONSOLE, narrow_table, read_prompt, save_figure, say, tell
+from nanoscope.cli.marked_text import marked, visible
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -99,9 +100,9 @@ def print_card(card: FeatureCard) -> None:
     )
     for one in card.examples:
         room = max(8, CONSOLE.width - 20 - len(one.after))
-        text = Text.assemble(_visible(one.before)[-room:].rjust(min(room, 24)), (_visible(one.here), "reverse"))
+        text = Text.assemble(visible(one.before)[-room:].rjust(min(room, 24)), (visible(one.here), "reverse"))
         times = "" if one.times == 1 else f"x{one.times}"
-        table.add_row(str(one.tenth), f"{one.value:.2f}", text.append(_visible(one.after)), times)
+        table.add_row(str(one.tenth), f"{one.value:.2f}", text.append(visible(one.after)), times)
     CONSOLE.print(table)
     tell("tenth: 1 holds its strongest tenth of active characters, 10 the weakest; x: how often that text occurs")
     return None
@@ -123,7 +124,7 @@ def print_text(view: FeatureView, checkpoint: Checkpoint, text: str, feature: in
             str(number),
             f"{100 * shares.max():.0f} %",
             _worst(lost.tolist(), pieces),
-            _marked(pieces, (shares > MARKED).tolist()),
+            marked(pieces, (shares > MARKED).tolist()),
         )
     CONSOLE.print(table)
     tell("loses most: the next token whose log-probability falls most without the feature, and by how many nats")
@@ -137,7 +138,7 @@ def _worst(lost: Sequence[float], pieces: Sequence[str]) -> str:
     if not values:
         return ""
     at = values.index(max(values))
-    return f"{_visible(pieces[at + 1])} {-values[at]:+.2f}"
+    return f"{_symbol(pieces[at + 1])} {-values[at]:+.2f}"
 
 
 def print_steered(view: FeatureView, checkpoint: Checkpoint, text: str, feature: int, strength: float) -> None:
@@ -157,22 +158,11 @@ def print_steered(view: FeatureView, checkpoint: Checkpoint, text: str, feature:
 
 
 def _symbols(some: Sequence[tuple[str, float]]) -> str:
-    return ", ".join(f"{_visible(name)} {value:+.2f}" for name, value in some)
+    return ", ".join(f"{_symbol(name)} {value:+.2f}" for name, value in some)
 
 
-def _visible(text: str) -> str:
-    """A text with its special characters made visible; spaces inside are kept."""
+def _symbol(symbol: str) -> str:
+    """One symbol made visible, a space too."""
     from nanoscope.plots.style import visible_character
 
-    return visible_character(text) if len(text) == 1 else "".join(c if c == " " else visible_character(c) for c in text)
-
-
-def _marked(pieces: Sequence[str], fires: Sequence[bool]) -> Text:
-    """The text with some tokens marked: by colour in a terminal, by brackets in a log."""
-    marked, before = Text(), False
-    for piece, now in zip(pieces, map(bool, fires), strict=True):
-        if not CONSOLE.is_terminal and before != now:
-            marked.append("‹" if now else "›")
-        marked.append("".join(c if c == " " else _visible(c) for c in piece), "reverse" if now else None)
-        before = now
-    return marked if CONSOLE.is_terminal or not before else marked.append("›")
+    return visible_character(symbol)
