@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from nanoscope.dictionaries.source import Pairs, Source
 from nanoscope.interventions.edits import Edit, zero
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import EditingTap, run
 from nanoscope.model.gpt import GPT
 
 DECADES = tuple(range(-6, 1))
@@ -135,27 +135,36 @@ def losses(
 ) -> dict[str, Losses]:
     """Losses of several coders of one site on windows, given in parts, whose last token is only a target.
 
-    `mean` is the site's mean, over a text and all positions.
+    `mean` is the site's mean, over a text and all positions. Only the layers from the site's on are computed for each change.
     """
-    site = next(iter(coders.values()))[0].site
+    source = next(iter(coders.values()))[0]
+    site, layer = source.site, source.layer
+    average = Edit(site, Source(site).shaped(mean.float(), model))
     totals, count = torch.zeros(len(coders), 5, dtype=torch.double), 0
     for windows in parts:
         inputs, targets = windows[:, :-1], windows[:, 1:]
-        keep = {key for source, _ in coders.values() for key in source.keep(model)}
+        keep = {("resid_pre", layer), *(key for source, _ in coders.values() for key in source.keep(model))}
         logits, cache = run(model, inputs, keep=keep)
-        average = Edit(site, Source(site).shaped(mean.float(), model))
-        plain, zeroed, averaged = (
-            _loss(one, targets)
-            for one in (logits, *(run(model, inputs, [edit]).logits for edit in (zero(site), average)))
-        )
+        before = cache["resid_pre", layer]
+        others = (_resumed(model, layer, before, edit) for edit in (zero(site), average))
+        plain, zeroed, averaged = (_loss(one, targets) for one in (logits, *others))
         for row, (source, coder) in enumerate(coders.values()):
             x, _ = source.pairs(model, cache)
             rebuilt = source.shaped(coder.rebuilt(x, coder.encode(x)), model)
-            replaced = run(model, inputs, [Edit(site, rebuilt)]).logits
+            replaced = _resumed(model, layer, before, Edit(site, rebuilt))
             found = (plain, _loss(replaced, targets), zeroed, averaged, _divergence(logits, replaced))
             totals[row] += torch.tensor(found)
         count += targets.numel()
     return {name: Losses(*(row / count).tolist()) for name, row in zip(coders, totals, strict=True)}
+
+
+def _resumed(model: GPT, layer: int, resid: Float[Tensor, "batch pos d_model"], edit: Edit) -> Tensor:
+    """The logits of a run that goes on at a layer, with an edit."""
+    tap = EditingTap([edit])
+    with torch.no_grad():
+        for at, block in enumerate(model.blocks[layer:], layer):
+            resid = model.block(resid, at, block, tap)
+        return model.unembed(resid, tap)
 
 
 def _loss(logits: Float[Tensor, "batch pos vocab"], targets: Int[Tensor, "batch pos"]) -> float:
