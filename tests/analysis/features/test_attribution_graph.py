@@ -17,10 +17,13 @@ from nanoscope.analysis.features.graph import (
 )
 from nanoscope.analysis.features.head_graph import with_heads
 from nanoscope.analysis.features.local_model import Local, local_model, replayed, steepest
+from nanoscope.analysis.features.roles import AGAINST, DIRECT, FOR, LOOKS, READS, roles
 from nanoscope.analysis.features.verify import agreement, predicted_effects, verified
+from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.dictionaries.coder import Coder, Shape, starting
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT
+from nanoscope.text.windows import started
 
 LINEAR = [
     name
@@ -140,3 +143,34 @@ def test_models_without_a_graph_are_one_line() -> None:
         local_model(random_model(attention_only=True), {}, tokens)
     with pytest.raises(NanoscopeError, match="come after additions"):
         local_model(random_model(norm_position="post"), three, tokens)
+
+
+def test_heads_are_grouped_by_where_they_look(small_planted: Checkpoint) -> None:
+    """In the planted model head L0H0 looks one back, and L1H0, in a second copy, to what followed the first."""
+    block = torch.randperm(26, generator=torch.Generator().manual_seed(0))[:8]
+    tokens = started(torch.cat([block, block]), small_planted.known_vocabulary.start)
+    graph = with_heads(local_model(small_planted.model, transcoders(small_planted.model), tokens))
+    of = roles(graph)
+
+    def role(layer: int, pos: int) -> str:
+        nodes = graph.nodes
+        (node,) = (nodes.of(HEAD) & (nodes.layer == layer) & (nodes.index == 0) & (nodes.pos == pos)).nonzero()
+        return of[int(node)]
+
+    last = len(tokens) - 1
+    assert {role(0, pos) for pos in range(3, last)} == {LOOKS[1]}
+    assert {role(1, pos) for pos in range(last - 5, last)} == {LOOKS[2]}
+    assert {of[int(node)] for node in graph.nodes.of(TOKEN).nonzero()} == {"tokens"}
+    assert {of[int(node)] for node in graph.nodes.of(ERROR).nonzero()} == {"errors"}
+
+
+def test_a_feature_that_moves_the_top_logit_writes_for_or_against_it() -> None:
+    found = local(random_model(n_embd=64))
+    graph = with_heads(found)
+    of, top = roles(graph), int(graph.weights.argmax())
+    direct = graph.A[top].abs() / graph.A[top].abs().sum()
+    for node in graph.nodes.of(FEATURE).nonzero().flatten().tolist():
+        if float(direct[node]) >= DIRECT:
+            assert of[node] == (FOR if graph.A[top, node] > 0 else AGAINST)
+        else:
+            assert of[node] in READS.values()

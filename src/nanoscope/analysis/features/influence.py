@@ -107,8 +107,10 @@ def strongest(
     inner: Bool[Tensor, "node"],
     most: int,
 ) -> Kept:
-    """Prune to at most `most` nodes beside the fixed ones, those with the largest influence, for a picture."""
+    """Prune, with at most `most` nodes beside the fixed ones, those with the largest influence: for a picture."""
     reached = influence(shares(A), weights).masked_fill(fixed, 0)
-    few = torch.zeros_like(fixed).index_fill(0, reached.argsort(descending=True)[:most], True) & (reached > 0)
+    few = torch.zeros_like(fixed).index_fill(0, reached.argsort(descending=True)[:most], True) & covering(
+        reached, NODES
+    )
     among = A * (few | fixed)[:, None] * (few | fixed)[None]
     return pruned(among, weights, fixed, inner, nodes=1.0)
