@@ -22,9 +22,13 @@ TWIN_SEEDS = (2, 3, 4, 5)
 """With seed 1 these are five trainings, as many as Gurnee et al. compared."""
 
 
+APART = ("features",)
+"""Experiments that no preset runs, since they train models of their own: `nanoscope run NAME CKPT`."""
+
+
 def settings(*amounts: str) -> dict[str, object]:
-    """Settings of every single-model experiment: the first of these amounts that it declares, else its default."""
-    opened = (open_experiment(name) for name in EXPERIMENTS)
+    """Settings of every single-model experiment of a study: the first of these amounts that it declares, else its default."""
+    opened = (open_experiment(name) for name in EXPERIMENTS if name not in APART)
     return {one.name: one.setting(*amounts) for one in opened if one.of_training or not (one.reads or one.twinned)}
 
 
