@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from nanoscope.dashboard.asked import Asked, AskedText, Number, Opened
+from nanoscope.dashboard.lenses import tuned_of
 from nanoscope.interventions.generate import Sampling
 from nanoscope.views import live, sample
 from nanoscope.views.live import Predictions
@@ -48,16 +49,19 @@ def model(session: Opened, model: Number = 0) -> dict[str, Any]:
 def text(session: Opened, asked: AskedText) -> dict[str, Any]:
     """Every token's loss and what is expected after it; `before` is the same without the ablation, if there is one."""
     with session.busy:
-        found = live.predictions(asked.checkpoint, asked.text, asked.edits)
-        before = live.predictions(asked.checkpoint, asked.text) if asked.off else None
-    return _said(asked, found) | {"before": None if before is None else _said(asked, before)}
+        before = session.remembered((asked.number, asked.text), lambda: live.predictions(asked.checkpoint, asked.text))
+        found = live.predictions(asked.checkpoint, asked.text, asked.edits) if asked.off else before
+    return _said(asked, found) | {"before": _said(asked, before) if asked.off else None}
 
 
 @router.get("/lens")
-def lens(session: Opened, asked: AskedText) -> dict[str, Any]:
-    """The logit lens: after the embedding and each layer, what would be expected after each token."""
+def lens(
+    session: Opened, asked: AskedText, lens: Annotated[Literal["logit", "tuned"], Query()] = "logit"
+) -> dict[str, Any]:
+    """After the embedding and each layer, what would be expected after each token, by either lens."""
+    by = None if lens == "logit" else tuned_of(session, asked.number)
     with session.busy:
-        return _said(asked, live.lens(asked.checkpoint, asked.text, asked.edits))
+        return _said(asked, live.lens(asked.checkpoint, asked.text, asked.edits, by))
 
 
 @router.get("/attention")
@@ -83,7 +87,9 @@ def written(
 ) -> Response:
     """The text that follows, as it is written."""
     drawing = Sampling(temperature, None, seed)
-    pieces = sample.writing(asked.checkpoint, asked.text, length, drawing, asked.edits)
+    with session.busy:
+        edits = asked.edits_of_a_growing_text
+    pieces = sample.writing(asked.checkpoint, asked.text, length, drawing, edits)
 
     def one_at_a_time() -> Iterator[str]:
         while True:
