@@ -2,14 +2,11 @@
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Ablations } from "./Ablations";
-import { AttentionView } from "./AttentionView";
-import { LensView } from "./LensView";
-import { TextView } from "./TextView";
-import { asked, fromAddress, type Selection, toAddress, VIEWS } from "./selection";
+import { asked, fromAddress, type Selection, toAddress } from "./selection";
 import { json, type Model, type Text, useAnswer } from "./server";
+import { named, VIEWS } from "./views";
 import "./page.css";
 
-const TITLES = { text: "Text", attention: "Attention", lens: "Lens" };
 const preferred = (): string =>
   localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 
@@ -37,15 +34,16 @@ function Page() {
   const models = useAnswer("models", json<string[]>);
   const opened = useAnswer(`model?model=${at.model}`, json<Model>);
   const model = opened.value;
+  const view = named(at.view);
   const answer = useAnswer(model ? `text?${asked(at)}` : "", json<Text>);
   return (
     <>
       <nav>
         <h1>nanoscope</h1>
         <div class="tabs" role="tablist">
-          {VIEWS.map((view) => (
-            <button key={view} role="tab" aria-selected={view === at.view} onClick={() => set({ view })}>
-              {TITLES[view]}
+          {VIEWS.map(({ name, title }) => (
+            <button key={name} role="tab" aria-selected={name === view.name} onClick={() => set({ view: name })}>
+              {title}
             </button>
           ))}
         </div>
@@ -80,9 +78,7 @@ function Page() {
             </section>
             <Ablations at={at} model={model} set={set} answer={answer} />
           </div>
-          {at.view === "text" && <TextView at={at} model={model} set={set} answer={answer} />}
-          {at.view === "attention" && <AttentionView at={at} model={model} set={set} pieces={answer.value?.pieces ?? []} theme={theme} />}
-          {at.view === "lens" && <LensView at={at} model={model} set={set} />}
+          <view.Show key={view.name} at={at} model={model} set={set} answer={answer} pieces={answer.value?.pieces ?? []} theme={theme} />
         </main>
       )}
     </>

@@ -1,9 +1,6 @@
 /** What is looked at, held in the address: a copied link restores everything. */
-export const VIEWS = ["text", "attention", "lens"] as const;
-export type View = (typeof VIEWS)[number];
-
 export interface Selection {
-  view: View;
+  view: string;
   model: number;
   text: string;
   layer: number;
@@ -19,9 +16,8 @@ export const OPENING = "ROMEO:\nWhat light through yonder window breaks?";
 export function fromAddress(search: string): Selection {
   const given = new URLSearchParams(search);
   const whole = (name: string): number => Math.max(0, Number.parseInt(given.get(name) ?? "0", 10) || 0);
-  const view = VIEWS.find((one) => one === given.get("view")) ?? "text";
   return {
-    view,
+    view: given.get("view") ?? "",
     model: whole("model"),
     text: given.get("text") ?? OPENING,
     layer: whole("layer"),
