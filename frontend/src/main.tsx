@@ -6,6 +6,7 @@ import { asked, fromAddress, type Selection, toAddress } from "./selection";
 import { json, type Model, type Text, useAnswer } from "./server";
 import { named, VIEWS } from "./views";
 import "./page.css";
+import "./live.css";
 
 const preferred = (): string =>
   localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
@@ -29,7 +30,7 @@ function Page() {
     addEventListener("popstate", back);
     return () => removeEventListener("popstate", back);
   }, []);
-  useEffect(() => history.replaceState(null, "", toAddress(at)), [at]);
+  useEffect(() => history.replaceState(null, "", `?${toAddress(at)}`), [at]);
   const set = (some: Partial<Selection>): void => setAt((last) => ({ ...last, ...some }));
   const models = useAnswer("models", json<string[]>);
   const opened = useAnswer(`model?model=${at.model}`, json<Model>);

@@ -8,6 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
+from nanoscope.analysis.prediction import logit_lens
 from nanoscope.dashboard.asked import Asked, AskedText, Number, Opened
 from nanoscope.dashboard.lenses import tuned_of
 from nanoscope.interventions.generate import Sampling
@@ -61,7 +62,8 @@ def lens(
     """After the embedding and each layer, what would be expected after each token, by either lens."""
     by = None if lens == "logit" else tuned_of(session, asked.number)
     with session.busy:
-        return _said(asked, live.lens(asked.checkpoint, asked.text, asked.edits, by))
+        found = live.lens(asked.checkpoint, asked.text, asked.edits, by)
+    return _said(asked, found) | {"settled": logit_lens.settled(found.kl < logit_lens.NEAR).tolist()}
 
 
 @router.get("/attention")

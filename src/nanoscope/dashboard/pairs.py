@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
@@ -60,7 +60,11 @@ def texts_of(session: Session, asked: AskedPair) -> Texts:
 
 
 @router.get("/pair")
-def pair(session: Opened, asked: AskedText) -> Pair:
-    """A corrupt text for a clean one: the change of one symbol that matters most."""
+def pair(session: Opened, asked: AskedText, corrupt: Annotated[str, Query(max_length=LONGEST)] = "") -> Pair:
+    """A corrupt text for a clean one, unless it is given, and the symbols that the model expects after each."""
     with session.busy:
-        return pairs.suggested(asked.checkpoint, asked.text)
+        return (
+            pairs.given(asked.checkpoint, asked.text, corrupt)
+            if corrupt
+            else pairs.suggested(asked.checkpoint, asked.text)
+        )

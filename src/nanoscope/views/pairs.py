@@ -1,7 +1,7 @@
 """Two texts to compare: as the model reads them, and, where only one is given, the change of one symbol that matters most.
 
-The corrupt text differs in one of the last symbols before the end. Each is replaced by the symbol that the model expected most
-at its place, other than it; the text after which the clean text's prediction has lost most of its probability is taken.
+The corrupt text differs in one symbol not far from the end. Each is replaced by those that the model expected most at its
+place, other than it; the text after which the clean text's prediction has lost most of its probability is taken.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
@@ -19,8 +19,10 @@ from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task, pair
 from nanoscope.views.given_text import prompt, prompt_pair
 
-FAR = 24
-"""How many of the last symbols are tried, but for the very last: a change there would leave nothing to follow."""
+FAR, NEAR = 28, 4
+"""The changed symbol is one of so many last ones, and not one of the very last: what differs should have some way to go."""
+TRIED = 2
+"""Symbols that are tried at each place."""
 
 
 @dataclass(frozen=True)
@@ -33,30 +35,46 @@ class Pair:
     wrong: str
 
 
+def given(checkpoint: Checkpoint, clean: str, corrupt: str) -> Pair:
+    """Two texts with the symbols that the model expects most after them; where that is the same one, the corrupt text's next.
+
+    NanoscopeError for texts that are not equally long."""
+    texts = [one.text for one in prompt_pair(checkpoint, clean, corrupt)]
+    vocabulary = checkpoint.known_vocabulary
+    last = _expected(checkpoint, torch.stack([vocabulary.encode(one) for one in texts]))
+    answer = int(last[0].argmax())
+    last[1, answer] = -torch.inf
+    return Pair(*texts, *(vocabulary.decode([token]) for token in (answer, int(last[1].argmax()))))
+
+
 def suggested(checkpoint: Checkpoint, text: str) -> Pair:
-    """A corrupt text for a clean one. NanoscopeError if no change of one symbol changes the prediction."""
+    """A corrupt text for a clean one. NanoscopeError for a text of fewer than three tokens."""
     vocabulary, clean = checkpoint.known_vocabulary, prompt(checkpoint, text).text
     tokens = vocabulary.encode(clean)
     if len(tokens) < 3:
         raise NanoscopeError("the text must have at least three tokens, so that one in between can be changed")
     changed = _changed(checkpoint, tokens)
-    last = metrics.log_probs(run(checkpoint.model, torch.cat([tokens[None], changed])).logits[:, -1].float().cpu())
-    best = last.argmax(-1)
-    lost = torch.where(best == best[0], torch.full_like(last[:, 0], -torch.inf), last[0, best[0]] - last[:, best[0]])
-    if not bool((best != best[0]).any()):
-        raise NanoscopeError("no change of one symbol changes the prediction after this text; type a corrupt text")
-    chosen = int(lost.argmax())
-    answer, wrong = (vocabulary.decode([int(best[n])]) for n in (0, chosen))
-    return Pair(clean, vocabulary.decode(changed[chosen - 1].tolist()), answer, wrong)
+    last = _expected(checkpoint, torch.cat([tokens[None], changed]))
+    answer = int(last[0].argmax())
+    chosen = int(last[1:, answer].argmin())
+    last[1 + chosen, answer] = -torch.inf
+    symbols = (vocabulary.decode([token]) for token in (answer, int(last[1 + chosen].argmax())))
+    return Pair(clean, vocabulary.decode(changed[chosen].tolist()), *symbols)
+
+
+def _expected(checkpoint: Checkpoint, tokens: Int[Tensor, "text pos"]) -> Float[Tensor, "text vocab"]:
+    """The log probabilities after each text."""
+    return metrics.log_probs(run(checkpoint.model, tokens).logits[:, -1].float().cpu())
 
 
 def _changed(checkpoint: Checkpoint, tokens: Int[Tensor, "pos"]) -> Int[Tensor, "text pos"]:
     """The text with one of the last symbols replaced in each row."""
-    places = torch.arange(max(1, len(tokens) - FAR), len(tokens) - 1)
+    places = torch.arange(max(1, len(tokens) - FAR), max(2, len(tokens) - NEAR))
     expected = run(checkpoint.model, tokens[None]).logits[0, places - 1].cpu().clone()
     expected[torch.arange(len(places)), tokens[places]] = -torch.inf
-    rows = tokens.repeat(len(places), 1)
-    rows[torch.arange(len(places)), places] = expected.argmax(-1)
+    tried = expected.topk(min(TRIED, expected.shape[1] - 1), dim=-1).indices
+    rows = tokens.repeat(tried.numel(), 1)
+    rows[torch.arange(len(rows)), places.repeat_interleave(tried.shape[1])] = tried.flatten()
     return rows
 
 
