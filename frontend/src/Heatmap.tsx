@@ -41,8 +41,8 @@ export function Heatmap(props: {
   const longest = (labels: string[]): number => LETTER * Math.max(...labels.map((label) => label.length));
   const left = Math.ceil(longest(rows)) + 10;
   const below = Math.ceil(0.87 * longest(columns)) + 14;
-  const width = Math.max(5, Math.min(34, (useRoom() - left) / columns.length));
-  const height = Math.max(5, Math.min(26, 620 / rows.length));
+  const width = Math.max(5, Math.min(columns.length > 12 ? 34 : 54, (useRoom() - left) / columns.length));
+  const height = Math.max(5, Math.min(rows.length > 12 ? 26 : 38, 620 / rows.length));
   const place = (cell: number): string => `${rows[Math.floor(cell / columns.length)]}, ${columns[cell % columns.length]}`;
   const value = (cell: number): string => (values[cell] == null ? "not measured yet" : `${signed(values[cell] ?? 0)} ${unit}`);
   const keys = (event: KeyboardEvent): void => {

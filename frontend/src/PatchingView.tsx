@@ -165,7 +165,7 @@ function Change(props: { change: CellChange; shape: Swept; direction: string; wh
         logit difference <b>{signed(before.logit_difference)}</b> → <b data-value="after">{signed(after.logit_difference)}</b>
         {props.shape.doubt === null && Number.isFinite(moved) && (
           <>
-            , <b>{(100 * moved).toFixed(0)} %</b> of the way to the other text
+            , <b>{signed(100 * moved, 0)} %</b> of the way to the other text
           </>
         )}
       </p>

@@ -1,8 +1,8 @@
 """About how long the long measurements of a model take on this machine, from one timed run of a full context.
 
-Rough, so that one knows before a click whether to wait: what each measurement computes, in tokens of a plain forward. A step of
-the tuned lens multiplies each layer's stream by d x d and d x vocabulary, forwards and backwards (three times the forward), where
-a layer of the model itself has 12 d x d. The sweep over all edges costs as much as `EDGE` forwards for each.
+Rough, so that one knows before a click whether to wait: what each measurement computes, in tokens of a plain forward. A step
+of the tuned lens multiplies each layer's stream by d x d and d x vocabulary, forwards and backwards (three times the forward),
+where a layer of the model itself has 12 d x d. The sweep over all edges costs as much as `EDGE` forwards for each.
 """
 
 from __future__ import annotations
