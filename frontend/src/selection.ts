@@ -9,9 +9,13 @@ export interface Selection {
   off: string[];
   how: "zero" | "mean";
   weighted: boolean;
+  /** What a view alone keeps in the address, by a name of its own. */
+  own: Record<string, string>;
 }
 
 export const OPENING = "ROMEO:\nWhat light through yonder window breaks?";
+
+const SHARED = ["view", "model", "text", "layer", "head", "position", "off", "how", "weighted"];
 
 export function fromAddress(search: string): Selection {
   const given = new URLSearchParams(search);
@@ -26,6 +30,7 @@ export function fromAddress(search: string): Selection {
     off: (given.get("off") ?? "").split(",").filter((name) => name !== ""),
     how: given.get("how") === "mean" ? "mean" : "zero",
     weighted: given.get("weighted") === "1",
+    own: Object.fromEntries([...given].filter(([name]) => !SHARED.includes(name))),
   };
 }
 
@@ -38,7 +43,8 @@ export function toAddress(at: Selection): string {
   if (at.off.length) said.set("off", at.off.join(","));
   if (at.how === "mean") said.set("how", "mean");
   if (at.weighted) said.set("weighted", "1");
-  return `?${said}`;
+  for (const [name, value] of Object.entries(at.own)) if (value !== "") said.set(name, value);
+  return said.toString();
 }
 
 /** The part of a selection that the model computes from. */

@@ -1,5 +1,6 @@
 /** Calls to the server, and the state of an answer that a panel waits for. */
 import { useEffect, useRef, useState } from "preact/hooks";
+import { EXPORTED, fromExport } from "./exported";
 
 export interface Model {
   name: string;
@@ -37,8 +38,9 @@ export interface Loadable<T> {
   waiting: boolean;
 }
 
-export async function call(address: string, signal: AbortSignal): Promise<Response> {
-  const answer = await fetch(`api/${address}`, { signal });
+export async function call(address: string, signal: AbortSignal, method = "GET"): Promise<Response> {
+  if (EXPORTED) return fromExport(address);
+  const answer = await fetch(`api/${address}`, { signal, method });
   if (answer.ok) return answer;
   const said: unknown = await answer.json().catch(() => null);
   const line = said !== null && typeof said === "object" && "error" in said ? String(said.error) : answer.statusText;

@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from nanoscope.dashboard.asked import Asked, AskedText, Number, Opened
+from nanoscope.dashboard.asked import AskedText, Number, Opened
 from nanoscope.interventions.generate import Sampling
 from nanoscope.views import live, sample
 from nanoscope.views.live import Predictions
@@ -50,14 +50,14 @@ def text(session: Opened, asked: AskedText) -> dict[str, Any]:
     with session.busy:
         found = live.predictions(asked.checkpoint, asked.text, asked.edits)
         before = live.predictions(asked.checkpoint, asked.text) if asked.off else None
-    return _said(asked, found) | {"before": None if before is None else _said(asked, before)}
+    return said(asked.note, found) | {"before": None if before is None else said(asked.note, before)}
 
 
 @router.get("/lens")
 def lens(session: Opened, asked: AskedText) -> dict[str, Any]:
     """The logit lens: after the embedding and each layer, what would be expected after each token."""
     with session.busy:
-        return _said(asked, live.lens(asked.checkpoint, asked.text, asked.edits))
+        return said(asked.note, live.lens(asked.checkpoint, asked.text, asked.edits))
 
 
 @router.get("/attention")
@@ -96,11 +96,12 @@ def written(
     return StreamingResponse(one_at_a_time(), media_type="text/plain; charset=utf-8")
 
 
-def _said(asked: Asked, found: Predictions) -> dict[str, Any]:
+def said(note: str, found: Predictions) -> dict[str, Any]:
+    """Predictions as the page reads them."""
     loss = [None if math.isnan(value) else value for value in found.loss.tolist()]
     known = [value for value in loss if value is not None]
     return {
-        "note": asked.note,
+        "note": note,
         "pieces": list(found.pieces),
         "loss": loss,
         "mean_loss": sum(known) / len(known) if known else None,

@@ -10,14 +10,15 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from nanoscope.dashboard.api import router
+from nanoscope.dashboard import api, stored_api
 from nanoscope.dashboard.session import Session
 from nanoscope.errors import NanoscopeError
 
 STATIC = Path(__file__).parent / "static"
 HOSTS = ("127.0.0.1", "localhost")
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -28,7 +29,8 @@ def application(session: Session) -> FastAPI:
     """The page for the opened checkpoints. It answers only to this machine's own names, which stops DNS rebinding."""
     app = FastAPI(title="nanoscope", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.session = session
-    app.include_router(router)
+    for topic in (api, stored_api):
+        app.include_router(topic.router)
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     app.middleware("http")(_guarded)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))

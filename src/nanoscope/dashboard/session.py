@@ -5,19 +5,31 @@ from pathlib import Path
 from threading import Lock
 
 from nanoscope.checkpoints.checkpoint import Checkpoint, load
+from nanoscope.dashboard.measuring import Measuring
+from nanoscope.dashboard.stored import Stored
 from nanoscope.errors import NanoscopeError
+from nanoscope.views.opened import history
+
+MINE = Path("runs/mine")
+"""Where commands keep what they measure of a user's checkpoint, and the page too."""
 
 
 class Session:
     """Opened checkpoints by number. The page never names a path."""
 
-    def __init__(self, paths: Sequence[Path], loaded: Sequence[Checkpoint] = ()) -> None:
-        """`loaded` are checkpoints that are open already, with the first of `paths` as their names."""
+    def __init__(
+        self, paths: Sequence[Path], loaded: Sequence[Checkpoint] = (), study: Path | None = None, keep: Path = MINE
+    ) -> None:
+        """`loaded` are checkpoints that are open already, with the first of `paths` as their names; `study` is the folder
+        whose results are shown, and measurements of the page are kept in `keep`."""
         self.paths = tuple(paths)
+        self.stored = Stored(study, keep)
+        self.measuring = Measuring()
         self.busy = Lock()
         """Held while the model runs: its threads use all cores, so that two runs at a time would both be slower."""
         self._loaded = dict(enumerate(loaded))
         self._loading = Lock()
+        self._earlier: tuple[Path, Checkpoint] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -36,3 +48,13 @@ class Session:
             if number not in self._loaded:
                 self._loaded[number] = load(self.paths[number])
             return self._loaded[number]
+
+    def at_step(self, number: int, step: int) -> Checkpoint:
+        """An opened model as it was at a step of its training; the last such stays loaded. NanoscopeError if there is none."""
+        kept = history(self.paths[number]) if number < len(self.paths) else {}
+        if step not in kept:
+            raise NanoscopeError(f"no checkpoint of step {step} was kept beside the model")
+        with self._loading:
+            if self._earlier is None or self._earlier[0] != kept[step]:
+                self._earlier = (kept[step], load(kept[step]))
+            return self._earlier[1]
