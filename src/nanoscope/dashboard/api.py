@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from nanoscope.analysis.prediction import logit_lens
-from nanoscope.dashboard.asked import Asked, AskedText, Number, Opened
+from nanoscope.dashboard.asked import AskedText, Number, Opened
 from nanoscope.dashboard.lenses import tuned_of
 from nanoscope.interventions.generate import Sampling
 from nanoscope.views import live, sample
@@ -50,9 +50,9 @@ def model(session: Opened, model: Number = 0) -> dict[str, Any]:
 def text(session: Opened, asked: AskedText) -> dict[str, Any]:
     """Every token's loss and what is expected after it; `before` is the same without the ablation, if there is one."""
     with session.busy:
-        before = session.remembered((asked.number, asked.text), lambda: live.predictions(asked.checkpoint, asked.text))
+        before = session.kept.lately((asked.number, asked.text), lambda: live.predictions(asked.checkpoint, asked.text))
         found = live.predictions(asked.checkpoint, asked.text, asked.edits) if asked.off else before
-    return _said(asked, found) | {"before": _said(asked, before) if asked.off else None}
+    return said(asked.note, found) | {"before": said(asked.note, before) if asked.off else None}
 
 
 @router.get("/lens")
@@ -63,7 +63,7 @@ def lens(
     by = None if lens == "logit" else tuned_of(session, asked.number)
     with session.busy:
         found = live.lens(asked.checkpoint, asked.text, asked.edits, by)
-    return _said(asked, found) | {"settled": logit_lens.settled(found.kl < logit_lens.NEAR).tolist()}
+    return said_of_lens(asked.note, found)
 
 
 @router.get("/attention")
@@ -104,11 +104,17 @@ def written(
     return StreamingResponse(one_at_a_time(), media_type="text/plain; charset=utf-8")
 
 
-def _said(asked: Asked, found: Predictions) -> dict[str, Any]:
+def said_of_lens(note: str, found: Predictions) -> dict[str, Any]:
+    """A lens as the page reads it: with the first reading from which on KL to the output stays small, at each place."""
+    return said(note, found) | {"settled": logit_lens.settled(found.kl < logit_lens.NEAR).tolist()}
+
+
+def said(note: str, found: Predictions) -> dict[str, Any]:
+    """Predictions as the page reads them."""
     loss = [None if math.isnan(value) else value for value in found.loss.tolist()]
     known = [value for value in loss if value is not None]
     return {
-        "note": asked.note,
+        "note": note,
         "pieces": list(found.pieces),
         "loss": loss,
         "mean_loss": sum(known) / len(known) if known else None,

@@ -10,16 +10,17 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from nanoscope.dashboard import api, circuits, lenses, neurons, pairs, patching, scores, times
+from nanoscope.dashboard import api, circuits, lenses, neurons, pairs, patching, scores, stored_api, times
 from nanoscope.dashboard.limits import SmallBodies
 from nanoscope.dashboard.session import Session
 from nanoscope.errors import NanoscopeError
 
 STATIC = Path(__file__).parent / "static"
-TOPICS = (api, lenses, scores, pairs, patching, circuits, neurons, times)
+TOPICS = (api, lenses, scores, pairs, patching, circuits, neurons, times, stored_api)
 HOSTS = ("127.0.0.1", "localhost")
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",

@@ -61,7 +61,7 @@ class Asked:
 
     def _means(self) -> Cache:
         """Measured once for a model."""
-        return self.session.measured(
+        return self.session.kept.measured(
             ("means", self.number), lambda: ablate.corpus_means(self.checkpoint, self.session.corpus(self.number))
         )
 

@@ -30,7 +30,7 @@ class TunedLens:
 
 def tuned_of(session: Session, number: int) -> Lens:
     """A model's tuned lens. NanoscopeError if it has not been fitted."""
-    fit: Fit | None = session.known(("tuned lens", number))
+    fit: Fit | None = session.kept.known(("tuned lens", number))
     if fit is None:
         raise NanoscopeError("the tuned lens of this model has not been fitted yet; press Fit")
     return fit.translation.lens(session.checkpoint(number).model)
@@ -39,7 +39,7 @@ def tuned_of(session: Session, number: int) -> Lens:
 @router.get("/lens/tuned")
 def tuned(session: Opened, model: Number = 0) -> TunedLens | None:
     """The lens that was fitted; None if none was."""
-    fit = session.known(("tuned lens", model))
+    fit = session.kept.known(("tuned lens", model))
     return None if fit is None else _said(fit)
 
 
@@ -49,7 +49,7 @@ async def fit(session: Opened, model: Number = 0) -> StreamingResponse:
 
     def measure(job: Job) -> Iterator[TunedLens]:
         yield _said(
-            session.measured(
+            session.kept.measured(
                 ("tuned lens", model),
                 lambda: fitted(session.checkpoint(model), session.corpus(model), job.progress),
             )

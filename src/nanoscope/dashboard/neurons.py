@@ -38,7 +38,7 @@ class Measured:
 @router.get("/neurons")
 def neurons(session: Opened, asked: AskedText, neuron: Annotated[str, Query(max_length=40)] = "") -> Neurons:
     """The neurons most active on the text, after the one that is asked for."""
-    over = session.known(("neurons", asked.number))
+    over = session.kept.known(("neurons", asked.number))
     first = [neuron_cards.named(neuron)] if neuron else []
     with session.busy:
         return Neurons(over is not None, neuron_cards.on_text(asked.checkpoint, asked.text, 12, first, over))
@@ -64,14 +64,14 @@ async def measure(session: Opened, model: Number = 0) -> StreamingResponse:
 
     def measured(job: Job) -> Iterator[Measured]:
         job.progress("every neuron on the corpus", 0, 1)
-        over: NeuronsOverText = session.measured(("neurons", model), lambda: _over(session, model))
+        over: NeuronsOverText = session.kept.measured(("neurons", model), lambda: _over(session, model))
         yield Measured(over.setting.subject.corpus.name, over.setting.whole.places.size)
 
     return session.jobs.streamed(measured)
 
 
 def _measured(session: Session, number: int) -> NeuronsOverText:
-    over = session.known(("neurons", number))
+    over = session.kept.known(("neurons", number))
     if over is None:
         raise NanoscopeError("the neurons of this model have not been measured yet; press Measure")
     return over

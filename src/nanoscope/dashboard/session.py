@@ -1,36 +1,50 @@
 """The checkpoints that a dashboard was opened on, each loaded when it is first asked for, and what was measured of them."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from nanoscope.checkpoints.checkpoint import Checkpoint, load
 from nanoscope.dashboard.jobs import Jobs
+from nanoscope.dashboard.kept import Kept
+from nanoscope.dashboard.measuring import Measuring
+from nanoscope.dashboard.stored import Stored
 from nanoscope.dashboard.turns import Turns
 from nanoscope.errors import NanoscopeError
 from nanoscope.text.corpora import open_corpus
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.views.given_text import require_readable
+from nanoscope.views.opened import history
 
-REMEMBERED = 16
+MINE = Path("runs/mine")
+"""Where commands keep what they measure of a user's checkpoint, and the page too."""
 
 
 class Session:
     """Opened checkpoints by number. The page never names a path."""
 
-    def __init__(self, paths: Sequence[Path], loaded: Sequence[Checkpoint] = (), data: str | None = None) -> None:
-        """`loaded` are checkpoints that are open already, with the first of `paths` as their names; `data` is the text that
-        models are measured on, as `open_corpus` takes it."""
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        loaded: Sequence[Checkpoint] = (),
+        study: Path | None = None,
+        keep: Path = MINE,
+        data: str | None = None,
+    ) -> None:
+        """`loaded` are checkpoints that are open already, with the first of `paths` as their names; `study` is the folder
+        whose results are shown, and measurements of the page are kept in `keep`; `data` is the text that models are measured
+        on, as `open_corpus` takes it."""
         self.paths = tuple(paths)
+        self.stored = Stored(study, keep)
+        self.measuring = Measuring()
         self.busy = Turns()
         """Taken while a model runs."""
         self.jobs = Jobs(self.busy)
+        self.kept = Kept()
         self._data = data
         self._loaded = dict(enumerate(loaded))
         self._loading = Lock()
-        self._measured: dict[Hashable, Any] = {}
-        self._lately: dict[Hashable, Any] = {}
+        self._earlier: tuple[Path, Checkpoint] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,22 +72,14 @@ class Session:
             require_readable(checkpoint, self.paths[number], corpus, self._data is not None)
             return corpus.read_by(checkpoint.vocabulary)
 
-        return self.measured(("corpus", number), opened)
+        return self.kept.measured(("corpus", number), opened)
 
-    def measured(self, what: Hashable, measure: Callable[[], Any]) -> Any:
-        """What was measured before, else measured now and kept while the server runs."""
-        if what not in self._measured:
-            self._measured[what] = measure()
-        return self._measured[what]
-
-    def remembered(self, what: Hashable, measure: Callable[[], Any]) -> Any:
-        """What was measured lately: the last `REMEMBERED` are kept, so that a switch costs one run and not two."""
-        found = self._lately.pop(what, None)
-        self._lately[what] = measure() if found is None else found
-        while len(self._lately) > REMEMBERED:
-            del self._lately[next(iter(self._lately))]
-        return self._lately[what]
-
-    def known(self, what: Hashable) -> Any:
-        """What was measured before; None if it was not."""
-        return self._measured.get(what)
+    def at_step(self, number: int, step: int) -> Checkpoint:
+        """An opened model as it was at a step of its training; the last such stays loaded. NanoscopeError if there is none."""
+        kept = history(self.paths[number]) if number < len(self.paths) else {}
+        if step not in kept:
+            raise NanoscopeError(f"no checkpoint of step {step} was kept beside the model")
+        with self._loading:
+            if self._earlier is None or self._earlier[0] != kept[step]:
+                self._earlier = (kept[step], load(kept[step]))
+            return self._earlier[1]

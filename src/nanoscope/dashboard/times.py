@@ -13,4 +13,4 @@ def seconds(session: Opened, model: Number = 0) -> Costs:
     """Timed once for a model."""
     checkpoint = session.checkpoint(model)
     with session.busy:
-        return session.measured(("costs", model), lambda: costs(checkpoint))
+        return session.kept.measured(("costs", model), lambda: costs(checkpoint))
