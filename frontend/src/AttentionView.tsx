@@ -1,6 +1,7 @@
 /** All heads as small pictures; the chosen one large; hover a character to see where it looks. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Characters, library, position, type Viewed } from "./TextView";
+import { EXPORTED } from "./exported";
 import { Legend, Panel, quoted } from "./parts";
 import { asked } from "./selection";
 import { type Patterns, patterns, useAnswer } from "./server";
@@ -55,7 +56,7 @@ export function AttentionView({ at, model, set, pieces, theme }: Viewed & { piec
   const read = [...Array.from({ length: lead }, () => "·"), ...pieces];
   const layer = Math.min(at.layer, model.layers - 1);
   const head = Math.min(at.head, model.heads - 1);
-  const exact = useAnswer(`attention?${asked(at)}&weighted=${at.weighted}&layer=${layer}&head=${head}`, halves).value;
+  const exact = useAnswer(EXPORTED ? "" : `attention?${asked(at)}&weighted=${at.weighted}&layer=${layer}&head=${head}`, halves).value;
   const large = found && (exact && exact.size === found.shape[2] && !answer.waiting ? exact : of(found, layer, head));
   const query = (hovered >= 0 && hovered < pieces.length ? hovered : position(at, pieces.length)) + lead;
   const between = (row: number, key: number): number => (large ? (large.values[row * large.size + key] ?? 0) * large.step : 0);
@@ -112,7 +113,7 @@ export function AttentionView({ at, model, set, pieces, theme }: Viewed & { piec
           <div class="one">
             <div class="controls">
               <h3>{name}</h3>
-              <label>
+              <label hidden={EXPORTED !== null}>
                 <input type="checkbox" checked={at.weighted} onChange={(event) => set({ weighted: event.currentTarget.checked })} />
                 weighted by values
               </label>
@@ -134,7 +135,7 @@ export function AttentionView({ at, model, set, pieces, theme }: Viewed & { piec
                 .join(", ")}
             </p>
             <Characters pieces={pieces} chosen={query - lead} share={(n) => weight(n + lead)} title={(n) => percent(weight(n + lead))} choose={(n) => set({ position: n, own: { ...at.own, key: "" } })} hover={setHovered} />
-            <WhyPanel at={at} head={name} query={fixed} attended={attended(fixed)[0] ?? 0} names={read.map(shown)} choose={(key) => set({ own: { ...at.own, key: String(key) } })} />
+            {!EXPORTED && <WhyPanel at={at} head={name} query={fixed} attended={attended(fixed)[0] ?? 0} names={read.map(shown)} choose={(key) => set({ own: { ...at.own, key: String(key) } })} />}
           </div>
         </div>
       )}

@@ -2,6 +2,7 @@
 import type { RefObject } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { signed, signedShade } from "./diverging";
+import { NOTEBOOK } from "./exported";
 
 export interface Grid {
   rows: string[];
@@ -13,7 +14,8 @@ export interface Grid {
 
 const TOP = 3;
 const LETTER = 6.7;
-const BESIDE = 850;
+/** What the side panel and the details take. */
+const BESIDE = NOTEBOOK ? 60 : 850;
 
 /** The width that is left beside the side panel and the details, also after the window has changed. */
 function useRoom(): number {

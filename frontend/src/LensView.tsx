@@ -1,6 +1,7 @@
 /** The prediction after each layer, along the text. */
 import { useRef, useState } from "preact/hooks";
 import { library, position, type Viewed } from "./TextView";
+import { EXPORTED } from "./exported";
 import { Legend, Likely, Panel, quoted, save } from "./parts";
 import { asked } from "./selection";
 import { TunedLensChoice, useTunedLens } from "./TunedLensChoice";
@@ -45,7 +46,7 @@ export function LensView({ at, set }: Viewed) {
           : undefined
       }
     >
-      <TunedLensChoice model={at.model} kind={kind} tuned={tuned} choose={(lens) => set({ own: { ...at.own, lens: lens === "logit" ? "" : lens } })} />
+      {!EXPORTED && <TunedLensChoice model={at.model} kind={kind} tuned={tuned} choose={(lens) => set({ own: { ...at.own, lens: lens === "logit" ? "" : lens } })} />}
       {found && ready && (
         <>
           <div class="scroll">

@@ -1,5 +1,6 @@
 /** Logit lens or tuned lens. A tuned lens is fitted at a click, and kept while the server runs. */
 import { useEffect } from "preact/hooks";
+import { EXPORTED } from "./exported";
 import type { TunedLens } from "./messages";
 import { inWords, Progressing, useCosts } from "./Progressing";
 import { json, useAnswer } from "./server";
@@ -14,7 +15,7 @@ export interface Tuned {
 }
 
 export function useTunedLens(model: number): Tuned {
-  const known = useAnswer(`lens/tuned?model=${model}`, json<TunedLens | null>);
+  const known = useAnswer(EXPORTED ? "" : `lens/tuned?model=${model}`, json<TunedLens | null>);
   const { state, start, cancel } = useStream<TunedLens, TunedLens>((_, fit) => fit);
   useEffect(() => cancel, [model]);
   return { fit: state.value ?? known.value, error: state.error || known.error, state, start: () => start(`lens/tuned?model=${model}`, null), cancel };

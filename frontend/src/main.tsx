@@ -2,7 +2,8 @@
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Ablations } from "./Ablations";
-import { EXPORTED } from "./exported";
+import { EXPORTED, NOTEBOOK } from "./exported";
+import { Notebook } from "./Notebook";
 import { asked, fromAddress, type Selection, toAddress } from "./selection";
 import { json, type Model, type Text, useAnswer } from "./server";
 import { named, VIEWS } from "./views";
@@ -106,4 +107,4 @@ function Page() {
   );
 }
 
-render(<Page />, document.body);
+render(NOTEBOOK ? <Notebook {...NOTEBOOK} /> : <Page />, document.body);

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
 from nanoscope.analysis.prediction import logit_lens
+from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.dashboard.asked import AskedText, Number, Opened
 from nanoscope.dashboard.lenses import tuned_of
 from nanoscope.interventions.generate import Sampling
@@ -31,11 +32,15 @@ def models(session: Opened) -> list[str]:
 @router.get("/model")
 def model(session: Opened, model: Number = 0) -> dict[str, Any]:
     """One checkpoint's shape, which loads it if it was not."""
-    checkpoint = session.checkpoint(model)
+    return described(session.checkpoint(model), session.names[model], str(session.paths[model]))
+
+
+def described(checkpoint: Checkpoint, name: str, path: str) -> dict[str, Any]:
+    """A checkpoint's shape as the page reads it."""
     config = checkpoint.model.config
     return {
-        "name": session.names[model],
-        "path": str(session.paths[model]),
+        "name": name,
+        "path": path,
         "layers": config.n_layer,
         "heads": config.n_head,
         "width": config.n_embd,

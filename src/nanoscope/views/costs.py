@@ -1,4 +1,4 @@
-"""About how long the long measurements of a model take on this machine, from one timed run of a full context.
+"""About how long the long measurements of a model take on this machine, from a timed run of a full context.
 
 Rough, so that one knows before a click whether to wait: what each measurement computes, in tokens of a plain forward. A step
 of the tuned lens multiplies each layer's stream by d x d and d x vocabulary, forwards and backwards (three times the forward),
@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.experiments.neurons.measure import QUICK
@@ -36,18 +38,21 @@ class Costs:
 
 
 def costs(checkpoint: Checkpoint) -> Costs:
-    """Runs the model once, after once to warm up."""
+    """From the fastest of three runs."""
     config = checkpoint.model.config
     tokens = torch.zeros(1, config.block_size, dtype=torch.long)
-    run(checkpoint.model, tokens)
-    began = time.perf_counter()
-    run(checkpoint.model, tokens)
-    forward = time.perf_counter() - began
+    forward = min(_timed(checkpoint, tokens) for _ in range(3))
     return Costs(
         forward * (FIT_WINDOWS + HELD_OUT_WINDOWS + FIT.steps * FIT.batch / config.block_size * _step(config)),
         None if config.attention_only else forward * EXAMPLES * QUICK.characters / config.block_size,
         None if config.norm_position == "post" else forward * EDGE * len(graph_of(config)),
     )
+
+
+def _timed(checkpoint: Checkpoint, tokens: Int[Tensor, "batch pos"]) -> float:
+    began = time.perf_counter()
+    run(checkpoint.model, tokens)
+    return time.perf_counter() - began
 
 
 def _step(config: GPTConfig) -> float:
