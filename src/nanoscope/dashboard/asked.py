@@ -73,6 +73,15 @@ def session_of(request: Request) -> Session:
 Opened = Annotated[Session, Depends(session_of)]
 
 
+def number_of(session: Opened, model: Number = 0) -> int:
+    """The number of a model that opens. NanoscopeError for another."""
+    session.checkpoint(model)
+    return model
+
+
+OpenedModel = Annotated[int, Depends(number_of)]
+
+
 def asked(
     session: Opened, text: Text, model: Number = 0, off: Off = "", how: Replaced = "zero", other: Other = ""
 ) -> Asked:

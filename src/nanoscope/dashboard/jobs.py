@@ -5,6 +5,7 @@ A line is `{"progress": [part, done, of]}`, `{"value": ...}`, `{"error": "..."}`
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -93,8 +94,8 @@ class Jobs:
         except NanoscopeError as error:
             send({"error": " ".join(str(error).split())})
         except Exception:
+            logging.getLogger(__name__).exception("a measurement failed")
             send({"error": "the measurement failed; the terminal of the server shows where"})
-            raise
         finally:
             self._free.release()
 

@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from nanoscope.analysis.prediction.logit_lens import Lens
 from nanoscope.analysis.prediction.tuned_lens import Fit
-from nanoscope.dashboard.asked import Number, Opened
+from nanoscope.dashboard.asked import Number, Opened, OpenedModel
 from nanoscope.dashboard.jobs import Job
 from nanoscope.dashboard.session import Session
 from nanoscope.errors import NanoscopeError
@@ -44,7 +44,7 @@ def tuned(session: Opened, model: Number = 0) -> TunedLens | None:
 
 
 @router.post("/lens/tuned")
-async def fit(session: Opened, model: Number = 0) -> StreamingResponse:
+async def fit(session: Opened, model: OpenedModel) -> StreamingResponse:
     """Fit it, unless it has been."""
 
     def measure(job: Job) -> Iterator[TunedLens]:

@@ -1,13 +1,14 @@
 """The bodies of requests stay small: a longer one is refused before it is read."""
 
+from fastapi import HTTPException
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST = 256 * 1024
 """Bytes of a request's body: two texts and every edge of a circuit fit."""
 
 
-class TooLarge(Exception):
-    """More of a body has come than is read."""
+WORDS = "the request is too large; send shorter texts"
 
 
 class SmallBodies:
@@ -26,19 +27,10 @@ class SmallBodies:
             message = await receive()
             read += len(message.get("body", b""))
             if read > LARGEST:
-                raise TooLarge
+                raise HTTPException(413, WORDS)
             return message
 
-        try:
-            if int(dict(scope["headers"]).get(b"content-length", b"0")) > LARGEST:
-                raise TooLarge
-            await self.app(scope, counted, send)
-        except (TooLarge, ValueError):
-            await _refuse(send)
-
-
-async def _refuse(send: Send) -> None:
-    body = b'{"error":"the request is too large; send shorter texts"}'
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+        said = dict(scope["headers"]).get(b"content-length", b"0")
+        if said.isdigit() and int(said) > LARGEST:
+            return await JSONResponse({"error": WORDS}, 413)(scope, receive, send)
+        await self.app(scope, counted, send)

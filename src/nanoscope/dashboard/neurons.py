@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from nanoscope.dashboard.asked import AskedText, Number, Opened
+from nanoscope.dashboard.asked import AskedText, Number, Opened, OpenedModel
 from nanoscope.dashboard.jobs import Job
 from nanoscope.dashboard.session import Session
 from nanoscope.errors import NanoscopeError
@@ -59,7 +59,7 @@ def concepts(session: Opened, neuron: Name, model: Number = 0) -> Concepts:
 
 
 @router.post("/neurons/measure")
-async def measure(session: Opened, model: Number = 0) -> StreamingResponse:
+async def measure(session: Opened, model: OpenedModel) -> StreamingResponse:
     """Measure all neurons over the corpus, unless they have been."""
 
     def measured(job: Job) -> Iterator[Measured]:
