@@ -34,8 +34,8 @@ def application(session: Session) -> FastAPI:
     for topic in TOPICS:
         app.include_router(topic.router)
     app.mount("/", StaticFiles(directory=STATIC, html=True))
-    app.middleware("http")(_guarded)
     app.add_middleware(SmallBodies)
+    app.middleware("http")(_guarded)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))
     app.add_exception_handler(NanoscopeError, lambda _, error: _line(400, str(error)))
     app.add_exception_handler(RequestValidationError, _invalid)
