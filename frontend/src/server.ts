@@ -57,10 +57,13 @@ export async function patterns(answer: Response): Promise<Patterns> {
 
 /** The answer of an address, asked again when it changes; an empty address asks nothing. */
 export function useAnswer<T>(address: string, read: (answer: Response) => Promise<T>): Loadable<T> {
-  const [state, setState] = useState<Loadable<T>>({ value: null, error: "", waiting: true });
+  const [state, setState] = useState<Loadable<T>>({ value: null, error: "", waiting: address !== "" });
   const first = useRef(true);
   useEffect(() => {
-    if (address === "") return undefined;
+    if (address === "") {
+      setState((last) => (last.waiting ? { ...last, waiting: false } : last));
+      return undefined;
+    }
     const asking = new AbortController();
     setState((last) => ({ ...last, waiting: true }));
     const ask = (): void => {

@@ -17,6 +17,8 @@ from nanoscope.errors import NanoscopeError
 
 BEAT = 0.5
 """Seconds between lines at most."""
+PATIENCE = 3.0
+"""Seconds that a new measurement waits for a cancelled one to end."""
 
 
 class Measuring:
@@ -30,8 +32,10 @@ class Measuring:
     def start(self, path: Path, folder: Path) -> bool:
         """Begin to measure the heads of a checkpoint; False if a measurement runs already."""
         with self._starting:
-            if self._process is not None and self._process.is_alive():
-                return False
+            if self._process is not None:
+                self._process.join(PATIENCE)
+                if self._process.is_alive():
+                    return False
             spawn = get_context("spawn")
             self._told, telling = spawn.Pipe(duplex=False)
             self._process = spawn.Process(target=_measure, args=(path, folder, telling), daemon=True)
