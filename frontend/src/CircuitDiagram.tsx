@@ -42,7 +42,7 @@ export function CircuitDiagram(props: {
           <g
             key={one.name}
             role="button"
-            tabIndex={0}
+            tabindex={0}
             aria-pressed={props.off.has(one.name)}
             aria-label={`edge ${one.name}, effect ${signed(one.effect)} logits`}
             class={`arrow ${one.share >= 0 ? "with" : "against"} ${isOff(one) ? "off" : ""} ${props.hovered === one.name ? "hovered" : ""}`}
@@ -61,7 +61,7 @@ export function CircuitDiagram(props: {
             <g
               key={one.name}
               role="button"
-              tabIndex={0}
+              tabindex={0}
               aria-pressed={props.off.has(one.name)}
               aria-label={`node ${one.name}`}
               class={`node ${props.off.has(one.name) ? "off" : ""}`}

@@ -65,7 +65,7 @@ export function Heatmap(props: {
           class="grid"
           role="grid"
           aria-label={props.label}
-          tabIndex={0}
+          tabindex={0}
           width={left + width * columns.length + 2}
           height={height * rows.length + TOP + below}
           font-family="ui-monospace, monospace"
