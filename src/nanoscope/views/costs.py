@@ -21,8 +21,8 @@ from nanoscope.interventions.run import run
 from nanoscope.model.config import GPTConfig
 from nanoscope.views.lens import FIT, FIT_WINDOWS, HELD_OUT_WINDOWS
 
-EDGE = 0.15
-"""Forwards that one edge's exact effect costs: the replay computes what lies above its reader only, many edges at a time."""
+EDGE = 0.21
+"""Forwards that one edge's exact effect costs (benchmarks/EDGES.md)."""
 EXAMPLES = 2.5
 """What collecting every neuron's examples costs, in forwards of the same text."""
 
