@@ -1,15 +1,16 @@
 /** The page: one selection, held in the address; the text and the switches stay, the views change. */
 import { render } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Ablations } from "./Ablations";
-import { AttentionView } from "./AttentionView";
-import { LensView } from "./LensView";
-import { TextView } from "./TextView";
-import { asked, fromAddress, type Selection, toAddress, VIEWS } from "./selection";
+import { EXPORTED, NOTEBOOK } from "./exported";
+import { Notebook } from "./Notebook";
+import { asked, fromAddress, type Selection, toAddress } from "./selection";
 import { json, type Model, type Text, useAnswer } from "./server";
+import { named, VIEWS } from "./views";
 import "./page.css";
+import "./live.css";
+import "./stored.css";
 
-const TITLES = { text: "Text", attention: "Attention", lens: "Lens" };
 const preferred = (): string =>
   localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 
@@ -24,32 +25,46 @@ function useTheme(): [string, () => void] {
   return [theme, turn];
 }
 
-function Page() {
-  const [at, setAt] = useState<Selection>(() => fromAddress(location.search));
-  const [theme, turnTheme] = useTheme();
+/** The selection, which the address holds; another view is a step back in the browser's history. */
+function useSelection(): [Selection, (some: Partial<Selection>) => void] {
+  const read = (): Selection => fromAddress(EXPORTED ? location.hash.slice(1) : location.search);
+  const [at, setAt] = useState<Selection>(read);
+  const view = useRef(at.view);
   useEffect(() => {
-    const back = (): void => setAt(fromAddress(location.search));
+    const back = (): void => setAt(read());
     addEventListener("popstate", back);
     return () => removeEventListener("popstate", back);
   }, []);
-  useEffect(() => history.replaceState(null, "", toAddress(at)), [at]);
-  const set = (some: Partial<Selection>): void => setAt((last) => ({ ...last, ...some }));
-  const models = useAnswer("models", json<string[]>);
-  const opened = useAnswer(`model?model=${at.model}`, json<Model>);
-  const model = opened.value;
+  useEffect(() => {
+    const address = `${EXPORTED ? "#" : "?"}${toAddress(at)}`;
+    if (toAddress(at) !== toAddress(read())) history[view.current === at.view ? "replaceState" : "pushState"](null, "", address);
+    view.current = at.view;
+  }, [at]);
+  return [at, (some) => setAt((last) => ({ ...last, ...some }))];
+}
+
+function Page() {
+  const [at, set] = useSelection();
+  const [theme, turnTheme] = useTheme();
+  const models = useAnswer(EXPORTED ? "" : "models", json<string[]>);
+  const none = EXPORTED !== null || models.value?.length === 0;
+  const opened = useAnswer(none ? "" : `model?model=${at.model}`, json<Model>);
+  const model = none ? null : opened.value;
+  const views = VIEWS.filter((one) => "Stored" in one || !none);
+  const view = named(at.view, views);
   const answer = useAnswer(model ? `text?${asked(at)}` : "", json<Text>);
   return (
     <>
       <nav>
         <h1>nanoscope</h1>
         <div class="tabs" role="tablist">
-          {VIEWS.map((view) => (
-            <button key={view} role="tab" aria-selected={view === at.view} onClick={() => set({ view })}>
-              {TITLES[view]}
+          {views.map(({ name, title }) => (
+            <button key={name} role="tab" aria-selected={name === view.name} onClick={() => set({ view: name })}>
+              {title}
             </button>
           ))}
         </div>
-        {models.value && (
+        {models.value && models.value.length > 0 && (
           <select aria-label="model" value={at.model} onChange={(event) => set({ model: Number(event.currentTarget.value), off: [] })}>
             {models.value.map((name, n) => (
               <option key={n} value={n}>
@@ -67,8 +82,13 @@ function Page() {
           {theme === "dark" ? "Light" : "Dark"}
         </button>
       </nav>
-      {!model && <p class="loading">{opened.error || "Opening the checkpoint …"}</p>}
-      {model && (
+      {"Stored" in view && (
+        <main class="whole">
+          <view.Stored key={view.name} at={at} set={set} theme={theme} model={model} />
+        </main>
+      )}
+      {"Show" in view && !model && <p class="loading">{opened.error || "Opening the checkpoint …"}</p>}
+      {"Show" in view && model && (
         <main>
           <div class="side">
             <section class="panel" aria-label="Your text">
@@ -80,13 +100,11 @@ function Page() {
             </section>
             <Ablations at={at} model={model} set={set} answer={answer} />
           </div>
-          {at.view === "text" && <TextView at={at} model={model} set={set} answer={answer} />}
-          {at.view === "attention" && <AttentionView at={at} model={model} set={set} pieces={answer.value?.pieces ?? []} theme={theme} />}
-          {at.view === "lens" && <LensView at={at} model={model} set={set} />}
+          <view.Show key={view.name} at={at} model={model} set={set} answer={answer} pieces={answer.value?.pieces ?? []} theme={theme} />
         </main>
       )}
     </>
   );
 }
 
-render(<Page />, document.body);
+render(NOTEBOOK ? <Notebook {...NOTEBOOK} /> : <Page />, document.body);

@@ -1,5 +1,6 @@
 /** Small pieces that every view uses: a panel with its command and exports, a legend, a list of likely symbols. */
 import type { ComponentChildren } from "preact";
+import { savePng, saveSvg } from "./pictures";
 import { percent, shade, shown } from "./shades";
 
 export function save(name: string, type: string, content: BlobPart): void {
@@ -22,7 +23,14 @@ export interface Exports {
   data: () => unknown;
   picture?: () => void;
   kind?: string;
+  /** The chart that PNG and SVG are made of. */
+  chart?: () => SVGSVGElement | null | undefined;
 }
+
+const drawn = (out: Exports, write: (chart: SVGSVGElement, name: string) => void): void => {
+  const chart = out.chart?.();
+  if (chart) write(chart, out.name);
+};
 
 export function Panel(props: {
   title: string;
@@ -45,6 +53,8 @@ export function Panel(props: {
             <button onClick={() => save(`${out.name}.csv`, "text/csv", csv(out.rows()))}>CSV</button>
             <button onClick={() => save(`${out.name}.json`, "application/json", JSON.stringify(out.data()))}>JSON</button>
             {out.picture && <button onClick={out.picture}>{out.kind}</button>}
+            {out.chart && <button onClick={() => drawn(out, savePng)}>PNG</button>}
+            {out.chart && <button onClick={() => drawn(out, saveSvg)}>SVG</button>}
           </div>
         )}
       </header>
@@ -56,7 +66,7 @@ export function Panel(props: {
       {props.children}
       <details class="same">
         <summary>The same from the terminal and the library</summary>
-        <pre>{props.command}</pre>
+        {props.command !== "" && <pre>{props.command}</pre>}
         <pre>{props.library}</pre>
       </details>
     </section>

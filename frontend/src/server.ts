@@ -1,5 +1,6 @@
 /** Calls to the server, and the state of an answer that a panel waits for. */
 import { useEffect, useRef, useState } from "preact/hooks";
+import { EXPORTED, fromExport } from "./exported";
 
 export interface Model {
   name: string;
@@ -24,7 +25,8 @@ export interface Reading<Top, Chance, Kl> {
 }
 export type Predicted = Reading<string[][], number[][], number[]>;
 export type Text = Predicted & { before: Predicted | null };
-export type Lens = Reading<string[][][], number[][][], number[][]>;
+/** `settled`: the reading from which on KL to the output stays below 0.1 nats; one more than there are if none is. */
+export type Lens = Reading<string[][][], number[][][], number[][]> & { settled: number[] };
 export interface Patterns {
   shape: number[];
   values: Uint8Array;
@@ -37,8 +39,9 @@ export interface Loadable<T> {
   waiting: boolean;
 }
 
-export async function call(address: string, signal: AbortSignal): Promise<Response> {
-  const answer = await fetch(`api/${address}`, { signal });
+export async function call(address: string, signal: AbortSignal, method = "GET"): Promise<Response> {
+  if (EXPORTED) return fromExport(address);
+  const answer = await fetch(`api/${address}`, { signal, method });
   if (answer.ok) return answer;
   const said: unknown = await answer.json().catch(() => null);
   const line = said !== null && typeof said === "object" && "error" in said ? String(said.error) : answer.statusText;
@@ -54,10 +57,13 @@ export async function patterns(answer: Response): Promise<Patterns> {
 
 /** The answer of an address, asked again when it changes; an empty address asks nothing. */
 export function useAnswer<T>(address: string, read: (answer: Response) => Promise<T>): Loadable<T> {
-  const [state, setState] = useState<Loadable<T>>({ value: null, error: "", waiting: true });
+  const [state, setState] = useState<Loadable<T>>({ value: null, error: "", waiting: address !== "" });
   const first = useRef(true);
   useEffect(() => {
-    if (address === "") return undefined;
+    if (address === "") {
+      setState((last) => (last.waiting ? { ...last, waiting: false } : last));
+      return undefined;
+    }
     const asking = new AbortController();
     setState((last) => ({ ...last, waiting: true }));
     const ask = (): void => {

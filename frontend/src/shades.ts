@@ -26,3 +26,14 @@ export function onShade(share: number): string {
 export const shown = (piece: string): string =>
   piece.replaceAll("\n", "⏎").replaceAll(" ", "␣").replaceAll("\t", "⇥");
 export const percent = (p: number): string => (p >= 0.0995 ? `${(100 * p).toFixed(0)} %` : `${(100 * p).toFixed(1)} %`);
+
+/** Layers from the first to the last, by an even scale (viridis) whose end that the ground would swallow is left out. */
+const VIRIDIS: readonly Ink[] = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+
+export function layerInk(layer: number, layers: number): string {
+  const share = layers > 1 ? layer / (layers - 1) : 0;
+  const at = (isDark() ? 0.25 + 0.75 * share : 0.85 * share) * (VIRIDIS.length - 1);
+  const low = VIRIDIS[Math.floor(at)] as Ink;
+  const high = VIRIDIS[Math.ceil(at)] as Ink;
+  return `rgb(${low.map((part, n) => Math.round(part + ((high[n] ?? part) - part) * (at % 1))).join(" ")})`;
+}

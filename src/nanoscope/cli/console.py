@@ -68,11 +68,9 @@ def open_model(path: Path, threads: int, device: str = "cpu", vocabulary: Path |
 
 def subject_at(path: Path, checkpoint: Checkpoint, corpus: Corpus) -> Subject:
     """A checkpoint as an experiment's subject, named by its path, with the earlier checkpoints of its training."""
-    from nanoscope.experiments.experiment import Subject
-    from nanoscope.training.loop import checkpoints
+    from nanoscope.views import measured_heads
 
-    role = "control" if checkpoint.training.get("data") == "echo" else "model"
-    return Subject(checkpoint, corpus, f"the model {path}", role, checkpoints(path.parent))
+    return measured_heads.subject_at(path, checkpoint, corpus)
 
 
 def called() -> str:

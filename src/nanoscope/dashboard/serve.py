@@ -2,8 +2,8 @@
 
 import socket
 import webbrowser
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from threading import Thread
 
 import uvicorn
 
@@ -14,17 +14,15 @@ from nanoscope.errors import NanoscopeError
 HOST = "127.0.0.1"
 
 
-def serve(paths: Sequence[Path], port: int, browser: bool, say: Callable[[str], None]) -> None:
-    """Answer until Ctrl-C. NanoscopeError for a checkpoint that is not there, or a port that is taken."""
-    for path in paths:
-        if not path.exists():
-            raise NanoscopeError(f"there is no checkpoint at {path}; check the path")
+def serve(session: Session, port: int, browser: bool, say: Callable[[str], None]) -> None:
+    """Answer until Ctrl-C. NanoscopeError for a port that is taken."""
     with listening(port) as opened:
         address = f"http://{HOST}:{opened.getsockname()[1]}/"
         say(f"the dashboard: {address} (Ctrl-C ends it)")
         if browser:
             webbrowser.open(address)  # the socket listens: the first request waits in its queue
-        config = uvicorn.Config(application(Session(paths)), log_level="warning", access_log=False)
+        Thread(target=session.stored.warm, daemon=True).start()
+        config = uvicorn.Config(application(session), log_level="warning", access_log=False)
         uvicorn.Server(config).run(sockets=[opened])
 
 
