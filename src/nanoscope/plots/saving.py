@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
+from jaxtyping import UInt8
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -36,8 +38,22 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def _with_palette(drawn: io.BytesIO) -> bytes:
-    """The picture in its 256 most used colours."""
-    smaller = io.BytesIO()
-    image = Image.open(drawn).convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    image.save(smaller, "png", optimize=True)
+    """The picture in 256 colours of its own, each pixel in the nearest."""
+    smaller, image = io.BytesIO(), Image.open(drawn).convert("RGB")
+    image.quantize(palette=_palette(np.asarray(image)), dither=Image.Dither.NONE).save(smaller, "png", optimize=True)
     return smaller.getvalue()
+
+
+def _palette(pixels: UInt8[np.ndarray, "row column 3"]) -> Image.Image:
+    """The colours that most pixels have, exactly, and as many that stand for all others, however few pixels have them: the
+    marks of a legend are few."""
+    found, counts = np.unique(pixels.reshape(-1, 3) @ np.array([1 << 16, 1 << 8, 1]), return_counts=True)
+    ordered = found[np.argsort(-counts, kind="stable")]
+    common = np.stack([ordered >> 16, ordered >> 8 & 255, ordered & 255], axis=-1).astype(np.uint8)
+    rare = Image.fromarray(common[None, COLOURS // 2 :]) if len(common) > COLOURS else None
+    chosen = common[: COLOURS // 2 if rare else COLOURS].ravel().tolist()
+    if rare:
+        chosen += rare.quantize(COLOURS // 2, Image.Quantize.MEDIANCUT).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(chosen)
+    return palette
