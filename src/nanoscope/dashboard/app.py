@@ -8,14 +8,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from nanoscope.dashboard import api, stored_api
+from nanoscope.dashboard import api, guard, stored_api
 from nanoscope.dashboard.session import Session
 from nanoscope.errors import NanoscopeError
 
 STATIC = Path(__file__).parent / "static"
-HOSTS = ("127.0.0.1", "localhost")
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; "
     "form-action 'self'",
@@ -25,15 +23,14 @@ HEADERS = {
 }
 
 
-def application(session: Session) -> FastAPI:
-    """The page for the opened checkpoints. It answers only to this machine's own names, which stops DNS rebinding."""
+def application(session: Session, key: str = "") -> FastAPI:
+    """The page for the opened checkpoints. It answers only to this machine's own names, and what needs the key only with it."""
     app = FastAPI(title="nanoscope", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.session = session
+    app.state.session, app.state.key = session, key
     for topic in (api, stored_api):
         app.include_router(topic.router)
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     app.middleware("http")(_guarded)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))
     app.add_exception_handler(NanoscopeError, lambda _, error: _line(400, str(error)))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, lambda _, error: _line(error.status_code, str(error.detail)))  # type: ignore[attr-defined]
@@ -41,12 +38,11 @@ def application(session: Session) -> FastAPI:
 
 
 async def _guarded(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Other sites may not call the interface, whoever's browser they use."""
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    if request.url.path.startswith("/api") and site not in ("same-origin", "none"):
-        return _line(403, "requests from other sites are refused")
-    response = await answer(request)
+    """Refuse whom `guard` refuses; every answer says that the page loads nothing from elsewhere."""
+    refused = guard.refusal(request, request.app.state.key)
+    response = _line(*refused) if refused else await answer(request)
     response.headers.update(HEADERS)
+    guard.remember(request, response, request.app.state.key)
     return response
 
 
