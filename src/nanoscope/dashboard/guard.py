@@ -6,9 +6,13 @@ that is printed; opening that leaves it in a cookie, which no script reads and n
 """
 
 import secrets
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOSTS = ("127.0.0.1", "localhost")
 LARGEST = 2**16
@@ -16,7 +20,43 @@ LARGEST = 2**16
 KEY = "key"
 """The parameter of the printed address."""
 CLOSED = "this needs the key in the address that nanoscope open printed; open that address again"
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+"""Of every answer: the page loads nothing from elsewhere."""
 Refusal = tuple[int, str]
+
+
+class Guard:
+    """Stands before the page's addresses. It passes streams on as they are, so that a closed tab ends them."""
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self.app, self.key = app, key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        request = Request(scope)
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                if cookie := remembered(request, self.key):
+                    headers.append("Set-Cookie", cookie)
+            await send(message)
+
+        refused = refusal(request, self.key)
+        return await (line(*refused) if refused else self.app)(scope, receive, sending)
+
+
+def line(status: int, words: str, headers: Mapping[str, str] | None = None) -> Response:
+    """What went wrong, in one line."""
+    return JSONResponse({"error": " ".join(words.split())}, status, headers)
 
 
 def new_key() -> str:
@@ -38,10 +78,11 @@ def refusal(request: Request, key: str) -> Refusal | None:
     return None if not key or _has(request, key) else (401, CLOSED)
 
 
-def remember(request: Request, response: Response, key: str) -> None:
-    """Leave the key of the opened address in a cookie of this port."""
-    if key and _is(request.query_params.get(KEY, ""), key):
-        response.set_cookie(_cookie(request), key, httponly=True, samesite="strict")
+def remembered(request: Request, key: str) -> str:
+    """The cookie of this port that keeps the key of the opened address; empty without it."""
+    if not key or not _is(request.query_params.get(KEY, ""), key):
+        return ""
+    return f"{_cookie(request)}={key}; HttpOnly; Path=/; SameSite=strict"
 
 
 def _foreign(request: Request) -> bool:
