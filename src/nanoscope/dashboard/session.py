@@ -33,11 +33,11 @@ class Session:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of folders with equal names, the folder above as well."""
-        short = [path.name for path in self.paths]
+        """The last part of each path, but for `final`, which every training has; of equal names, the folder above as well."""
+        parts = [path.parts[:-1] if path.name == "final" and len(path.parts) > 1 else path.parts for path in self.paths]
+        short = [one[-1] for one in parts]
         return tuple(
-            name if short.count(name) == 1 else "/".join(path.parts[-2:])
-            for name, path in zip(short, self.paths, strict=True)
+            name if short.count(name) == 1 else "/".join(one[-2:]) for name, one in zip(short, parts, strict=True)
         )
 
     def checkpoint(self, number: int) -> Checkpoint:
