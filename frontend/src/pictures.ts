@@ -1,7 +1,7 @@
 /** A chart as a file of its own: the page's styles are written into its elements. */
 import { save } from "./parts";
 
-const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "fill-opacity", "font-size", "font-weight", "font-family", "text-anchor"] as const;
+const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "fill-opacity", "font-size", "font-weight", "font-family", "text-anchor", "paint-order"] as const;
 const SHARPER = 2;
 
 export function standalone(live: SVGSVGElement): string {
