@@ -1,14 +1,24 @@
-/** Heads and MLPs as switches that stay while one moves between the views, and what taking them away costs. */
+/** Heads, MLPs and neurons taken away or scaled, in every view at once, and what that costs. */
+import { useState } from "preact/hooks";
+import { component, factorOf, withFactor } from "./changed";
+import { HOWS, type How } from "./selection";
 import type { Loadable, Text } from "./server";
 import type { Viewed } from "./TextView";
 
+const WORDS: Record<How, string> = {
+  zero: "zero",
+  mean: "its mean over this text",
+  other: "its values on another text",
+  corpus: "its mean over the corpus",
+};
+
 export function Ablations({ at, model, set, answer }: Viewed & { answer: Loadable<Text> }) {
-  const turn = (name: string): void =>
-    set({ off: at.off.includes(name) ? at.off.filter((one) => one !== name) : [...at.off, name] });
+  const turn = (name: string): void => set({ off: withFactor(at.off, name, factorOf(at.off, name) === 1 ? null : 1) });
   const found = answer.value;
   const now = found?.mean_loss ?? null;
   const before = found?.before?.mean_loss ?? now;
   const change = now !== null && before !== null ? now - before : 0;
+  const pressed = new Set(at.off.map(component));
   return (
     <section class="panel ablations" aria-label="Ablate and see">
       <header>
@@ -21,7 +31,7 @@ export function Ablations({ at, model, set, answer }: Viewed & { answer: Loadabl
               <th>L{l}</th>
               {[...Array.from({ length: model.heads }, (_, h) => [`L${l}H${h}`, `H${h}`]), ...(model.mlp ? [[`L${l}.mlp`, "MLP"]] : [])].map(([name = "", short]) => (
                 <td key={name}>
-                  <button class="switch" aria-label={name} aria-pressed={at.off.includes(name)} onClick={() => turn(name)}>
+                  <button class="switch" aria-label={name} aria-pressed={pressed.has(name)} onClick={() => turn(name)}>
                     {short}
                   </button>
                 </td>
@@ -32,16 +42,21 @@ export function Ablations({ at, model, set, answer }: Viewed & { answer: Loadabl
       </table>
       <div class="controls">
         <label>
-          replaced by{" "}
-          <select value={at.how} onChange={(event) => set({ how: event.currentTarget.value === "mean" ? "mean" : "zero" })}>
-            <option value="zero">zero</option>
-            <option value="mean">its mean over this text</option>
+          off is{" "}
+          <select aria-label="off is" value={at.how} onChange={(event) => set({ how: HOWS.find((how) => how === event.currentTarget.value) ?? "zero" })}>
+            {HOWS.map((how) => (
+              <option key={how} value={how}>
+                {WORDS[how]}
+              </option>
+            ))}
           </select>
         </label>
         <button disabled={at.off.length === 0} onClick={() => set({ off: [] })}>
           All on
         </button>
       </div>
+      {at.how === "other" && <textarea class="other" rows={2} maxLength={4000} spellcheck={false} aria-label="other text" placeholder="the other text" value={at.other} onInput={(event) => set({ other: event.currentTarget.value })} />}
+      <Changed at={at} model={model} set={set} />
       <dl>
         <dt>loss per token</dt>
         <dd data-value="loss">{now === null ? "–" : `${now.toFixed(3)} nats`}</dd>
@@ -51,5 +66,43 @@ export function Ablations({ at, model, set, answer }: Viewed & { answer: Loadabl
         <dd data-value="change">{`${change >= 0 ? "+" : "−"}${Math.abs(change).toFixed(3)} nats`}</dd>
       </dl>
     </section>
+  );
+}
+
+/** Every changed component with its factor, and a field for one more, such as a neuron. */
+function Changed({ at, model, set }: Viewed) {
+  const [name, setName] = useState("");
+  const add = (event: Event): void => {
+    event.preventDefault();
+    if (name.trim() === "") return;
+    set({ off: withFactor(at.off, name.trim(), null) });
+    setName("");
+  };
+  return (
+    <div class="changed">
+      {at.off.map((one) => {
+        const of = component(one);
+        const factor = factorOf(at.off, of);
+        return (
+          <div key={of} class="change">
+            <code>{of}</code>
+            <label>
+              <input type="checkbox" checked={factor === null} onChange={(event) => set({ off: withFactor(at.off, of, event.currentTarget.checked ? null : 2) })} /> off
+            </label>
+            <label>
+              ×{" "}
+              <input class="symbol" type="number" aria-label={`factor of ${of}`} step="0.5" min="-100" max="100" disabled={factor === null} value={factor ?? ""} onChange={(event) => set({ off: withFactor(at.off, of, Number(event.currentTarget.value)) })} />
+            </label>
+            <button aria-label={`${of} as it is`} onClick={() => set({ off: withFactor(at.off, of, 1) })}>
+              ✕
+            </button>
+          </div>
+        );
+      })}
+      <form onSubmit={add}>
+        <input class="component" aria-label="component to switch off" placeholder={model.mlp ? "L0H4, L1.attn or L2N17" : "L0H4 or L1.attn"} maxLength={20} value={name} onInput={(event) => setName(event.currentTarget.value)} />
+        <button>Switch off</button>
+      </form>
+    </div>
   );
 }

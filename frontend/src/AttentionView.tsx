@@ -1,26 +1,48 @@
 /** All heads as small pictures; the chosen one large; hover a character to see where it looks. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Characters, library, position, type Viewed } from "./TextView";
+import { EXPORTED } from "./exported";
 import { Legend, Panel, quoted } from "./parts";
 import { asked } from "./selection";
 import { type Patterns, patterns, useAnswer } from "./server";
+import { WhyPanel } from "./WhyPanel";
 import { ink, percent, shown } from "./shades";
 
-/** One head's pattern `[query, key]` of bytes. */
-function of(found: Patterns, layer: number, head: number): { size: number; values: Uint8Array } {
-  const [, heads = 1, size = 1] = found.shape;
-  const begin = (layer * heads + head) * size * size;
-  return { size, values: found.values.subarray(begin, begin + size * size) };
+interface One {
+  size: number;
+  /** `[query, key]`, in steps of `step`. */
+  values: Uint8Array | Float32Array;
+  step: number;
 }
 
-function Picture(props: { size: number; values: Uint8Array; class: string; row?: number; theme: string; label: string }) {
+/** One head of all, which come as bytes. */
+function of(found: Patterns, layer: number, head: number): One {
+  const [, heads = 1, size = 1] = found.shape;
+  const begin = (layer * heads + head) * size * size;
+  return { size, values: found.values.subarray(begin, begin + size * size), step: 1 / 255 };
+}
+
+/** One head alone, which comes in half precision. */
+async function halves(answer: Response): Promise<One> {
+  const size = Number((answer.headers.get("X-Shape") ?? "").split(",")[0]);
+  const bits = new DataView(await answer.arrayBuffer());
+  return { size, values: Float32Array.from({ length: size * size }, (_, n) => half(bits.getUint16(2 * n, true))), step: 1 };
+}
+
+/** A positive number of 16 bits: five of exponent, ten of fraction. */
+function half(bits: number): number {
+  const [exponent, fraction] = [bits >> 10, (bits & 1023) / 1024];
+  return exponent === 0 ? fraction * 2 ** -14 : (1 + fraction) * 2 ** (exponent - 15);
+}
+
+function Picture(props: One & { class: string; row?: number; theme: string; label: string }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
     const context = canvas.current?.getContext("2d");
     if (!context) return;
     const colours = Array.from({ length: 256 }, (_, n) => ink(n / 255));
     const pixels = context.createImageData(props.size, props.size);
-    props.values.forEach((value, n) => pixels.data.set([...(colours[value] ?? [0, 0, 0]), 255], 4 * n));
+    props.values.forEach((value: number, n: number) => pixels.data.set([...(colours[Math.round(value * props.step * 255)] ?? [0, 0, 0]), 255], 4 * n));
     context.putImageData(pixels, 0, 0);
   }, [props.values, props.theme]);
   return <canvas ref={canvas} width={props.size} height={props.size} class={props.class} role="img" aria-label={props.label} />;
@@ -34,10 +56,20 @@ export function AttentionView({ at, model, set, pieces, theme }: Viewed & { piec
   const read = [...Array.from({ length: lead }, () => "·"), ...pieces];
   const layer = Math.min(at.layer, model.layers - 1);
   const head = Math.min(at.head, model.heads - 1);
-  const large = found && of(found, layer, head);
+  const exact = useAnswer(EXPORTED ? "" : `attention?${asked(at)}&weighted=${at.weighted}&layer=${layer}&head=${head}`, halves).value;
+  const large = found && (exact && exact.size === found.shape[2] && !answer.waiting ? exact : of(found, layer, head));
   const query = (hovered >= 0 && hovered < pieces.length ? hovered : position(at, pieces.length)) + lead;
-  const weight = (key: number): number => (large ? (large.values[query * large.size + key] ?? 0) / 255 : 0);
+  const between = (row: number, key: number): number => (large ? (large.values[row * large.size + key] ?? 0) * large.step : 0);
+  const weight = (key: number): number => between(query, key);
   const name = `L${layer}H${head}`;
+  const attended = (from: number): number[] => Array.from({ length: from + 1 }, (_, key) => key).sort((one, other) => between(from, other) - between(from, one));
+  const fixed = position(at, pieces.length) + lead;
+  const point = (event: MouseEvent): void => {
+    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    const cell = (offset: number, length: number): number => Math.min(Math.max(Math.floor((offset / length) * (large?.size ?? 1)), 0), (large?.size ?? 1) - 1);
+    const [row, key] = [cell(event.clientY - box.top, box.height), cell(event.clientX - box.left, box.width)];
+    set({ position: Math.max(0, row - lead), own: { ...at.own, key: String(Math.min(key, row)) } });
+  };
   const png = (): void => {
     const link = document.createElement("a");
     link.href = (document.querySelector("canvas.large") as HTMLCanvasElement).toDataURL("image/png");
@@ -45,7 +77,7 @@ export function AttentionView({ at, model, set, pieces, theme }: Viewed & { piec
     link.click();
   };
   const rows = (): unknown[][] =>
-    large ? [["query", "key", "attention"], ...Array.from(large.values, (v, n) => [Math.floor(n / large.size), n % large.size, v / 255])] : [];
+    large ? [["query", "key", "attention"], ...Array.from(large.values, (v, n) => [Math.floor(n / large.size), n % large.size, v * large.step])] : [];
   return (
     <Panel
       title="Attention"
@@ -81,12 +113,12 @@ export function AttentionView({ at, model, set, pieces, theme }: Viewed & { piec
           <div class="one">
             <div class="controls">
               <h3>{name}</h3>
-              <label>
+              <label hidden={EXPORTED !== null}>
                 <input type="checkbox" checked={at.weighted} onChange={(event) => set({ weighted: event.currentTarget.checked })} />
                 weighted by values
               </label>
             </div>
-            <div class="frame">
+            <div class="frame" title="click: why does the head look there?" onClick={point}>
               <Picture {...large} class="large" theme={theme} label={`attention of ${name}`} />
               <svg class="mark" viewBox={`0 0 ${large.size} ${large.size}`} aria-hidden="true">
                 <rect x="0" y={query} width={large.size} height="1" />
@@ -97,13 +129,13 @@ export function AttentionView({ at, model, set, pieces, theme }: Viewed & { piec
           <div class="looks">
             <p class="fact">
               <b>{shown(read[query] ?? "")}</b> (position {query - lead}) looks most at{" "}
-              {Array.from({ length: query + 1 }, (_, key) => key)
-                .sort((one, other) => weight(other) - weight(one))
+              {attended(query)
                 .slice(0, 3)
                 .map((key) => `${shown(read[key] ?? "")} at ${key - lead} (${percent(weight(key))})`)
                 .join(", ")}
             </p>
-            <Characters pieces={pieces} chosen={query - lead} share={(n) => weight(n + lead)} title={(n) => percent(weight(n + lead))} choose={(n) => set({ position: n })} hover={setHovered} />
+            <Characters pieces={pieces} chosen={query - lead} share={(n) => weight(n + lead)} title={(n) => percent(weight(n + lead))} choose={(n) => set({ position: n, own: { ...at.own, key: "" } })} hover={setHovered} />
+            {!EXPORTED && <WhyPanel at={at} head={name} query={fixed} attended={attended(fixed)[0] ?? 0} names={read.map(shown)} choose={(key) => set({ own: { ...at.own, key: String(key) } })} />}
           </div>
         </div>
       )}

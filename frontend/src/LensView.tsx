@@ -1,8 +1,10 @@
 /** The prediction after each layer, along the text. */
 import { useRef, useState } from "preact/hooks";
 import { library, position, type Viewed } from "./TextView";
+import { EXPORTED } from "./exported";
 import { Legend, Likely, Panel, quoted, save } from "./parts";
 import { asked } from "./selection";
+import { TunedLensChoice, useTunedLens } from "./TunedLensChoice";
 import { json, type Lens, useAnswer } from "./server";
 import { onShade, percent, shade, shown } from "./shades";
 
@@ -11,7 +13,10 @@ const HEIGHT = 26;
 const LEFT = 44;
 
 export function LensView({ at, set }: Viewed) {
-  const answer = useAnswer(`lens?${asked(at)}`, json<Lens>);
+  const kind = at.own.lens === "tuned" ? "tuned" : "logit";
+  const tuned = useTunedLens(at.model);
+  const ready = kind === "logit" || tuned.fit !== null;
+  const answer = useAnswer(ready ? `lens?${asked(at)}&lens=${kind}` : "", json<Lens>);
   const picture = useRef<SVGSVGElement>(null);
   const [hovered, setHovered] = useState<[number, number] | null>(null);
   const found = answer.value;
@@ -19,20 +24,20 @@ export function LensView({ at, set }: Viewed) {
   const chosen: [number, number] = [Math.min(at.layer + 1, last), found ? position(at, found.pieces.length) : 0];
   const [row, place] = hovered && found && hovered[0] <= last && hovered[1] < found.pieces.length ? hovered : chosen;
   const label = (n: number): string => (n === 0 ? "emb." : `L${n - 1}`);
-  const svg = (): void => save("lens.svg", "image/svg+xml", new XMLSerializer().serializeToString(picture.current as SVGSVGElement));
+  const svg = (): void => save(`${kind}-lens.svg`, "image/svg+xml", new XMLSerializer().serializeToString(picture.current as SVGSVGElement));
   const cells = found ? found.top.flatMap((places, l) => places.map((top, n) => ({ l, n, top: top[0] ?? "", p: found.chance[l]?.[n]?.[0] ?? 0 }))) : [];
   return (
     <Panel
       title="Lens"
-      hint="What the model would predict if it stopped after each layer (logit lens)"
-      waiting={answer.waiting}
-      error={answer.error}
-      command={`nanoscope lens CKPT --text ${quoted(at.text)}`}
-      library={library(at, "live.lens(checkpoint, textEDITS)")}
+      hint={`What the model would predict if it stopped after each layer (${kind} lens)`}
+      waiting={ready && answer.waiting}
+      error={answer.error || tuned.error}
+      command={`nanoscope lens CKPT --text ${quoted(at.text)}${kind === "tuned" ? " --lens tuned" : ""}`}
+      library={kind === "logit" ? library(at, "live.lens(checkpoint, textEDITS)") : library(at, "import nanoscope as ns\nfrom nanoscope.views.lens import fitted\nby = fitted(checkpoint, ns.open_corpus()).translation.lens(checkpoint.model)\nlive.lens(checkpoint, textEDITS, by=by)")}
       exports={
         found
           ? {
-              name: "lens",
+              name: `${kind}-lens`,
               rows: () => [["layer", "position", "token", "top", "chance", "kl"], ...cells.map((c) => [label(c.l), c.n, found.pieces[c.n], c.top, c.p, found.kl[c.l]?.[c.n]])],
               data: () => found,
               picture: svg,
@@ -41,7 +46,8 @@ export function LensView({ at, set }: Viewed) {
           : undefined
       }
     >
-      {found && (
+      {!EXPORTED && <TunedLensChoice model={at.model} kind={kind} tuned={tuned} choose={(lens) => set({ own: { ...at.own, lens: lens === "logit" ? "" : lens } })} />}
+      {found && ready && (
         <>
           <div class="scroll">
             <svg ref={picture} xmlns="http://www.w3.org/2000/svg" class="grid" role="grid" aria-label="lens" width={LEFT + WIDTH * found.pieces.length} height={HEIGHT * (last + 2)} font-family="ui-monospace, monospace" font-size="12" onMouseLeave={() => setHovered(null)}>
@@ -63,6 +69,9 @@ export function LensView({ at, set }: Viewed) {
                   </text>
                 </g>
               ))}
+              {found.settled.map((l, n) =>
+                l <= last ? <path key={n} d={`M${LEFT + WIDTH * n + 1} ${HEIGHT * (last - l + 1) - 2}h${WIDTH - 3}`} stroke="#d9730d" stroke-width="2" pointer-events="none" /> : null,
+              )}
               <rect x={LEFT + WIDTH * place - 1} y={HEIGHT * (last - row) - 1} width={WIDTH + 1} height={HEIGHT + 1} rx="3" fill="none" stroke="#d9730d" stroke-width="2" pointer-events="none" />
             </svg>
           </div>
@@ -70,7 +79,8 @@ export function LensView({ at, set }: Viewed) {
           <div class="columns">
             <Likely title={`${label(row)}, after ${shown(found.pieces[place] ?? "")} (position ${place})`} top={found.top[row]?.[place] ?? []} chance={found.chance[row]?.[place] ?? []} />
             <p class="fact">
-              KL to the model's own prediction <b>{(found.kl[row]?.[place] ?? 0).toFixed(3)} nats</b>
+              KL to the model's own prediction <b>{(found.kl[row]?.[place] ?? 0).toFixed(3)} nats</b>; the prediction has settled{" "}
+              <b data-value="settled">{(found.settled[place] ?? 0) <= last ? `from ${label(found.settled[place] ?? 0)} on` : "nowhere"}</b> (KL stays below 0.1 nats; underlined)
             </p>
           </div>
         </>

@@ -15,8 +15,10 @@ export interface Viewed {
 }
 
 export function library(at: Selection, call: string): string {
-  const load = "from nanoscope.checkpoints.checkpoint import load\nfrom nanoscope.views import live\n";
-  const edits = at.off.length ? `\nedits = live.ablations(checkpoint, text, ${JSON.stringify(at.off)}, "${at.how}")` : "";
+  const load = "from nanoscope.checkpoints.checkpoint import load\nfrom nanoscope.views import ablate, live\n";
+  const other = at.how === "other" ? `, ${python(at.other)}` : "";
+  const means = at.how === "corpus" ? ", means=ablate.corpus_means(checkpoint, ns.open_corpus())" : "";
+  const edits = at.off.length ? `\nedits = ablate.changes(checkpoint, text, ${JSON.stringify(at.off)}, "${at.how}"${other}${means})` : "";
   return `${load}checkpoint, text = load(CKPT), ${python(at.text)}${edits}\n${call.replace("EDITS", at.off.length ? ", edits" : "")}`;
 }
 

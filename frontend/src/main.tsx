@@ -2,11 +2,13 @@
 import { render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Ablations } from "./Ablations";
-import { EXPORTED } from "./exported";
+import { EXPORTED, NOTEBOOK } from "./exported";
+import { Notebook } from "./Notebook";
 import { asked, fromAddress, type Selection, toAddress } from "./selection";
 import { json, type Model, type Text, useAnswer } from "./server";
 import { named, VIEWS } from "./views";
 import "./page.css";
+import "./live.css";
 import "./stored.css";
 
 const preferred = (): string =>
@@ -105,4 +107,4 @@ function Page() {
   );
 }
 
-render(<Page />, document.body);
+render(NOTEBOOK ? <Notebook {...NOTEBOOK} /> : <Page />, document.body);

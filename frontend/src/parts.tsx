@@ -66,7 +66,7 @@ export function Panel(props: {
       {props.children}
       <details class="same">
         <summary>The same from the terminal and the library</summary>
-        <pre>{props.command}</pre>
+        {props.command !== "" && <pre>{props.command}</pre>}
         <pre>{props.library}</pre>
       </details>
     </section>

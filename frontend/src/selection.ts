@@ -1,4 +1,7 @@
 /** What is looked at, held in the address: a copied link restores everything. */
+export const HOWS = ["zero", "mean", "other", "corpus"] as const;
+export type How = (typeof HOWS)[number];
+
 export interface Selection {
   view: string;
   model: number;
@@ -7,7 +10,9 @@ export interface Selection {
   head: number;
   position: number;
   off: string[];
-  how: "zero" | "mean";
+  how: How;
+  /** The text whose values replace what is off, where `how` is "other". */
+  other: string;
   weighted: boolean;
   /** What a view alone keeps in the address, by a name of its own. */
   own: Record<string, string>;
@@ -15,7 +20,7 @@ export interface Selection {
 
 export const OPENING = "ROMEO:\nWhat light through yonder window breaks?";
 
-const SHARED = ["view", "model", "text", "layer", "head", "position", "off", "how", "weighted"];
+const SHARED = ["view", "model", "text", "layer", "head", "position", "off", "how", "other", "weighted"];
 
 export function fromAddress(search: string): Selection {
   const given = new URLSearchParams(search);
@@ -28,7 +33,8 @@ export function fromAddress(search: string): Selection {
     head: whole("head"),
     position: given.has("position") ? whole("position") : -1,
     off: (given.get("off") ?? "").split(",").filter((name) => name !== ""),
-    how: given.get("how") === "mean" ? "mean" : "zero",
+    how: HOWS.find((how) => how === given.get("how")) ?? "zero",
+    other: given.get("other") ?? "",
     weighted: given.get("weighted") === "1",
     own: Object.fromEntries([...given].filter(([name]) => !SHARED.includes(name))),
   };
@@ -41,7 +47,8 @@ export function toAddress(at: Selection): string {
   if (at.head) said.set("head", String(at.head));
   if (at.position >= 0) said.set("position", String(at.position));
   if (at.off.length) said.set("off", at.off.join(","));
-  if (at.how === "mean") said.set("how", "mean");
+  if (at.how !== "zero") said.set("how", at.how);
+  if (at.other) said.set("other", at.other);
   if (at.weighted) said.set("weighted", "1");
   for (const [name, value] of Object.entries(at.own)) if (value !== "") said.set(name, value);
   return said.toString();
@@ -49,5 +56,7 @@ export function toAddress(at: Selection): string {
 
 /** The part of a selection that the model computes from. */
 export function asked(at: Selection): string {
-  return new URLSearchParams({ model: String(at.model), text: at.text, off: at.off.join(","), how: at.how }).toString();
+  const said = new URLSearchParams({ model: String(at.model), text: at.text, off: at.off.join(","), how: at.how });
+  if (at.how === "other") said.set("other", at.other);
+  return said.toString();
 }

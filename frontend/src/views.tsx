@@ -1,7 +1,10 @@
 /** The views, in the order of their tabs. A view is one entry here and one file. */
 import type { JSX } from "preact";
 import { AttentionView } from "./AttentionView";
+import { CircuitView } from "./CircuitView";
 import { LensView } from "./LensView";
+import { NeuronsView } from "./NeuronsView";
+import { PatchingView } from "./PatchingView";
 import { TextView, type Viewed } from "./TextView";
 import { FindingsView } from "./FindingsView";
 import { HeadsView } from "./HeadsView";
@@ -30,6 +33,9 @@ export const VIEWS: readonly View[] = [
   { name: "text", title: "Text", Show: TextView },
   { name: "attention", title: "Attention", Show: AttentionView },
   { name: "lens", title: "Lens", Show: LensView },
+  { name: "patching", title: "Patching", Show: PatchingView },
+  { name: "circuit", title: "Circuit", Show: CircuitView },
+  { name: "neurons", title: "Neurons", Show: NeuronsView },
   { name: "heads", title: "Heads", Stored: HeadsView },
   { name: "training", title: "Training", Stored: TrainingView },
   { name: "findings", title: "Findings", Stored: FindingsView },

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nanoscope.analysis.prediction import logit_lens as lens
     from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
     from nanoscope.checkpoints.exports import export
+    from nanoscope.dashboard.notebook import show
     from nanoscope.errors import NanoscopeError
     from nanoscope.evidence.finding import Criterion, Finding
     from nanoscope.evidence.result import Result
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "nanoscope.checkpoints.checkpoint": ("Checkpoint", "load", "save"),
     "nanoscope.checkpoints.exports": ("export",),
+    "nanoscope.dashboard.notebook": ("show",),
     "nanoscope.errors": ("NanoscopeError",),
     "nanoscope.evidence.finding": ("Criterion", "Finding"),
     "nanoscope.evidence.result": ("Result",),

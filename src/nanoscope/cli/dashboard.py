@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from nanoscope.cli.console import say, tell, thread_count
+from nanoscope.cli.console import DataName, say, tell, thread_count
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class OpenCommand:
     given; default: the shipped model and the published study."""
     export: Annotated[Path | None, tyro.conf.arg(metavar="WEBPAGE")] = None
     """Instead of serving, write the stored results as one page that opens from disk, such as study.html."""
+    data: DataName = None
+    """The text to measure neurons and lenses on: a file, or shakespeare, code or wiki; default: shakespeare."""
     port: int = PORT
     """Of the page's address; 0 is any that is free."""
     no_browser: bool = False
@@ -53,7 +55,7 @@ def run_open(command: OpenCommand) -> None:
 
     torch.set_num_threads(thread_count(command.threads))
     given = opened(command.checkpoints or _shipped())
-    session = Session(given.checkpoints, study=given.study)
+    session = Session(given.checkpoints, study=given.study, data=command.data)
     if command.export is not None:
         _export(session, command.export)
     else:

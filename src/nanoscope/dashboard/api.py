@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
+from nanoscope.analysis.prediction import logit_lens
+from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.dashboard.asked import AskedText, Number, Opened
+from nanoscope.dashboard.lenses import tuned_of
 from nanoscope.interventions.generate import Sampling
 from nanoscope.views import live, sample
 from nanoscope.views.live import Predictions
@@ -29,11 +32,15 @@ def models(session: Opened) -> list[str]:
 @router.get("/model")
 def model(session: Opened, model: Number = 0) -> dict[str, Any]:
     """One checkpoint's shape, which loads it if it was not."""
-    checkpoint = session.checkpoint(model)
+    return described(session.checkpoint(model), session.names[model], str(session.paths[model]))
+
+
+def described(checkpoint: Checkpoint, name: str, path: str) -> dict[str, Any]:
+    """A checkpoint's shape as the page reads it."""
     config = checkpoint.model.config
     return {
-        "name": session.names[model],
-        "path": str(session.paths[model]),
+        "name": name,
+        "path": path,
         "layers": config.n_layer,
         "heads": config.n_head,
         "width": config.n_embd,
@@ -48,16 +55,20 @@ def model(session: Opened, model: Number = 0) -> dict[str, Any]:
 def text(session: Opened, asked: AskedText) -> dict[str, Any]:
     """Every token's loss and what is expected after it; `before` is the same without the ablation, if there is one."""
     with session.busy:
-        found = live.predictions(asked.checkpoint, asked.text, asked.edits)
-        before = live.predictions(asked.checkpoint, asked.text) if asked.off else None
-    return said(asked.note, found) | {"before": None if before is None else said(asked.note, before)}
+        before = session.kept.lately((asked.number, asked.text), lambda: live.predictions(asked.checkpoint, asked.text))
+        found = live.predictions(asked.checkpoint, asked.text, asked.edits) if asked.off else before
+    return said(asked.note, found) | {"before": said(asked.note, before) if asked.off else None}
 
 
 @router.get("/lens")
-def lens(session: Opened, asked: AskedText) -> dict[str, Any]:
-    """The logit lens: after the embedding and each layer, what would be expected after each token."""
+def lens(
+    session: Opened, asked: AskedText, lens: Annotated[Literal["logit", "tuned"], Query()] = "logit"
+) -> dict[str, Any]:
+    """After the embedding and each layer, what would be expected after each token, by either lens."""
+    by = None if lens == "logit" else tuned_of(session, asked.number)
     with session.busy:
-        return said(asked.note, live.lens(asked.checkpoint, asked.text, asked.edits))
+        found = live.lens(asked.checkpoint, asked.text, asked.edits, by)
+    return said_of_lens(asked.note, found)
 
 
 @router.get("/attention")
@@ -83,7 +94,9 @@ def written(
 ) -> Response:
     """The text that follows, as it is written."""
     drawing = Sampling(temperature, None, seed)
-    pieces = sample.writing(asked.checkpoint, asked.text, length, drawing, asked.edits)
+    with session.busy:
+        edits = asked.edits_of_a_growing_text
+    pieces = sample.writing(asked.checkpoint, asked.text, length, drawing, edits)
 
     def one_at_a_time() -> Iterator[str]:
         while True:
@@ -94,6 +107,11 @@ def written(
             yield piece
 
     return StreamingResponse(one_at_a_time(), media_type="text/plain; charset=utf-8")
+
+
+def said_of_lens(note: str, found: Predictions) -> dict[str, Any]:
+    """A lens as the page reads it: with the first reading from which on KL to the output stays small, at each place."""
+    return said(note, found) | {"settled": logit_lens.settled(found.kl < logit_lens.NEAR).tolist()}
 
 
 def said(note: str, found: Predictions) -> dict[str, Any]:

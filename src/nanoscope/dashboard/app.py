@@ -7,21 +7,24 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from nanoscope.dashboard import api, stored_api
+from nanoscope.dashboard import api, circuits, lenses, neurons, pairs, patching, scores, stored_api, times
 from nanoscope.dashboard.guard import Guard, line
+from nanoscope.dashboard.limits import SmallBodies
 from nanoscope.dashboard.session import Session
 from nanoscope.errors import NanoscopeError
 
 STATIC = Path(__file__).parent / "static"
+TOPICS = (api, lenses, scores, pairs, patching, circuits, neurons, times, stored_api)
 
 
 def application(session: Session, key: str = "") -> FastAPI:
     """The page for the opened checkpoints. It answers only to this machine's own names, and what needs the key only with it."""
     app = FastAPI(title="nanoscope", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.session = session
-    for topic in (api, stored_api):
+    for topic in TOPICS:
         app.include_router(topic.router)
     app.mount("/", StaticFiles(directory=STATIC, html=True))
+    app.add_middleware(SmallBodies)
     app.add_middleware(Guard, key=key)
     app.add_exception_handler(NanoscopeError, lambda _, error: line(400, str(error)))
     app.add_exception_handler(RequestValidationError, _invalid)

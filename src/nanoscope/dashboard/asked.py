@@ -2,36 +2,68 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.dashboard.session import Session
-from nanoscope.interventions.edits import Edit
-from nanoscope.views import given_text, live
+from nanoscope.errors import NanoscopeError
+from nanoscope.interventions.edits import AnyEdit
+from nanoscope.interventions.run import Cache
+from nanoscope.views import ablate, given_text
+from nanoscope.views.ablate import Change, How
 
 LONGEST = 4000
 """Characters of a text; a model reads the last that fit its context."""
 Number = Annotated[int, Query(ge=0, le=999)]
 Text = Annotated[str, Query(min_length=1, max_length=LONGEST)]
-Off = Annotated[str, Query(max_length=2000, pattern=r"^([A-Za-z0-9.]+(,[A-Za-z0-9.]+)*)?$")]
-How = Annotated[Literal["zero", "mean"], Query()]
+NAME = r"[A-Za-z0-9.]+(\*-?[0-9.]+)?"
+Off = Annotated[str, Query(max_length=2000, pattern=rf"^({NAME}(,{NAME})*)?$")]
+Replaced = Annotated[How, Query()]
+Other = Annotated[str, Query(max_length=LONGEST)]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A text for a model, as the model reads it, and the components that are off."""
+    """A text for a model, as the model reads it, and the components that are changed."""
 
-    checkpoint: Checkpoint
+    session: Session
+    number: int
     text: str
     note: str
     off: Sequence[str]
-    how: Literal["zero", "mean"]
+    how: How
+    other: str
 
     @property
-    def edits(self) -> tuple[Edit, ...]:
-        return live.ablations(self.checkpoint, self.text, self.off, self.how)
+    def checkpoint(self) -> Checkpoint:
+        return self.session.checkpoint(self.number)
+
+    @property
+    def edits(self) -> tuple[AnyEdit, ...]:
+        """Runs the model where what is off has to be measured."""
+        means = (
+            self._means()
+            if self.how == "corpus" and any(Change.named(one).factor is None for one in self.off)
+            else None
+        )
+        return ablate.changes(self.checkpoint, self.text, self.off, self.how, self.other, means)
+
+    @property
+    def edits_of_a_growing_text(self) -> tuple[AnyEdit, ...]:
+        """NanoscopeError where what is off takes its values from another text: it has none for what is yet to be written."""
+        if self.how == "other" and any(Change.named(one).factor is None for one in self.off):
+            raise NanoscopeError(
+                "text that is written on has more positions than the other text; replace what is off by zero or by a mean"
+            )
+        return self.edits
+
+    def _means(self) -> Cache:
+        """Measured once for a model."""
+        return self.session.kept.measured(
+            ("means", self.number), lambda: ablate.corpus_means(self.checkpoint, self.session.corpus(self.number))
+        )
 
 
 def session_of(request: Request) -> Session:
@@ -41,10 +73,20 @@ def session_of(request: Request) -> Session:
 Opened = Annotated[Session, Depends(session_of)]
 
 
-def asked(session: Opened, text: Text, model: Number = 0, off: Off = "", how: How = "zero") -> Asked:
-    checkpoint = session.checkpoint(model)
-    prompt = given_text.prompt(checkpoint, text)
-    return Asked(checkpoint, prompt.text, prompt.note, off.split(",") if off else [], how)
+def number_of(session: Opened, model: Number = 0) -> int:
+    """The number of a model that opens. NanoscopeError for another."""
+    session.checkpoint(model)
+    return model
+
+
+OpenedModel = Annotated[int, Depends(number_of)]
+
+
+def asked(
+    session: Opened, text: Text, model: Number = 0, off: Off = "", how: Replaced = "zero", other: Other = ""
+) -> Asked:
+    prompt = given_text.prompt(session.checkpoint(model), text)
+    return Asked(session, model, prompt.text, prompt.note, off.split(",") if off else [], how, other)
 
 
 AskedText = Annotated[Asked, Depends(asked)]

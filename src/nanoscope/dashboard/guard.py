@@ -15,8 +15,6 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HOSTS = ("127.0.0.1", "localhost")
-LARGEST = 2**16
-"""Bytes of a request's body at most; none is needed."""
 KEY = "key"
 """The parameter of the printed address."""
 CLOSED = "this needs the key in the address that nanoscope open printed; open that address again"
@@ -67,10 +65,6 @@ def refusal(request: Request, key: str) -> Refusal | None:
     """The status and the words with which a request is refused; None for one that is answered. Without a key none is asked."""
     if request.headers.get("host", "").partition(":")[0] not in HOSTS:
         return 400, "this page answers to 127.0.0.1 and localhost only"
-    if not request.headers.get("content-length", "0").isdecimal() or "transfer-encoding" in request.headers:
-        return 411, "a request says how long it is"
-    if int(request.headers.get("content-length", "0")) > LARGEST:
-        return 413, f"a request has at most {LARGEST:,} bytes"
     if not request.url.path.startswith("/api"):
         return None
     if _foreign(request):

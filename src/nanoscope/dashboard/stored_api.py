@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Response
 from fastapi.responses import StreamingResponse
 
-from nanoscope.dashboard.api import said
+from nanoscope.dashboard.api import said_of_lens
 from nanoscope.dashboard.asked import AskedText, Number, Opened
 from nanoscope.dashboard.messages import answer
 from nanoscope.views import live
@@ -81,4 +81,4 @@ def step(session: Opened, asked: AskedText, step: Step, model: Number = 0) -> di
     """The lens on a text, as the model was at an earlier step of its training."""
     with session.busy:
         earlier = session.at_step(model, step)
-        return said(asked.note, live.lens(earlier, asked.text))
+        return said_of_lens(asked.note, live.lens(earlier, asked.text))

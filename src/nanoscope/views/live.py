@@ -1,28 +1,26 @@
-"""One text of the user's own, read by the model as it is or with components ablated: predictions, attention, lens.
+"""One text of the user's own, read by the model as it is or with components changed: predictions, attention, lens.
 
-Each function runs the model once. An ablated component is set to zero or to its mean over the positions of the text itself.
+Each function runs the model once; `ablate.changes` makes the edits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nanoscope.analysis.prediction.logit_lens import Lens
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
-from nanoscope.interventions.edits import Edit, mean, zero
-from nanoscope.interventions.run import activations, check_site, run
-from nanoscope.model.names import component
+from nanoscope.interventions.edits import AnyEdit
+from nanoscope.interventions.run import run
 from nanoscope.tasks import metrics
 from nanoscope.text.windows import lead, started
 
-How = Literal["zero", "mean"]
 MOST = 5
 """The likeliest symbols that are shown of a prediction."""
 
@@ -39,39 +37,29 @@ class Predictions:
     chance: Float[np.ndarray, "*layer pos most"] = field(repr=False)
     """Their probabilities."""
     kl: Float[np.ndarray, "*layer pos"] = field(repr=False)
-    """KL(model || lens) in nats, the model with the same components ablated; zero for the model's own predictions."""
+    """KL(model || lens) in nats, the model with the same components changed; zero for the model's own predictions."""
     symbols: tuple[str, ...] = field(repr=False)
     """The symbol of each token id."""
 
 
-def ablations(checkpoint: Checkpoint, text: str, names: Sequence[str], how: How = "zero") -> tuple[Edit, ...]:
-    """The edits that take components such as `L0H4` or `L1.mlp` away. NanoscopeError for one that the model lacks."""
-    model, sites = checkpoint.model, [component(name) for name in names]
-    for site in sites:
-        check_site(site, model, model.config.block_size)
-    if how == "zero" or not sites:
-        return tuple(zero(site) for site in sites)
-    cache = activations(model, _tokens(checkpoint, text)[None], keep=sites)
-    return tuple(mean(site, cache, over=("batch", "pos")) for site in sites)
-
-
-def predictions(checkpoint: Checkpoint, text: str, edits: Sequence[Edit] = ()) -> Predictions:
+def predictions(checkpoint: Checkpoint, text: str, edits: Sequence[AnyEdit] = ()) -> Predictions:
     """The model's predictions along a text. NanoscopeError if it is empty, unknown or longer than the context."""
     logits = run(checkpoint.model, _tokens(checkpoint, text)[None], edits).logits[0]
     return _predicted(checkpoint, text, metrics.log_probs(logits.float()))
 
 
-def lens(checkpoint: Checkpoint, text: str, edits: Sequence[Edit] = ()) -> Predictions:
-    """The logit lens along a text, with one more leading axis: the embedding and each layer. Errors as `predictions`."""
+def lens(checkpoint: Checkpoint, text: str, edits: Sequence[AnyEdit] = (), by: Lens | None = None) -> Predictions:
+    """A lens along a text, the logit lens unless another is given, with one more leading axis: the embedding and each layer.
+    Errors as `predictions`."""
     model, tokens = checkpoint.model, _tokens(checkpoint, text)
     cache = run(model, tokens[None], edits, keep=[("resid_pre", 0), "resid_post"]).cache
     streams = torch.cat([cache["resid_pre", 0], cache.layers("resid_post")[:, 0]])
     with torch.no_grad():
-        return _predicted(checkpoint, text, metrics.log_probs(model.unembed(streams).float()))
+        return _predicted(checkpoint, text, metrics.log_probs((by or model.unembed)(streams).float()))
 
 
 def patterns(
-    checkpoint: Checkpoint, text: str, edits: Sequence[Edit] = (), weighted: bool = False, layer: int | None = None
+    checkpoint: Checkpoint, text: str, edits: Sequence[AnyEdit] = (), weighted: bool = False, layer: int | None = None
 ) -> Float[np.ndarray, "layer head query key"]:
     """Attention on a text, of all layers or one, with the start symbol's key where the model has one.
 
