@@ -23,16 +23,15 @@ export function standalone(live: SVGSVGElement): string {
   return new XMLSerializer().serializeToString(copy);
 }
 
-export const saveSvg = (live: SVGSVGElement, name: string): void => save(`${name}.svg`, "image/svg+xml", standalone(live));
+export const saveSvg = (drawing: string, name: string): void => save(`${name}.svg`, "image/svg+xml", drawing);
 
-export function savePng(live: SVGSVGElement, name: string): void {
-  const box = live.getBoundingClientRect();
+export function savePng(drawing: string, name: string): void {
   const image = new Image();
   image.onload = () => {
     const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [box.width * SHARPER, box.height * SHARPER];
+    [canvas.width, canvas.height] = [image.width * SHARPER, image.height * SHARPER];
     canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
     canvas.toBlob((made) => made && save(`${name}.png`, "image/png", made));
   };
-  image.src = `data:image/svg+xml,${encodeURIComponent(standalone(live))}`;
+  image.src = `data:image/svg+xml,${encodeURIComponent(drawing)}`;
 }
