@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,3 +41,6 @@ def served(checkpoint: Path, threads: int) -> Iterator[Server]:
             yield Server(said.split("dashboard: ")[1].split()[0], process.pid)
         finally:
             process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
