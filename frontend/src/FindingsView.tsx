@@ -141,16 +141,14 @@ function Card(props: { section: Section; claim: Claim; chart: RefObject<SVGSVGEl
           <figcaption class="hint">
             {shown.of}; measured {section.date}
             {section.note && `; ${section.note}`}
+            {" "}
+            <a href={picture(shown.result, shown.name)} download={`${shown.name}.png`}>
+              PNG
+            </a>{" "}
             {!EXPORTED && (
-              <>
-                {" "}
-                <a href={`${picture(shown.result, shown.name)}&kind=svg`} download={`${shown.name}.svg`}>
-                  SVG
-                </a>{" "}
-                <a href={picture(shown.result, shown.name)} download={`${shown.name}.png`}>
-                  PNG
-                </a>
-              </>
+              <a href={`${picture(shown.result, shown.name)}&kind=svg`} download={`${shown.name}.svg`}>
+                SVG
+              </a>
             )}
           </figcaption>
         </figure>
