@@ -17,7 +17,7 @@ class Server:
     """A running server."""
 
     address: str
-    """With its closing slash, and the token where the page needs one."""
+    """As it is printed, with the key."""
     pid: int
 
     @property
