@@ -78,12 +78,12 @@ def drawn(rng: random.Random) -> Request:
 
 def asked(server: Server, one: Request) -> tuple[int, str | None]:
     """Status and Retry-After of an answer, read to its end unless the client leaves."""
-    opened = urlsplit(server.address)
-    connection = http.client.HTTPConnection(opened.netloc, timeout=60)
+    home = urlsplit(server.address)
+    connection = http.client.HTTPConnection(home.netloc, timeout=60)
+    address = f"/api/{one.address}{'&' if '?' in one.address else '?'}{home.query}"
     try:
         headers = {"Content-Type": "application/json"} if one.body is not None else {}
-        with_key = f"/api/{one.address}{'&' if '?' in one.address else '?'}{opened.query}"
-        connection.request("GET" if one.body is None else "POST", with_key, one.body, headers)
+        connection.request("GET" if one.body is None else "POST", address, one.body, headers)
         answer = connection.getresponse()
         answer.read(10 if one.left else None)
         return answer.status, answer.getheader("Retry-After")

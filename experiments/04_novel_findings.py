@@ -2,7 +2,7 @@
 # # 04 · How circuits evolve, how small a model can be, what replicates, what fails
 #
 # Four questions whose criteria were written down before the runs. This notebook reads the published study (`results/`), so it
-# needs no model and no training; `nanoscope study shakespeare-cpu` makes everything again.
+# needs no model and no training; `nanoscope study published` makes everything again.
 
 # %%
 # %matplotlib inline

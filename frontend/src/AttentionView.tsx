@@ -71,7 +71,7 @@ export function AttentionView({ at, model, set, pieces, theme }: Viewed & { piec
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const cell = (offset: number, length: number): number => Math.min(Math.max(Math.floor((offset / length) * (large?.size ?? 1)), 0), (large?.size ?? 1) - 1);
     const [row, key] = [cell(event.clientY - box.top, box.height), cell(event.clientX - box.left, box.width)];
-    set({ position: Math.max(0, row - lead), own: { ...at.own, key: String(Math.min(key, row)) } });
+    set({ position: Math.max(0, row - lead), own: { ...at.own, attended: String(Math.min(key, row)) } });
   };
   const drawing = (): string =>
     large ? cellsSvg(Array.from(large.values, (v, n) => ({ column: n % large.size, row: Math.floor(n / large.size), fill: shade(v * large.step) })), CELL, CELL) : "";
@@ -133,8 +133,8 @@ export function AttentionView({ at, model, set, pieces, theme }: Viewed & { piec
                 .map((key) => `${shown(read[key] ?? "")} at ${key - lead} (${percent(weight(key))})`)
                 .join(", ")}
             </p>
-            <Characters pieces={pieces} chosen={query - lead} share={(n) => weight(n + lead)} title={(n) => percent(weight(n + lead))} choose={(n) => set({ position: n, own: { ...at.own, key: "" } })} hover={setHovered} />
-            {!EXPORTED && <WhyPanel at={at} head={name} query={fixed} attended={attended(fixed)[0] ?? 0} names={read.map(shown)} choose={(key) => set({ own: { ...at.own, key: String(key) } })} />}
+            <Characters pieces={pieces} chosen={query - lead} share={(n) => weight(n + lead)} title={(n) => percent(weight(n + lead))} choose={(n) => set({ position: n, own: { ...at.own, attended: "" } })} hover={setHovered} />
+            {!EXPORTED && <WhyPanel at={at} head={name} query={fixed} attended={attended(fixed)[0] ?? 0} names={read.map(shown)} choose={(key) => set({ own: { ...at.own, attended: String(key) } })} />}
           </div>
         </div>
       )}

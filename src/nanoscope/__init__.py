@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nanoscope import (
         analysis,
         checkpoints,
+        dictionaries,
         evidence,
         experiments,
         interventions,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
         views,
     )
     from nanoscope.analysis import attention as heads
-    from nanoscope.analysis import neurons
+    from nanoscope.analysis import features, neurons
     from nanoscope.analysis.causal import patching
     from nanoscope.analysis.prediction import logit_lens as lens
     from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
@@ -93,6 +94,7 @@ _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in nam
 _SUBPACKAGES = (
     "analysis",
     "checkpoints",
+    "dictionaries",
     "evidence",
     "experiments",
     "interventions",
@@ -104,6 +106,7 @@ _SUBPACKAGES = (
 _SUBPACKAGES += ("statistics", "studies", "tasks", "text", "training", "views")
 _MODULES = {
     **{name: f"nanoscope.{name}" for name in _SUBPACKAGES},
+    "features": "nanoscope.analysis.features",
     "heads": "nanoscope.analysis.attention",
     "lens": "nanoscope.analysis.prediction.logit_lens",
     "metrics": "nanoscope.tasks.metrics",

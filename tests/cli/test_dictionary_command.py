@@ -15,7 +15,7 @@ from rich.console import Console
 from nanoscope import cli
 from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
 from nanoscope.cli import console
-from nanoscope.dictionaries import fit
+from nanoscope.dictionaries import fit, store
 from nanoscope.dictionaries.measure import measured, plain
 from nanoscope.dictionaries.store import load as load_dictionary
 from nanoscope.text.corpora import open_corpus
@@ -68,6 +68,7 @@ def test_a_dictionary_is_trained_and_shown_with_the_numbers_of_the_library(
         ("dictionary", "training text"), ("dictionary", "held-out text"),
         ("principal components", "held-out text"), ("coordinates", "held-out text"),
     ]  # fmt: skip
+    assert {row.fidelity.tokens for row in rows} == {MEASURED // 24 * 24}
     lines = re.findall(r"^ *(dictionary|training text|PCA|coordinates) +(\S+) +(\S+) +(\d+) +(\S+)", printed, re.M)
     assert [name for name, *_ in lines] == ["dictionary", "training text", "PCA", "coordinates"]
     for row, (_, *numbers) in zip((rows[1], rows[0], *rows[2:]), lines, strict=True):
@@ -110,8 +111,30 @@ def test_what_is_kept_is_said_before_anything_is_known(call: Call, monkeypatch: 
 
     monkeypatch.setattr(command, "open_subject", stop)
     _, _, complaint = call("dictionary", "train", "anything")
-    assert complaint.startswith("nanoscope: interrupted; the training is kept as it was last saved")
+    assert complaint == "nanoscope: interrupted; nothing was saved yet, and the same command begins anew\n"
     assert set(cli.KEPT) <= set(cli.COMMANDS)
+
+
+def test_a_second_ctrl_c_says_whether_anything_was_saved(
+    call: Call, path: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit, "_update", stopped)
+    _, _, complaint = trained(call, path, text, tmp_path / "sae")
+    assert complaint == "nanoscope: interrupted; nothing was saved yet, and the same command begins anew\n"
+    (tmp_path / "sae" / "resume_00000003").mkdir()
+    assert store._kept(tmp_path / "sae") == "3 steps are kept, and the same command goes on from there"
+
+
+@pytest.mark.parametrize("asked", [(), ("--help",), ("-h",)])
+def test_help_on_both_commands_is_a_list_of_them(call: Call, asked: tuple[str, ...]) -> None:
+    code, printed, complaint = call("dictionary", *asked)
+    assert (code, complaint) == (0, "")
+    assert [line.split()[1] for line in printed.splitlines() if " dictionary " in f" {line}"] == ["train", "show"]
+    code, _, complaint = call("dictionary", "tran")
+    assert (code, "there is no command 'dictionary tran'" in complaint, complaint.count("\n")) == (2, True, 1)
 
 
 def test_a_twin_is_another_dictionary_and_is_measured_on_the_twin(
@@ -128,6 +151,7 @@ def test_a_twin_is_another_dictionary_and_is_measured_on_the_twin(
     assert code == 0
     assert "of an untrained twin" in printed
     assert re.search(r"^ *neurons +0", printed, re.M)
+    assert re.search(r"^ *PCA +0", printed, re.M)
 
 
 @pytest.mark.parametrize(

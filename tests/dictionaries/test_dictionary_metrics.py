@@ -10,15 +10,19 @@ from torch.nn import functional as F
 
 from nanoscope.dictionaries.coder import Coder, Shape
 from nanoscope.dictionaries.controls import Neurons, coordinates, principal, twin
+from nanoscope.dictionaries.measure import baselines
 from nanoscope.dictionaries.metrics import (
     Losses,
     Moments,
+    _divergence,
     density_histogram,
     fidelity,
     losses,
+    max_cosines,
     mean_max_cosine,
 )
 from nanoscope.dictionaries.source import Pairs, Source
+from nanoscope.dictionaries.store import Dictionary
 from nanoscope.interventions.edits import Edit
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
@@ -107,7 +111,7 @@ def test_losses_are_those_of_a_forward_pass_with_the_value_put_in(name: str):
     for number, parameter in enumerate(coder.parameters()):
         parameter.copy_(drawn(*parameter.shape, seed=number))
     mean = drawn(d_out, seed=20)
-    found = losses(model, windows, source, coder, mean)
+    found = losses(model, windows.split(3), {"own": (source, coder)}, mean)["own"]
 
     x, y = source.read(model, inputs)
     log_p = run(model, inputs).logits.log_softmax(-1)
@@ -128,12 +132,13 @@ def test_losses_are_those_of_a_forward_pass_with_the_value_put_in(name: str):
 def test_a_perfect_dictionary_costs_nothing_and_recovers_all():
     model, source = random_model(), Source.named("resid_post.1")
     windows = random_tokens(model, 10, 12)
-    found = losses(model, windows, source, Shrinks(1.0, torch.zeros(16)), torch.zeros(16))
+    coders = {"all": (source, Shrinks(1.0, torch.zeros(16))), "none": (source, Shrinks(0.0, torch.zeros(16)))}
+    found = losses(model, [windows], coders, torch.zeros(16))["all"]
     assert found.change == pytest.approx(0, abs=1e-6)
     assert found.kl == pytest.approx(0, abs=1e-6)
     assert found.recovered(found.zero) == pytest.approx(1, abs=1e-5)
     assert found.zero == pytest.approx(found.mean)
-    nothing = losses(model, windows, source, Shrinks(0.0, torch.zeros(16)), torch.ones(16))
+    nothing = losses(model, [windows], coders, torch.ones(16))["none"]
     assert nothing.recovered(nothing.zero) == pytest.approx(0, abs=1e-5)
 
 
@@ -185,3 +190,31 @@ def test_a_twin_has_the_shape_and_nothing_else():
     assert torch.equal(first, second)
     assert not torch.equal(first, third)
     assert not torch.equal(first, ours)
+
+
+def test_the_divergence_is_its_closed_form():
+    """KL of (1/2, 1/2) from (1/4, 3/4), at each of three tokens; logits may be shifted."""
+    logits = torch.zeros(1, 3, 2) + 5
+    others = torch.tensor([0.25, 0.75]).log().expand(1, 3, 2) - 7
+    assert _divergence(logits, others) == pytest.approx(3 * (0.5 * math.log(2) + 0.5 * math.log(2 / 3)), rel=1e-5)
+    assert _divergence(logits, logits) == pytest.approx(0, abs=1e-7)
+
+
+def test_max_cosines_are_those_of_the_nearest_direction():
+    found = max_cosines(torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), torch.tensor([[3.0, 0.0], [-1.0, 1.0]]))
+    torch.testing.assert_close(found, torch.tensor([1.0, 0.5**0.5, 0.5**0.5]))
+
+
+def test_the_components_beside_a_transcoder_are_those_of_what_it_must_predict():
+    model, source = random_model(), Source.named("mlp.1")
+    read = source.read(model, random_tokens(model, 40, 20))
+    seen = Pairs(*(one.flatten(0, 1) for one in read))
+    coder = Coder(Shape("topk", 16, 16, 9, 3)).requires_grad_(False)
+    beside = baselines(Dictionary(coder, source), model, seen)
+    assert list(beside) == ["principal components", "neurons"]
+    reads, components = beside["principal components"]
+    assert str(reads) == "mlp_out.1"
+    x, y = reads.read(model, random_tokens(model, 40, 20))
+    torch.testing.assert_close(x.flatten(0, 1), seen.y)
+    variances = torch.linalg.svdvals(seen.y - seen.y.mean(0)).square()
+    assert fidelity(components, [Pairs(x, y)]).fvu <= float(variances[3:].sum() / variances.sum()) + 1e-6

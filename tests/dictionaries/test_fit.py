@@ -2,13 +2,12 @@
 
 import json
 import signal
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nanoscope.dictionaries import fit as training
@@ -18,35 +17,9 @@ from nanoscope.dictionaries.metrics import Fidelity, fidelity, mean_max_cosine
 from nanoscope.dictionaries.objective import Recipe
 from nanoscope.dictionaries.source import Pairs
 from nanoscope.errors import Interrupted
+from nanoscope.experiments.features.known import RECIPE, PlantedFeatures
 
-RECIPE = Recipe("topk", 96, 3, tokens=500_000, batch=512, learning_rate=5e-3, dead_after=20_000)
 TINY = Recipe("topk", 24, 3, tokens=64 * 40, batch=64, dead_after=400)
-
-
-@dataclass(frozen=True)
-class PlantedFeatures:
-    """Sums of few of `features` known directions in 64 dimensions, each present independently with a random strength."""
-
-    features: int = 96
-    present: float = 3.0
-    tokens: int = 4096
-    d: int = 64
-    directions: Tensor = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        drawn = torch.randn(self.features, self.d, generator=torch.Generator().manual_seed(0))
-        object.__setattr__(self, "directions", F.normalize(drawn, dim=1))
-
-    @property
-    def widths(self) -> tuple[int, int]:
-        return self.d, self.d
-
-    def filling(self, number: int) -> Pairs:
-        generator = torch.Generator().manual_seed(100 + number)
-        size = (self.tokens, self.features)
-        on = torch.rand(size, generator=generator) < self.present / self.features
-        x = (on * (0.5 + torch.rand(size, generator=generator))) @ self.directions
-        return Pairs(x, x)
 
 
 @dataclass(frozen=True)

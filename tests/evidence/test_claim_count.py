@@ -1,4 +1,4 @@
-"""The program asks few questions: at most 35 claims, of which at most 8 are primary, and each of these is one."""
+"""The program asks few questions: at most 40 claims, of which at most 8 are primary, and each of these is one."""
 
 from nanoscope.evidence.families import too_many
 from nanoscope.experiments import EXPERIMENTS, open_experiment

@@ -9,7 +9,7 @@ from conftest import random_model
 from jaxtyping import Float
 
 from nanoscope.analysis.prediction import effective_context, position_loss
-from nanoscope.checkpoints.checkpoint import Checkpoint
+from nanoscope.checkpoints.checkpoint import Checkpoint, load
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.answer import answers
 from nanoscope.evidence.finding import Finding
@@ -20,7 +20,8 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.measuring import Sweeps
-from nanoscope.experiments.profile import control, judge
+from nanoscope.experiments.pages import section
+from nanoscope.experiments.profile import control, development, judge
 from nanoscope.experiments.profile.kinds import KINDS, fine_kinds
 from nanoscope.experiments.profile.page import circuits_of, values
 from nanoscope.experiments.profile.setting import HELD_OUT, TEXTS, Params, Setting, setting_of
@@ -34,6 +35,8 @@ from nanoscope.text.corpora import Corpus
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.tokenizer import Bytes
 from nanoscope.text.vocabulary import Vocabulary
+from nanoscope.training.loop import checkpoints, train
+from nanoscope.training.recipe import Recipe
 
 FEW = Params(windows=12, ablated_windows=4, search_windows=2, kept_windows=4, random_sets=2)
 EXPERIMENT = open_experiment("profile")
@@ -318,3 +321,96 @@ def test_the_page_names_circuits_if_there_are_any(noise: Sweeps) -> None:
     assert circuits_of(Study(None, (mine, other)), mine) == "induction (8 edges)"
     older = replace(other, sweeps={})
     assert circuits_of(Study(None, (mine, older)), mine) == ""
+
+
+# ---- along a training ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    """A small model, trained on random letters, of which there is nothing to learn but by heart; with its checkpoints."""
+    recipe = Recipe(
+        GPTConfig(n_layer=2, n_head=2, n_embd=64, block_size=CONTEXT),
+        iterations=400,
+        batch_size=16,
+        learning_rate=3e-3,
+        min_learning_rate=3e-3,
+        weight_decay=0.0,
+        dense_until=64,
+        checkpoint_every=80,
+        eval_every=400,
+    )
+    page = Corpus("one page", "".join(np.random.default_rng(0).choice(list("abcdefgh"), 1400)), cut=900)
+    folder = tmp_path_factory.mktemp("learnt") / "run"
+    return Subject(train(recipe, page, folder), page, "learnt", history=checkpoints(folder))
+
+
+@pytest.fixture(scope="module")
+def along(learnt: Subject) -> Sweeps:
+    return EXPERIMENT.measure(learnt, replace(FEW, checkpoints=6, along_windows=12))
+
+
+def test_a_model_that_learnt_its_text_by_heart_is_seen_to_overfit(learnt: Subject, along: Sweeps) -> None:
+    """The planted answer: late in such a training the held-out loss has risen, the training loss is far below it."""
+    steps = [int(step) for step in along["along_loss"].labels("step")]
+    assert (len(steps), steps[0], steps[-1]) == (6, 0, 400)
+    found = judge.overfitting(along)
+    assert 0 < found.best < 400
+    assert found.interval[0] > 0.05
+    assert found.first_gap is not None
+    assert found.first_gap > 0
+    said = values(Study(None, (_result(along),)), _result(along))
+    assert said["overfitting"] == found
+    section_text = section(Study(None, (_result(along),)), "profile")
+    assert f"nats above that of the best earlier checkpoint measured, iteration {found.best}" in " ".join(
+        section_text.split()
+    )
+
+
+def test_one_that_still_learns_is_not(along: Sweeps) -> None:
+    """The planted negative: losses that fall to the end, alike on both texts, in windows that differ far more."""
+    sweep = along["along_loss"]
+    hard, fall = np.random.default_rng(0).normal(2, 0.5, sweep.values.shape[-1]), np.linspace(2, 0.1, 6)
+    found = judge.overfitting(
+        {**along, "along_loss": replace(sweep, values=fall[:, None, None] + hard + np.zeros((6, 2, 1)))}
+    )
+    assert found.best == sweep.labels("step")[-2]
+    assert found.interval[1] < 0
+    assert found.first_gap is None
+
+
+def test_what_is_measured_along_a_training_is_what_is_measured_of_the_checkpoint(
+    learnt: Subject, along: Sweeps
+) -> None:
+    """The same numbers from the library's parts, one checkpoint at a time."""
+    s = setting_of(learnt, replace(FEW, checkpoints=6, along_windows=12))
+    for step in (0, 400):
+        model = load(learnt.history[step]).model
+        windows = s.windows[HELD_OUT]
+        loss = position_loss.of_model(model, windows)[:, CONTEXT // 2 :].mean(1)
+        np.testing.assert_allclose(along["along_loss"].sel(step=step, text=HELD_OUT).values, loss, rtol=1e-6)
+        cost = effective_context.cost_of_cuts(model, windows, None, development.CUT_TOKENS).cost.sel(context=16)
+        got = along["along_context"].sel(step=step, text=HELD_OUT, context=16).values
+        np.testing.assert_allclose(got, cost.values, rtol=1e-6)
+    assert along["along_parts"].values[0].shape[0] == 4
+
+
+def test_checkpoints_are_spaced_by_the_logarithm() -> None:
+    steps = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, *range(300, 5001, 100)]
+    found = development.spaced(steps, 12)
+    assert len(found) == 12
+    assert (found[0], found[-1]) == (0, 5000)
+    places, wanted = np.log1p(steps), np.linspace(0, np.log1p(5000), 12)
+    assert np.abs(np.log1p(found) - wanted).max() <= np.diff(places).max() / 2
+    assert development.spaced([0, 5, 9], 12) == (0, 5, 9)
+    assert development.spaced(steps, 0) == ()
+
+
+def test_without_checkpoints_nothing_is_told_of_the_training(noise: Sweeps) -> None:
+    assert not any(name.startswith("along") for name in noise)
+    assert values(Study(None, (_result(noise),)), _result(noise))["overfitting"] is None
+
+
+def test_the_figure_of_a_training_is_readable(along: Sweeps) -> None:
+    figure = EXPERIMENT.drawable(_result(along))["profile_training"](_result(along))
+    assert checklist(figure) == dict.fromkeys(CHECKS, True)

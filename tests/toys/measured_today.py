@@ -1,10 +1,12 @@
-"""Results measured by today's code on the planted model, for claims that no published version was measured for."""
+"""Results measured by today's code on a small model, for claims that no published version was measured for."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from unittest.mock import patch
 
 import numpy as np
+from conftest import random_model
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.evidence.result import Result
@@ -12,6 +14,8 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.emergence.measure import Params as Emergence
 from nanoscope.experiments.experiment import Group, Subject
+from nanoscope.experiments.features import known
+from nanoscope.experiments.features.setting import Params as Features
 from nanoscope.experiments.induction.setting import Params as Induction
 from nanoscope.experiments.runner import describe
 from nanoscope.experiments.snapshot.measure import Params as Snapshot
@@ -70,4 +74,32 @@ def _emergence() -> Mapping[str, Sweep]:
     return open_experiment("emergence").measure(Group("planted", "planted", tuple(shots)), Emergence())
 
 
-MADE: Mapping[str, Callable[[], Mapping[str, Sweep]]] = {"induction": _induction, "emergence": _emergence}
+def _features() -> Mapping[str, Sweep]:
+    """On a random model and random words, in which the position in a word is context."""
+    rng = np.random.default_rng(0)
+    words = ("".join(LETTERS[i] for i in rng.choice(26, rng.integers(2, 7))) for _ in range(4000))
+    corpus = Corpus("words", "".join(word + ("\n" if rng.random() < 0.1 else " ") for word in words))
+    model = random_model(n_layer=2, block_size=32, vocab_size=len(corpus.vocabulary))
+    few = Features(
+        latents=30,
+        k=3,
+        tokens=2048,
+        dictionaries=2,
+        transcoder_latents=20,
+        transcoder_tokens=2048,
+        measured=600,
+        characters=1500,
+        shifts=50,
+        least=20,
+        prompt=6,
+        edges=8,
+    )
+    with patch.object(known, "RECIPE", replace(known.RECIPE, tokens=5000)):
+        return open_experiment("features").measure(Subject(Checkpoint(model, corpus.vocabulary), corpus, "random"), few)
+
+
+MADE: Mapping[str, Callable[[], Mapping[str, Sweep]]] = {
+    "induction": _induction,
+    "emergence": _emergence,
+    "features": _features,
+}

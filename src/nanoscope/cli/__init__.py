@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass, replace
 from inspect import getdoc
 from pathlib import Path
@@ -44,6 +44,7 @@ from nanoscope.cli.dictionary import (
     run_dictionary_train,
 )
 from nanoscope.cli.export import ExportCommand, run_export
+from nanoscope.cli.graph import GraphCommand, run_graph
 from nanoscope.cli.heads import HeadsCommand, run_heads
 from nanoscope.cli.lens import LensCommand, run_lens
 from nanoscope.cli.look import LookCommand, run_look
@@ -84,6 +85,8 @@ class RunCommand:
     failures: which circuits' failures can be predicted?
 
     circuits: which connections carry what the model does?
+
+    features: of which features is its state made? (trains dictionaries: half an hour)
 
     universality: which neurons do several trainings share? (with --twins CKPT ...)
 
@@ -135,7 +138,7 @@ KEPT = {
     "study": "finished stages are kept, a training as it was last saved (every 30 s), and the same command goes on from there",
     "run": "results that were stored are kept, and the same command reads them",
     "heads": "a result that was stored is kept, and the same command reads it",
-    "dictionary train": "the training is kept as it was last saved, and the same command goes on from there",
+    "dictionary train": "nothing was saved yet, and the same command begins anew",
     "report": "the results are untouched; the same command writes the report anew",
 }
 """By command, what is kept after Ctrl-C."""
@@ -177,6 +180,11 @@ def _dispatch(arguments: list[str]) -> None:
     name, rest = _named(arguments)
     if name == "run" and rest and not rest[0].startswith("-"):
         return _run(rest[0], rest[1:])
+    group = {full: command for full, command in COMMANDS.items() if full.startswith(f"{name} ")}
+    if group and (not rest or rest[0] in ("-h", "--help")):
+        return CONSOLE.print(_listed(group))
+    if group:
+        raise NanoscopeError(f"there is no command '{name} {rest[0]}'; there are {', '.join(group)}")
     if name not in COMMANDS:
         raise NanoscopeError(f"there is no command {name!r}; there are {', '.join(COMMANDS)}")
     command = COMMANDS[name]
@@ -193,17 +201,22 @@ def _parsed(name: str, options: type, arguments: list[str], description: str | N
 
 def _overview() -> Group:
     """What `nanoscope` alone and `nanoscope --help` print."""
-    table = Table(box=None, show_header=False, padding=(0, 0, 0, 2))
-    for name, command in COMMANDS.items():
-        table.add_row(Text(f"{name} {command.arguments}", style="bold"), command.summary)
     examples = (Group(Padding(line, (0, 0, 0, 2)), Padding(words, (0, 0, 0, 6))) for line, words in EXAMPLES.items())
     return Group(
         "A microscope for nanoGPT: look into a small GPT that you have trained, or train one.\n\nCommands:",
-        table,
+        _listed(COMMANDS),
         "\nExamples:",
         *examples,
         "\nCKPT is nanoGPT's ckpt.pt or its folder, or a checkpoint of nanoscope. `nanoscope COMMAND --help` says more.",
     )
+
+
+def _listed(commands: Mapping[str, Command]) -> Table:
+    """A line for each command."""
+    table = Table(box=None, show_header=False, padding=(0, 0, 0, 2))
+    for name, command in commands.items():
+        table.add_row(Text(f"{name} {command.arguments}", style="bold"), command.summary)
+    return table
 
 
 def _run(name: str, arguments: list[str]) -> None:
@@ -298,8 +311,12 @@ COMMANDS = {
         "a sparse dictionary of an activation: an SAE, a transcoder",
     ),
     "dictionary show": Command(
-        DictionaryShowCommand, run_dictionary_show, "DIR CKPT", "what it explains, and what it costs, beside PCA"
+        DictionaryShowCommand,
+        run_dictionary_show,
+        "DIR CKPT",
+        "what it explains and costs, beside PCA; what its features mean",
     ),
+    "graph": Command(GraphCommand, run_graph, "CKPT --text TEXT", "how features and heads make one prediction, drawn"),
     "sample": Command(SampleCommand, run_sample, "CKPT", "text from the model, with and without a part of it"),
     "run": Command(
         RunCommand, _run_named, "EXPERIMENT CKPT", "one question in full, with findings; `run --help` lists them"

@@ -14,7 +14,9 @@ from nanoscope.cli.console import (
     CONSOLE,
     CheckpointPath,
     DataName,
+    GivenNumber,
     GivenPath,
+    GivenReal,
     GivenText,
     ModelOptions,
     VocabularyFile,
@@ -23,13 +25,19 @@ from nanoscope.cli.console import (
     say,
     tell,
 )
+from nanoscope.cli.features import features_of, print_card, print_concepts, print_steered, print_text
+from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
+from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
+    from nanoscope.checkpoints.checkpoint import Checkpoint
     from nanoscope.dictionaries.fit import FitProgress
     from nanoscope.dictionaries.measure import Row
     from nanoscope.dictionaries.metrics import Losses
     from nanoscope.dictionaries.objective import Recipe
     from nanoscope.dictionaries.source import Source
+    from nanoscope.text.corpora.corpus import Corpus
+    from nanoscope.views.features import FeatureView
 
 LINES = 10
 """Lines of a training in a log."""
@@ -46,7 +54,8 @@ class DictionaryTrainCommand(ModelOptions):
     """
 
     site: GivenText = None
-    """NAME.LAYER, such as resid_post.3, z.0 or post.2; mlp.LAYER is a transcoder; default: resid_post in the middle."""
+    """NAME.LAYER, such as resid_post.3, z.0 or post.2; mlp.LAYER is a transcoder, mlp alone one of every layer, for nanoscope
+    graph; default: resid_post in the middle."""
     latents: int = 3072
     """Directions of the dictionary."""
     k: int = 16
@@ -65,10 +74,13 @@ class DictionaryTrainCommand(ModelOptions):
 
 @dataclass(frozen=True)
 class DictionaryShowCommand:
-    """How good is a dictionary, beside PCA and single neurons or coordinates with as many active numbers?
+    """How good is a dictionary, beside PCA and single neurons or coordinates with as many active numbers? What does it hold?
 
     `nanoscope dictionary show runs/dictionary-resid_post.3-1 CKPT`. FVU: share of the variance that is left unexplained (0 is
     perfect). Nats: what the loss rises by if the reconstruction replaces the activation.
+
+    Its features: --concepts, --feature N, --text TEXT; and --text TEXT --feature N --raised 2 lets the model go on with a text
+    while the feature is raised.
     """
 
     dictionary: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
@@ -85,20 +97,53 @@ class DictionaryShowCommand:
     """CPU threads; 0 uses all cores."""
     json: GivenPath = None
     """Keep all numbers in this file, with the histogram of densities."""
+    concepts: bool = False
+    """List the feature that tells each concept best, beyond shifted labels."""
+    feature: GivenNumber = None
+    """A feature's number: show its card, with examples from all tenths of its values."""
+    text: GivenText = None
+    """A text of your own: show which features are active on it, and what the predictions lose without each."""
+    raised: GivenReal = None
+    """Go on with --text while --feature is raised everywhere by X times its largest value; negative lowers it."""
+    out: FigureFile = None
+    """File of the figure of --text: .png, .svg or .pdf."""
 
 
 def run_dictionary_train(command: DictionaryTrainCommand) -> None:
     """Train, and say how the training ended."""
-    from nanoscope.dictionaries.source import Source
-    from nanoscope.dictionaries.store import train
+    from nanoscope.dictionaries.source import TRANSCODER, Source
 
     recipe = _recipe(command)
     checkpoint, corpus = open_subject(command)
-    source = Source.named(command.site or f"resid_post.{checkpoint.model.config.n_layer // 2}")
-    folder = command.out or _folder(source, command)
+    config = checkpoint.model.config
+    if command.site != TRANSCODER:
+        source = Source.named(command.site or f"resid_post.{config.n_layer // 2}")
+        return _train(command, recipe, checkpoint, corpus, source, command.out or _folder(source, command))
+    if config.attention_only:
+        raise NanoscopeError("the model is attention-only, so it has no MLPs to train transcoders of")
+    for source in (Source.named(f"{TRANSCODER}.{layer}") for layer in range(config.n_layer)):
+        folder = _folder(source, command) if command.out is None else command.out / str(source)
+        _train(command, recipe, checkpoint, corpus, source, folder)
+    folder = "" if command.out is None else f" --transcoders {command.out}"
+    say(f"next: nanoscope graph {command.checkpoint} --text TEXT{folder}")
+    return None
+
+
+def _train(
+    command: DictionaryTrainCommand,
+    recipe: Recipe,
+    checkpoint: Checkpoint,
+    corpus: Corpus,
+    source: Source,
+    folder: Path,
+) -> None:
+    """Train one dictionary, or go on with its training."""
+    from nanoscope.dictionaries.store import train
+
     say(f"dictionary of {source}{' of an untrained twin' * command.twin}: {recipe.steps:,} steps; folder: {folder}")
     last: list[FitProgress] = []
     with progress("dictionary") as show:
+        show("reading the text", 0, recipe.steps)
 
         def told(now: FitProgress) -> None:
             last[:] = [now]
@@ -136,21 +181,49 @@ def run_dictionary_show(command: DictionaryShowCommand) -> None:
     from nanoscope import files
     from nanoscope.dictionaries.measure import measured, plain
     from nanoscope.dictionaries.store import load
-    from nanoscope.errors import NanoscopeError
 
-    if command.tokens < 1:
-        raise NanoscopeError(f"--tokens must be at least 1, not {command.tokens}")
+    _check(command)
     dictionary = load(command.dictionary)
     options = ModelOptions(command.checkpoint, command.data, command.vocabulary, command.threads)
     checkpoint, corpus = open_subject(options)
     if dictionary.identity.get("corpus") not in (None, corpus.sha256):
         tell("note: the dictionary was trained on another text than this one", style="dim")
+    if command.concepts or command.feature is not None or command.text is not None:
+        return _print_features(command, features_of(dictionary, checkpoint, corpus), checkpoint)
     with progress("dictionary") as show:
         rows = measured(dictionary, checkpoint, corpus, command.tokens, show)
     _print(str(dictionary), rows)
     if command.json is not None:
         files.write_json(command.json, plain(rows))
         say(f"numbers: {command.json}")
+    return None
+
+
+def _check(command: DictionaryShowCommand) -> None:
+    """NanoscopeError for options that do not go together, before anything is measured."""
+    require_figure_file(command.out)
+    if command.tokens < 1:
+        raise NanoscopeError(f"--tokens must be at least 1, not {command.tokens}")
+    if command.raised is not None and (command.text is None or command.feature is None):
+        raise NanoscopeError("--raised needs --text to go on with and --feature to raise; give both")
+    if command.text is not None and not command.text:
+        raise NanoscopeError("the text is empty; give at least one character with --text")
+
+
+def _print_features(command: DictionaryShowCommand, view: FeatureView, checkpoint: Checkpoint) -> None:
+    """What was asked about the dictionary's features."""
+    feature = None if command.feature is None else view.feature(command.feature)
+    tell(str(view.dictionary))
+    if command.concepts:
+        print_concepts(view)
+    if command.text is not None and feature is not None and command.raised is not None:
+        return print_steered(view, checkpoint, command.text, feature, command.raised)
+    if command.text is not None:
+        of = (checkpoint.sha256, str(view.dictionary), feature)
+        print_text(view, checkpoint, command.text, feature, figure_file(command.out, "features", command.text, *of))
+    elif feature is not None:
+        print_card(view.card(feature))
+    return None
 
 
 def _print(what: str, rows: tuple[Row, ...]) -> None:

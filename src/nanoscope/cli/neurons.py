@@ -24,6 +24,7 @@ from nanoscope.cli.console import (
     tell,
 )
 from nanoscope.cli.figure_files import FigureFile, figure_file, require_figure_file
+from nanoscope.cli.marked_text import marked, visible
 from nanoscope.errors import NanoscopeError
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _print_text(text: str, view: NeuronsOverText, titles: dict[Neuron, str], fig
     table, names = narrow_table("neuron", f"fires (marked: above {FIRES:.0%} of its maximum)"), []
     for neuron, shares in zip(active.neurons, active.shares, strict=True):
         names.append(f"{neuron_name(*neuron)} {titles.get(neuron) or f'{shares.max():.0%} of its maximum'}")
-        table.add_row(escape(names[-1]), _marked(pieces, (shares > FIRES).tolist()))
+        table.add_row(escape(names[-1]), marked(pieces, (shares > FIRES).tolist()))
     CONSOLE.print(table)
     save_figure(on_text(active.shares, pieces, names, "which neurons fire where"), figure)
 
@@ -175,31 +176,10 @@ def _raised(view: NeuronsOverText, neuron: Neuron) -> str:
     return " ".join(map(visible_character, view.raised_by(neuron)))
 
 
-def _visible(text: str) -> str:
-    """A text with its special characters made visible; spaces are kept."""
-    from nanoscope.plots.style import visible_character
-
-    return "".join(symbol if symbol == " " else visible_character(symbol) for symbol in text)
-
-
 def _example(view: NeuronsOverText, position: int, radius: int) -> Text:
     """The text around a position, with its character marked; empty for a negative position."""
     text = view.setting.subject.corpus.text
     if position < 0:
         return Text()
     before, after = text[max(0, position - radius) : position], text[position + 1 : position + 1 + radius // 2]
-    return Text.assemble(_visible(before).rjust(radius), (_visible(text[position]), "reverse"), _visible(after))
-
-
-def _marked(pieces: Sequence[str], fires: list[bool]) -> Text:
-    """The text with the neuron's firing positions marked: by colour in a terminal, by brackets in a log."""
-    marked, before = Text(), False
-    for symbol, now in zip(pieces, fires, strict=True):
-        marked.append(_bracket(before, now))
-        marked.append(_visible(symbol), "reverse" if now else None)
-        before = now
-    return marked.append(_bracket(before, False))
-
-
-def _bracket(before: bool, now: bool) -> str:
-    return "" if CONSOLE.is_terminal or before == now else "‹" if now else "›"
+    return Text.assemble(visible(before).rjust(radius), (visible(text[position]), "reverse"), visible(after))

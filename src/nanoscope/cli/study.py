@@ -16,7 +16,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from nanoscope.cli.bars import clock, progress
-from nanoscope.cli.console import CONSOLE, DataName, GivenNames, GivenPath, called, open_text, print_answers, say
+from nanoscope.cli.console import (
+    CONSOLE,
+    DataName,
+    GivenNames,
+    GivenPath,
+    GivenPaths,
+    called,
+    open_text,
+    print_answers,
+    say,
+)
 from nanoscope.cli.training import StudyPreset
 from nanoscope.errors import NanoscopeError
 
@@ -32,15 +42,17 @@ class StudyCommand:
     """Train and analyse all models of a preset and write FINDINGS.md. An interrupted study resumes."""
 
     preset: Annotated[tyro.conf.Positional[StudyPreset], tyro.conf.arg(metavar="PRESET")] = "quick"
-    """The models: quick (minutes); control, shakespeare-cpu, scale, code, wiki (hours to days); shakespeare (a GPU)."""
+    """The models: quick (minutes); control, scale, code, wiki (hours); published, all of the study in results/ (days)."""
     out: GivenPath = None
     """Folder of the study; default: runs/PRESET. On a cluster it must be on a disk that all machines share."""
     data: DataName = None
     """The text to train on: a file, or shakespeare, code or wiki (./code is a file of that name); default: shakespeare."""
-    seeds: int = 8
+    seeds: int = 6
     """Train each kind of model with seeds 1 to this number; a larger number extends an earlier study."""
     leave_out: GivenNames = ()
     """Models to leave out, by name or prefix, such as `text- echo- wiki code`; default: none."""
+    trained: GivenPaths = ()
+    """Folders of trainings that `nanoscope train` made, to take over instead of training these models; default: none."""
     cluster: str = "local"
     """Where the stages run: local, dask[:ADDRESS] or slurm[:PARTITION]; see docs/clusters.md."""
     workers: int = 0
@@ -60,7 +72,9 @@ def run_study_command(command: StudyCommand) -> None:
     if not study.members:
         raise NanoscopeError("no models are left in the study; raise --seeds or give --leave-out fewer names")
     with display() as show:
-        results = run_study(study, corpus, folder, command.workers or None, show, command.cluster, called())
+        results = run_study(
+            study, corpus, folder, command.workers or None, show, command.cluster, called(), command.trained
+        )
     if report.is_current(folder):
         return say(f"nothing to do: all stages are finished\nreport: {folder / 'FINDINGS.md'}")
     with progress("report") as show:

@@ -13,6 +13,8 @@ from nanoscope.dashboard.session import Session
 from nanoscope.errors import NanoscopeError
 
 HOST = "127.0.0.1"
+GRACE = 2
+"""Seconds that answers which are being written get to end after Ctrl-C."""
 
 
 def serve(session: Session, port: int, browser: bool, say: Callable[[str], None]) -> None:
@@ -24,7 +26,9 @@ def serve(session: Session, port: int, browser: bool, say: Callable[[str], None]
         if browser:
             webbrowser.open(address)  # the socket listens: the first request waits in its queue
         Thread(target=session.stored.warm, daemon=True).start()
-        config = uvicorn.Config(application(session, key), log_level="warning", access_log=False)
+        config = uvicorn.Config(
+            application(session, key), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE
+        )
         uvicorn.Server(config).run(sockets=[opened])
 
 

@@ -28,6 +28,7 @@ from nanoscope.training.interrupts import noted
 SAVED_EVERY = 30.0
 """Seconds between two saved states; there is only ever one."""
 LINES = 100
+GOES_ON = "the same command goes on from there"
 KEPT = 0.99
 """Of batchtopk's threshold, at each step: an average over about the last 100 batches."""
 
@@ -106,7 +107,7 @@ def fit(stream: Stream, recipe: Recipe, folder: Path, tied: bool = True, told: T
                 saved_at = time.monotonic()
             if stop:
                 kept = f"{step + 1:,} of {recipe.steps:,} steps are kept"
-                raise Interrupted(f"{kept}, and the same command goes on from there")
+                raise Interrupted(f"{kept}, and {GOES_ON}")
     return folded(state.coder, state.source, state.target)
 
 
@@ -165,7 +166,7 @@ def _opened(stream: Stream, recipe: Recipe, folder: Path, tied: bool) -> tuple[_
         stored = safetensors.torch.load_file(saved[-1] / "state.safetensors")
         for name, value in state.tensors().items():
             value.copy_(stored[name])
-        return state, int(saved[-1].name.removeprefix("resume_")), _Filling()
+        return state, step_of(saved[-1]), _Filling()
     pairs = stream.filling(0)
     target = Scale.of(pairs.y)
     state = _State(coder, optimizer, silent, target if pairs.x is pairs.y else Scale.of(pairs.x), target)
@@ -179,6 +180,11 @@ def _save(state: _State, folder: Path, step: int) -> None:
     with files.new_directory(folder / f"resume_{step:08d}") as temporary:
         (temporary / "state.safetensors").write_bytes(safetensors.torch.save(tensors))
     remove(older)
+
+
+def step_of(state: Path) -> int:
+    """The step at which a state was saved."""
+    return int(state.name.removeprefix("resume_"))
 
 
 def remove(folders: list[Path]) -> None:

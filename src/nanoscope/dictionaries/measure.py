@@ -7,23 +7,23 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.dictionaries import controls
-from nanoscope.dictionaries.metrics import CHUNK, Fidelity, Losses, Reconstructs, density_histogram, fidelity, losses
+from nanoscope.dictionaries.metrics import Fidelity, Losses, Reconstructs, density_histogram, fidelity, losses
 from nanoscope.dictionaries.source import Pairs, Source
 from nanoscope.dictionaries.store import Dictionary
 from nanoscope.errors import NanoscopeError
 from nanoscope.model.gpt import GPT
 from nanoscope.progress import Progress, silent
 from nanoscope.text.corpora.corpus import Corpus
-from nanoscope.text.windows import batches, cut, room, spread_starts, started
+from nanoscope.text.windows import cut, room, spread_starts, started
 
 PARTS = ("training text", "held-out text")
-FITTED = 65_536
-"""Tokens of the training text from which the controls and the mean are taken."""
+CHUNK = 8
+"""Windows at a time."""
 
 
 @dataclass(frozen=True)
@@ -53,23 +53,54 @@ def measured(
 ) -> tuple[Row, ...]:
     """The dictionary on both parts of the text, and its controls on the held-out part, on about so many tokens of each.
 
-    Of a dictionary of the untrained twin, the twin is measured. NanoscopeError if it belongs to another model.
+    The controls, and the mean, are taken from the tokens of the training text. Of a dictionary of the untrained twin, the twin
+    is measured. NanoscopeError if it belongs to another model.
     """
-    model = model_of(dictionary, checkpoint)
-    start, source = checkpoint.known_vocabulary.start, dictionary.source
+    model, source = model_of(dictionary, checkpoint), dictionary.source
+    start = checkpoint.known_vocabulary.start
     texts = corpus.split(checkpoint.known_vocabulary)
-    windows = [spread(text, room(model.config.block_size, start), tokens, start) for text in texts]
-    fitted = spread(texts[0], room(model.config.block_size, start), FITTED, start)
-    seen = together(list(parts(model, source, fitted)))
-    coders: Mapping[str, Reconstructs] = {"dictionary": dictionary.coder, **baselines(dictionary, model, seen)}
-    plan = [("dictionary", 0), *((name, 1) for name in coders)]
-    rows = []
-    for done, (name, at) in enumerate(plan):
-        progress(f"{name} on {PARTS[at]}", done, len(plan))
-        found = fidelity(coders[name], parts(model, source, windows[at]))
-        rows.append(Row(name, PARTS[at], found, losses(model, windows[at], source, coders[name], seen.y.mean(0))))
-    progress("", len(plan), len(plan))
-    return tuple(rows)
+    seen, held_out = (spread(text, room(model.config.block_size, start), tokens, start) for text in texts)
+    reading = _Reading(progress, len(seen) + 5 * len(seen) + 9 * len(held_out))
+    pairs = together([source.read(model, part[:, :-1]) for part in reading.of(seen, "reading the text")])
+    own, mean = {"dictionary": (source, dictionary.coder)}, pairs.y.mean(0)
+    every = {**own, **baselines(dictionary, model, pairs)}
+    return (
+        *_rows(model, PARTS[0], seen, own, mean, reading),
+        *_rows(model, PARTS[1], held_out, every, mean, reading),
+    )
+
+
+def _rows(
+    model: GPT,
+    part: str,
+    windows: Int[Tensor, "window pos"],
+    coders: Mapping[str, tuple[Source, Reconstructs]],
+    mean: Float[Tensor, "d"],
+    reading: _Reading,
+) -> list[Row]:
+    """Each coder on one part of the text."""
+    explained = {
+        name: fidelity(coder, (source.read(model, some[:, :-1]) for some in reading.of(windows, f"{name} on {part}")))
+        for name, (source, coder) in coders.items()
+    }
+    costs = losses(model, reading.of(windows, f"losses on {part}", 3 + len(coders)), coders, mean)
+    return [Row(name, part, explained[name], costs[name]) for name in coders]
+
+
+@dataclass
+class _Reading:
+    """Hands out windows in chunks, and tells how many of all passes through the model are done."""
+
+    told: Progress
+    passes: int
+    done: int = 0
+
+    def of(self, windows: Int[Tensor, "window pos"], what: str, each: int = 1) -> Iterator[Int[Tensor, "some pos"]]:
+        """The windows, a few at a time; `each` passes are made of each."""
+        for some in windows.split(CHUNK):
+            self.told(what, min(self.done, self.passes), self.passes)
+            yield some
+            self.done += each * len(some)
 
 
 def model_of(dictionary: Dictionary, checkpoint: Checkpoint) -> GPT:
@@ -83,29 +114,25 @@ def model_of(dictionary: Dictionary, checkpoint: Checkpoint) -> GPT:
     return checkpoint.model if seed is None else controls.twin(checkpoint.model, seed)
 
 
-def baselines(dictionary: Dictionary, model: GPT, seen: Pairs) -> dict[str, Reconstructs]:
-    """Controls with as many active numbers: the model's own neurons or coordinates, and principal components.
+def baselines(dictionary: Dictionary, model: GPT, seen: Pairs) -> dict[str, tuple[Source, Reconstructs]]:
+    """Controls with as many active numbers, each with what it reads: principal components, and neurons or coordinates.
 
-    Of a transcoder, whose input is not its target, the neurons alone.
+    Of a transcoder the components are those of the MLP's output, which they read too: a stronger opponent than one that must
+    predict it.
     """
     source, k = dictionary.source, dictionary.coder.shape.k
+    components = {"principal components": (Source(source.site), controls.principal(seen.y, k))}
     mlp = model.blocks[source.layer].mlp
     if source.transcoder and mlp is not None:
-        return {"neurons": controls.Neurons.of(mlp, seen.x, k)}
+        return {**components, "neurons": (source, controls.Neurons.of(mlp, seen.x, k))}
     basis = "neurons" if source.site.name == "post" else "coordinates"
-    return {"principal components": controls.principal(seen.y, k), basis: controls.coordinates(seen.y, k)}
+    return {**components, basis: (source, controls.coordinates(seen.y, k))}
 
 
 def spread(text: Int[Tensor, "place"], size: int, tokens: int, start: int | None) -> Int[Tensor, "window pos"]:
     """Windows over a text, each with a target after its last input."""
     begins = spread_starts(len(text) - 1, size, max(1, tokens // size))
     return started(cut(text, begins, size + 1), start)
-
-
-def parts(model: GPT, source: Source, windows: Int[Tensor, "window pos"]) -> Iterator[Pairs]:
-    """The activations on some windows at a time; a window's last token is no input."""
-    for chunk in batches(len(windows), CHUNK):
-        yield source.read(model, windows[chunk, :-1])
 
 
 def together(read: Sequence[Pairs]) -> Pairs:

@@ -10,7 +10,7 @@ change of the loss in nats comes first. Method: docs/methods/features.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -22,12 +22,9 @@ from torch.nn import functional as F
 
 from nanoscope.dictionaries.source import Pairs, Source
 from nanoscope.interventions.edits import Edit, zero
-from nanoscope.interventions.run import run
+from nanoscope.interventions.run import EditingTap, run
 from nanoscope.model.gpt import GPT
-from nanoscope.text.windows import batches
 
-CHUNK = 8
-"""Windows at a time."""
 DECADES = tuple(range(-6, 1))
 
 
@@ -131,20 +128,43 @@ class Losses:
 
 
 def losses(
-    model: GPT, windows: Int[Tensor, "window pos"], source: Source, coder: Reconstructs, mean: Float[Tensor, "d"]
-) -> Losses:
-    """Losses on windows whose last token is only a target. `mean` is the target's mean, over a text and all positions."""
-    totals = torch.zeros(5, dtype=torch.double)
-    for chunk in batches(len(windows), CHUNK):
-        inputs, targets = windows[chunk, :-1], windows[chunk, 1:]
-        logits, cache = run(model, inputs, keep=source.keep(model))
-        x, _ = source.pairs(model, cache)
-        rebuilt = source.shaped(coder.rebuilt(x, coder.encode(x)), model)
-        average = Edit(source.site, source.shaped(mean.float(), model))
-        edits = (Edit(source.site, rebuilt), zero(source.site), average)
-        read = [logits, *(run(model, inputs, [edit]).logits for edit in edits)]
-        totals += torch.tensor([*(_loss(one, targets) for one in read), _divergence(read[0], read[1])])
-    return Losses(*(totals / windows[:, 1:].numel()).tolist())
+    model: GPT,
+    parts: Iterable[Int[Tensor, "_ pos"]],
+    coders: Mapping[str, tuple[Source, Reconstructs]],
+    mean: Float[Tensor, "d"],
+) -> dict[str, Losses]:
+    """Losses of several coders of one site on windows, given in parts, whose last token is only a target.
+
+    `mean` is the site's mean, over a text and all positions. Only the layers from the site's on are computed for each change.
+    """
+    source = next(iter(coders.values()))[0]
+    site, layer = source.site, source.layer
+    average = Edit(site, Source(site).shaped(mean.float(), model))
+    totals, count = torch.zeros(len(coders), 5, dtype=torch.double), 0
+    for windows in parts:
+        inputs, targets = windows[:, :-1], windows[:, 1:]
+        keep = {("resid_pre", layer), *(key for source, _ in coders.values() for key in source.keep(model))}
+        logits, cache = run(model, inputs, keep=keep)
+        before = cache["resid_pre", layer]
+        others = (_resumed(model, layer, before, edit) for edit in (zero(site), average))
+        plain, zeroed, averaged = (_loss(one, targets) for one in (logits, *others))
+        for row, (source, coder) in enumerate(coders.values()):
+            x, _ = source.pairs(model, cache)
+            rebuilt = source.shaped(coder.rebuilt(x, coder.encode(x)), model)
+            replaced = _resumed(model, layer, before, Edit(site, rebuilt))
+            found = (plain, _loss(replaced, targets), zeroed, averaged, _divergence(logits, replaced))
+            totals[row] += torch.tensor(found)
+        count += targets.numel()
+    return {name: Losses(*(row / count).tolist()) for name, row in zip(coders, totals, strict=True)}
+
+
+def _resumed(model: GPT, layer: int, resid: Float[Tensor, "batch pos d_model"], edit: Edit) -> Tensor:
+    """The logits of a run that goes on at a layer, with an edit."""
+    tap = EditingTap([edit])
+    with torch.no_grad():
+        for at, block in enumerate(model.blocks[layer:], layer):
+            resid = model.block(resid, at, block, tap)
+        return model.unembed(resid, tap)
 
 
 def _loss(logits: Float[Tensor, "batch pos vocab"], targets: Int[Tensor, "batch pos"]) -> float:
@@ -157,13 +177,18 @@ def _divergence(logits: Float[Tensor, "batch pos vocab"], others: Float[Tensor, 
     return float((log_p.exp() * (log_p - log_q)).sum())
 
 
+def max_cosines(directions: Float[Tensor, "latent d"], others: Float[Tensor, "other d"]) -> Float[Tensor, "latent"]:
+    """For each direction the largest cosine with one of the others."""
+    unit, of = F.normalize(directions, dim=1), F.normalize(others, dim=1).T
+    return torch.cat([(part @ of).amax(1) for part in unit.split(1024)])
+
+
 def mean_max_cosine(directions: Float[Tensor, "latent d"], others: Float[Tensor, "other d"]) -> float:
     """Mean over directions of the largest cosine with one of the others: 1 if each is found again (Sharkey et al. 2022).
 
     It is not symmetric; of random directions it is far above 0, so another seed of an untrained twin belongs beside it.
     """
-    unit, of = F.normalize(directions, dim=1), F.normalize(others, dim=1).T
-    return float(torch.cat([(part @ of).amax(1) for part in unit.split(1024)]).mean())
+    return float(max_cosines(directions, others).mean())
 
 
 def density_histogram(density: Float[np.ndarray, "latent"]) -> dict[str, int]:

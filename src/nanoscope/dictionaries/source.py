@@ -6,7 +6,7 @@ rows are shuffled. A filling of the buffer depends on its number and the seed al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -133,7 +133,6 @@ class TextStream:
     precision: Precision = "float32"
     start: int | None = None
     """The start symbol, of a model that needs one."""
-    told: Callable[[int, int], None] = field(repr=False, default=lambda done, of: None)
 
     def __post_init__(self) -> None:
         if len(self.text) <= room(self.model.config.block_size, self.start):
@@ -169,5 +168,4 @@ class TextStream:
             y[rows[kept]] = read.y.flatten(0, 1)[kept]
             if self.source.transcoder:
                 x[rows[kept]] = read.x.flatten(0, 1)[kept]
-            self.told(first + len(some), len(begins))
         return Pairs(x, y)

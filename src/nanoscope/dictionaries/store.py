@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,15 @@ from nanoscope import files
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.dictionaries import controls
 from nanoscope.dictionaries.coder import Coder, Shape
-from nanoscope.dictionaries.fit import Told, fit, remove
+from nanoscope.dictionaries.fit import GOES_ON, Told, fit, remove, step_of
 from nanoscope.dictionaries.objective import Recipe
 from nanoscope.dictionaries.source import Source, TextStream
-from nanoscope.errors import NanoscopeError
+from nanoscope.errors import Interrupted, NanoscopeError
 from nanoscope.text.corpora.corpus import Corpus
 
 DESCRIPTION, WEIGHTS, FORMAT = "dictionary.json", "weights.safetensors", 1
+DAMAGES = (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError, safetensors.SafetensorError)
+NOTHING_SAVED = "nothing was saved yet, and the same command begins anew"
 
 
 @dataclass(frozen=True)
@@ -61,18 +63,9 @@ def load(folder: str | Path) -> Dictionary:
         stored = json.loads((path / DESCRIPTION).read_text())
         coder, source = Coder(Shape(**stored.pop("shape"))), Source.named(stored.pop("source"))
         coder.load_state_dict(safetensors.torch.load_file(path / WEIGHTS))
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        RuntimeError,
-        AttributeError,
-        safetensors.SafetensorError,
-    ) as error:
-        raise NanoscopeError(
-            f"the dictionary in {path} is damaged ({str(error).splitlines()[0]}); train it again"
-        ) from None
+    except DAMAGES as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise NanoscopeError(f"the dictionary in {path} is damaged ({reason}); train it again") from None
     return Dictionary(coder.eval().requires_grad_(False), source, {k: v for k, v in stored.items() if k != "format"})
 
 
@@ -84,26 +77,34 @@ def train(
     folder: Path,
     twin: int | None = None,
     told: Told = lambda now: None,
-    reading: Callable[[int, int], None] = lambda done, of: None,
 ) -> Dictionary:
     """Train a dictionary of a model on the training part of a text, or go on with its training in the same folder.
 
-    `twin` is a seed: the same fit on an untrained model of the same shape. `told` hears of the training, `reading` of the
-    buffer's filling. NanoscopeError if the folder holds a training with other settings.
+    `twin` is a seed: the same fit on an untrained model of the same shape. NanoscopeError if the folder holds a training with
+    other settings; Ctrl-C raises `Interrupted`, which says what is kept.
     """
     model = checkpoint.model if twin is None else controls.twin(checkpoint.model, twin)
     vocabulary = checkpoint.known_vocabulary
     text, start = vocabulary.encode(corpus.train), vocabulary.start
-    stream = TextStream(model, text, source, recipe.batch, recipe.seed, recipe.precision, start, reading)
+    stream = TextStream(model, text, source, recipe.batch, recipe.seed, recipe.precision, start)
     known = {"checkpoint": checkpoint.sha256, "twin": twin, "corpus": corpus.sha256, "source": str(source)}
     identity = {**known, "recipe": asdict(recipe), "threads": torch.get_num_threads()}
     Shape(recipe.kind, *stream.widths, recipe.latents, recipe.k)  # raises for what cannot be
     _claim(Path(folder), identity)
     if not (folder / "final").exists():
-        coder = fit(stream, recipe, folder, not source.transcoder, told)
+        try:
+            coder = fit(stream, recipe, folder, not source.transcoder, told)
+        except KeyboardInterrupt as stop:  # a second one, which did not wait for the end of a step
+            raise Interrupted(str(stop) or _kept(folder)) from None
         save(Dictionary(coder, source, {**identity, "torch": torch.__version__}), folder / "final")
     remove(list(folder.glob("resume_*")))
     return load(folder)
+
+
+def _kept(folder: Path) -> str:
+    """What a training that was cut off has saved."""
+    saved = sorted(folder.glob("resume_*"))
+    return f"{step_of(saved[-1]):,} steps are kept, and {GOES_ON}" if saved else NOTHING_SAVED
 
 
 def _claim(folder: Path, identity: Mapping[str, Any]) -> None:

@@ -27,7 +27,7 @@ PRIMARY: tuple[str, ...] = (
     "circuits.faithful",
     "emergence.forms",
 )
-MOST_PRIMARY, MOST_CLAIMS = 8, 35
+MOST_PRIMARY, MOST_CLAIMS = 8, 40
 LEVEL = 0.05
 
 

@@ -72,10 +72,11 @@ class Study:
         return mine[0] if mine else None
 
     def main_result(self, experiment: str) -> Result | None:
-        """The result that the report says an experiment's answers by: on the main model, or the first comparison of trainings;
-        None if there is none."""
+        """The result that an experiment is reported by: on the main model, else on the first of the replicates, or
+        the first comparison of trainings; None if there is none."""
         compared = self.compared(experiment)
-        return self.result(self.main, experiment) or (compared[0] if compared else None)
+        own = self.result(self.main, experiment) or self.result(self.replicates[0], experiment)
+        return own or (compared[0] if compared else None)
 
     @cached_property
     def effects(self) -> Mapping[str, Effect]:
@@ -88,6 +89,28 @@ class Study:
         family = result.subject.family
         others = [r for r in self.results if r.experiment == result.experiment and r.subject.family == family]
         return (result, *(other for other in others if family and other.subject.label != result.subject.label))
+
+    @cached_property
+    def replicates(self) -> tuple[str, ...]:
+        """The trainings that tell how results vary, by label: those of the main model's recipe, or where it is alone those of
+        the recipe of analysed models with most; only the main model if every recipe is alone."""
+        families: dict[str, tuple[str, ...]] = {}
+        for label in self.with_role("model"):
+            family = self.subject(label).family or label
+            families[family] = (*families.get(family, ()), label)
+        own = next(labels for labels in families.values() if self.main in labels) if families else (self.main,)
+        return own if len(own) > 1 else max([own, *families.values()], key=len)
+
+    @cached_property
+    def spread(self) -> Mapping[str, Effect]:
+        """The effects over the replicates, and those of comparisons of trainings; `effects` where the main model is one."""
+        if self.main in self.replicates:
+            return self.effects
+        compared = [
+            r for r in self.results if self.main_result(r.experiment) is r and r.subject.label not in self.labels
+        ]
+        first = [result for result in self.results if result.subject.label == self.replicates[0]]
+        return effects([one for result in (*first, *compared) for one in self.trainings(result)])
 
     def recipe(self, result: Result) -> Mapping[str, Effect]:
         """The effects of the recipe that a result is on; those of the report, if it is what the report is about."""

@@ -1,9 +1,13 @@
-"""Sweeps as one safetensors file: the values as arrays, the names, units and labels of their axes in its header."""
+"""Sweeps as one safetensors file: the values as arrays, the names, units and labels of their axes in its header.
+
+Doubles that are the same numbers in single precision are stored so, in half the bytes, and read as doubles.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +20,9 @@ from nanoscope.evidence.sweep import Sweep
 
 def packed(sweeps: Mapping[str, Sweep]) -> bytes:
     """The content of the file; `load` reads back the same bits."""
-    axes = {
-        name: json.dumps({"dims": sweep.dims, "unit": sweep.unit, "coords": dict(sweep.coords)}, sort_keys=True)
-        for name, sweep in sweeps.items()
-    }
-    arrays = {name: np.ascontiguousarray(sweep.values).reshape(sweep.values.shape) for name, sweep in sweeps.items()}
+    small = {name: _smallest(sweep.values) for name, sweep in sweeps.items()}
+    arrays = {name: np.ascontiguousarray(values).reshape(values.shape) for name, values in small.items()}
+    axes = {name: json.dumps(_axes(sweep, small[name]), sort_keys=True) for name, sweep in sweeps.items()}
     return safetensors.numpy.save(arrays, metadata=axes)
 
 
@@ -31,6 +33,29 @@ def load(path: Path) -> dict[str, Sweep]:
         return {name: _sweep(file.get_tensor(name), axes[name]) for name in file.keys()}  # noqa: SIM118
 
 
-def _sweep(values: np.ndarray, axes: Mapping[str, Any]) -> Sweep:
+def in_single(sweep: Sweep) -> Sweep:
+    """The same sweep with doubles rounded to single precision, still as doubles: what its file needs half the bytes for."""
+    if sweep.values.dtype != np.float64:
+        return sweep
+    return replace(sweep, values=np.asarray(sweep.values.astype(np.float32).astype(np.float64)))
+
+
+def _smallest(values: np.ndarray) -> np.ndarray:
+    """Doubles in single precision where no number changes."""
+    if values.dtype != np.float64:
+        return values
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    return single if np.array_equal(single.astype(np.float64), values, equal_nan=True) else values
+
+
+def _axes(sweep: Sweep, stored: np.ndarray) -> dict[str, Any]:
+    """What the header says of a sweep; its type only where it is not that of what is stored."""
+    axes = {"dims": sweep.dims, "unit": sweep.unit, "coords": dict(sweep.coords)}
+    return axes if stored.dtype == sweep.values.dtype else {**axes, "dtype": str(sweep.values.dtype)}
+
+
+def _sweep(stored: np.ndarray, axes: Mapping[str, Any]) -> Sweep:
     coords = {dim: tuple(labels) for dim, labels in axes["coords"].items()}
+    values = stored.astype(axes.get("dtype", stored.dtype))
     return Sweep(values, tuple(axes["dims"]), axes["unit"], coords)

@@ -22,6 +22,7 @@ EXPERIMENTS = (
     "replication",
     "failures",
     "circuits",
+    "features",
     "consensus",
 )
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from nanoscope.evidence.answer import WITHDRAWN
 from nanoscope.evidence.effect import Effect
-from nanoscope.evidence.finding import Finding, Verdict
+from nanoscope.evidence.finding import DECIDED, Finding, Verdict
 from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import ROLES, Study
@@ -32,20 +32,52 @@ def claims_table(study: Study, result: Result) -> str:
     claims = [finding for finding in result.findings if finding.kind == "measurement"]
     others, effects = beside(study, result), study.recipe(result)
     there = [study.recipe(other) for other in others]
-    head = ["claim", "effect [95 %]", "it takes", "verdict", *(_name(other) for other in others)]
+    head = ["claim", "effect [95 %]", "it takes", "verdict", _sample(study), *(_name(other) for other in others)]
     rows = [
-        [one.claim.rstrip("."), *_measured(effects.get(one.id), one), *(_there(other, one.id) for other in there)]
+        [
+            one.claim.rstrip("."),
+            *_measured(effects.get(one.id), one),
+            _over_sample(study, result, one.id),
+            *(_there(other, one.id) for other in there),
+        ]
         for one in claims
     ]
     shown = [i for i in range(len(head)) if i < 4 or any(row[i] for row in rows)]
     return "" if not rows else table([head[i] for i in shown], [[row[i] for i in shown] for row in rows])
 
 
+def _sample(study: Study) -> str:
+    """The heading of the column of the trainings beside the main model."""
+    first = study.subject(study.replicates[0])
+    return f"{len(study.replicates)} trainings of {first.family or first.label}"
+
+
+def _over_sample(study: Study, result: Result, claim: str) -> str:
+    """Of a claim on a main model whose recipe has no other training: its mean over those of another recipe, and how many of
+    them alone say yes, undecided and no."""
+    effect = study.spread.get(claim)
+    if study.main in study.replicates or result.subject.label != study.main or effect is None:
+        return ""
+    return f"{interval(effect)}; {alone(effect)}" if effect.evidence.measured else "-"
+
+
+def alone(effect: Effect) -> str:
+    """How many trainings alone say yes, undecided and no: `5/1/0`."""
+    verdicts = [one.verdict for one in effect.findings]
+    yes, no = (verdicts.count(verdict) for verdict in DECIDED)
+    return f"{yes}/{len(verdicts) - yes - no}/{no}"
+
+
 def beside(study: Study, result: Result) -> list[Result]:
     """The same experiment on models of known answer and on other texts: one of each, from the package where none was run."""
     here = [other for other in study.compared(result.experiment) if other is not result]
     labels = [study.with_role(role)[:1] if role == "control" else study.with_role(role) for role in ROLES[1:]]
-    measured = [study.result(label, result.experiment) for some in labels for label in some if label != study.main]
+    measured = [
+        study.result(label, result.experiment)
+        for some in labels
+        for label in some
+        if label not in (study.main, result.subject.label)
+    ]
     found = [other for other in (*measured, *here) if other is not None]
     return [*lent(study, result), *found]
 
@@ -58,11 +90,11 @@ def lent(study: Study, result: Result) -> list[Result]:
 
 def over_trainings(study: Study, result: Result, claim: str) -> str:
     """In how many of the model's trainings, each alone, the verdict is the same: `5 of 6`; for a comparison, over how many."""
-    if result.subject.label != study.main:
+    if result.subject.label not in study.labels:
         evidence = result.finding(claim).evidence
         counted = {"claims": f"{len(result.subject.models)} trainings"}
         return counted.get(evidence.unit, f"{evidence.n} {evidence.unit}")
-    effect = study.effects.get(claim)
+    effect = study.spread.get(claim)
     return f"{effect.agreeing} of {len(effect.findings)}" if effect and len(effect.findings) > 1 else ""
 
 

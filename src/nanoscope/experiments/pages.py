@@ -98,7 +98,7 @@ def _words(study: Study, questions: Sequence[Question], result: Result) -> Mappi
         "main": result.subject.label,
         "reply": partial(_reply, study, questions, result),
         "found": partial(_found, result),
-        "models": len(study.with_role("model")),
+        "models": len(study.replicates),
     }
 
 

@@ -17,6 +17,7 @@ import nanoscope
 from nanoscope import files
 from nanoscope.evidence.result import Result, load_result, save_result
 from nanoscope.evidence.subject import StoredSubject
+from nanoscope.evidence.sweep_files import in_single
 from nanoscope.experiments.code_digest import source_digest
 from nanoscope.experiments.experiment import Experiment, Group, Measured, Settings, Subject, plain_settings
 from nanoscope.experiments.measuring import SECONDS, Kept, Sweeps, measured
@@ -84,7 +85,8 @@ def _measure_and_store(
 ) -> Result:
     began = time.monotonic()
     kept = Kept(folder / f".{unmeasured.key}.stages", _made_by(experiment.name))
-    sweeps = measured(experiment.stages(subject, params), kept, progress)
+    found = measured(experiment.stages(subject, params), kept, progress)
+    sweeps = {name: in_single(sweep) for name, sweep in found.items()}
     result = Result(
         experiment.name,
         unmeasured.identity,

@@ -19,7 +19,7 @@ from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.wording import fill_file, number
 from nanoscope.experiments import open_experiment
-from nanoscope.experiments.claims_table import SHORT, interval
+from nanoscope.experiments.claims_table import SHORT, alone, interval
 from nanoscope.plots.forest import Row
 
 FIGURE = "figures/effects_forest.png"
@@ -37,7 +37,7 @@ def section(study: Study) -> str:
         "figure": FIGURE,
         "main": _recipe(study),
         "trainings": max(len(effect.findings) for effect in found),
-        "taken": [effect.sentence.rstrip(".") for effect in study.effects.values() if effect.taken_back],
+        "taken": [effect.sentence.rstrip(".") for effect in study.spread.values() if effect.taken_back],
         "primary": sum(effect.family == "primary" for effect in _tested(study)),
         "secondary": sum(effect.family == "secondary" for effect in _tested(study)),
         "alone": sum(effect.verdict in DECIDED and not effect.agreeing for effect in found),
@@ -47,14 +47,14 @@ def section(study: Study) -> str:
 
 
 def over_trainings(study: Study) -> list[Effect]:
-    """The main recipe's effects of which several trainings are a sample, in the order of the report's sections."""
+    """The effects of which several trainings are a sample, in the order of the report's sections."""
     return [row.effect for row in rows(study)[0]]
 
 
 def rows(study: Study) -> tuple[list[Row], str]:
     """The rows of the forest plot, under the titles of their findings, and its title."""
     pages = {name: open_experiment(name).page for name in experiments.EXPERIMENTS}
-    pooled = [effect for effect in study.effects.values() if effect.spread]
+    pooled = [effect for effect in study.spread.values() if effect.spread]
     found = [
         Row(page.title, effect)
         for name, page in pages.items()
@@ -112,14 +112,12 @@ def _table(found: list[Effect]) -> str:
 def _row(effect: Effect) -> list[str]:
     spread = effect.spread
     sentence = effect.sentence.rstrip(".")
-    alone = [one.verdict for one in effect.findings]
-    yes, no = (alone.count(verdict) for verdict in DECIDED)
     return [
         f"**{sentence}**" if effect.family == "primary" else sentence,
         interval(effect),
         number(spread.deviation, 2) if spread else "",
         f"{spread.icc:.2f}" if spread and math.isfinite(spread.icc) else "",
-        f"{yes}/{len(alone) - yes - no}/{no}",
+        alone(effect),
         p_text(effect.adjusted),
         f"{SHORT[effect.verdict]} (alone: {SHORT[effect.plain]})" if effect.taken_back else SHORT[effect.verdict],
     ]
@@ -131,11 +129,11 @@ def p_text(p: float) -> str:
 
 
 def _tested(study: Study) -> list[Effect]:
-    return [effect for effect in study.effects.values() if not math.isnan(effect.p)]
+    return [effect for effect in study.spread.values() if not math.isnan(effect.p)]
 
 
 def _recipe(study: Study) -> str:
-    return _name(study.subject(study.main))
+    return _name(study.subject(study.replicates[0]))
 
 
 def _name(subject: StoredSubject) -> str:

@@ -18,8 +18,8 @@ from nanoscope.text.corpora import SHAKESPEARE, data_option
 from nanoscope.training.stretches import Stretch, repeatable
 
 TEMPLATE = Path(__file__).with_suffix(".md.j2")
-PUBLISHED = ("shakespeare", "shakespeare-cpu")
-"""The studies whose report is kept with the code, in `results/`."""
+PUBLISHED = "published"
+"""The study whose report is kept with the code, in `results/`."""
 REPORT_COMMANDS = {None: "nanoscope report runs/mine", "quick": "make findings"}
 MOST_UPDATES = 8
 
@@ -95,9 +95,9 @@ def limits(study: Study) -> str:
 
 def future(study: Study) -> str:
     """Future work; only in a report that is kept with the code."""
-    if study.name not in PUBLISHED:
+    if study.name != PUBLISHED:
         return ""
-    return _block("future", first="larger models" if study.name == "shakespeare" else "the canonical model")
+    return _block("future", first="the canonical model" if study.main in study.replicates else "larger models")
 
 
 def figures(study: Study) -> str:
@@ -116,9 +116,9 @@ def figures(study: Study) -> str:
 def artifacts(study: Study) -> str:
     """The files of the study and the commands that reproduce them."""
     released = [label for label in study.labels if "released_from" in study.subject(label).training]
-    folder = "results" if study.name in PUBLISHED else f"runs/{study.name}" if study.name else "runs/mine"
+    folder = "results" if study.name == PUBLISHED else f"runs/{study.name}" if study.name else "runs/mine"
     return _block(
-        "artifacts", released=released, command=_command(study), folder=folder, published=study.name in PUBLISHED
+        "artifacts", released=released, command=_command(study), folder=folder, published=study.name == PUBLISHED
     )
 
 

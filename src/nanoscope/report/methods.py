@@ -27,7 +27,7 @@ def section(study: Study, quality: Quality) -> str:
         "localised": _localised(study),
         "found": partial(_main, study),
         "agreement": partial(_agreement, study),
-        "published": study.name in PUBLISHED,
+        "published": study.name == PUBLISHED,
         **_pictures(quality),
     }
     return fill_file(Path(__file__).with_suffix(".md.j2"), values)

@@ -45,7 +45,8 @@ def overview(study: Study) -> str:
             "parameters": subject.parameters,
             "corpus": subject.corpus,
             "training": _training(subject),
-            "models": len(study.with_role("model")),
+            "models": len(study.replicates),
+            "beside": _beside(study),
             "answers": _table(study, keys),
             "picture": _figure(study),
             "decided": _decided(study),
@@ -63,8 +64,13 @@ def _table(study: Study, answers: list[tuple[Answer, str]]) -> str:
 
 def _over(study: Study, one: Answer, count: str) -> str:
     """The mean over trainings with its interval, and how many trainings alone say the same."""
-    effect = study.effects.get(one.claim)
+    effect = study.spread.get(one.claim)
     return f"{interval(effect)}; {count}" if effect and effect.spread else count
+
+
+def _beside(study: Study) -> StoredSubject | None:
+    """The first of the trainings that tell how results vary, where they are of another recipe than the main model's."""
+    return None if study.main in study.replicates else study.subject(study.replicates[0])
 
 
 def _training(subject: StoredSubject) -> Mapping[str, object]:
@@ -93,7 +99,7 @@ def _figure(study: Study) -> str:
 def _decided(study: Study) -> tuple[int, int]:
     """Of the claims over the main model's trainings that are decided: how many there are, and how many each training alone
     decides the same way."""
-    found = [one for one in study.effects.values() if len(one.findings) > 1 and one.verdict in DECIDED]
+    found = [one for one in study.spread.values() if len(one.findings) > 1 and one.verdict in DECIDED]
     return len(found), sum(one.agreeing == len(one.findings) for one in found)
 
 

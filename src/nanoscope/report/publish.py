@@ -21,7 +21,7 @@ from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.progress import Progress, silent
 from nanoscope.report.document import render, write
 
-MOST_BYTES = 30_000_000
+MOST_BYTES = 15_000_000
 LARGE_SWEEP = 20_000
 """Size in bytes above which a sweep is left out, for results without figures of their own."""
 

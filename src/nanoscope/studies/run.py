@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -23,6 +23,7 @@ from nanoscope.studies.members import StudyDesign
 from nanoscope.studies.plan import StudyPlan, plan_study
 from nanoscope.studies.progress import Pace, State, StudyProgress
 from nanoscope.studies.stages import Problem, Record, Stage, Workspace, keep_corpora, perform, recorded, stage_key
+from nanoscope.studies.taken_over import take_over
 from nanoscope.text.corpora import Corpus, open_corpus
 
 POLL_SECONDS = 0.5
@@ -41,11 +42,12 @@ def run_study(
     progress: ShowProgress = lambda now: None,
     where: str = "local",
     command: str = "",
+    trained: Sequence[Path] = (),
 ) -> tuple[Result, ...]:
     """Train, analyse and compare; returns the results, stored under `folder`. Existing outputs are reused.
 
     `where` is local, dask[:ADDRESS] or slurm[:PARTITION]; `workers` is the number of processes (None: the engine's default).
-    `command` is the user's command line, for the results' provenance.
+    `command` is the user's command line, for the results' provenance. `trained`: folders of trainings to take over.
     """
     folder = folder.resolve()
     plan = plan_study(study)
@@ -53,6 +55,7 @@ def run_study(
         _claim(study, corpus, folder)
         others = {alias: open_corpus(alias) for alias in sorted({m.corpus for m in study.members if m.corpus})}
         workspace = keep_corpora(corpus, others, folder, command)
+        take_over(trained, study, workspace)
         for part in (folder, workspace.results, folder / "stages"):
             files.remove_leftovers(part, OLD_SECONDS)
         run = _Run(plan, workspace, progress)

@@ -118,7 +118,7 @@ class Training:
     def identity(self) -> dict[str, Any]:
         assert self.member.recipe is not None
         released = {"released": True} if self.member.released else {}
-        return {"recipe": self.member.recipe.stored(), "machine": asdict(ONE_THREAD), **released}
+        return {"recipe": self.member.recipe.stored(), **released}
 
     def make(self, workspace: Workspace, inputs: Outputs) -> str:
         assert self.member.recipe is not None

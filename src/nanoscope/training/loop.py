@@ -34,6 +34,7 @@ from nanoscope.training.batches import Batches, EchoBatches, TextBatches
 from nanoscope.training.evaluate import consecutive_windows, evaluate, mean_loss
 from nanoscope.training.interrupts import noted
 from nanoscope.training.recipe import ONE_THREAD, Machine, Recipe, learning_rate, scheduled
+from nanoscope.training.settings import claim
 
 RESUME_SECONDS = 30.0
 
@@ -107,15 +108,15 @@ def train(
     """Train by the recipe, or continue an interrupted training in the same folder.
 
     Returns the final checkpoint, whose `training` holds the recipe and the loss on the whole validation split.
-    Raises NanoscopeError if the folder belongs to another recipe or another run is writing to it. Ctrl-C ends the iteration,
-    saves the state and raises `Interrupted`.
+    Raises NanoscopeError if the folder belongs to another recipe or text, or another run is writing to it. Ctrl-C ends the
+    iteration, saves the state and raises `Interrupted`.
     """
     material = _Material.of(recipe, corpus)
     recipe = replace(recipe, model=replace(recipe.model, vocab_size=len(material.vocabulary)))
     with files.exclusive_lock(folder), _threads(machine.threads), freed_memory_kept():
         files.remove_leftovers(folder)
         files.remove_leftovers(folder / "checkpoints")
-        _claim(folder, recipe, corpus, machine)
+        claim(folder, recipe, corpus, machine)
         if not (folder / "final").exists():
             with noted() as interrupted:
                 _loop(recipe, material, folder, machine, progress, interrupted)
@@ -282,30 +283,6 @@ def _metadata(recipe: Recipe, machine: Machine, history: list[stretches.Stretch]
     plain = {key: value for key, value in asdict(recipe).items() if key != "model"}
     where = {"device": machine.device, "threads": machine.threads, "stretches": stretches.plain(history)}
     return {**plain, "betas": list(recipe.betas), "step": step, **where}
-
-
-def _claim(folder: Path, recipe: Recipe, corpus: Corpus, machine: Machine) -> None:
-    """Record the settings of a run in its folder. Raises NanoscopeError if it has other settings already."""
-    settings = json.loads(json.dumps({"recipe": recipe.stored(), "corpus": corpus.sha256, "machine": asdict(machine)}))
-    path = folder / "recipe.json"
-    if not path.exists():
-        return files.write_json(path, settings)
-    try:
-        theirs, ours = _flat(json.loads(path.read_text())), _flat(settings)
-    except (ValueError, AttributeError):
-        raise NanoscopeError(f"{path} is damaged; remove {folder} and train again") from None
-    differing = sorted(key for key in theirs | ours if theirs.get(key) != ours.get(key))
-    if differing:
-        key = differing[0]
-        raise NanoscopeError(
-            f"{folder} holds a run with other settings ({key}: {theirs.get(key)}, not {ours.get(key)}); "
-            "choose another folder with --out or remove that one"
-        )
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    parts = (_flat(v, f"{prefix}{k}.") if isinstance(v, dict) else {f"{prefix}{k}": v} for k, v in value.items())
-    return {key: leaf for part in parts for key, leaf in part.items()}
 
 
 class _Metrics:

@@ -61,10 +61,14 @@ def cost_of_cuts(
     start: int | None = None,
     most_tokens: int = TOKENS,
     progress: Progress = lambda done, total: None,
+    lengths: tuple[int, ...] | None = None,
 ) -> ContextCost:
-    """The cost of every cut. NanoscopeError if the windows have fewer than two tokens, so that nothing can be cut."""
+    """The cost of every cut, or of cuts to some `lengths`.
+
+    NanoscopeError if the windows have fewer than two tokens, so that nothing can be cut.
+    """
     size = text.targets.shape[1]
-    lengths = cuts(size)
+    lengths = cuts(size) if lengths is None else lengths
     if not lengths:
         raise NanoscopeError(f"windows of {size} token have no context that could be cut")
     whole, rows, counts = position_loss.of_model(model, text), [], []

@@ -1,7 +1,8 @@
 """Experiment 00: what does the model do?
 
 Before any part is explained: how far back the model reads, which layers' heads and MLPs it cannot do without, how few heads
-are enough, and how far it predicts as a table of n-grams does. On held-out text and on the training text.
+are enough, and how far it predicts as a table of n-grams does. On held-out text and on the training text; and when in the
+training all this came about.
 """
 
 from nanoscope.experiments.experiment import Experiment
@@ -15,7 +16,7 @@ from nanoscope.experiments.profile.setting import QUICK, Params
 EXPERIMENT = Experiment(
     module=__name__,
     question="What does the model do?",
-    version=1,
+    version=2,
     params=Params,
     settings={"quick": QUICK, "many": Params()},
     stages=stages,
@@ -26,5 +27,7 @@ EXPERIMENT = Experiment(
         "profile_parts": figures.parts,
         "profile_heads": figures.heads,
         "profile_tables": figures.tables,
+        "profile_training": figures.training,
     },
+    figures_need={"profile_training": "along_loss"},
 )

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nanoscope.evidence.result import Result
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.profile.control import REACH
 from nanoscope.experiments.profile.judge import LOST, alone_and_together, best_table, fewest
 from nanoscope.experiments.profile.measure import MODEL
 from nanoscope.experiments.profile.setting import HELD_OUT, TEXTS
-from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, hundredths, legend_above, new_figure, styled
+from nanoscope.model.names import head_name
+from nanoscope.plots.style import (
+    ACCENT,
+    INK,
+    SECOND,
+    SOFT,
+    hundredths,
+    iterations_axis,
+    legend_above,
+    new_figure,
+    styled,
+)
 from nanoscope.statistics.intervals import TAILS, resampled_means
 
 MOST_NAMED = 8
+LONG_MATCH = 3
 NOT_APPLICABLE = "its windows are too short to be cut"
 
 
@@ -177,6 +193,56 @@ def _kinds(ax: Axes, result: Result) -> None:
     ax.set(xlabel="loss on held-out text, nats")
     ax.set_title("What is predicted (places)")
     legend_above(ax, columns=2, size=8)
+
+
+@styled
+def training(result: Result) -> Figure:
+    """Along the training: the loss and what a cut context costs, on both texts; the layers' parts; one head's copying."""
+    figure, (losses, context, parts, prefix) = new_figure(11, 7, 2, 2)
+    for text, colour in zip(TEXTS, (ACCENT, SOFT), strict=True):
+        _over_steps(losses, result["along_loss"].sel(text=text), colour, f"{text} text")
+        for k, line in zip(result["along_context"].labels("context"), ("--", "-"), strict=False):
+            cost = result["along_context"].sel(text=text, context=k)
+            _over_steps(context, cost, colour, f"last {k}, {text}", line)
+    losses.set(ylabel="loss, nats", title="What it predicts")
+    context.set(ylabel="nats lost per token", title="With the context cut to its last 4 or 16 tokens")
+    for name in map(str, result["along_parts"].labels("set")):
+        layer = int(name.removeprefix("heads of L").removeprefix("MLP"))
+        shade = matplotlib.colormaps["viridis"](0.9 * layer / max(1, _layers(result) - 1))
+        line = "--" if name.startswith("MLP") else "-"
+        _over_steps(parts, result["along_parts"].sel(set=name), shade, name, line)
+    parts.set(ylabel="nats lost per token", title="Without a layer's heads (lines), or its MLP (dashes)")
+    _one_head(prefix, result)
+    for ax in (losses, context, parts, prefix):
+        iterations_axis(ax, int(result["along_loss"].labels("step")[-1]))
+        legend_above(ax, columns=4, size=7)
+    figure.suptitle(f"{result.subject.label}: along its training", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def _over_steps(ax: Axes, sweep: Sweep, colour: Any, label: str, line: str = "-") -> None:
+    """The mean over windows at each step, and a band for its interval."""
+    at = np.log1p([int(step) for step in sweep.labels("step")])
+    ax.plot(at, sweep.values.mean(-1), line, color=colour, label=label, linewidth=1.3)
+    ax.fill_between(at, *_limits(sweep.values), color=colour, alpha=0.15, linewidth=0)
+
+
+def _one_head(ax: Axes, result: Result) -> None:
+    """The prefix matching of the head that ends best at three tokens or more."""
+    sweep = result["along_prefix"]
+    long = [n for n, k in enumerate(sweep.labels("match")) if int(k) >= LONG_MATCH]
+    last = np.nan_to_num(sweep.values[-1][long]).mean(0)
+    layer, head = np.unravel_index(last.argmax(), last.shape)
+    at = np.log1p([int(step) for step in sweep.labels("step")])
+    for n, k in enumerate(sweep.labels("match")):
+        values = sweep.values[:, n, layer, head]
+        if np.isfinite(values).any():
+            ax.plot(at, values, color=matplotlib.colormaps["plasma"](0.2 * n), label=f"{k}", linewidth=1.3)
+    ax.axhline(0, color=INK, linewidth=0.8, zorder=0)
+    ax.set(
+        ylabel="attention beyond lookalikes",
+        title=f"{head_name(int(layer), int(head))}: to what followed the last 1, 2, ... tokens",
+    )
 
 
 def _layers(result: Result) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -98,6 +99,32 @@ def gap(sweeps: Sweeps) -> tuple[float, float, float]:
     held, trained = (sweeps["loss"].sel(text=text, predictor=MODEL).values for text in TEXTS)
     low, high = percentile_interval(resampled_means(held, HELD_OUT) - resampled_means(trained, TRAINING))
     return float(held.mean() - trained.mean()), low, high
+
+
+@dataclass(frozen=True)
+class Overfitting:
+    """The loss on held-out text at the end of a training, beside that of the best of its earlier checkpoints."""
+
+    best: int
+    """The iteration of the lowest loss, on every second window."""
+    rise: float
+    interval: tuple[float, float]
+    """By how much the loss at the end is above it, in the other windows, nats."""
+    first_gap: int | None
+    """The iteration from which on the loss on training text is `UNUSED` lower than on held-out text; None if it never is."""
+
+
+def overfitting(sweeps: Sweeps) -> Overfitting:
+    """The best earlier checkpoint is chosen on other windows than it is judged on: else the end would always seem worse."""
+    losses = sweeps["along_loss"]
+    steps = [int(step) for step in losses.labels("step")]
+    held, trained = (losses.sel(text=text).values for text in TEXTS)
+    best = int(held[:-1, 0::2].mean(-1).argmin()) if len(steps) > 1 else 0
+    rise = (held[-1] - held[best])[1::2]
+    apart = held.mean(-1) - trained.mean(-1) >= UNUSED
+    last_close = max((n for n, open_ in enumerate(apart) if not open_), default=-1)
+    first = steps[last_close + 1] if last_close + 1 < len(steps) else None
+    return Overfitting(steps[best], float(rise.mean()), mean_interval(rise, "overfitting"), first)
 
 
 def alone_and_together(sweeps: Sweeps, names: list[str], together: str) -> tuple[float, Float[np.ndarray, "window"]]:

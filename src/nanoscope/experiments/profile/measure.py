@@ -16,6 +16,7 @@ from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.heads.label import WEAK
 from nanoscope.experiments.measuring import Stage, Stages, Sweeps
 from nanoscope.experiments.profile.control import control
+from nanoscope.experiments.profile.development import along_training
 from nanoscope.experiments.profile.kinds import KINDS, members
 from nanoscope.experiments.profile.setting import HELD_OUT, TEXTS, Params, Setting, setting_of
 from nanoscope.model.config import GPTConfig
@@ -33,12 +34,13 @@ def stages(subject: Subject, params: Params) -> Stages:
     """The stages of experiment 00."""
     s = setting_of(subject, params)
     return {
-        "context": Stage(40, lambda before: _context(s)),
-        "n-gram tables": Stage(9, lambda before: _tables(s)),
+        "context": Stage(28, lambda before: _context(s)),
+        "n-gram tables": Stage(6, lambda before: _tables(s)),
         "classes": Stage(1, lambda before: _classes(s)),
-        "ablations": Stage(18, lambda before: _ablations(s, before)),
-        "heads one by one": Stage(13, lambda before: _order(s)),
-        "sets of heads": Stage(18, lambda before: _sets(s, before)),
+        "ablations": Stage(13, lambda before: _ablations(s, before)),
+        "heads one by one": Stage(9, lambda before: _order(s)),
+        "sets of heads": Stage(12, lambda before: _sets(s, before)),
+        "along its training": Stage(30, lambda before: along_training(s)),
         "control": Stage(1, lambda before: control(s.params.seed)),
     }
 

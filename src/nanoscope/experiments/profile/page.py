@@ -12,7 +12,7 @@ from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import number
 from nanoscope.experiments.circuits import stored as circuits
 from nanoscope.experiments.pages import Page
-from nanoscope.experiments.profile.judge import alone_and_together, best_table, fewest, gap
+from nanoscope.experiments.profile.judge import alone_and_together, best_table, fewest, gap, overfitting
 from nanoscope.experiments.profile.measure import MODEL, class_heads
 from nanoscope.experiments.profile.setting import HELD_OUT
 from nanoscope.model.names import head_name, named
@@ -43,6 +43,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "gap": gap(sweeps),
         "windows": held.values.shape[1],
         "circuits": circuits_of(study, result),
+        "overfitting": overfitting(result.sweeps) if "along_loss" in result.sweeps else None,
     }
 
 
@@ -123,6 +124,6 @@ def _signed(value: float) -> str:
 
 PAGE = Page(
     "Finding 0: What the model does",
-    figures=("profile_parts", "profile_heads", "profile_tables"),
+    figures=("profile_parts", "profile_heads", "profile_tables", "profile_training"),
     values=values,
 )

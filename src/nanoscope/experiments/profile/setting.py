@@ -38,16 +38,22 @@ class Params:
     """Other windows, of held-out text, on which heads are taken out one by one."""
     kept_windows: int = 24
     """Windows of each text on which the sets of heads that this leaves are judged."""
+    checkpoints: int = 12
+    """At most so many checkpoints of the training are measured too, if they are at hand; 0 for none."""
+    along_windows: int = 128
+    """Windows of each text at those checkpoints."""
     random_sets: int = 4
     """Random sets of heads of each size, for comparison."""
     seed: int = 0
     """Seed of everything that is drawn at random."""
 
     def __post_init__(self) -> None:
-        require_least(self, windows=2, ablated_windows=2, kept_windows=2, random_sets=1)
+        require_least(self, windows=2, ablated_windows=2, kept_windows=2, random_sets=1, checkpoints=0, along_windows=2)
 
 
-QUICK = Params(windows=56, ablated_windows=8, search_windows=2, kept_windows=5, random_sets=2)
+QUICK = Params(
+    windows=56, ablated_windows=8, search_windows=2, kept_windows=5, random_sets=2, checkpoints=4, along_windows=24
+)
 
 
 @dataclass(frozen=True)
@@ -80,24 +86,25 @@ class Setting:
 
     def judged(self, text: str, most: int) -> Passages:
         """Every second window, or at most so many of them, spread evenly."""
-        return _spread(self.windows[text][1::2], most)
+        return spread(self.windows[text][1::2], most)
 
     @cached_property
     def searched(self) -> Passages:
         """Windows of held-out text on which heads are chosen; none of them is judged."""
-        return _spread(self.windows[HELD_OUT][0::2], self.params.search_windows)
+        return spread(self.windows[HELD_OUT][0::2], self.params.search_windows)
 
     @cached_property
     def reference(self) -> Int[Tensor, "window pos"]:
         """Windows of training text for mean activations; none of them is judged."""
-        return _spread(self.windows[TRAINING][0::2], max(2, REFERENCE_TOKENS // self.size)).tokens
+        return spread(self.windows[TRAINING][0::2], max(2, REFERENCE_TOKENS // self.size)).tokens
 
     @cached_property
     def heads(self) -> MeanHeads:
         return MeanHeads.of(self.model, self.reference)
 
 
-def _spread(windows: Passages, most: int) -> Passages:
+def spread(windows: Passages, most: int) -> Passages:
+    """Windows at equal distances, at most so many of them."""
     return windows[:: -(-len(windows) // most)]
 
 

@@ -34,7 +34,8 @@ def shares_table(sweeps: Sweeps) -> str:
 
 
 def _other_weights(study: Study, result: Result) -> list[str]:
-    labels = {study.subject(label).training.get("seed"): label for label in study.with_role("model")}
+    mine = [label for label in study.with_role("model") if study.subject(label).family == result.subject.family]
+    labels = {study.subject(label).training.get("seed"): label for label in mine}
     twins = zip(result.subject.twins, result.identity["twins"], strict=True)
     return [
         str(twin["seed"])

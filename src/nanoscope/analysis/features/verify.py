@@ -1,0 +1,123 @@
+"""A graph against the model itself: edges, and whole effects on the prediction, each by an intervention.
+
+- *edges*: the source feature is taken out of its MLP's output; patterns and the MLPs above are held. The change at the target
+  is the edge, but for the norms' scales, which are free in the model.
+- *effects*: the feature is taken out and nothing is held. The graph predicts the sum over all its paths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nanoscope.analysis.features.graph import FEATURE, LOGIT, AttributionGraph
+from nanoscope.analysis.features.local_model import steepest
+from nanoscope.interventions.edits import Edit, add, patch
+from nanoscope.interventions.run import run
+from nanoscope.model import arithmetic
+from nanoscope.model.sites import Site, mlp_reads
+
+NEAR = 0.2
+"""A measured effect agrees if it is within a fifth of the predicted one."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Contributions that a graph claims, and what the model lost when their source was taken out."""
+
+    predicted: Float[Tensor, "case"]
+    measured: Float[Tensor, "case"]
+    source: Int[Tensor, "case"]
+    target: Int[Tensor, "case"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far interventions agree with a graph, over a sample."""
+
+    cases: int
+    same_sign: float
+    share: float
+    """Of cases within a fifth of the prediction."""
+    correlation: float
+
+
+def agreement(found: Verified) -> Agreement:
+    """The agreement over all cases; NaN without any."""
+    predicted, measured = (x.double().numpy() for x in (found.predicted, found.measured))
+    if len(predicted) < 2:
+        return Agreement(len(predicted), np.nan, np.nan, np.nan)
+    near = np.abs(measured - predicted) <= NEAR * np.abs(predicted)
+    signs = np.sign(measured) == np.sign(predicted)
+    r = np.corrcoef(predicted, measured)[0, 1] if predicted.std() * measured.std() > 0 else np.nan
+    return Agreement(len(predicted), float(signs.mean()), float(near.mean()), float(r))
+
+
+def verified(graph: AttributionGraph, count: int) -> Verified:
+    """The strongest `count` edges from features, as shares of their targets' inputs, each by an intervention."""
+    sources = graph.nodes.of(FEATURE).nonzero().flatten()
+    size = graph.A.abs()
+    relative = (size / size.sum(1, keepdim=True).clamp(min=1e-10))[:, sources]
+    best = relative.flatten().argsort(descending=True)[:count]
+    target, source = best // len(sources), sources[best % len(sources)]
+    predicted = graph.A[target, source]
+    lost = {one: _lost(graph, one) for one in set(source.tolist())}
+    measured = torch.stack([lost[one][at] for one, at in zip(source.tolist(), target.tolist(), strict=True)])
+    return Verified(predicted, measured, source, target)
+
+
+def _lost(graph: AttributionGraph, source: int) -> Float[Tensor, "node"]:
+    """What every feature and logit loses without a feature, with patterns and the MLPs above it held."""
+    local, layer = graph.local, int(graph.nodes.layer[source])
+    layers = range(local.model.config.n_layer)
+    held = [patch(Site("pattern", n), local.cache) for n in layers]
+    held += [patch(Site("mlp_out", n), local.cache) for n in layers if n > layer]
+    reads = mlp_reads(local.model.config)
+    logits, cache = run(local.model, local.tokens[None], [_taken(graph, source), *held], keep=[reads])
+    found = torch.zeros(len(graph.nodes))
+    for n in layers:
+        here, norm, coder = local.features.in_layer(n), local.model.blocks[n].ln_2, local.coders[n]
+        assert norm is not None
+        x = arithmetic.norm_before(cache[reads, n][0, local.features.pos[here]], norm)
+        latent = local.features.latent[here]
+        found[here] = local.features.value[here] - (x * coder.W_enc[latent]).sum(1) - coder.b_enc[latent]
+    of = graph.nodes.of(LOGIT)
+    change = local.logits[-1] - logits[0, -1]
+    found[of] = (change - change.mean())[graph.nodes.index[of]]
+    return found
+
+
+def _taken(graph: AttributionGraph, source: int) -> Edit:
+    """The edit that takes a feature out of what its MLP writes."""
+    nodes, layer = graph.nodes, int(graph.nodes.layer[source])
+    vector = -nodes.value[source] * graph.local.coders[layer].W_dec[nodes.index[source]]
+    return add(Site("mlp_out", layer, pos=int(nodes.pos[source])), vector)
+
+
+def predicted_effects(graph: AttributionGraph, count: int) -> Verified:
+    """The features with the largest whole effect on the weighted logits: as the graph predicts it, and with nothing held."""
+    effects = whole_effects(graph)
+    sources = effects.abs().argsort(descending=True)[:count]
+    measured = [
+        (graph.local.logits[-1] - run(graph.local.model, graph.local.tokens[None], [_taken(graph, one)]).logits[0, -1])
+        @ graph.direction
+        for one in sources.tolist()
+    ]
+    of = torch.full_like(sources, -1)
+    return Verified(effects[sources], torch.stack(measured) if measured else effects[sources], sources, of)
+
+
+def whole_effects(graph: AttributionGraph) -> Float[Tensor, "feature"]:
+    """What each feature contributes to the weighted logits over all paths of the replacement model."""
+    local = graph.local
+    slope = steepest(local, graph.direction)[1]
+    return torch.cat(
+        [
+            (local.decoders(n) * slope[n, local.features.pos[local.features.in_layer(n)]]).sum(1)
+            for n in range(local.model.config.n_layer)
+        ]
+    )

@@ -1,0 +1,32 @@
+"""What a student asks about features."""
+
+from nanoscope.evidence.answer import Question
+
+QUESTIONS = (
+    Question(
+        "Does a dictionary explain more of this model than of an untrained one?",
+        "features.twin",
+        "it leaves {own|percent} of the variance, {twin|percent} of the untrained model's",
+    ),
+    Question(
+        "Does it explain more than as many principal components?",
+        "features.basis",
+        "it leaves {value|size} {value|side('less', 'more')} of the variance",
+    ),
+    Question(
+        "Are concepts single features?",
+        "features.concepts",
+        "{count} of {n} are, {neurons} are single neurons, and {twin} are features of an untrained model",
+    ),
+    Question(
+        "Does another seed find the same features?",
+        "features.recur",
+        "it finds {value|percent(0)} of them",
+    ),
+    Question(
+        "Is the graph of a prediction true?",
+        "features.graph",
+        "{value|percent(0)} of its strongest edges are what interventions find; {replacement|percent(0)} of what reaches the "
+        "logits passes through features",
+    ),
+)

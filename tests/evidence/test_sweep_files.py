@@ -1,0 +1,44 @@
+"""Sweeps on disk: what is read is what was written, in half the bytes where nothing is lost by it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nanoscope.evidence.sweep import Sweep
+from nanoscope.evidence.sweep_files import in_single, load, packed
+
+DRAWN = np.random.default_rng(0).normal(size=(50, 40))
+EDGES = np.array([0.0, -0.0, np.nan, np.inf, -np.inf, 1e-300, 16_777_217.0, 0.1])
+
+
+def _back(sweep: Sweep, folder: Path) -> tuple[Sweep, int]:
+    content = packed({"one": sweep})
+    (folder / "file").write_bytes(content)
+    return load(folder / "file")["one"], len(content)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [DRAWN, DRAWN.astype(np.float32), EDGES, EDGES[:5], np.arange(7), np.array(0.1), np.zeros((0, 3)), DRAWN > 0],
+    ids=["doubles", "singles", "edges", "exact edges", "integers", "one", "none", "truths"],
+)
+def test_what_is_read_is_what_was_written(values: np.ndarray, tmp_path: Path) -> None:
+    back, _ = _back(Sweep(values, tuple("ab"[: values.ndim]), "nats"), tmp_path)
+    assert back.values.dtype == values.dtype
+    assert back.values.shape == values.shape
+    assert back.values.tobytes() == values.tobytes()
+
+
+def test_rounded_doubles_take_half_the_bytes_and_stay_doubles(tmp_path: Path) -> None:
+    whole, rounded = Sweep(DRAWN, ("a", "b"), "nats"), in_single(Sweep(DRAWN, ("a", "b"), "nats"))
+    (_, size), (back, small) = _back(whole, tmp_path), _back(rounded, tmp_path)
+    assert size - small == pytest.approx(DRAWN.nbytes / 2, abs=100)
+    assert back.values.dtype == np.float64
+    np.testing.assert_array_equal(back.values, rounded.values)
+    np.testing.assert_allclose(back.values, DRAWN, rtol=2**-24)
+
+
+def test_integers_and_singles_are_not_touched() -> None:
+    for values in (np.arange(3), DRAWN[0].astype(np.float32)):
+        assert in_single(Sweep(values, ("a",), "count")).values is values
