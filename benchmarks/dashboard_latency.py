@@ -34,8 +34,9 @@ new MutationObserver((_, watching) => {
 ANSWERED = """([event, selector]) => {
   const text = () => document.querySelector(selector)?.textContent;
   const before = text();
-  window.answered = new Promise((done) => {
+  window.answered = new Promise((done, failed) => {
     let began;
+    setTimeout(() => failed(new Error(`no answer in 20 s: ${selector}`)), 20000);
     addEventListener(event, () => { began ??= performance.now(); }, { capture: true, once: true });
     new MutationObserver((_, watching) => {
       if (began === undefined || text() === before) return;
@@ -75,7 +76,9 @@ def measured(browser: Browser, address: str, repeats: int) -> dict[str, list[flo
     written = page.get_by_role("button", name="Write on")
     found: dict[str, list[float]] = {"first view": [first_view(browser, address) for _ in range(repeats + 1)]}
     typed = [answered(page, "input", ".typed + .hint", lambda: page.keyboard.type("a")) for _ in range(repeats + 1)]
-    switch = page.locator(".ablations .switch").nth(0)  # off and on again: the loss changes each time
+    switch = (
+        page.locator(".ablations tr").first.locator(".switch").last
+    )  # the first MLP: off and on, the loss changes much
     ablated = [answered(page, "click", "[data-value=change]", switch.click) for _ in range(repeats + 1)]
     generated = [_generated(page, written) for _ in range(repeats + 1)]
     found |= {"typed text": typed, "ablation": ablated, "first generated character": generated}

@@ -78,10 +78,12 @@ def drawn(rng: random.Random) -> Request:
 
 def asked(server: Server, one: Request) -> tuple[int, str | None]:
     """Status and Retry-After of an answer, read to its end unless the client leaves."""
-    connection = http.client.HTTPConnection(urlsplit(server.address).netloc, timeout=60)
+    home = urlsplit(server.address)
+    connection = http.client.HTTPConnection(home.netloc, timeout=60)
+    address = f"/api/{one.address}{'&' if '?' in one.address else '?'}{home.query}"
     try:
         headers = {"Content-Type": "application/json"} if one.body is not None else {}
-        connection.request("GET" if one.body is None else "POST", f"/api/{one.address}", one.body, headers)
+        connection.request("GET" if one.body is None else "POST", address, one.body, headers)
         answer = connection.getresponse()
         answer.read(10 if one.left else None)
         return answer.status, answer.getheader("Retry-After")

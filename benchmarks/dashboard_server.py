@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ class Server:
     """A running server."""
 
     address: str
-    """With its closing slash, and the token where the page needs one."""
+    """As it is printed, with the key."""
     pid: int
 
     @property
@@ -41,3 +41,6 @@ def served(checkpoint: Path, threads: int) -> Iterator[Server]:
             yield Server(said.split("dashboard: ")[1].split()[0], process.pid)
         finally:
             process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()

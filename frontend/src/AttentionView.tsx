@@ -1,12 +1,13 @@
 /** All heads as small pictures; the chosen one large; hover a character to see where it looks. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Characters, library, position, type Viewed } from "./TextView";
+import { cellsSvg } from "./cells";
 import { EXPORTED } from "./exported";
 import { Legend, Panel, quoted } from "./parts";
 import { asked } from "./selection";
 import { type Patterns, patterns, useAnswer } from "./server";
 import { WhyPanel } from "./WhyPanel";
-import { ink, percent, shown } from "./shades";
+import { ink, percent, shade, shown } from "./shades";
 
 interface One {
   size: number;
@@ -48,6 +49,8 @@ function Picture(props: One & { class: string; row?: number; theme: string; labe
   return <canvas ref={canvas} width={props.size} height={props.size} class={props.class} role="img" aria-label={props.label} />;
 }
 
+const CELL = 8;
+
 export function AttentionView({ at, model, set, pieces, theme }: Viewed & { pieces: string[]; theme: string }) {
   const answer = useAnswer(`attention?${asked(at)}&weighted=${at.weighted}`, patterns);
   const [hovered, setHovered] = useState(-1);
@@ -68,14 +71,10 @@ export function AttentionView({ at, model, set, pieces, theme }: Viewed & { piec
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const cell = (offset: number, length: number): number => Math.min(Math.max(Math.floor((offset / length) * (large?.size ?? 1)), 0), (large?.size ?? 1) - 1);
     const [row, key] = [cell(event.clientY - box.top, box.height), cell(event.clientX - box.left, box.width)];
-    set({ position: Math.max(0, row - lead), own: { ...at.own, key: String(Math.min(key, row)) } });
+    set({ position: Math.max(0, row - lead), own: { ...at.own, attended: String(Math.min(key, row)) } });
   };
-  const png = (): void => {
-    const link = document.createElement("a");
-    link.href = (document.querySelector("canvas.large") as HTMLCanvasElement).toDataURL("image/png");
-    link.download = `attention-${name}.png`;
-    link.click();
-  };
+  const drawing = (): string =>
+    large ? cellsSvg(Array.from(large.values, (v, n) => ({ column: n % large.size, row: Math.floor(n / large.size), fill: shade(v * large.step) })), CELL, CELL) : "";
   const rows = (): unknown[][] =>
     large ? [["query", "key", "attention"], ...Array.from(large.values, (v, n) => [Math.floor(n / large.size), n % large.size, v * large.step])] : [];
   return (
@@ -86,7 +85,7 @@ export function AttentionView({ at, model, set, pieces, theme }: Viewed & { piec
       error={answer.error}
       command={`nanoscope heads CKPT --text ${quoted(at.text)}`}
       library={library(at, `live.patterns(checkpoint, textEDITS${at.weighted ? ", weighted=True" : ""})[${layer}, ${head}]`)}
-      exports={large ? { name: `attention-${name}`, rows, data: () => ({ head: name, pieces: read, rows: rows().slice(1) }), picture: png, kind: "PNG" } : undefined}
+      exports={large ? { name: `attention-${name}`, rows, data: () => ({ head: name, pieces: read, rows: rows().slice(1) }), drawing } : undefined}
     >
       {found && large && (
         <div class="columns attention">
@@ -134,8 +133,8 @@ export function AttentionView({ at, model, set, pieces, theme }: Viewed & { piec
                 .map((key) => `${shown(read[key] ?? "")} at ${key - lead} (${percent(weight(key))})`)
                 .join(", ")}
             </p>
-            <Characters pieces={pieces} chosen={query - lead} share={(n) => weight(n + lead)} title={(n) => percent(weight(n + lead))} choose={(n) => set({ position: n, own: { ...at.own, key: "" } })} hover={setHovered} />
-            {!EXPORTED && <WhyPanel at={at} head={name} query={fixed} attended={attended(fixed)[0] ?? 0} names={read.map(shown)} choose={(key) => set({ own: { ...at.own, key: String(key) } })} />}
+            <Characters pieces={pieces} chosen={query - lead} share={(n) => weight(n + lead)} title={(n) => percent(weight(n + lead))} choose={(n) => set({ position: n, own: { ...at.own, attended: "" } })} hover={setHovered} />
+            {!EXPORTED && <WhyPanel at={at} head={name} query={fixed} attended={attended(fixed)[0] ?? 0} names={read.map(shown)} choose={(key) => set({ own: { ...at.own, attended: String(key) } })} />}
           </div>
         </div>
       )}

@@ -96,13 +96,13 @@ function Card(props: { section: Section; claim: Claim; chart: RefObject<SVGSVGEl
   const at = props.figure === "" ? Math.max(0, own) : Math.min(Number(props.figure) || 0, section.figures.length - 1);
   const shown = section.figures[at];
   return (
-    <article class="card" aria-live="polite" aria-label={claim.id}>
+    <article class="claim" aria-live="polite" aria-label={claim.id}>
       <h3 class="asked">{claim.question || claim.sentence}</h3>
       <p class="reply">
         <Badge words={claim.reply || claim.effect.verdict} />
         {claim.size && <span>{claim.size}.</span>}
       </p>
-      <dl class="facts">
+      <dl class="claim-facts">
         <dt>claim</dt>
         <dd>{claim.sentence}</dd>
         <dt>effect</dt>
@@ -141,16 +141,14 @@ function Card(props: { section: Section; claim: Claim; chart: RefObject<SVGSVGEl
           <figcaption class="hint">
             {shown.of}; measured {section.date}
             {section.note && `; ${section.note}`}
+            {" "}
+            <a href={picture(shown.result, shown.name)} download={`${shown.name}.png`}>
+              PNG
+            </a>{" "}
             {!EXPORTED && (
-              <>
-                {" "}
-                <a href={`${picture(shown.result, shown.name)}&kind=svg`} download={`${shown.name}.svg`}>
-                  SVG
-                </a>{" "}
-                <a href={picture(shown.result, shown.name)} download={`${shown.name}.png`}>
-                  PNG
-                </a>
-              </>
+              <a href={`${picture(shown.result, shown.name)}&kind=svg`} download={`${shown.name}.svg`}>
+                SVG
+              </a>
             )}
           </figcaption>
         </figure>

@@ -2,7 +2,7 @@
 import { useRef, useState } from "preact/hooks";
 import { library, position, type Viewed } from "./TextView";
 import { EXPORTED } from "./exported";
-import { Legend, Likely, Panel, quoted, save } from "./parts";
+import { Legend, Likely, Panel, quoted } from "./parts";
 import { asked } from "./selection";
 import { TunedLensChoice, useTunedLens } from "./TunedLensChoice";
 import { json, type Lens, useAnswer } from "./server";
@@ -24,7 +24,6 @@ export function LensView({ at, set }: Viewed) {
   const chosen: [number, number] = [Math.min(at.layer + 1, last), found ? position(at, found.pieces.length) : 0];
   const [row, place] = hovered && found && hovered[0] <= last && hovered[1] < found.pieces.length ? hovered : chosen;
   const label = (n: number): string => (n === 0 ? "emb." : `L${n - 1}`);
-  const svg = (): void => save(`${kind}-lens.svg`, "image/svg+xml", new XMLSerializer().serializeToString(picture.current as SVGSVGElement));
   const cells = found ? found.top.flatMap((places, l) => places.map((top, n) => ({ l, n, top: top[0] ?? "", p: found.chance[l]?.[n]?.[0] ?? 0 }))) : [];
   return (
     <Panel
@@ -40,8 +39,7 @@ export function LensView({ at, set }: Viewed) {
               name: `${kind}-lens`,
               rows: () => [["layer", "position", "token", "top", "chance", "kl"], ...cells.map((c) => [label(c.l), c.n, found.pieces[c.n], c.top, c.p, found.kl[c.l]?.[c.n]])],
               data: () => found,
-              picture: svg,
-              kind: "SVG",
+              chart: () => picture.current,
             }
           : undefined
       }

@@ -70,7 +70,7 @@ export function NeuronsView({ at, set, answer }: Viewed & { answer: Loadable<Tex
         <div class="columns neurons">
           <div>
             <p class="hint">{ready ? "closest to their largest activation over the corpus first" : "the largest activation on your text first"}</p>
-            <div class="list" role="listbox" aria-label="active neurons">
+            <div class="neuron-list" role="listbox" aria-label="active neurons">
               {found.neurons.map((one) => (
                 <Row key={one.name} one={one} pieces={answer.value?.pieces ?? []} chosen={one.name === chosen?.name} choose={() => set({ own: { ...at.own, neuron: one.name } })} />
               ))}

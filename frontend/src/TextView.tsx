@@ -1,5 +1,6 @@
 /** Every character with its loss; what would follow the chosen one; and text that the model writes on. */
 import { useRef, useState } from "preact/hooks";
+import { cellsSvg } from "./cells";
 import { Legend, Likely, Panel, python, quoted } from "./parts";
 import type { Selection } from "./selection";
 import { asked } from "./selection";
@@ -7,6 +8,8 @@ import { call, type Loadable, type Model, type Predicted, type Text } from "./se
 import { onShade, shade, shown } from "./shades";
 
 const MOST = 6;
+const ACROSS = 32;
+const worded = (share: number, piece: string): { fill: string; ink: string; words: string } => ({ fill: shade(share), ink: onShade(share), words: shown(piece) });
 
 export interface Viewed {
   at: Selection;
@@ -84,6 +87,7 @@ export function TextView({ at, set, answer }: Viewed & { answer: Loadable<Text> 
               name: "text",
               rows: () => [["position", "token", "loss", "expected", "chance"], ...found.pieces.map((piece, n) => [n, piece, found.loss[n], found.top[n]?.[0], found.chance[n]?.[0]])],
               data: () => found,
+              drawing: () => cellsSvg(found.pieces.map((piece, n) => ({ column: n % ACROSS, row: Math.floor(n / ACROSS), ...worded((found.loss[n] ?? 0) / MOST, piece) })), 23, 29),
             }
           : undefined
       }

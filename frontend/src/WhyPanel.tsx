@@ -13,8 +13,8 @@ const MOST = 8;
 const DRAWN = 60;
 
 export function WhyPanel(props: { at: Selection; head: string; query: number; attended: number; names: string[]; choose: (key: number) => void }) {
-  const key = !props.at.own.key ? props.attended : Math.min(Number.parseInt(props.at.own.key, 10) || 0, props.query);
-  const asked = new URLSearchParams({ model: String(props.at.model), text: props.at.text, head: props.head, query: String(props.query), key: String(key) });
+  const key = !props.at.own.attended ? props.attended : Math.min(Number.parseInt(props.at.own.attended, 10) || 0, props.query);
+  const asked = new URLSearchParams({ model: String(props.at.model), text: props.at.text, head: props.head, query: String(props.query), attended: String(key) });
   const answer = useAnswer(props.query > 0 ? `why?${asked}` : "", json<Reason>);
   const picture = useRef<SVGSVGElement>(null);
   const found = answer.value;

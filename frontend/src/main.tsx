@@ -48,7 +48,7 @@ function Page() {
   const [theme, turnTheme] = useTheme();
   const models = useAnswer(EXPORTED ? "" : "models", json<string[]>);
   const none = EXPORTED !== null || models.value?.length === 0;
-  const opened = useAnswer(none ? "" : `model?model=${at.model}`, json<Model>);
+  const opened = useAnswer(none || !models.value ? "" : `model?model=${at.model}`, json<Model>);
   const model = none ? null : opened.value;
   const views = VIEWS.filter((one) => "Stored" in one || !none);
   const view = named(at.view, views);

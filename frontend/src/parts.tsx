@@ -1,6 +1,6 @@
 /** Small pieces that every view uses: a panel with its command and exports, a legend, a list of likely symbols. */
 import type { ComponentChildren } from "preact";
-import { savePng, saveSvg } from "./pictures";
+import { savePng, saveSvg, standalone } from "./pictures";
 import { percent, shade, shown } from "./shades";
 
 export function save(name: string, type: string, content: BlobPart): void {
@@ -21,16 +21,16 @@ export interface Exports {
   name: string;
   rows: () => unknown[][];
   data: () => unknown;
-  picture?: () => void;
-  kind?: string;
-  /** The chart that PNG and SVG are made of. */
+  /** The chart that PNG and SVG are made of, or the drawing as SVG. */
   chart?: () => SVGSVGElement | null | undefined;
+  drawing?: () => string;
 }
 
-const drawn = (out: Exports, write: (chart: SVGSVGElement, name: string) => void): void => {
+function drawn(out: Exports, write: (drawing: string, name: string) => void): void {
   const chart = out.chart?.();
-  if (chart) write(chart, out.name);
-};
+  const drawing = chart ? standalone(chart) : out.drawing?.();
+  if (drawing) write(drawing, out.name);
+}
 
 export function Panel(props: {
   title: string;
@@ -52,9 +52,12 @@ export function Panel(props: {
           <div class="exports">
             <button onClick={() => save(`${out.name}.csv`, "text/csv", csv(out.rows()))}>CSV</button>
             <button onClick={() => save(`${out.name}.json`, "application/json", JSON.stringify(out.data()))}>JSON</button>
-            {out.picture && <button onClick={out.picture}>{out.kind}</button>}
-            {out.chart && <button onClick={() => drawn(out, savePng)}>PNG</button>}
-            {out.chart && <button onClick={() => drawn(out, saveSvg)}>SVG</button>}
+            {(out.chart || out.drawing) && (
+              <>
+                <button onClick={() => drawn(out, savePng)}>PNG</button>
+                <button onClick={() => drawn(out, saveSvg)}>SVG</button>
+              </>
+            )}
           </div>
         )}
       </header>

@@ -1,7 +1,7 @@
 /** A chart as a file of its own: the page's styles are written into its elements. */
 import { save } from "./parts";
 
-const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "fill-opacity", "font-size", "font-weight", "font-family", "text-anchor"] as const;
+const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "fill-opacity", "font-size", "font-weight", "font-family", "text-anchor", "paint-order"] as const;
 const SHARPER = 2;
 
 export function standalone(live: SVGSVGElement): string {
@@ -23,16 +23,15 @@ export function standalone(live: SVGSVGElement): string {
   return new XMLSerializer().serializeToString(copy);
 }
 
-export const saveSvg = (live: SVGSVGElement, name: string): void => save(`${name}.svg`, "image/svg+xml", standalone(live));
+export const saveSvg = (drawing: string, name: string): void => save(`${name}.svg`, "image/svg+xml", drawing);
 
-export function savePng(live: SVGSVGElement, name: string): void {
-  const box = live.getBoundingClientRect();
+export function savePng(drawing: string, name: string): void {
   const image = new Image();
   image.onload = () => {
     const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [box.width * SHARPER, box.height * SHARPER];
+    [canvas.width, canvas.height] = [image.width * SHARPER, image.height * SHARPER];
     canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
     canvas.toBlob((made) => made && save(`${name}.png`, "image/png", made));
   };
-  image.src = `data:image/svg+xml,${encodeURIComponent(standalone(live))}`;
+  image.src = `data:image/svg+xml,${encodeURIComponent(drawing)}`;
 }

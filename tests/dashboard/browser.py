@@ -11,6 +11,7 @@ import uvicorn
 from watched import PUBLISHED, Watched, watch
 
 from nanoscope.dashboard.app import application
+from nanoscope.dashboard.guard import KEY
 from nanoscope.dashboard.serve import listening
 from nanoscope.dashboard.session import Session
 from nanoscope.model.config import GPTConfig
@@ -19,6 +20,7 @@ from nanoscope.training.loop import train
 from nanoscope.training.recipe import Recipe
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+OPENING = "the-key-of-the-printed-address"
 SMALL = Recipe(
     GPTConfig(n_layer=2, n_head=2, n_embd=32, block_size=48),
     iterations=150,
@@ -50,7 +52,7 @@ def session(training: Path, tmp_path_factory: pytest.TempPathFactory) -> Session
 def home(session: Session) -> Iterator[str]:
     """The page's address, served in this process."""
     with listening(0) as opened:
-        server = uvicorn.Server(uvicorn.Config(application(session), log_level="warning", access_log=False))
+        server = uvicorn.Server(uvicorn.Config(application(session, OPENING), log_level="warning", access_log=False))
         running = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
         running.start()
         yield f"http://127.0.0.1:{opened.getsockname()[1]}/"
@@ -73,6 +75,8 @@ def chromium() -> Iterator[Any]:
 def shown(chromium: Any, home: str) -> Iterator[Watched]:
     """The page; any error in it, and any request that leaves the machine, fails the test."""
     watched = watch(chromium, home)
+    watched.page.goto(f"{home}?{KEY}={OPENING}")
+    watched.page.goto("about:blank")  # a test's own content is not under the page's policy
     yield watched
     watched.page.close()
     assert watched.wrong == []

@@ -63,7 +63,7 @@ def test_an_ablation_shows_the_loss_of_the_edited_run(shown: Watched, small: Che
 def test_attention_shows_where_the_head_looks(shown: Watched, small: Checkpoint) -> None:
     page = shown.open(f"{AT}&view=attention&layer=1&head=0&position=10")
     weights = heads.attention(small, TEXT).values[1, 0, 10]
-    said = page.locator(".looks .fact").inner_text()
+    said = page.locator(".looks .fact").first.inner_text()
     found = {int(at): float(share) / 100 for at, share in re.findall(r"at (\d+) \(([\d.]+) %\)", said)}
     assert list(found) == sorted(range(11), key=lambda key: -round(weights[key] * 255))[:3]
     np.testing.assert_allclose(list(found.values()), weights[list(found)], atol=0.0075)
@@ -112,4 +112,15 @@ def test_the_lens_is_exported_as_a_picture_and_as_data(shown: Watched, small: Ch
     np.testing.assert_allclose(downloaded(page, "JSON")["chance"], live.lens(small, TEXT).chance, rtol=1e-5)
     rows = list(csv.DictReader(io.StringIO(downloaded(page, "CSV").decode(), newline="")))
     assert [row["token"] for row in rows] == list(TEXT) * 3
-    assert downloaded(page, "SVG").startswith(b"<svg")
+
+
+@pytest.mark.parametrize(
+    ("view", "rects"), [("text", len(TEXT)), ("attention", len(TEXT) ** 2), ("lens", 3 * len(TEXT) + 2)]
+)
+def test_every_panel_is_exported_as_a_picture(shown: Watched, view: str, rects: int) -> None:
+    page = shown.open(f"{AT}&view={view}")
+    drawing = downloaded(page, "SVG").decode()
+    assert drawing.startswith("<svg xmlns=")
+    assert drawing.count("<rect") == rects
+    assert not re.search(r"var\(|currentColor|class=", drawing)
+    assert downloaded(page, "PNG").startswith(b"\x89PNG")

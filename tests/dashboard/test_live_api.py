@@ -130,7 +130,7 @@ def test_a_tuned_lens_is_fitted_and_then_read(client: TestClient, checkpoint: Ch
 
 
 def test_the_reason_of_a_score_is_that_of_the_library(client: TestClient, checkpoint: Checkpoint) -> None:
-    found = client.get("/api/why", params={"text": TEXT, "head": "L2H1", "query": 8, "key": 3}).json()
+    found = client.get("/api/why", params={"text": TEXT, "head": "L2H1", "query": 8, "attended": 3}).json()
     expected = why.why(checkpoint, TEXT, "L2H1", 8, 3)
     np.testing.assert_allclose(found["parts"], expected.above.parts, atol=1e-6)
     assert np.sum(found["parts"]) == pytest.approx(found["total"], abs=1e-5)

@@ -173,8 +173,8 @@ def test_what_is_off_takes_another_texts_values(shown: Watched, small: Checkpoin
 def test_the_neurons_of_the_text_are_raised_and_have_cards(shown: Watched, small: Checkpoint, session: Session) -> None:
     page = shown.open(f"{AT}&view=neurons")
     expected = neuron_cards.on_text(small, TEXT, 12)
-    assert page.locator(".list code").all_inner_texts() == [one.name for one in expected]
-    peaks = [float(one) for one in page.locator(".list .number").all_inner_texts()]
+    assert page.locator(".neuron-list code").all_inner_texts() == [one.name for one in expected]
+    peaks = [float(one) for one in page.locator(".neuron-list .number").all_inner_texts()]
     np.testing.assert_allclose(peaks, [max(one.activations) for one in expected], atol=0.0051)
     page.get_by_role("button", name="Raise").click()
     change = loss(small, f"{expected[0].name}*5") - loss(small)
@@ -194,7 +194,7 @@ def test_the_neurons_of_the_text_are_raised_and_have_cards(shown: Watched, small
 
 
 def test_why_a_head_looks_there_is_said_as_by_the_library(shown: Watched, small: Checkpoint) -> None:
-    page = shown.open(f"{AT}&view=attention&layer=1&head=1&position=12&key=3")
+    page = shown.open(f"{AT}&view=attention&layer=1&head=1&position=12&attended=3")
     expected = why.why(small, TEXT, "L1H1", 12, 3)
     says(page, "reason", why.reason(expected))
     np.testing.assert_allclose(swept(page, "parts of the score"), expected.above.parts.ravel(), atol=0.0051)
@@ -207,7 +207,7 @@ def test_a_click_into_a_pattern_asks_why(shown: Watched) -> None:
     box = page.locator(".frame").bounding_box()
     size = len(TEXT)
     page.mouse.click(box["x"] + box["width"] * 4.5 / size, box["y"] + box["height"] * 9.5 / size)
-    page.wait_for_function("() => location.search.includes('position=9') && location.search.includes('key=4')")
+    page.wait_for_function("() => location.search.includes('position=9') && location.search.includes('attended=4')")
 
 
 def test_the_tuned_lens_is_fitted_at_a_click(shown: Watched, small: Checkpoint, session: Session) -> None:

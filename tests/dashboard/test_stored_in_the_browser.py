@@ -94,9 +94,9 @@ def curves_agree(page: Any, stored: Stored, recipe: int, at: int) -> None:
 def test_findings_show_each_claims_numbers(shown: Watched, stored: Stored) -> None:
     page = shown.open("?view=findings&claims=every")
     claims_agree(page, [claim for section in stored.sections for claim in section.claims])
-    drawn = page.locator(".card img")
+    drawn = page.locator(".claim img")
     drawn.wait_for()
-    page.wait_for_function("() => document.querySelector('.card img').naturalWidth > 100")
+    page.wait_for_function("() => document.querySelector('.claim img').naturalWidth > 100")
 
 
 def test_the_keys_move_through_the_findings(shown: Watched, stored: Stored) -> None:
@@ -162,7 +162,7 @@ def test_the_exported_file_opens_from_disk_with_the_same_numbers(exported: Watch
     page = exported.open("#view=findings")
     assert page.get_by_role("tab").all_inner_texts() == ["Heads", "Training", "Findings"]
     claims_agree(page, [claim for section in stored.sections for claim in section.claims if claim.key])
-    page.wait_for_function("() => document.querySelector('.card img').naturalWidth > 100")
+    page.wait_for_function("() => document.querySelector('.claim img').naturalWidth > 100")
     page.get_by_role("tab", name="Heads").click()
     page.wait_for_selector(".cloud")
     heads_agree(page, stored, stored.labels[0])

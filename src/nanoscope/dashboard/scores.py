@@ -32,11 +32,11 @@ def reason(
     asked: AskedText,
     head: Annotated[str, Query(min_length=1, max_length=20)],
     query: Place = None,
-    key: Place = None,
+    attended: Place = None,
 ) -> Reason:
-    """Of the model as it is: nothing is off."""
+    """Of the model as it is: nothing is off. `attended` is the key's position (`key` is the server's)."""
     with session.busy:
-        found = why.why(asked.checkpoint, asked.text, head, query, key)
+        found = why.why(asked.checkpoint, asked.text, head, query, attended)
     above = found.above
     return Reason(
         found.parts.head,

@@ -8,21 +8,27 @@ from threading import Thread
 import uvicorn
 
 from nanoscope.dashboard.app import application
+from nanoscope.dashboard.guard import KEY, new_key
 from nanoscope.dashboard.session import Session
 from nanoscope.errors import NanoscopeError
 
 HOST = "127.0.0.1"
+GRACE = 2
+"""Seconds that answers which are being written get to end after Ctrl-C."""
 
 
 def serve(session: Session, port: int, browser: bool, say: Callable[[str], None]) -> None:
     """Answer until Ctrl-C. NanoscopeError for a port that is taken."""
     with listening(port) as opened:
-        address = f"http://{HOST}:{opened.getsockname()[1]}/"
+        key = new_key()
+        address = f"http://{HOST}:{opened.getsockname()[1]}/?{KEY}={key}"
         say(f"the dashboard: {address} (Ctrl-C ends it)")
         if browser:
             webbrowser.open(address)  # the socket listens: the first request waits in its queue
         Thread(target=session.stored.warm, daemon=True).start()
-        config = uvicorn.Config(application(session), log_level="warning", access_log=False)
+        config = uvicorn.Config(
+            application(session, key), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE
+        )
         uvicorn.Server(config).run(sockets=[opened])
 
 

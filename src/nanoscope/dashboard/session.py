@@ -48,11 +48,12 @@ class Session:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of folders with equal names, the folder above as well."""
-        short = [path.name for path in self.paths]
+        """The last part of each path, but for `final`, which every training has; of equal names, the folder above as well."""
+        folders = [path.parent if path.name == "final" and path.parent.name else path for path in self.paths]
+        short = [path.name for path in folders]
         return tuple(
             name if short.count(name) == 1 else "/".join(path.parts[-2:])
-            for name, path in zip(short, self.paths, strict=True)
+            for name, path in zip(short, folders, strict=True)
         )
 
     def checkpoint(self, number: int) -> Checkpoint:

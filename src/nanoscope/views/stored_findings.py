@@ -108,7 +108,7 @@ def _section(study: Study, experiment: Experiment, page: Page, result: Result) -
     found = [finding for finding in result.findings if finding.kind == "measurement"]
     asked = {one.claim: one for one in answers(experiment.questions, result, study.recipe(result))}
     figures = _figures(study, page, result, found)
-    drawn = {figure.name for figure in figures if figure.result == result.key}
+    drawn = tuple(figure.name for figure in figures if figure.result == result.key)
     return ShownSection(
         result.experiment,
         page.title,
@@ -139,7 +139,7 @@ def _drawable(result: Result, names: list[str] | tuple[str, ...]) -> tuple[Figur
     return tuple(Figure(result.key, name, result.subject.label) for name in names if name in drawn)
 
 
-def _claim(study: Study, result: Result, finding: Finding, asked: Answer | None, drawn: set[str]) -> ShownClaim:
+def _claim(study: Study, result: Result, finding: Finding, asked: Answer | None, drawn: tuple[str, ...]) -> ShownClaim:
     effect = study.recipe(result).get(finding.id)
     criterion = effect.criterion if effect else finding.criterion
     evidence = effect.evidence if effect else finding.evidence
@@ -161,7 +161,7 @@ def _claim(study: Study, result: Result, finding: Finding, asked: Answer | None,
         finding.withdrawn or finding.text,
         _trainings(study, result, criterion, finding.id),
         _beside(study, result, finding.id),
-        finding.figure if finding.figure in drawn else next(iter(sorted(drawn)), ""),
+        finding.figure if finding.figure in drawn else next(iter(drawn), ""),
     )  # fmt: skip
 
 
