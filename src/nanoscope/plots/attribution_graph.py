@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from nanoscope.plots.fonts import MONO, families
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, styled, visible_character
 
-COLOURS = {"feature": THIRD, "head": "#7c3aed", "error": SOFT, "token": INK, "logit": INK}
+COLOURS = {"feature": THIRD, "head": INK, "error": SOFT, "token": INK, "logit": INK}
 WIDEST = 3.2
 NARROW, APART, APART_LOGITS = 0.35, 0.45, 0.65
 """Inches of a position without nodes, and between two nodes of one position and row."""
