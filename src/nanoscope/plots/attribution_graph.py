@@ -128,5 +128,5 @@ def _legend(ax: Axes) -> None:
     for kind, marker, name in (("feature", "o", "feature"), ("head", "s", "head"), ("error", "D", "error")):
         ax.scatter([], [], marker=marker, color=COLOURS[kind], s=22, label=name)
     for colour, name in ((ACCENT, "raises"), (SECOND, "lowers")):
-        ax.plot([], [], color=colour, linewidth=2, label=name)
+        ax.plot([], [], color=colour, linewidth=2, alpha=0.5, label=name)
     ax.legend(loc="upper left", bbox_to_anchor=(0, 1.06), ncols=5, fontsize=7, frameon=False)
