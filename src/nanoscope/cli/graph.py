@@ -140,7 +140,7 @@ def _draw(found: TextGraph, text: str, layers: int, path: Path) -> None:
     edges = [DrawnEdge(edge.source, edge.target, edge.weight, edge.share) for edge in found.summary.edges]
     shown = text if len(text) <= EXCERPT else f"...{text[-EXCERPT:]}"
     scores = f"replacement {found.summary.scores.replacement:.2f}, completeness {found.summary.scores.completeness:.2f}"
-    checked = f"{100 * found.edges.share:.0f} % of {found.edges.cases} checked edges within a fifth"
+    checked = f"{100 * found.edges.share:.0f} % of {found.edges.cases} checked edges hold"
     title = f"How {found.summary.answers[0][0]!r} follows {shown!r} ({scores}; {checked})"
     save_figure(attribution_graph(nodes, edges, found.summary.symbols, layers, title), path)
 

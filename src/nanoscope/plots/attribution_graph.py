@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from nanoscope.plots.fonts import MONO, families
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, styled, visible_character
 
-COLOURS = {"feature": THIRD, "head": "#7c3aed", "error": SOFT, "token": INK, "logit": INK}
+COLOURS = {"feature": THIRD, "head": INK, "error": SOFT, "token": INK, "logit": INK}
 WIDEST = 3.2
 NARROW, APART, APART_LOGITS = 0.35, 0.45, 0.65
 """Inches of a position without nodes, and between two nodes of one position and row."""
@@ -128,5 +128,5 @@ def _legend(ax: Axes) -> None:
     for kind, marker, name in (("feature", "o", "feature"), ("head", "s", "head"), ("error", "D", "error")):
         ax.scatter([], [], marker=marker, color=COLOURS[kind], s=22, label=name)
     for colour, name in ((ACCENT, "raises"), (SECOND, "lowers")):
-        ax.plot([], [], color=colour, linewidth=2, label=name)
+        ax.plot([], [], color=colour, linewidth=2, alpha=0.5, label=name)
     ax.legend(loc="upper left", bbox_to_anchor=(0, 1.06), ncols=5, fontsize=7, frameon=False)

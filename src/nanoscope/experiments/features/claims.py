@@ -2,7 +2,7 @@
 
 The unexplained share of the variance is measured on held-out text, for as many active numbers. A concept counts where the
 current character alone does not decide it, and a feature tells it with an AUROC of at least 0.8 on text it was not chosen on,
-beyond shifted labels: as for neurons.
+beyond shifted labels: as for neurons, whose inputs count here only where they are above 0, as features do.
 """
 
 from nanoscope.evidence.claim import Claim
@@ -32,7 +32,7 @@ CLAIMS = (
         criterion=Criterion(">=", 0.05),
         evidence=judge.beyond_basis,
         null_is="no difference",
-        measured="The dictionary leaves {own|percent} of the variance; with as many numbers chosen for each character "
+        measured="The dictionary leaves {own|percent} of the variance; with as many numbers chosen for each character, "
         "{basis|each('{} leave {:.2f}')|join(' and ')}. It exceeds the better of them by **{value}** [{low}, {high}]",
     ),
     Claim(

@@ -54,7 +54,7 @@ def _recurrence(ax: Axes, result: Result) -> None:
         xlim=(0, 1),
         ylim=(0, 1),
     )
-    ax.legend(fontsize=7, loc="lower left")
+    ax.legend(fontsize=7, loc="upper right")
     ax.set_title("Found again (dotted: from here on)", fontsize=9)
 
 
@@ -109,7 +109,7 @@ def checks(result: Result) -> Figure:
     for ax, (name, title) in zip(axes, titles.items(), strict=True):
         predicted, measured = result[name].values
         limit = 1.1 * max(float(np.abs(result[name].values).max(initial=0)), 1e-6)
-        line = np.array([-limit, limit])
+        line = np.array([-limit, 0, limit])
         ax.fill_between(
             line, line - NEAR * np.abs(line), line + NEAR * np.abs(line), color=THIRD, alpha=0.15, linewidth=0
         )

@@ -50,7 +50,8 @@ def beyond_basis(sweeps: Sweeps) -> Evidence:
     def gap(means: np.ndarray) -> np.ndarray:
         return np.minimum(_share(means[:, 2:4]), _share(means[:, 4:])) - _share(means[:, :2])
 
-    facts: dict[str, Fact] = {"own": _of(sweeps, OWN), "basis": tuple((name, _of(sweeps, name)) for name in BASIS)}
+    others = tuple((name, _of(sweeps, name)) for name in BASIS)
+    facts: dict[str, Fact] = {"own": _of(sweeps, OWN), "basis": others, "best": min(share for _, share in others)}
     return _evidence(every, gap, "basis", facts)
 
 

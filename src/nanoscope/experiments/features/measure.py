@@ -153,7 +153,8 @@ def _active(s: Setting, before: Sweeps, name: str, windows: Windows) -> Active:
 
 
 def _neurons(s: Setting, windows: Windows) -> Float[Tensor, "neuron char"]:
-    return next(islice(by_layer(s.model, windows, "pre"), s.source.layer, None)).neurons
+    """The layer's neurons' inputs where they are above 0, and else 0: as features are, so that both are told apart alike."""
+    return next(islice(by_layer(s.model, windows, "pre"), s.source.layer, None)).neurons.clamp(min=0)
 
 
 def _units(s: Setting, before: Sweeps, name: str, windows: Windows) -> tuple[Rows, int]:

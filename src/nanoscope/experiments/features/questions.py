@@ -9,9 +9,9 @@ QUESTIONS = (
         "it leaves {own|percent} of the variance, {twin|percent} of the untrained model's",
     ),
     Question(
-        "Does it explain more than as many principal components?",
+        "Does it explain clearly more than as many principal components or coordinates?",
         "features.basis",
-        "it leaves {value|size} {value|side('less', 'more')} of the variance",
+        "it leaves {own|percent} of the variance, the better of them {best|percent}",
     ),
     Question(
         "Are concepts single features?",
