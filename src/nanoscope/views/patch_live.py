@@ -87,7 +87,7 @@ def of_cell(
 
 def expected(logits: Float[Tensor, "vocab"], task: Task, names: tuple[str, ...]) -> Expected:
     """What these logits at the first example's read expect."""
-    chances = logits.double().softmax(-1)
+    chances = metrics.log_probs(logits.double()).exp()
     top = chances.topk(min(MOST, len(chances)))
     answer, wrong = int(task.answer[0, 0]), int(task.wrong[0, 0])
     return Expected(
