@@ -69,14 +69,15 @@ def test_the_publication_is_small() -> None:
     parts = list(MODELS.glob("*/model.safetensors*"))
     assert parts
     assert all(part.stat().st_size <= 15_000_000 for part in parts)
-    assert sum(part.stat().st_size for part in parts) <= 25_000_000
+    assert sum(part.stat().st_size for part in parts) <= 45_000_000
 
 
 def test_the_released_model_is_exactly_what_was_analysed() -> None:
-    (folder,) = [path.parent for path in MODELS.glob("*/checkpoint.json")]
-    released, main = load(folder), report.read_study(PUBLISHED).main
+    released = {load(path.parent).sha256 for path in MODELS.glob("*/checkpoint.json")}
+    main = report.read_study(PUBLISHED).main
     analysed = [
         r for r in load_results(PUBLISHED / "results") if r.subject.label == main and "checkpoint" in r.identity
     ]
     assert analysed
-    assert {result.identity["checkpoint"] for result in analysed} == {released.sha256}
+    (checkpoint,) = {result.identity["checkpoint"] for result in analysed}
+    assert checkpoint in released
