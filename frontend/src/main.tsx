@@ -1,6 +1,6 @@
 /** The page: one selection, held in the address; the text and the switches stay, the views change. */
 import { render } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Ablations } from "./Ablations";
 import { EXPORTED, NOTEBOOK } from "./exported";
 import { Notebook } from "./Notebook";
@@ -35,7 +35,8 @@ function useSelection(): [Selection, (some: Partial<Selection>) => void] {
     addEventListener("popstate", back);
     return () => removeEventListener("popstate", back);
   }, []);
-  useEffect(() => {
+  // With the drawing, not after it: who goes back at once finds the view that was left.
+  useLayoutEffect(() => {
     const address = `${EXPORTED ? "#" : "?"}${toAddress(at)}`;
     if (toAddress(at) !== toAddress(read())) history[view.current === at.view ? "replaceState" : "pushState"](null, "", address);
     view.current = at.view;

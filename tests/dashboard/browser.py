@@ -60,8 +60,9 @@ def home(session: Session) -> Iterator[str]:
         running.join(timeout=10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
+    """One browser a file: while it runs, playwright's loop runs in this thread, and no other could."""
     driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("there is no chromium here; install it to test the page in a browser")
