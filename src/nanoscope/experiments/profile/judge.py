@@ -110,21 +110,16 @@ class Overfitting:
     rise: float
     interval: tuple[float, float]
     """By how much the loss at the end is above it, in the other windows, nats."""
-    first_gap: int | None
-    """The iteration from which on the loss on training text is `UNUSED` lower than on held-out text; None if it never is."""
 
 
 def overfitting(sweeps: Sweeps) -> Overfitting:
     """The best earlier checkpoint is chosen on other windows than it is judged on: else the end would always seem worse."""
     losses = sweeps["along_loss"]
     steps = [int(step) for step in losses.labels("step")]
-    held, trained = (losses.sel(text=text).values for text in TEXTS)
+    held = losses.sel(text=HELD_OUT).values
     best = int(held[:-1, 0::2].mean(-1).argmin()) if len(steps) > 1 else 0
     rise = (held[-1] - held[best])[1::2]
-    apart = held.mean(-1) - trained.mean(-1) >= UNUSED
-    last_close = max((n for n, open_ in enumerate(apart) if not open_), default=-1)
-    first = steps[last_close + 1] if last_close + 1 < len(steps) else None
-    return Overfitting(steps[best], float(rise.mean()), mean_interval(rise, "overfitting"), first)
+    return Overfitting(steps[best], float(rise.mean()), mean_interval(rise, "overfitting"))
 
 
 def alone_and_together(sweeps: Sweeps, names: list[str], together: str) -> tuple[float, Float[np.ndarray, "window"]]:
