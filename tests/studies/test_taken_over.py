@@ -10,8 +10,9 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.model.config import GPTConfig
 from nanoscope.studies.members import Member, StudyDesign
 from nanoscope.studies.plan import plan_study
+from nanoscope.studies.run import run_study
 from nanoscope.studies.stages import Record, Workspace, keep_corpora, open_member, perform, stage_key
-from nanoscope.studies.taken_over import member_of, take_over
+from nanoscope.studies.taken_over import member_of, members_of, take_over
 from nanoscope.text.corpora import Corpus
 from nanoscope.training.loop import train
 from nanoscope.training.recipe import Machine, Recipe
@@ -42,8 +43,12 @@ def trained(workspace: Workspace, tmp_path: Path) -> Path:
     return tmp_path / "mine"
 
 
+def _take(folders: list[Path], workspace: Workspace) -> None:
+    take_over(members_of(folders, STUDY, {None: workspace.corpus()}), workspace)
+
+
 def test_it_stands_where_the_study_keeps_it_and_is_not_trained_again(workspace: Workspace, trained: Path) -> None:
-    take_over([trained], STUDY, workspace)
+    _take([trained], workspace)
     member = STUDY.members[1]
     mine = {path.relative_to(trained): path.read_bytes() for path in sorted(trained.rglob("*")) if path.is_file()}
     there = workspace.model(member)
@@ -61,17 +66,17 @@ def test_it_stands_where_the_study_keeps_it_and_is_not_trained_again(workspace: 
 
 
 def test_a_second_time_changes_nothing(workspace: Workspace, trained: Path) -> None:
-    take_over([trained], STUDY, workspace)
+    _take([trained], workspace)
     mark = workspace.model(STUDY.members[1]) / "mark"
     mark.touch()
-    take_over([trained], STUDY, workspace)
+    _take([trained], workspace)
     assert mark.exists()
 
 
 def test_the_key_of_a_training_is_its_recipe_whatever_machine_made_it(workspace: Workspace, trained: Path) -> None:
     stages = {stage.name: stage for stage in plan_study(STUDY).stages}
     before = {name: stage_key(stage, workspace, {}) for name, stage in stages.items()}
-    take_over([trained], STUDY, workspace)
+    _take([trained], workspace)
     assert {name: stage_key(stage, workspace, {}) for name, stage in stages.items()} == before
     assert len(set(before.values())) == 2
 
@@ -85,21 +90,27 @@ def test_a_training_of_no_model_of_the_study_is_named_and_nothing_is_copied(
 ) -> None:
     train(replace(RECIPE, **change), workspace.corpus(), tmp_path / "other")
     with pytest.raises(NanoscopeError, match=f"other holds a training of no model of the study two: .*{named}"):
-        take_over([trained, tmp_path / "other"], STUDY, workspace)
+        _take([trained, tmp_path / "other"], workspace)
     assert not workspace.model(STUDY.members[1]).exists()
 
 
 def test_on_another_text_it_is_another_training(workspace: Workspace, shakespeare: Corpus, tmp_path: Path) -> None:
     train(RECIPE, Corpus("other", shakespeare.text[:29_000]), tmp_path / "other")
     with pytest.raises(NanoscopeError, match="another corpus"):
-        member_of(tmp_path / "other", STUDY, workspace)
+        member_of(tmp_path / "other", STUDY, {None: workspace.corpus()})
 
 
 def test_a_folder_without_a_training_and_one_that_is_being_written_are_refused(
     workspace: Workspace, trained: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(NanoscopeError, match="holds no training; give a folder that `nanoscope train` made"):
-        take_over([tmp_path], STUDY, workspace)
+        _take([tmp_path], workspace)
     with files.exclusive_lock(trained), pytest.raises(NanoscopeError, match="another run is writing"):
-        take_over([trained], STUDY, workspace)
+        _take([trained], workspace)
     assert not workspace.model(STUDY.members[1]).exists()
+
+
+def test_a_study_that_is_given_no_training_writes_nothing(shakespeare: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(NanoscopeError, match="holds no training"):
+        run_study(STUDY, shakespeare, tmp_path / "new", trained=(tmp_path,))
+    assert not (tmp_path / "new").exists()

@@ -23,7 +23,7 @@ from nanoscope.studies.members import StudyDesign
 from nanoscope.studies.plan import StudyPlan, plan_study
 from nanoscope.studies.progress import Pace, State, StudyProgress
 from nanoscope.studies.stages import Problem, Record, Stage, Workspace, keep_corpora, perform, recorded, stage_key
-from nanoscope.studies.taken_over import take_over
+from nanoscope.studies.taken_over import members_of, take_over
 from nanoscope.text.corpora import Corpus, open_corpus
 
 POLL_SECONDS = 0.5
@@ -51,11 +51,12 @@ def run_study(
     """
     folder = folder.resolve()
     plan = plan_study(study)
+    others = {alias: open_corpus(alias) for alias in sorted({m.corpus for m in study.members if m.corpus})}
+    taken = members_of(trained, study, {None: corpus, **others})
     with files.exclusive_lock(folder):
         _claim(study, corpus, folder)
-        others = {alias: open_corpus(alias) for alias in sorted({m.corpus for m in study.members if m.corpus})}
         workspace = keep_corpora(corpus, others, folder, command)
-        take_over(trained, study, workspace)
+        take_over(taken, workspace)
         for part in (folder, workspace.results, folder / "stages"):
             files.remove_leftovers(part, OLD_SECONDS)
         run = _Run(plan, workspace, progress)

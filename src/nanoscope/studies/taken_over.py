@@ -8,46 +8,52 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nanoscope import files
 from nanoscope.errors import NanoscopeError
 from nanoscope.studies.members import Member, StudyDesign
 from nanoscope.studies.stages import Workspace
-from nanoscope.training.settings import Settings, differing, kept, settings
+from nanoscope.text.corpora import Corpus
+from nanoscope.training.settings import differing, kept, settings
 
 
-def take_over(trained: Sequence[Path], study: StudyDesign, workspace: Workspace) -> None:
+def members_of(trained: Sequence[Path], study: StudyDesign, corpora: Mapping[str | None, Corpus]) -> dict[Path, Member]:
+    """The model of the study that each folder's training is of; `corpora` by alias, None for the study's own.
+
+    Raises NanoscopeError if a folder holds no training, or one of no model of the study.
+    """
+    return {folder: member_of(folder, study, corpora) for folder in trained}
+
+
+def take_over(matched: Mapping[Path, Member], workspace: Workspace) -> None:
     """Copy the folders of trainings to where the study keeps those of its models; one that is there already stays.
 
-    Raises NanoscopeError if a folder holds no training, one of no model of the study, or one that is running; nothing is
-    copied unless all fit.
+    Raises NanoscopeError if a training is running.
     """
-    matched = [(folder, member_of(folder, study, workspace)) for folder in trained]
-    for folder, member in matched:
+    for folder, member in matched.items():
         if not workspace.model(member).exists():
             with files.exclusive_lock(folder), files.replaced_directory(workspace.model(member)) as temporary:
                 ignored = shutil.ignore_patterns(".lock", "*.part")
                 shutil.copytree(folder, temporary, ignore=ignored, copy_function=_linked, dirs_exist_ok=True)
 
 
-def member_of(folder: Path, study: StudyDesign, workspace: Workspace) -> Member:
+def member_of(folder: Path, study: StudyDesign, corpora: Mapping[str | None, Corpus]) -> Member:
     """The model of the study that the training in a folder is of."""
     theirs = kept(folder)
-    trained = [member for member in study.members if member.recipe is not None]
-    others = {member.name: differing(theirs, _settings(member, workspace)) for member in trained}
-    fitting = [member for member in trained if not others[member.name]]
+    members = {member.name: member for member in study.members if member.recipe is not None}
+    others = {
+        name: differing(theirs, settings(one.recipe, corpora[one.corpus]))
+        for name, one in members.items()
+        if one.recipe
+    }
+    fitting = [members[name] for name, other in others.items() if not other]
     if not fitting:
         nearest = min(others, key=lambda name: len(others[name]), default=None)
         why = f"the nearest, {nearest}, has another {', '.join(others[nearest][:3])}" if nearest else "it trains none"
         raise NanoscopeError(f"{folder} holds a training of no model of the study {study.name}: {why}")
     return fitting[0]
-
-
-def _settings(member: Member, workspace: Workspace) -> Settings:
-    assert member.recipe is not None
-    return settings(member.recipe, workspace.corpus(member.corpus))
 
 
 def _linked(source: str, target: str) -> str:
