@@ -172,7 +172,9 @@ def test_the_fit_says_how_far_it_went_and_an_older_one_nothing() -> None:
 def test_settling_is_given_by_both_lenses() -> None:
     assert [stored.mean_depth(_newer(), lens) for lens in LENSES] == pytest.approx([0.8, 0.5])
     assert stored.settled_by(_newer(), "tuned lens") == pytest.approx([0.2, 0.5, 0.9, 1.0])
-    assert stored.never_above_half(_newer()) == pytest.approx(0.2)
+    found = stored.confident(_newer())
+    assert (found.lens, found.layer) == ("tuned lens", 1)
+    assert found.share == pytest.approx(0.8)
 
 
 def test_a_nearest_table_is_said_where_both_directions_tell_the_same_within_what_they_tell() -> None:

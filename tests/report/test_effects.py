@@ -41,6 +41,20 @@ def test_every_claim_of_several_trainings_has_one_row_and_one_mark(study: Study)
     assert all(one.spread for one in found)
 
 
+def test_consistency_counts_the_trainings_that_alone_say_what_all_say(study: Study) -> None:
+    found = effects.over_trainings(study)
+    counted = effects.consistency(found)
+    assert counted is not None
+    asked = [one for one in found if one.verdict in ("supported", "not supported") and len(one.findings) == 6]
+    assert counted.claims == len(asked) > 5
+    assert sum(counted.alike) == sum(one.agreeing for one in asked)
+    assert 0 < counted.share <= 1
+    assert (
+        effects.consistency([one for one in found if one.verdict not in ("supported", "not supported")] or found[:0])
+        is None
+    )
+
+
 def test_one_model_has_no_effects_over_trainings(study: Study) -> None:
     alone = Study(None, tuple(r for r in study.results if r.subject.label == study.main))
     assert effects.section(alone) == ""

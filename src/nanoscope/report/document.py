@@ -19,7 +19,7 @@ from nanoscope.plots.forest import forest
 from nanoscope.plots.quality import checklist
 from nanoscope.plots.saving import save
 from nanoscope.progress import Progress, silent
-from nanoscope.report import effects, frame, methods
+from nanoscope.report import effects, frame, meaning, methods
 from nanoscope.report.figure_files import KEY_FIGURES, figure_paths
 from nanoscope.report.overview import overview
 
@@ -40,6 +40,7 @@ def render(study: Study, quality: methods.Quality) -> str:
         frame.models(study),
         effects.section(study),
         *(section(study, name) for name in experiments.EXPERIMENTS),
+        meaning.section(study),
         methods.section(study, quality),
         frame.limits(study),
         frame.future(study),

@@ -6,7 +6,7 @@ The text is in `effects.md.j2`.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ def section(study: Study) -> str:
         "secondary": sum(effect.family == "secondary" for effect in _tested(study)),
         "alone": sum(effect.verdict in DECIDED and not effect.agreeing for effect in found),
         "level": LEVEL,
+        "consistency": consistency(found),
     }
     return fill_file(Path(__file__).with_suffix(".md.j2"), values)
 
@@ -49,6 +50,27 @@ def section(study: Study) -> str:
 def over_trainings(study: Study) -> list[Effect]:
     """The effects of which several trainings are a sample, in the order of the report's sections."""
     return [row.effect for row in rows(study)[0]]
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """How many decided claims every single training decides as all do together."""
+
+    claims: int
+    alike: tuple[int, ...]
+    """By training, in the order of the seeds."""
+
+    @property
+    def share(self) -> float:
+        return sum(self.alike) / (self.claims * len(self.alike))
+
+
+def consistency(found: list[Effect]) -> Consistency | None:
+    """Over the claims that are decided and that every training was asked; None if there are none."""
+    trainings = max((len(effect.findings) for effect in found), default=0)
+    decided = [one for one in found if one.verdict in DECIDED and len(one.findings) == trainings]
+    alike = tuple(sum(one.findings[at].verdict == one.verdict for one in decided) for at in range(trainings))
+    return Consistency(len(decided), alike) if decided else None
 
 
 def rows(study: Study) -> tuple[list[Row], str]:

@@ -136,11 +136,15 @@ def updates(study: Study) -> str:
         if one.key and one.reply in ("yes", "no"):
             result = main_result(study, one.claim.split(".")[0])
             date = str(result.provenance["date"]) if result else ""
-            dated.append(
-                (date, f"{one.ask} {one.reply.capitalize()}{f' ({trainings} trainings)' if trainings else ''}")
-            )
+            dated.append((date, f"{one.ask} {one.reply.capitalize()}{_count(trainings)}"))
     newest: Sequence[tuple[str, str]] = sorted(dated, key=lambda pair: pair[0], reverse=True)[:MOST_UPDATES]
     return _block("updates", lines=[f"{date}: {line}." for date, line in newest]) if newest else ""
+
+
+def _count(trainings: str) -> str:
+    """`6 of 6` as ` (6 of 6 trainings)`; a comparison names its trainings itself."""
+    named = trainings if trainings.endswith("trainings") else f"{trainings} trainings"
+    return f" ({named})" if trainings else ""
 
 
 def _command(study: Study) -> str:

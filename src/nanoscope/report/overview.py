@@ -32,7 +32,7 @@ SHOWN = 12
 
 def overview(study: Study) -> str:
     """The first screen, for a study of a preset or for a user's own results."""
-    found = study_answers(study)
+    found = [(one, count) for one, count in study_answers(study) if one.reply != "does not apply"]
     keys = [(one, count) for one, count in found if one.key][:SHOWN] or found[:SHOWN]
     subject = study.subject(study.main)
     return fill_file(

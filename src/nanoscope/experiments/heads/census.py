@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.heads.label import WEAK, labels
+from nanoscope.experiments.heads.label import WEAK, classes_of, labels
 
 THRESHOLDS = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5)
 """Shares of attention above chance from which a head would count; `label.WEAK` is the one in use."""
@@ -23,6 +23,26 @@ def with_a_class(sweeps: Mapping[str, Sweep], threshold: float) -> float:
     label = labels(sweeps["scores_select"], sweeps["p"], threshold)
     reported = np.take_along_axis(sweeps["scores_report"].values, label.clip(0)[None], axis=0)[0]
     return float(((label >= 0) & (reported >= threshold)).mean())
+
+
+@dataclass(frozen=True)
+class OnRandomText:
+    """What becomes of the heads with a class where tokens are drawn at random, so that nothing of the language is left."""
+
+    named: int
+    same: int
+    """How many belong to their class there too: they follow a position or a token wherever it stands."""
+    classes: int
+    """How many classes a head with one belongs to, at most."""
+
+
+def on_random_text(sweeps: Mapping[str, Sweep]) -> OnRandomText:
+    """How many heads with a class keep it on random tokens, and whether any head does several things."""
+    label, heads = sweeps["label"].values, np.ndindex(sweeps["label"].values.shape)
+    found = {at: classes_of(sweeps, *at) for at in heads}
+    named = [at for at, classes in found.items() if classes]
+    same = sum(bool(sweeps["scores_random"].values[label[at]][at] >= WEAK) for at in named)
+    return OnRandomText(len(named), same, max((len(found[at]) for at in named), default=0))
 
 
 def untrained_with_a_class(sweeps: Mapping[str, Sweep], threshold: float) -> float:

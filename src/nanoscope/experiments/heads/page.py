@@ -15,6 +15,7 @@ from nanoscope.experiments.heads.census import (
     Named,
     by_strength,
     confusion,
+    on_random_text,
     untrained_with_a_class,
     with_a_class,
 )
@@ -37,6 +38,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "largest": largest(result),
         "with_a_class": with_a_class(result.sweeps, WEAK),
         "heads": result["label"].values.size,
+        "random": on_random_text(result.sweeps),
         "weak": f"{WEAK:g}",
         "thresholds": thresholds_table(result),
         "planted": planted(result),

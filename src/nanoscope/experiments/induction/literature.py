@@ -15,13 +15,22 @@ Labels = tuple[str, ...]
 
 def comparison(study: Study) -> Mapping[str, list[str]]:
     """The cells of every row, one per kind of model, counted over its trainings."""
-    kinds = [labels for role in ROLES if (labels := study.with_role(role))]
+    kinds = _kinds(study)
     return {
         "columns": [_column(study, labels) for labels in kinds],
         "emergence": [_emergence(study, labels) for labels in kinds],
         "layers": [_each(study, labels, _layer) for labels in kinds],
         "heads": [_each(study, labels, _count) for labels in kinds],
     }
+
+
+def _kinds(study: Study) -> list[Labels]:
+    """The columns: analysed models by their recipe, which are never counted together, and all others by their role."""
+    recipes: dict[str, Labels] = {}
+    for label in study.with_role(ROLES[0]):
+        recipe = study.subject(label).family or label
+        recipes[recipe] = (*recipes.get(recipe, ()), label)
+    return [*recipes.values(), *(labels for role in ROLES[1:] if (labels := study.with_role(role)))]
 
 
 def _column(study: Study, labels: Labels) -> str:

@@ -28,7 +28,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "nearest": nearest_table(sweeps),
         "tied": result.subject.config["tied_head"],
         "current": float(first.sel(measure="current").values),
-        "never_half": stored.never_above_half(sweeps),
+        "confident": stored.confident(sweeps),
         "unexplained": float(result["writers_unexplained"].values),
         "fit": stored.tuned_fit(sweeps),
         "depths": [(SHORT[lens], stored.mean_depth(sweeps, lens)) for lens in stored.sound_lenses(sweeps)],

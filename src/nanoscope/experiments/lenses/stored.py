@@ -72,10 +72,25 @@ def settled_by(sweeps: Sweeps, lens: str) -> Float[np.ndarray, "layer"]:
     return np.cumsum(sweeps["settled"].sel(lens=lens, criterion="near", kind="all").values)[:-1]
 
 
-def never_above_half(sweeps: Sweeps) -> float:
-    """The share of predictions that never settle by the criterion "half": no character's logit-lens probability stays above
-    one half up to the output."""
-    return float(sweeps["settled"].sel(lens="logit lens", criterion="half", kind="all").values[-1])
+@dataclass(frozen=True)
+class Confident:
+    """Where predictions become confident: some token's probability stays above one half up to the output."""
+
+    lens: str
+    """The lens that tells when."""
+    share: float
+    """How many predictions ever are."""
+    layer: int
+    """The reading by which half of those are; 0 is the embedding."""
+
+
+def confident(sweeps: Sweeps) -> Confident:
+    """When predictions become confident, by the tuned lens where it is sound: the logit lens reads the embedding as the token
+    just read, which is no prediction."""
+    lens = sound_lenses(sweeps)[-1]
+    at = sweeps["settled"].sel(lens=lens, criterion="half", kind="all").values
+    by, share = np.cumsum(at[:-1]), float(1 - at[-1])
+    return Confident(lens, share, int((by >= share / 2 - 1e-9).argmax()))
 
 
 def mean_depth(sweeps: Sweeps, lens: str) -> float:

@@ -72,21 +72,25 @@ def fewest(sweeps: Sweeps) -> int:
     return enough(cost, LOST * max(float(cost[0]), 0.0))
 
 
-def beyond_tables(sweeps: Sweeps) -> Evidence:
-    """How much lower the model's loss is than that of the best table, which is chosen in its favour: where it is best."""
+@dataclass(frozen=True)
+class BesideTables:
+    """The model beside the best n-gram table, which is chosen in its favour: where it is best."""
+
+    best: str
+    lead: float
+    interval: tuple[float, float]
+    """By how much the model's loss is below the table's, nats."""
+    same: float
+    """The share of places at which both have the same first choice."""
+
+
+def beside_tables(sweeps: Sweeps) -> BesideTables:
+    """How the model's predictions differ from the best table's. Whether they are better is judged by `lenses`."""
     losses = sweeps["loss"].sel(text=HELD_OUT)
-    mean, best = losses.mean("window"), best_table(losses)
+    mean, best = losses.mean("window").values, best_table(losses)
     same = sweeps["agreement"].sel(text=HELD_OUT, way="same first choice").mean("window").values
-    facts = {
-        "best": f"{best}-gram",
-        "control": _control(sweeps, "tables"),
-        "model": float(mean.values[0]),
-        "table": float(mean.values[best]),
-        "same": float(same[best - 1]),
-        "most_alike": f"{int(same.argmax()) + 1}-gram",
-    }
     interval = statistic_interval(losses.values.T, lambda means: means[:, 1:].min(1) - means[:, 0], "tables")
-    return Evidence(facts["table"] - facts["model"], interval, losses.values.shape[1], "windows", 0.0, facts)
+    return BesideTables(f"{best}-gram", float(mean[best] - mean[0]), interval, float(same[best - 1]))
 
 
 def best_table(losses: Sweep) -> int:

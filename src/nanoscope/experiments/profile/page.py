@@ -12,7 +12,7 @@ from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import number
 from nanoscope.experiments.circuits import stored as circuits
 from nanoscope.experiments.pages import Page
-from nanoscope.experiments.profile.judge import alone_and_together, best_table, fewest, gap, overfitting
+from nanoscope.experiments.profile.judge import alone_and_together, beside_tables, fewest, gap, overfitting
 from nanoscope.experiments.profile.measure import MODEL, class_heads
 from nanoscope.experiments.profile.setting import HELD_OUT
 from nanoscope.model.names import head_name, named
@@ -24,7 +24,7 @@ SOME = 30
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
     """The tables of what no figure shows with intervals, and the numbers of the sentences."""
-    sweeps, held = result.sweeps, result["loss"].sel(text=HELD_OUT)
+    sweeps = result.sweeps
     count = fewest(sweeps)
     cost = sweeps["kept"].sel(text=HELD_OUT).mean("window").values
     order = [(int(layer), int(head)) for layer, head in sweeps["order"].values]
@@ -37,11 +37,11 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "kept_cost": float(cost[count]),
         "random_cost": random_cost(result, count),
         "heads": len(order),
-        "best": f"{best_table(held)}-gram",
+        "table": beside_tables(sweeps),
         "nearest": nearest(result),
         "kind_gains": kind_gains(result),
         "gap": gap(sweeps),
-        "windows": held.values.shape[1],
+        "windows": result["loss"].sel(text=HELD_OUT).values.shape[1],
         "circuits": circuits_of(study, result),
         "overfitting": overfitting(result.sweeps) if "along_loss" in result.sweeps else None,
     }
@@ -81,7 +81,7 @@ def nearest(result: Result) -> tuple[str, str]:
 def by_kind(result: Result) -> list[tuple[str, int, float, float]]:
     """Each kind that held-out text has: its places, the model's loss and the best table's."""
     loss, count = result["kind_loss"].sel(text=HELD_OUT), result["kind_count"].sel(text=HELD_OUT).values.sum(-1)
-    best = f"{best_table(result['loss'].sel(text=HELD_OUT))}-gram"
+    best = beside_tables(result.sweeps).best
     mine, its = (loss.sel(predictor=predictor).values.sum(-1) for predictor in (MODEL, best))
     kinds = [str(kind) for kind in loss.labels("kind")]
     return [(kind, int(n), a / n, b / n) for kind, n, a, b in zip(kinds, count, mine, its, strict=True) if n]

@@ -6,7 +6,8 @@ QUESTIONS = (
     Question(
         "Does it read further back than sixteen tokens?",
         "profile.context",
-        "from the last sixteen alone it loses {value} nats, and less than 0.01 from the last {reach}",
+        "with the last sixteen alone its loss is {value|size} nats {value|side('higher', 'lower')}; to lose less than 0.01 it "
+        "needs {% if reach.startswith('more') %}{reach}{% else %}no more than {reach}{% endif %}",
         key=True,
     ),
     Question(
@@ -14,13 +15,6 @@ QUESTIONS = (
         "profile.layers",
         "without it the model loses {value} nats, without that of the first layer {lowest}; {kept} of {heads} heads are "
         "enough for nine tenths of what all are worth",
-        key=True,
-    ),
-    Question(
-        "Does it know more than a table of n-grams?",
-        "profile.tables",
-        "its loss is {value|size} nats {value|side('below', 'above')} the best table's (the {best}), and at {same|percent(0)} "
-        "of the places both have the same first choice",
         key=True,
     ),
 )

@@ -14,7 +14,7 @@ from nanoscope.experiments.replication.questions import QUESTIONS
 EXPERIMENT = Experiment(
     module=__name__,
     question="What replicates across trainings?",
-    version=5,
+    version=6,
     params=Params,
     stages=in_one_stage(measure),
     claims=CLAIMS,

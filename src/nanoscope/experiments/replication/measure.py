@@ -14,14 +14,12 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Group, Sweeps
 
-READS = ("induction", "emergence", "heads", "lenses", "neurons", "failures")
+READS = ("profile", "induction", "emergence", "heads", "lenses", "neurons", "failures")
 VERDICT: Mapping[Verdict, int] = {"supported": 1, "not supported": -1}
 """How a verdict is stored; every verdict that decides nothing is `OPEN`."""
 OPEN = 0
 ENDS = ("value", "low", "high")
 FEWEST = 2
-VALIDATION = ("neurons.planted", "failures.sees")
-"""Claims about hand-built models. These are the same for every training, so their agreement says nothing about trainings."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,10 @@ def measure(group: Group, params: Params) -> Sweeps:
 
 
 def _findings(group: Group, label: str) -> dict[str, Finding]:
-    """One model's findings by id, without timings and validation."""
+    """One model's findings by id, without timings."""
     mine = [result for result in group.results if result.subject.label == label]
     found = [finding for result in mine for finding in result.findings]
-    return {finding.id: finding for finding in found if finding.kind == "measurement" and finding.id not in VALIDATION}
+    return {finding.id: finding for finding in found if finding.kind == "measurement"}
 
 
 def _ends(finding: Finding) -> tuple[float, float, float]:
