@@ -114,7 +114,7 @@ def _found(result: Result, claim: str) -> Finding | None:
 
 
 def _evidence(study: Study, result: Result) -> str:
-    """Links to the stored numbers of every model that was measured, and remarks on their versions."""
+    """A link to the stored numbers, where those of other models are, and remarks on their versions."""
     measured = [other for other in study.results if other.experiment == result.experiment]
     notes = sorted({other.note for other in measured if other.note})
     again = dict.fromkeys(
@@ -125,11 +125,12 @@ def _evidence(study: Study, result: Result) -> str:
         "of the other findings"
         for name in again
     ]
-    names = dict.fromkeys(other.subject.family or other.subject.label for other in measured)
-    links = "; ".join(_links(name, measured) for name in names)
     known = ", ".join(other.subject.family or other.subject.label for other in lent(study, result))
     notes += [f"the columns of {known} come with the package"] if known else []
-    return f"Stored numbers: {links}." + "".join(f" ({note[:1].upper()}{note[1:]}.)" for note in notes)
+    others = "; those of the other models: [findings.json](findings.json)" if len(measured) > 1 else ""
+    return f"Stored numbers: [{result.subject.label}]({link(result)}){others}." + "".join(
+        f" ({note[:1].upper()}{note[1:]}.)" for note in notes
+    )
 
 
 def _trained_again(study: Study, result: Result) -> bool:
@@ -141,11 +142,3 @@ def _trained_again(study: Study, result: Result) -> bool:
     ]
     mine = result.identity.get("checkpoint")
     return mine is not None and 2 * weights.count(mine) <= len(weights) and len(set(weights)) > 1
-
-
-def _links(name: str, measured: Sequence[Result]) -> str:
-    """The results on one model, or on the trainings of one family by their seeds."""
-    mine = [other for other in measured if name in (other.subject.family, other.subject.label)]
-    if len(mine) == 1:
-        return f"[{name}]({link(mine[0])})"
-    return f"{name}, seed {' '.join(f'[{other.subject.seed}]({link(other)})' for other in mine)}"

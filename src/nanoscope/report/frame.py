@@ -101,16 +101,9 @@ def future(study: Study) -> str:
 
 
 def figures(study: Study) -> str:
-    """All figures as links, one line per model."""
-    by_model: dict[str, list[str]] = {}
-    for result in drawn(study):
-        paths = figure_paths(study, result)
-        named = ", ".join(f"[{name.split('_', 1)[1].replace('_', ' ')}]({path})" for name, path in paths.items())
-        if named:
-            by_model.setdefault(result.subject.label.removeprefix("the "), []).append(f"{result.experiment} {named}")
-    lines = [f"{label}: {'; '.join(found)}" for label, found in by_model.items()]
-    keys = [name for name, source in KEY_FIGURES.items() if source(study)]
-    return _block("figures", lines=lines, keys=keys)
+    """The key figures as links, and where all figures are."""
+    count = sum(len(figure_paths(study, result)) for result in drawn(study))
+    return _block("figures", count=count, keys=[name for name, source in KEY_FIGURES.items() if source(study)])
 
 
 def artifacts(study: Study) -> str:

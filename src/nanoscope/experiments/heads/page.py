@@ -21,7 +21,6 @@ from nanoscope.experiments.heads.census import (
 )
 from nanoscope.experiments.heads.groups import EVERY, Cost, by_class, costs, singles
 from nanoscope.experiments.heads.label import ALL_CLASSES, WEAK, classes_of, in_words
-from nanoscope.experiments.heads.pairs import QUANTILES, PairScores, best_of_all_ways, better_than_impossible
 from nanoscope.experiments.pages import Page
 from nanoscope.model.names import head_name
 
@@ -42,7 +41,6 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "weak": f"{WEAK:g}",
         "thresholds": thresholds_table(result),
         "planted": planted(result),
-        "pairs": pairs_table(result),
         "cost": cost(result),
         "sink": head_name(int(sink[0]), int(sink[1])),
         "sink_score": float(first[sink]),
@@ -123,22 +121,6 @@ def planted(result: Result) -> Mapping[str, object]:
     every = Named.of(confusion(result.sweeps).sum(0))
     right = tuple((strength, one.right) for strength, one in by_strength(result.sweeps).items())
     return {"right": right, "wrong": every.wrong, "invented": every.invented}
-
-
-def pairs_table(result: Result) -> str:
-    """Quantiles of the composition scores of pairs that can compose and of pairs that cannot, by the way."""
-    if "composition" not in result.sweeps or len(result["label"].values) < 2:
-        return ""
-    scores = result["composition"]
-    ways = {f"by {way}": PairScores(scores.sel(way=way).values) for way in scores.labels("way")}
-    rows = []
-    for name, found in ({"the best": best_of_all_ways(scores)} | ways).items():
-        both = zip(*(np.quantile(part, QUANTILES) for part in (found.possible, found.impossible)), strict=True)
-        rows.append(
-            [name, *(f"{can:.3f} / {cannot:.3f}" for can, cannot in both), f"{better_than_impossible(found):.2f}"]
-        )
-    quantiles = (f"{100 * q:g} % can / cannot" for q in QUANTILES)
-    return table(["way", *quantiles, "can above cannot"], rows)
 
 
 def cost(result: Result) -> Mapping[str, float]:

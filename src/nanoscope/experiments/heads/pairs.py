@@ -15,8 +15,6 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.model.names import head_name
 from nanoscope.statistics.auroc import auroc
 
-QUANTILES = (0.05, 0.5, 0.975)
-
 
 @dataclass(frozen=True)
 class PairScores:

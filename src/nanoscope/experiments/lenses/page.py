@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nanoscope.analysis.prediction.table_distance import MEASURES
 from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
@@ -15,7 +14,6 @@ from nanoscope.evidence.wording import number, percent
 from nanoscope.experiments.lenses import stored
 from nanoscope.experiments.pages import Page
 
-BY = {"table to lens": "KL(table, lens)", "lens to table": "KL(lens, table)", "loss": "loss"}
 SHORT = {"logit lens": "logit", "tuned lens": "tuned"}
 
 
@@ -25,7 +23,6 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
     sweeps = result.sweeps
     return {
         "readings": readings_table(sweeps),
-        "nearest": nearest_table(sweeps),
         "tied": result.subject.config["tied_head"],
         "current": float(first.sel(measure="current").values),
         "confident": stored.confident(sweeps),
@@ -51,33 +48,10 @@ def readings_table(sweeps: Sweeps) -> str:
     return _by_reading(sweeps, rows)
 
 
-def nearest_table(sweeps: Sweeps) -> str:
-    """The nearest table by each measure alone, where it is told from the next; empty for an older result."""
-    reaches = stored.reaches(sweeps)
-    if not reaches:
-        return ""
-    found = [(lens, one, stored.nearest(sweeps, lens, one)) for lens in stored.sound_lenses(sweeps) for one in MEASURES]
-    return _by_reading(
-        sweeps,
-        [
-            [
-                f"nearest n, {BY[one]}",
-                lens,
-                *(_n(int(n), bool(told), reaches[one]) for n, told in zip(near.n, near.told, strict=True)),
-            ]
-            for lens, one, near in found
-        ],
-    )
-
-
 def _by_reading(sweeps: Sweeps, rows: Sequence[Sequence[str]]) -> str:
     layers = len(sweeps["reading"].labels("layer")) - 1
     head = ["", "lens", "embedding", *(f"after L{i}" for i in range(layers))]
     return table(head, [[what, SHORT[lens], *cells] for what, lens, *cells in rows])
-
-
-def _n(n: int, told: bool, reach: int) -> str:
-    return "?" if not told else f"{n}+" if n == reach else str(n)
 
 
 def _numbers(values: np.ndarray) -> list[str]:

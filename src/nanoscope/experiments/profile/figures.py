@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
@@ -31,6 +32,8 @@ from nanoscope.statistics.intervals import TAILS, resampled_means
 
 MOST_NAMED = 8
 LONG_MATCH = 3
+SMALL = 0.02
+"""Nats up to which the costs of parts are drawn on a linear scale."""
 NOT_APPLICABLE = "its windows are too short to be cut"
 
 
@@ -211,7 +214,11 @@ def training(result: Result) -> Figure:
         shade = matplotlib.colormaps["viridis"](0.9 * layer / max(1, _layers(result) - 1))
         line = "--" if name.startswith("MLP") else "-"
         _over_steps(parts, result["along_parts"].sel(set=name), shade, name, line)
-    parts.set(ylabel="nats lost per token", title="Without a layer's heads (lines), or its MLP (dashes)")
+    parts.set_yscale("symlog", linthresh=SMALL)  # layer 0 is worth a hundred times what some others are
+    parts.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    parts.set(
+        ylabel=f"nats lost, logarithmic above {SMALL:g}", title="Without a layer's heads (lines), or its MLP (dashes)"
+    )
     _one_head(prefix, result)
     for ax in (losses, context, parts, prefix):
         iterations_axis(ax, int(result["along_loss"].labels("step")[-1]))

@@ -13,9 +13,9 @@ from nanoscope.evidence.wording import number
 from nanoscope.experiments.circuits import stored as circuits
 from nanoscope.experiments.pages import Page
 from nanoscope.experiments.profile.judge import alone_and_together, beside_tables, fewest, gap, overfitting
-from nanoscope.experiments.profile.measure import MODEL, class_heads
+from nanoscope.experiments.profile.measure import MODEL
 from nanoscope.experiments.profile.setting import HELD_OUT
-from nanoscope.model.names import head_name, named
+from nanoscope.model.names import named
 from nanoscope.statistics.intervals import mean_interval
 
 SOME = 30
@@ -30,7 +30,6 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
     order = [(int(layer), int(head)) for layer, head in sweeps["order"].values]
     return {
         "layers": layers_table(result),
-        "classes": classes_table(result),
         "worth": float(cost[0]),
         "count": count,
         "kept": ", ".join(named(sorted(order[len(order) - count :]))),
@@ -61,15 +60,6 @@ def layers_table(result: Result) -> str:
             [f"L{layer}", _with_interval(together), _signed(alone), "" if cost is None else _with_interval(cost)]
         )
     return table(["without, nats", "its heads together", "sum of its heads alone", "its MLP"], rows)
-
-
-def classes_table(result: Result) -> str:
-    """The heads of each class, alone and together; empty where no head has one."""
-    rows = []
-    for name, heads in class_heads(result["classes"]).items() if "classes" in result.sweeps else ():
-        alone, together = alone_and_together(result.sweeps, [head_name(*at) for at in heads], f"class {name}")
-        rows.append([name, ", ".join(named(heads)), _signed(alone), _with_interval(together)])
-    return table(["class", "heads", "sum of each alone, nats", "together"], rows) if rows else ""
 
 
 def nearest(result: Result) -> tuple[str, str]:
