@@ -73,6 +73,6 @@ def cost(sweeps: Sweeps) -> tuple[float, float]:
 
 PAGE = Page(
     "Finding 3: How a prediction forms, layer by layer",
-    figures=("lenses_example", "lenses_writers"),
+    figures=("lenses_example", "lenses_ngrams", "lenses_writers"),
     values=values,
 )
