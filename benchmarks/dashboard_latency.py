@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from dashboard_server import served
 
 FOLDER = Path(__file__).resolve().parent
-SHIPPED = FOLDER.parent / "trained_models" / "shakespeare-cpu-1"
+SHIPPED = FOLDER.parent / "trained_models" / "shakespeare_char_model"
 PROMISES = {"first view": 1000, "typed text": 150, "ablation": 300, "first generated character": 300}
 """Milliseconds."""
 FIRST_VIEW = """

@@ -21,7 +21,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from dashboard_server import Server, served
 
-SHIPPED = Path(__file__).resolve().parents[1] / "trained_models" / "shakespeare-cpu-1"
+SHIPPED = Path(__file__).resolve().parents[1] / "trained_models" / "shakespeare_char_model"
 GROWTH = 500
 """MB."""
 TEXTS = (

@@ -25,7 +25,7 @@ from referee.numbers import Row, read_texts, rows
 from referee.published import open_study
 
 ROOT = Path(__file__).resolve().parent.parent
-MODEL = ROOT / "trained_models" / "shakespeare-cpu-1"
+MODEL = ROOT / "trained_models" / "shakespeare_char_model"
 CACHED = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nanoscope" / "tiny-shakespeare.txt"
 
 

@@ -23,7 +23,7 @@ from nanoscope.experiments.runner import run_experiment
 from nanoscope.text.passages import passages
 from nanoscope.views import lens
 
-checkpoint = ns.load(Path("../trained_models/shakespeare-cpu-1"))  # your checkpoint
+checkpoint = ns.load(Path("../trained_models/shakespeare_char_model"))  # your checkpoint
 corpus = ns.open_corpus()  # your text: ns.open_corpus("my_text.txt")
 subject, kept = Subject(checkpoint, corpus, "my model"), Path("../runs/mine/results")
 print(checkpoint)

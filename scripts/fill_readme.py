@@ -20,8 +20,9 @@ from nanoscope.report import read_study
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PARTS = {
+    "profile": ("profile.context", "profile.layers", "lenses.beyond"),
     "heads": ("heads.previous", "heads.tokens", "heads.needed"),
-    "predictions": ("lenses.writers", "lenses.meaningful", "lenses.beyond"),
+    "predictions": ("lenses.writers", "lenses.meaningful"),
     "induction": ("induction.heads", "induction.long_match", "induction.accuracy", "emergence.forms"),
 }
 """Part -> the claims whose answers it holds."""

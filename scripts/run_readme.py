@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = Path("out-shakespeare-char/ckpt.pt")
 """The checkpoint that README takes for the reader's own."""
-SHIPPED = Path("trained_models/shakespeare-cpu-1")
+SHIPPED = Path("trained_models/shakespeare_char_model")
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 DURATION = re.compile(r"(\d+(?:\.\d+)?) (s|min|h)\b\.?$")
 LINE = re.compile(r"""((?:[^"'#]|"[^"]*"|'[^']*')*)(#.*)?""")

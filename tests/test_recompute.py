@@ -20,7 +20,7 @@ from referee import interventions, ngrams, on_copies, on_text, on_weights, regre
 from referee.estimate import Estimate, Published, agrees, mean, ratio
 from referee.gpt import GPT, open_model, run
 
-MODEL = ROOT / "trained_models" / "shakespeare-cpu-1"
+MODEL = ROOT / "trained_models" / "shakespeare_char_model"
 
 
 @pytest.fixture(scope="module")

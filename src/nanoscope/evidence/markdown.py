@@ -14,8 +14,9 @@ def link(result: Result) -> str:
 
 
 def picture(study: Study, label: str, figure: str) -> str:
-    """A figure of one model, as a Markdown image."""
-    return f"![{figure.replace('_', ' ')}, {label}]({figure_path(study, label, figure)})"
+    """A figure of one model, as a Markdown image; of which one is said where it is not the main one."""
+    of = "" if label == study.main else f", {label}"
+    return f"![{figure.replace('_', ' ')}{of}]({figure_path(study, label, figure)})"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -120,7 +120,7 @@ class Experiment(Generic[Measured, Settings]):
     twinned: bool = False
     """Whether it compares the model with other trainings of its recipe, its subject's `twins`."""
     settings: Mapping[str, Settings] = field(default_factory=dict)
-    """Smaller amounts by name ("quick", "many"), for studies and first looks; `params()` is the full amount."""
+    """Smaller amounts by name ("quick", "end"), for studies and first looks; `params()` is the full amount."""
 
     @property
     def name(self) -> str:

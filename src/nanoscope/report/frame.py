@@ -21,7 +21,7 @@ TEMPLATE = Path(__file__).with_suffix(".md.j2")
 PUBLISHED = "published"
 """The study whose report is kept with the code, in `results/`."""
 REPORT_COMMANDS = {None: "nanoscope report runs/mine", "quick": "make findings"}
-MOST_UPDATES = 8
+MOST_UPDATES = 4
 
 
 def models(study: Study) -> str:
@@ -121,7 +121,7 @@ def references() -> str:
 
 
 def updates(study: Study) -> str:
-    """At most eight dated discoveries, the newest first: what was answered, and when. A user's own results have no log."""
+    """At most four dated discoveries, the newest first: what was answered, and when. A user's own results have no log."""
     if study.name is None:
         return ""
     dated = []

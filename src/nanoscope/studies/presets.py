@@ -34,6 +34,8 @@ def settings(*amounts: str) -> dict[str, object]:
 
 FULL = settings()
 """For everything that is published: each training's own uncertainty is part of what is said about trainings."""
+SPREAD = {name: params for name, params in settings("end").items() if name != "circuits"}
+"""For trainings that tell how results vary: all of it, of the finished model; its checkpoints are read by `emergence` alone."""
 FEW = settings("quick")
 FEW_CONTROL = settings("control", "quick")
 
@@ -95,15 +97,15 @@ def _published() -> StudyDesign:
     """The full study: the canonical model, whose values are told; trainings of the shorter recipe, which tell how results vary;
     as many of the control; the hand-built model, other texts, all sizes."""
     canonical = replace(_model("shakespeare", 1, FULL), released=True)
-    first, *further = (_model("shakespeare-cpu", seed, FULL) for seed in SEEDS)
+    first, *further = (_model("shakespeare-cpu", seed, SPREAD) for seed in SEEDS)
     twins = tuple(f"shakespeare-cpu-{seed}" for seed in TWIN_SEEDS)
     twinned = {"universality": open_experiment("universality").setting()}
-    first = replace(first, released=True, twins=twins, experiments={**FULL, **twinned})
+    first = replace(first, released=True, twins=twins, experiments={**SPREAD, **twinned})
     models = (first, *further)
     controls = tuple(_control(seed, FULL) for seed in SEEDS)
-    others = tuple(_other_text(corpus, FULL) for corpus in ("code", "wiki"))
+    others = tuple(_other_text(corpus, SPREAD) for corpus in ("code", "wiki"))
     comparisons = (
-        *_compared("the shakespeare-cpu models", models, "evolution", "replication", "consensus"),
+        *_compared("the shakespeare-cpu models", models, "evolution", "replication"),
         *_compared("the echo controls", controls, "evolution", "replication", "consensus"),
         *_compared("models of nine sizes", _sizes(), "scale"),
     )
@@ -148,7 +150,7 @@ STUDIES = {
         ),
     ),
     "scale": StudyDesign("scale", _sizes(), _compared("models of nine sizes", _sizes(), "scale")),
-    "code": StudyDesign("code", (_other_text("code", FULL),)),
-    "wiki": StudyDesign("wiki", (_other_text("wiki", FULL),)),
+    "code": StudyDesign("code", (_other_text("code", SPREAD),)),
+    "wiki": StudyDesign("wiki", (_other_text("wiki", SPREAD),)),
     "published": _published(),
 }

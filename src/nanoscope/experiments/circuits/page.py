@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from nanoscope.analysis.circuits.pairs import PairEffects, readings
-from nanoscope.analysis.circuits.recovery import KINDS, agreement
-from nanoscope.evidence.markdown import picture as figure_picture
-from nanoscope.evidence.markdown import table
+from nanoscope.evidence.markdown import picture, table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
-from nanoscope.evidence.sweep import Sweep
 from nanoscope.evidence.wording import number, percent
 from nanoscope.experiments.circuits import facts
-from nanoscope.experiments.circuits.stored import Sweeps, estimate, is_done, main_task, mean_shares
+from nanoscope.experiments.circuits.stored import Sweeps, is_done, main_task, mean_shares
 from nanoscope.experiments.pages import Page
 
 NAMED, NAMED_PAIRS = 3, 4
@@ -25,13 +20,15 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
     """The table of tasks: how well each is done, how many edges it takes, and the strongest."""
     sweeps = result.sweeps
     rows = []
-    for name in sweeps["effects"].labels("task"):
+    names = [str(name) for name in sweeps["effects"].labels("task")]
+    done = [name for name in names if is_done(sweeps, name)]
+    for name in done or names:
         shares = mean_shares(sweeps, str(name))
         best = sorted(shares, key=lambda edge: -shares[edge])[:NAMED]
         clean, corrupt = sweeps["metric"].sel(task=name, split="report").values.mean(-1)
         rows.append(
             (
-                str(name) if is_done(sweeps, str(name)) else f"({name})",
+                name,
                 f"{number(clean)} / {number(corrupt)}",
                 f"{int(sweeps['size'].sel(task=name, count='connected').values):,}",
                 f"{percent(facts.kept(sweeps, str(name)), 0)} / {percent(sum(shares.values()), 0)}",
@@ -39,7 +36,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
             )
         )
     heads = (
-        "task (not clearly done)",
+        "task",
         "logit difference, clean / corrupt",
         "edges",
         "they keep / single effects sum to",
@@ -47,11 +44,12 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
     )
     return {
         "tasks": table(heads, rows),
+        "others": [name for name in names if name not in done],
         "task": main_task(sweeps),
         "pairs": pairs(result),
         "version": result.identity["version"],
         **said(sweeps),
-        **methods(study, result),
+        "estimates": estimates(study, result),
     }
 
 
@@ -87,43 +85,14 @@ def pairs(result: Result) -> str:
     return "; ".join(said) or "no two of them interact by more than a tenth of the behaviour"
 
 
-def methods(study: Study, result: Result) -> Mapping[str, object]:
-    """The table of methods: how well each finds known edges, how it agrees with exact effects here, and what it costs."""
+def estimates(study: Study, result: Result) -> list[str]:
+    """The figures of the estimates beside exact effects, on this model and on hand-built ones."""
     planted = [study.result(label, "circuits") for label in study.with_role("planted")]
-    known = next((one for one in planted if one and "truth" in one.sweeps), None)
-    sweeps, names = result.sweeps, [str(name) for name in result["estimates"].labels("method")]
-    rows = []
-    for name in names:
-        found = ["", ""] if known is None else _known(known["truth"], name)
-        agree = agreement(estimate(sweeps, name), estimate(sweeps, "exact"))
-        rows.append([name, *found, *(_number(agree[kind]) for kind in KINDS), *_cost(sweeps, name)])
-    kinds = (f"into {kind}" for kind in KINDS)
-    heads = ("method", "known edges, AUROC", "saturated, AUROC", *kinds, "cost, forwards", "memory, MB")
-    picture = "" if known is None else figure_picture(study, known.subject.label, "circuits_known")
-    return {"methods": table(heads, rows), "known": picture}
-
-
-def _known(truth: Sweep, method: str) -> list[str]:
-    """The mean AUROC over the planted models, and that where attention is saturated."""
-    values = truth.sel(method=method, measure="AUROC")
-    gentle = [float(values.sel(model=name).values) for name in values.labels("model") if "saturated" not in str(name)]
-    return [number(sum(gentle) / len(gentle)), number(float(values.sel(model="plain, saturated").values))]
-
-
-def _cost(sweeps: Sweeps, method: str) -> tuple[str, str]:
-    """Seconds in plain forwards, and megabytes; empty where an earlier version did not measure them."""
-    forward = float(sweeps["seconds_of"].sel(what="plain forward").values)
-    spent, held = None, sweeps.get("held")
-    if method in sweeps["seconds_of"].labels("what"):
-        spent = sweeps["seconds_of"].sel(what=method)
-    elif "exact_seconds" in sweeps:
-        spent = sweeps["exact_seconds"].sel(task=main_task(sweeps))
-    cost = "" if spent is None else f"{float(spent.values) / forward:,.0f}"
-    return cost, "" if held is None else f"{float(held.sel(method=method).values) / 1e6:,.0f}"
-
-
-def _number(x: float) -> str:
-    return "" if np.isnan(x) else number(x, 2)
+    known = [one.subject.label for one in planted if one and "truth" in one.sweeps][:1]
+    return [
+        picture(study, result.subject.label, "circuits_estimates"),
+        *(picture(study, label, "circuits_known") for label in known),
+    ]
 
 
 PAGE = Page(

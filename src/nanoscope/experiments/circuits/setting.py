@@ -62,7 +62,7 @@ class Params:
 QUICK = Params(
     examples=8, random_circuits=20, acdc_examples=0, learned_steps=30, pair_examples=8, scrubbing_draws=5, checkpoints=4
 )
-SETTINGS = {"quick": QUICK, "many": Params(), "planted": QUICK}
+SETTINGS = {"quick": QUICK, "planted": QUICK}
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from nanoscope.experiments.heads.label import ALL_CLASSES, WEAK, classes_of, in_
 from nanoscope.experiments.pages import Page
 from nanoscope.model.names import head_name
 
-LISTED = 5
+LISTED = 3
 """Single heads that are listed by what the loss without them is."""
 
 

@@ -88,7 +88,6 @@ PLANTED = Params(
 )
 SETTINGS = {
     "quick": QUICK,
-    "many": replace(QUICK, sequences=64, natural_examples=256, places=400),
     "control": replace(QUICK, patch_examples=64),
     "planted": PLANTED,
 }

@@ -87,11 +87,13 @@ def _cells(sweeps: Sweeps, found: Mapping[str, np.ndarray], concept: int, source
     return chosen_neuron(sweeps, concept, source), f"{found[source][concept]:.2f}", shares
 
 
-def nested(sweeps: Sweeps) -> tuple[tuple[str, float], ...]:
-    """Each nested concept with the AUROC of its best neuron among characters that agree in the other one."""
+def nested(sweeps: Sweeps) -> tuple[str, float] | None:
+    """The nested concept whose best neuron has the lowest AUROC among characters that agree in the other one, if any."""
     found = sweeps["conditional"]
     means = zip(found.labels("condition"), found.values.mean(-1).tolist(), strict=True)
-    return tuple((str(name), mean) for name, mean in means if not math.isnan(mean))
+    return min(
+        ((str(name), mean) for name, mean in means if not math.isnan(mean)), key=lambda one: one[1], default=None
+    )
 
 
 PAGE = Page(

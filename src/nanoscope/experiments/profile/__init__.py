@@ -18,7 +18,7 @@ EXPERIMENT = Experiment(
     question="What does the model do?",
     version=2,
     params=Params,
-    settings={"quick": QUICK, "many": Params()},
+    settings={"quick": QUICK, "end": Params(checkpoints=0)},
     stages=stages,
     claims=CLAIMS,
     questions=QUESTIONS,

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
-from nanoscope.evidence.wording import number
 from nanoscope.experiments.circuits import stored as circuits
 from nanoscope.experiments.pages import Page
-from nanoscope.experiments.profile.judge import alone_and_together, beside_tables, fewest, gap, overfitting
+from nanoscope.experiments.profile.judge import beside_tables, fewest, gap, overfitting
 from nanoscope.experiments.profile.measure import MODEL
 from nanoscope.experiments.profile.setting import HELD_OUT
 from nanoscope.model.names import named
-from nanoscope.statistics.intervals import mean_interval
 
 SOME = 30
 """Kinds at fewer places are not named in a sentence."""
@@ -29,7 +24,6 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
     cost = sweeps["kept"].sel(text=HELD_OUT).mean("window").values
     order = [(int(layer), int(head)) for layer, head in sweeps["order"].values]
     return {
-        "layers": layers_table(result),
         "worth": float(cost[0]),
         "count": count,
         "kept": ", ".join(named(sorted(order[len(order) - count :]))),
@@ -44,22 +38,6 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "circuits": circuits_of(study, result),
         "overfitting": overfitting(result.sweeps) if "along_loss" in result.sweeps else None,
     }
-
-
-def layers_table(result: Result) -> str:
-    """What the heads of each layer are worth together and one by one, and its MLP."""
-    names = [str(name) for name in result["ablation"].labels("set")]
-    layers = sum(name.startswith("heads of L") for name in names)
-    rows = []
-    for layer in range(layers):
-        single = [name for name in names if name.startswith(f"L{layer}H")]
-        alone, together = alone_and_together(result.sweeps, single, f"heads of L{layer}")
-        mlp = f"MLP{layer}"
-        cost = result["ablation"].sel(text=HELD_OUT, set=mlp).values if mlp in names else None
-        rows.append(
-            [f"L{layer}", _with_interval(together), _signed(alone), "" if cost is None else _with_interval(cost)]
-        )
-    return table(["without, nats", "its heads together", "sum of its heads alone", "its MLP"], rows)
 
 
 def nearest(result: Result) -> tuple[str, str]:
@@ -101,15 +79,6 @@ def circuits_of(study: Study, result: Result) -> str:
     sizes = found["size"]
     done = [str(name) for name in sizes.labels("task") if circuits.is_done(found.sweeps, str(name))]
     return ", ".join(f"{name} ({int(sizes.sel(task=name, count='connected').values):,} edges)" for name in done)
-
-
-def _with_interval(values: np.ndarray) -> str:
-    low, high = mean_interval(values, "profile")
-    return f"{_signed(float(values.mean()))} [{number(low)}, {number(high)}]"
-
-
-def _signed(value: float) -> str:
-    return f"{'+' if value > 0 else ''}{number(value)}"
 
 
 PAGE = Page(

@@ -11,7 +11,6 @@ EXPERIMENT = Experiment(
     params=Params,
     settings={
         "quick": Params(sequences=8, windows=32, held_out=12_000),
-        "many": Params(sequences=12, windows=64, held_out=60_000),
     },
     stages=in_one_stage(measure),
     claims=(),

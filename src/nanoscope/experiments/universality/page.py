@@ -5,32 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nanoscope.analysis.neurons.universality import UNIVERSAL
-from nanoscope.evidence.claim import Sweeps
-from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
-from nanoscope.evidence.wording import percent
 from nanoscope.experiments.pages import Page
-from nanoscope.experiments.universality.judge import CUTS, GROUPS, shares_above
+from nanoscope.experiments.universality.judge import CUTS, shares_above
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
     """The shares of neurons above each cut, and at Gurnee's cut what the planted model shows; the seeds of the twins that were
     trained again and came out with other weights than in the rest of the study."""
-    shares = shares_above(result.sweeps)
-    found, mistaken = (shares[name][CUTS.index(UNIVERSAL)] for name in GROUPS[2:])
+    own, untrained, found, mistaken = (of[CUTS.index(UNIVERSAL)] for of in shares_above(result.sweeps).values())
     return {
         "other_weights": _other_weights(study, result),
-        "shares": shares_table(result.sweeps),
+        "own": own,
+        "untrained": untrained,
         "found": found,
         "mistaken": mistaken,
     }
-
-
-def shares_table(sweeps: Sweeps) -> str:
-    """A row per group of neurons, a column per cut of the excess correlation."""
-    rows = [[name, *(percent(share) for share in shares)] for name, shares in shares_above(sweeps).items()]
-    return table(["excess above", *(f"{cut:g}" for cut in CUTS)], rows)
 
 
 def _other_weights(study: Study, result: Result) -> list[str]:
