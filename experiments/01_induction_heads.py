@@ -3,7 +3,8 @@
 #
 # Do small character-level GPTs learn to look up what followed the last time? This notebook looks at three models through
 # the same code: the one we ask about, a **positive control** trained where only copying pays, and a **planted model** whose
-# circuit was written by hand. It reads the results of `make findings`, and makes them first where they are missing.
+# circuit was written by hand. It reads the published study (`results/`); a study of your own (`nanoscope study quick`) is read
+# in the same way.
 
 # %%
 # %matplotlib inline
@@ -15,16 +16,13 @@ from nanoscope.analysis.attention import repeated_sequences
 from nanoscope.analysis.causal import patching
 from nanoscope.experiments.emergence import figures as emergence
 from nanoscope.experiments.induction import figures as induction
+from nanoscope.planted.induction import planted_induction
 from nanoscope.report import read_study
-from nanoscope.studies import presets
-from nanoscope.studies import run as study
 from nanoscope.tasks import metrics
 
-folder, corpus = Path("../runs/quick"), ns.open_corpus()
-results = study.run_study(presets.STUDIES["quick"], corpus, folder)
-quick = read_study(folder)
-model, control, planted = (quick.result(label, "induction") for label in quick.labels)
-[(label, quick.subject(label).parameters) for label in quick.labels]
+study = read_study("../results")
+model, control, planted = (study.result(label, "induction") for label in study.shown)
+[(label, study.subject(label).parameters) for label in study.shown]
 
 # %% [markdown]
 # ## The question, and what would count
@@ -68,23 +66,25 @@ display(induction.patching_effects(planted), induction.patching_effects(control)
 # ## How does the prediction form, and when did it appear?
 
 # %%
-display(induction.logit_lens(control), emergence.onset(quick.result(quick.labels[1], "emergence")))
+display(induction.logit_lens(control), emergence.onset(study.result(control.subject.label, "emergence")))
 
 # %% [markdown]
 # ## By hand
 #
-# The same measurements in a few lines, on the control's checkpoint: a task, the heads' scores, one sweep. The report of the
-# whole study, with every number's evidence, is `runs/quick/FINDINGS.md`.
+# The same measurements in a few lines. First the scores of every head of the canonical model: of your own training, if
+# `scripts/train_for_interpretability.sh` made one, else of the one that comes along. Then one sweep, on the planted model. The
+# report of the whole study, with every number's evidence, is `results/FINDINGS.md`.
 
 # %%
-checkpoint = ns.load(folder / "models" / "control-1" / "final")
-symbols = tasks.alphabet(checkpoint.encode(corpus.train), len(checkpoint.vocabulary))
-scores = repeated_sequences.attention_scores(
-    checkpoint.model, tasks.repeated_sequences(symbols, 23, 64, 32, None, "notebook")
-)
+trained = Path("../runs/train-shakespeare/final")
+checkpoint = ns.load(trained if trained.exists() else Path("../trained_models/shakespeare_char_model"))
+symbols = tasks.alphabet(checkpoint.encode(ns.open_corpus().train), len(checkpoint.vocabulary))
+sequences = tasks.repeated_sequences(symbols, 23, 128, 32, None, "notebook")
+scores = repeated_sequences.attention_scores(checkpoint.model, sequences)
 scores.sel(score="induction").mean("example").to_xarray().round(2)
 
 # %%
-task = tasks.copy_task(symbols, 17, 32, "notebook")
-found = patching.exact(checkpoint.model, task, metrics.logit_diff, patching.heads(checkpoint.model, task))
+known = planted_induction(checkpoint.vocabulary)
+task = tasks.copy_task(symbols, 17, 32, "notebook", start=known.known_vocabulary.start)
+found = patching.exact(known.model, task, metrics.logit_diff, patching.heads(known.model, task))
 found.effect.sel(direction="denoise").to_xarray().round(2)

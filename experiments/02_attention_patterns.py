@@ -3,7 +3,7 @@
 #
 # Every attention head is scored in every class of attention (fixed places, and keys that the text names), beyond what chance
 # and its own positions would give, and called by the class that explains most of it, if that is sure and large enough. This
-# notebook reads the results of `make findings`, and makes them first where they are missing.
+# notebook reads the published study (`results/`).
 
 # %%
 # %matplotlib inline
@@ -14,15 +14,11 @@ from nanoscope.analysis.attention import character_tables, classes
 from nanoscope.experiments.heads import figures as heads
 from nanoscope.model.folded import fold
 from nanoscope.report import read_study
-from nanoscope.studies import presets
-from nanoscope.studies import run as study
 from nanoscope.text.tokenizer import tokenized
 from nanoscope.text.windows import spread_starts, windows_at
 
-folder, corpus = Path("../runs/quick"), ns.open_corpus()
-results = study.run_study(presets.STUDIES["quick"], corpus, folder)
-quick = read_study(folder)
-model, control = (quick.result(label, "heads") for label in quick.labels[:2])
+study = read_study("../results")
+model, control = (study.result(label, "heads") for label in study.shown[:2])
 for finding in model.findings:
     verdict = "withdrawn" if finding.withdrawn else finding.verdict if finding.kind == "measurement" else finding.kind
     print(f"{verdict:24} {finding.claim}")
@@ -64,9 +60,9 @@ display(heads.taxonomy(control), heads.composition(control))
 # The same scores in a few lines, and one head's OV table: which characters it raises after attending to which.
 
 # %%
-checkpoint = ns.load(folder / "models" / "quick-1" / "final")
-val = tokenized(corpus.val, checkpoint.vocabulary)
-windows = windows_at(val.tokens, spread_starts(len(val), 64, 32), 64)
+checkpoint = ns.load(Path("../trained_models/shakespeare_char_model"))
+val = tokenized(ns.open_corpus().val, checkpoint.vocabulary)
+windows = windows_at(val.tokens, spread_starts(len(val), 128, 32), 128)
 targets = classes.token_targets(val, windows)
 found = classes.scores(classes.attention(checkpoint.model, windows.tokens, targets))
 classes.mean_of_present(found.values)[classes.CLASSES.index("last space")].round(2)

@@ -2,8 +2,8 @@
 # # 03 · How predictions form
 #
 # Every layer's residual stream can be read as if the model stopped there. This notebook reads it through two lenses, asks how
-# long an n-gram table would have to be to know as much, and follows the same question through training. It reads the results
-# of `make findings`, and makes them first where they are missing.
+# long an n-gram table would have to be to know as much, and follows the same question through training. It reads the published
+# study (`results/`).
 
 # %%
 # %matplotlib inline
@@ -14,15 +14,11 @@ from nanoscope.analysis.prediction import logit_lens, tuned_lens
 from nanoscope.experiments.lenses import figures as lenses
 from nanoscope.experiments.neurons import figures as neurons
 from nanoscope.report import read_study
-from nanoscope.studies import presets
-from nanoscope.studies import run as study
 from nanoscope.text.passages import passages, windows_to_fit
 from nanoscope.text.tokenizer import tokenized
 
-folder, corpus = Path("../runs/quick"), ns.open_corpus()
-results = study.run_study(presets.STUDIES["quick"], corpus, folder)
-quick = read_study(folder)
-model, control = (quick.result(label, "lenses") for label in quick.labels[:2])
+study, corpus = read_study("../results"), ns.open_corpus()
+model, control = (study.result(label, "lenses") for label in study.shown[:2])
 for finding in model.findings:
     verdict = "withdrawn" if finding.withdrawn else finding.verdict if finding.kind == "measurement" else finding.kind
     print(f"{verdict:24} {finding.claim}")
@@ -68,15 +64,15 @@ display(lenses.training(model), lenses.training(control))
 # A lens is a function from residual streams to logits. Fitted here on 64 windows, and read on text that it has not seen.
 
 # %%
-checkpoint = ns.load(folder / "models" / "quick-1" / "final")
+checkpoint = ns.load(Path("../trained_models/shakespeare_char_model"))
 train = checkpoint.encode(corpus.train)
-fitted, held_out = (tuned_lens.collect(checkpoint.model, part) for part in windows_to_fit(train, 64, 64, 16))
+fitted, held_out = (tuned_lens.collect(checkpoint.model, part) for part in windows_to_fit(train, 128, 64, 16))
 fit = tuned_lens.fit(checkpoint.model, fitted, held_out, tuned_lens.Settings(steps=50, batch=512, every=10), "notebook")
 fit.course.to_xarray().round(2)
 
 # %%
 tables = ns.NGrams.fit(train.numpy(), len(checkpoint.vocabulary), 4)
-text = passages(tokenized(corpus.val, checkpoint.vocabulary), context=64, most=32, skip=4)
+text = passages(tokenized(corpus.val, checkpoint.vocabulary), context=128, most=32, skip=4)
 read = logit_lens.over_text(checkpoint.model, text, fit.translation.lens(checkpoint.model), tables)
 per_place = read.measures.sel(measure="loss").values.sum(-1) / text.counts.sum(-1)
 ns.Sweep(per_place, ("layer", "kind"), "nats", {"kind": read.measures.labels("kind")}).to_xarray().round(2)
@@ -88,5 +84,5 @@ ns.Sweep(per_place, ("layer", "kind"), "nats", {"kind": read.measures.labels("ki
 # shifted labels, an untrained model and a linear probe. Then the clearest neurons one by one.
 
 # %%
-hidden = quick.result(quick.labels[0], "neurons")
+hidden = study.result(study.main, "neurons")
 display(neurons.concepts(hidden), neurons.cards_of_result(hidden))
