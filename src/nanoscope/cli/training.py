@@ -31,7 +31,7 @@ LONG_HOURS = 2.0
 LINES = 10
 """Lines of a training in a log."""
 Preset = Literal["quick", "control", "shakespeare", "shakespeare-cpu"]
-StudyPreset = Literal["quick", "control", "published", "scale", "code", "wiki"]
+StudyPreset = Literal["quick", "control", "published", "scale", "doses", "code", "wiki"]
 
 
 @dataclass(frozen=True)
