@@ -99,11 +99,10 @@ def _dose(copied: float, seed: int, cells: Any) -> Member:
     return Member(f"dose-{copied:.2f}-{seed}", f"{family}, seed {seed}", "dose", recipe, settings, family=family)
 
 
-def _doses() -> tuple[Member, ...]:
-    """The doses that the law is fitted to; the held-out ones only once its predictions are committed (`doses.prediction`)."""
-    cells: Any = open_experiment("doses").setting()
-    doses = (*cells.fitted, *(cells.held_out if cells.law else ()))
-    return tuple(_dose(copied, seed, cells) for seed in cells.seeds for copied in doses)
+def doses(cells: Any) -> tuple[Member, ...]:
+    """The doses that the law is fitted to; the held-out ones only once a law is committed (`experiments.doses.prediction`)."""
+    copied_shares = (*cells.fitted, *(cells.held_out if cells.law else ()))
+    return tuple(_dose(copied, seed, cells) for seed in cells.seeds for copied in copied_shares)
 
 
 def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple[ComparisonPlan, ...]:
@@ -126,9 +125,9 @@ def _published() -> StudyDesign:
         *_compared("the shakespeare-cpu models", models, "evolution", "replication", "consensus"),
         *_compared("the echo controls", controls, "evolution", "replication", "consensus"),
         *_compared("models of nine sizes", _sizes(), "scale"),
-        *_compared(DOSES, _doses(), "doses"),
+        *_compared(DOSES, _DOSES, "doses"),
     )
-    members = (canonical, *models, *controls, _planted(), *others, *_sizes(), *_doses())
+    members = (canonical, *models, *controls, _planted(), *others, *_sizes(), *_DOSES)
     return StudyDesign("published", members, comparisons)
 
 
@@ -156,6 +155,7 @@ def _with_twins(member: Member, names: Collection[str]) -> Member:
     return replace(member, twins=twins, experiments=member.experiments if twins else alone)
 
 
+_DOSES = doses(open_experiment("doses").setting())
 STUDIES = {
     "quick": StudyDesign("quick", (_model("quick", 1, FEW), _control(1, FEW_CONTROL), _planted())),
     "control": StudyDesign(
@@ -170,7 +170,7 @@ STUDIES = {
         ),
     ),
     "scale": StudyDesign("scale", _sizes(), _compared("models of nine sizes", _sizes(), "scale")),
-    "doses": StudyDesign("doses", _doses(), _compared(DOSES, _doses(), "doses")),
+    "doses": StudyDesign("doses", _DOSES, _compared(DOSES, _DOSES, "doses")),
     "code": StudyDesign("code", (_other_text("code", FULL),)),
     "wiki": StudyDesign("wiki", (_other_text("wiki", FULL),)),
     "published": _published(),

@@ -18,7 +18,8 @@ CLAIMS = (
         figure="doses_formation",
         measured="By the power law of the gain that copying offers (time as the gain to the power {slope}), fitted at doses "
         "{fitted|each('{:g}')} and committed beforehand, **{value} of {n} held-out doses** are foretold: the time within a "
-        "factor of {within}, the trainings that form within {margin} (a law that ignores the dose: {null}; {doses|each('{}: {}')})",
+        "factor of {within}, the trainings that form within {margin} (a law that ignores the dose: {null}; "
+        "{doses|each('{}: {}')})",
         clauses={"supported": ": formation is foretold from the data"},
     ),
 )

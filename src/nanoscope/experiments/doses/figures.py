@@ -77,7 +77,8 @@ def _times(ax: Axes, sweeps: Sweeps, law: Law | None) -> None:
             ax.plot(x[formed], y[formed], "o", color=colour, markersize=4, alpha=0.7, label=name)
             ax.plot(x[~formed], np.full((~formed).sum(), last), "x", color=colour, markersize=4)
     if law:
-        _law(ax, law, np.geomspace(*np.array(sweeps["gain"].values)[[1, -1]], 60))
+        gains = sweeps["gain"].values
+        _law(ax, law, np.geomspace(float(gains[1]), float(gains[-1]), 60))
     ax.axhline(last, color=SOFT, linestyle="--", linewidth=0.8, label="end of training (x: none formed)")
     ax.set(
         xscale="log", yscale="log", xlabel="what copying could gain, nats per token", ylabel="iteration of formation"

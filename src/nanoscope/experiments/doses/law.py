@@ -8,8 +8,8 @@ its iterations says that T is larger. So the median time is a power of the gain,
 logistic in its logarithm. The reason: while a circuit of several factors is small, its growth rate is proportional to what it
 saves, so the plateau before it lasts as long as the inverse of the gain (b = -1 in deep linear networks: Saxe, McClelland &
 Ganguli 2014, arXiv 1312.6120; induction heads end a plateau in this way in Reddy 2023, arXiv 2312.03002, and Edelman et al.
-2024, arXiv 2402.11004). b is left free because Adam is no gradient descent. That what is repeated decides formation: Chan et al. 2022, arXiv
-2205.05055 (burstiness); Aoyama, Wilcox & Schneider 2025, arXiv 2511.16893 (frequency and reliability of repeated bigrams).
+2024, arXiv 2402.11004). b is left free because Adam is no gradient descent. That repetition decides formation: Chan et al.
+2022, arXiv 2205.05055 (burstiness); Aoyama, Wilcox & Schneider 2025, arXiv 2511.16893 (frequency and reliability of bigrams).
 
 Without a gain log g is minus infinity: nothing forms, and such doses do not enter the fit.
 """
@@ -45,7 +45,8 @@ class Seen(NamedTuple):
     """What the trainings of one dose did."""
 
     median: float
-    """The median over trainings of the iteration of formation; a training that does not form counts as its last iteration."""
+    """The median over trainings of the iteration of formation, of two middle ones their geometric mean; a training that does not
+    form counts as its last iteration."""
     forming: int
     trainings: int
     factor: float
@@ -86,10 +87,11 @@ def seen(sweeps: Sweeps, dose: float) -> Seen | None:
     times = times_of(sweeps, dose)
     if not len(times):
         return None
-    capped, formed = np.minimum(times, iterations(sweeps)), np.isfinite(times)
+    capped, formed = np.sort(np.minimum(times, iterations(sweeps))), np.isfinite(times)
+    middle = math.sqrt(capped[(len(capped) - 1) // 2] * capped[len(capped) // 2])
     factors = sweeps["trainings"].sel(measure="factor", dose=dose).values
     factor = float(np.nanmedian(factors)) if formed.any() else math.nan
-    return Seen(float(np.exp(np.median(np.log(capped)))), int(formed.sum()), len(times), factor)
+    return Seen(middle, int(formed.sum()), len(times), factor)
 
 
 def holds(sweeps: Sweeps, said: Foretold, found: Seen) -> bool:
