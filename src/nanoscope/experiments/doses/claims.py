@@ -17,9 +17,9 @@ CLAIMS = (
         null_is="a law that ignores the dose",
         figure="doses_formation",
         measured="By the power law of the gain that copying offers (time as the gain to the power {slope}), fitted at doses "
-        "{fitted|each('{:g}')} and committed beforehand, **{value} of {n} held-out doses** are foretold: the time within a "
-        "factor of {within}, the trainings that form within {margin} (a law that ignores the dose: {null}; "
-        "{doses|each('{}: {}')})",
+        "{fitted|each('{:g}')} and committed beforehand, **{right} of {n} held-out doses** are foretold: the time within a "
+        "factor of {within}, the trainings that form within {margin} (a law that ignores the dose: {blind}; "
+        "median iteration and trainings, foretold and seen: {doses|each('dose {}: {}')|join('; ')})",
         clauses={"supported": ": formation is foretold from the data"},
     ),
 )

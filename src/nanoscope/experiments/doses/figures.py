@@ -17,6 +17,10 @@ BAND = (0.1, 0.9)
 """The law's middle 80 % of trainings."""
 
 
+GAINS = (0.1, 0.2, 0.5, 1.0)
+"""Labels of the axis of gains."""
+
+
 @styled
 def formation(result: Result) -> Figure:
     """Left, how many trainings of each dose form a head in time; right, when, a dot a training; lines are the law."""
@@ -85,6 +89,8 @@ def _times(ax: Axes, sweeps: Sweeps, law: Law | None) -> None:
     )
     ax.set_ylim(top=1.3 * last)
     plain_logarithms(ax)
+    ax.set_xticks(GAINS, [f"{tick:g}" for tick in GAINS])
+    ax.minorticks_off()
     ax.set_title("each training", fontsize=9)
 
 

@@ -23,6 +23,7 @@ from nanoscope.experiments.doses.law import (
     holds,
     seen,
     threshold,
+    when,
 )
 
 UNIT = "held-out doses"
@@ -41,30 +42,33 @@ def doses_foretold(sweeps: Sweeps) -> Evidence:
     run = {dose: what for dose, what in found.items() if what is not None}
     if len(run) < len(found):
         return Evidence.too_little("not all held-out doses were trained yet", len(run), UNIT)
-    right = _right(sweeps, law, run)
+    right, blind = _right(sweeps, law, run), _blind(sweeps, run)
     facts: dict[str, Fact] = {
         "fitted": fitted(sweeps),
+        "right": right,
+        "blind": blind,
         "slope": law.slope,
-        "threshold": threshold(sweeps, law),
-        "within": FACTOR,
-        "margin": TRAININGS,
-        "doses": tuple((f"{dose:g}", _said(foretold(sweeps, law, dose), run[dose])) for dose in run),
+        "from_dose": threshold(sweeps, law),
+        "within": f"{FACTOR:g}",
+        "margin": f"{TRAININGS:g}",
+        "doses": tuple((f"{dose:g}", _said(sweeps, foretold(sweeps, law, dose), run[dose])) for dose in run),
     }
-    return Evidence(float(right), (float(right), float(right)), len(run), UNIT, _blind(sweeps, run), facts)
+    return Evidence(float(right), (float(right), float(right)), len(run), UNIT, float(blind), facts)
 
 
 def _right(sweeps: Sweeps, law: Law, run: dict[float, Seen]) -> int:
     return sum(holds(sweeps, foretold(sweeps, law, dose), what) for dose, what in run.items())
 
 
-def _blind(sweeps: Sweeps, run: dict[float, Seen]) -> float:
-    """How many of the held-out doses a law is right about that is fitted to the same trainings but ignores the dose."""
+def _blind(sweeps: Sweeps, run: dict[float, Seen]) -> int:
+    """How many of the held-out doses a law is right about that is fitted to the same trainings but ignores the dose; of a law
+    that too few trainings form for, none."""
     try:
-        return float(_right(sweeps, fitted_law(sweeps, sloped=False), run))
+        return _right(sweeps, fitted_law(sweeps, sloped=False), run)
     except NanoscopeError:
-        return float("nan")
+        return 0
 
 
-def _said(said: Foretold, found: Seen) -> str:
-    """`1,420 against 1,380 iterations, 6.0 against 6 trainings`: foretold against seen."""
-    return f"{said.median:,.0f} against {found.median:,.0f} iterations, {said.forming:.1f} against {found.forming} trainings"
+def _said(sweeps: Sweeps, said: Foretold, found: Seen) -> str:
+    """`1,420 and 6.0, 1,380 and 6`: iterations and trainings, foretold and seen."""
+    return f"{when(sweeps, said.median)} and {said.forming:.1f}, {when(sweeps, found.median)} and {found.forming}"

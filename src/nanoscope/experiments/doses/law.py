@@ -45,8 +45,8 @@ class Seen(NamedTuple):
     """What the trainings of one dose did."""
 
     median: float
-    """The median over trainings of the iteration of formation, of two middle ones their geometric mean; a training that does not
-    form counts as its last iteration."""
+    """The median over trainings of the iteration of formation, of two middle ones their geometric mean; where none formed, the
+    last iteration counts."""
     forming: int
     trainings: int
     factor: float
@@ -121,6 +121,12 @@ def times_of(sweeps: Sweeps, dose: float) -> Float[np.ndarray, "training"]:
 def iterations(sweeps: Sweeps) -> float:
     """The length of every training."""
     return float(sweeps["curves"].labels("step")[-1])
+
+
+def when(sweeps: Sweeps, median: float) -> str:
+    """`1,420`, or that it is later than the training lasted."""
+    last = iterations(sweeps)
+    return f"{median:,.0f}" if median < last else f"after {last:,.0f}"
 
 
 def _doses(sweeps: Sweeps, held_out: int) -> tuple[float, ...]:

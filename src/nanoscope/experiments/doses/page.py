@@ -14,6 +14,7 @@ from nanoscope.evidence.wording import number
 from nanoscope.experiments.doses.judge import committed_law
 from nanoscope.experiments.doses.law import (
     Law,
+    Seen,
     fitted,
     fitted_law,
     foretold,
@@ -23,6 +24,7 @@ from nanoscope.experiments.doses.law import (
     iterations,
     seen,
     threshold,
+    when,
 )
 from nanoscope.experiments.pages import Page
 
@@ -32,8 +34,8 @@ COLUMNS = (
     "heads form in",
     "median iteration",
     "10 to 90 %, factor",
-    "by the law",
-    "",
+    "by the law: heads in",
+    "by the law: iteration",
     "foretold",
 )
 
@@ -65,26 +67,16 @@ def doses_table(sweeps: Sweeps, law: Law | None) -> str:
 
 def _row(sweeps: Sweeps, law: Law | None, dose: float) -> list[str]:
     found, said = seen(sweeps, dose), foretold(sweeps, law, dose) if law else None
-    row = [f"{dose:g}", f"{gain(sweeps, dose):.3f}"]
-    row += (
-        [f"{found.forming} of {found.trainings}", *_when(sweeps, found.median, found.factor)]
-        if found
-        else ["not run", "", ""]
-    )
-    row += [f"{said.forming:.1f}", _iteration(sweeps, said.median)] if said else ["", ""]
-    if dose not in held_out(sweeps):
+    row = [f"{dose:g}", f"{gain(sweeps, dose):.3f}", *(_seen(sweeps, found) if found else ["not run", "", ""])]
+    row += [f"{said.forming:.1f}", when(sweeps, said.median)] if said else ["", ""]
+    if dose not in held_out(sweeps) or said is None or found is None:
         return [*row, ""]
-    return [*row, "" if said is None or found is None else "yes" if holds(sweeps, said, found) else "no"]
+    return [*row, "yes" if holds(sweeps, said, found) else "no"]
 
 
-def _when(sweeps: Sweeps, median: float, factor: float) -> list[str]:
-    return [_iteration(sweeps, median), "" if math.isnan(factor) else number(factor)]
-
-
-def _iteration(sweeps: Sweeps, median: float) -> str:
-    """`1,420`, or that it is later than the training lasted."""
-    last = iterations(sweeps)
-    return f"{median:,.0f}" if median < last else f"after {last:,.0f}"
+def _seen(sweeps: Sweeps, found: Seen) -> list[str]:
+    factor = "" if math.isnan(found.factor) else number(found.factor)
+    return [f"{found.forming} of {found.trainings}", when(sweeps, found.median), factor]
 
 
 PAGE = Page(
