@@ -110,12 +110,14 @@ def available_gain(corpus: Corpus, tokenizer: Tokenizer, symbols: int, context: 
     beyond what it gains on windows without copies, where only the text's own repeats can pay."""
     train, val = (_rows(tokens, context) for tokens in corpus.split(tokenizer))
 
-    def echoed(rows: Tensor, copied: float) -> np.ndarray:
+    def echoed(rows: Tensor, copied: float, spans: str) -> np.ndarray:
         source = EchoBatches(TextBatches(rows.flatten(), context), symbols, copied)
-        return source.echoed(rows.clone(), "available gain").numpy()
+        return source.echoed(rows.clone(), "available gain", spans).numpy()
 
-    tables = NGrams.fit(echoed(train, 0.0).ravel(), symbols, ORDER)
-    with_copies, without = (copy_mixture.Predicted.of(echoed(val, copied), tables) for copied in (1.0, 0.0))
+    tables = NGrams.fit(
+        echoed(train, 0.0, "of the table").ravel(), symbols, ORDER
+    )  # it must not know the spans judged below
+    with_copies, without = (copy_mixture.Predicted.of(echoed(val, copied, "judged"), tables) for copied in (1.0, 0.0))
     gains = [copy_mixture.gain([(share, with_copies), (1 - share, without)]) for share in SHARES]
     return tuple(gain - gains[0] for gain in gains)
 
