@@ -82,7 +82,7 @@ def test_a_law_that_holds_foretells_the_held_out_doses_and_one_that_ignores_the_
     [
         lambda dose, seed: by_law(dose, seed) * (1.7 if dose in Params().held_out else 1),
         lambda dose, seed: by_law(dose, seed) * (0.6 if dose in Params().held_out else 1),
-        lambda dose, seed: by_law(0.2, seed) if dose == 0.8 else by_law(dose, seed),
+        lambda dose, seed: by_law(0.5, seed) if dose == 0.8 else by_law(dose, seed),
         lambda dose, seed: math.inf if dose in Params().held_out and seed % 2 else by_law(dose, seed),
     ],
     ids=["later", "earlier", "a dose that is no larger", "half never form"],
@@ -120,14 +120,14 @@ def test_the_margins_by_hand() -> None:
     right = {(1340, 4): True, (1320, 4): False, (2990, 4): True, (3010, 4): False, (2000, 2): True, (2000, 1): False}
     for (median, forming), expected in right.items():
         assert holds(found, said, Seen(float(median), forming, 6, 2.0)) is expected, (median, forming)
-    never = Foretold(0.2, 0.3, 9000.0, 0.5)
+    never = Foretold(0.4, 0.6, 9000.0, 0.5)
     assert holds(found, never, Seen(3600.0, 0, 6, math.nan)), "both say: not within the training"
 
 
 def test_before_the_law_is_committed_and_before_all_doses_are_run_nothing_is_judged() -> None:
     early = doses_foretold(planted_doses.sweeps((), held_out=False))
     assert early.why == "no prediction is committed yet, and the held-out doses come after it"
-    partly = measure(planted_doses.group((0.0, 0.1, 0.3, 0.5, 0.7, 1.0, 0.2)), Params(law=tuple(LAW)))
+    partly = measure(planted_doses.group((*Params().fitted, 0.4)), Params(law=tuple(LAW)))
     assert doses_foretold(partly).why == "not all held-out doses were trained yet"
 
 
@@ -138,8 +138,8 @@ def test_a_prediction_is_made_of_the_fitted_doses_and_never_after_the_others(tmp
     assert committed(tmp_path / "prediction.json") == tuple(fitted_law(six.sweeps))
     assert [said["dose"] for said in made["foretold"]] == list(held_out(six.sweeps))
     assert made["result"] == six.key
-    ten = run_comparison(DOSES, planted_doses.group((*Params().fitted, 0.2)), Params(law=()), tmp_path)
-    with pytest.raises(NanoscopeError, match=r"but 0\.2 was trained already"):
+    ten = run_comparison(DOSES, planted_doses.group((*Params().fitted, 0.4)), Params(law=()), tmp_path)
+    with pytest.raises(NanoscopeError, match=r"but 0\.4 was trained already"):
         prediction(ten)
     assert committed(tmp_path / "none") == ()
 
@@ -152,8 +152,8 @@ def test_the_study_has_the_held_out_doses_only_after_the_prediction() -> None:
     assert (len(before), len(after)) == (36, 60)
     assert STUDIES["doses"].members == (after if committed() else before)
     recipes = {member.name: member.recipe for member in after}
-    assert recipes["dose-0.30-2"] is not None
-    assert (recipes["dose-0.30-2"].copied, recipes["dose-0.30-2"].seed) == (0.3, 2)
+    assert recipes["dose-0.25-2"] is not None
+    assert (recipes["dose-0.25-2"].copied, recipes["dose-0.25-2"].seed) == (0.25, 2)
     assert not set(Params().fitted) & set(Params().held_out)
 
 
@@ -170,7 +170,7 @@ def test_the_page_lists_every_dose_and_the_figures_are_readable() -> None:
         assert all(all(checklist(draw(result)).values()) for draw in DOSES.figures.values())
     rows = doses_table(planted_doses.sweeps(law), LAW).split("\n")
     assert len(rows) == 12
-    assert rows[10].startswith("| 0.8 |")
-    assert rows[10].endswith("yes |")
+    assert rows[8].startswith("| 0.8 |")
+    assert rows[8].endswith("yes |")
     assert rows[2].count("after 3,600") == 2
     assert "not run" in doses_table(planted_doses.sweeps((), held_out=False), None)

@@ -16,8 +16,8 @@ from nanoscope.experiments.doses.measure import Params
 from nanoscope.experiments.experiment import Group
 from nanoscope.experiments.formation.measure import SHARES
 
-LAW = Law(7.4, -1.0, 0.08)
-"""Half have formed by iteration 1,100 at the whole dose, and by 3,600 at a dose of 0.3."""
+LAW = Law(7.9, -1.5, 0.08)
+"""Half have formed by iteration 1,470 at the whole dose, and by 3,600 at a dose of 0.55."""
 PER_DOSE = 1.5
 STEPS = tuple(range(0, 3601, 100))
 When = Callable[[float, int], float]

@@ -1,5 +1,5 @@
-"""Dose-response of copying, the claim. It was declared, with its margins and the form of the law, before any training was run;
-the law itself is fitted to six doses and committed before the four others are trained."""
+"""Dose-response of copying, the claim. It was declared, with its margins and the form of the law, before any training was
+run; the law itself is fitted to six doses and committed before the four others are trained."""
 
 from nanoscope.evidence.claim import Claim
 from nanoscope.evidence.finding import Criterion

@@ -19,10 +19,10 @@ from nanoscope.experiments.doses.law import (
     fitted,
     fitted_law,
     foretold,
+    from_dose,
     held_out,
     holds,
     seen,
-    threshold,
     when,
 )
 
@@ -48,7 +48,7 @@ def doses_foretold(sweeps: Sweeps) -> Evidence:
         "right": right,
         "blind": blind,
         "slope": law.slope,
-        "from_dose": threshold(sweeps, law),
+        "from_dose": from_dose(sweeps, law),
         "within": f"{FACTOR:g}",
         "margin": f"{TRAININGS:g}",
         "doses": tuple((f"{dose:g}", _said(sweeps, foretold(sweeps, law, dose), run[dose])) for dose in run),

@@ -101,10 +101,19 @@ def holds(sweeps: Sweeps, said: Foretold, found: Seen) -> bool:
 
 
 def threshold(sweeps: Sweeps, law: Law) -> float:
-    """The dose at which the law lets half of the trainings form within their iterations; NaN if it is none from 0 to 1."""
-    needed = math.exp((math.log(iterations(sweeps)) - law.intercept) / law.slope) if law.slope else math.nan
-    doses, gains = sweeps["gain"].labels("dose"), sweeps["gain"].values
-    return float(np.interp(needed, gains, np.array(doses, dtype=float), left=math.nan, right=math.nan))
+    """The dose from which on the law lets half of the trainings form within their iterations; NaN if it is none up to 1."""
+    if law.slope >= 0:
+        return math.nan
+    needed = (math.log(iterations(sweeps)) - law.intercept) / law.slope
+    doses, gains = np.array(sweeps["gain"].labels("dose"), dtype=float), sweeps["gain"].values
+    there = gains > 0
+    return float(np.exp(np.interp(needed, np.log(gains[there]), np.log(doses[there]), left=math.nan, right=math.nan)))
+
+
+def from_dose(sweeps: Sweeps, law: Law) -> str:
+    """The threshold in words: `a dose of 0.55`."""
+    dose = threshold(sweeps, law)
+    return "no dose" if math.isnan(dose) else f"a dose of {dose:.2f}"
 
 
 def gain(sweeps: Sweeps, dose: float) -> float:

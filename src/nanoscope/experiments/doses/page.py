@@ -18,12 +18,12 @@ from nanoscope.experiments.doses.law import (
     fitted,
     fitted_law,
     foretold,
+    from_dose,
     gain,
     held_out,
     holds,
     iterations,
     seen,
-    threshold,
     when,
 )
 from nanoscope.experiments.pages import Page
@@ -45,7 +45,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
     law = law_of(result.sweeps)
     return {
         "law": law,
-        "threshold": threshold(result.sweeps, law) if law else math.nan,
+        "from_dose": from_dose(result.sweeps, law) if law else "",
         "iterations": int(iterations(result.sweeps)),
         "committed": "committed" in result.sweeps,
         "doses": doses_table(result.sweeps, law),
