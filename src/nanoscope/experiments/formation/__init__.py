@@ -10,7 +10,7 @@ from nanoscope.experiments.measuring import in_one_stage
 
 EXPERIMENT = Experiment(
     module=__name__,
-    question="When does an induction head form in a training of the control, and what could copying gain there?",
+    question="When does an induction head form in a training of the control?",
     version=1,
     params=Params,
     stages=in_one_stage(measure),
