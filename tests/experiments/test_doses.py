@@ -2,6 +2,8 @@
 
 import json
 import math
+import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -174,3 +176,28 @@ def test_the_page_lists_every_dose_and_the_figures_are_readable() -> None:
     assert rows[8].endswith("yes |")
     assert rows[2].count("after 3,600") == 2
     assert "not run" in doses_table(planted_doses.sweeps((), held_out=False), None)
+
+
+def test_the_script_writes_a_prediction_once_and_not_after_a_held_out_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "predict_doses.py"))
+    written = tmp_path / "prediction.json"
+    monkeypatch.setitem(script["main"].__globals__, "FILE", written)
+    monkeypatch.setattr(sys, "argv", ["predict_doses.py", str(tmp_path)])
+
+    def refused() -> str:
+        with pytest.raises(SystemExit) as error:
+            script["main"]()
+        assert error.value.code == 2
+        return capsys.readouterr().err
+
+    assert "no comparison of all 36 trainings" in refused()
+    run_comparison(DOSES, planted_doses.group(Params().fitted), Params(law=()), tmp_path / "results")
+    script["main"]()
+    assert "dose 0.6: half by iteration 3,122, 5.3 trainings form in time" in capsys.readouterr().out
+    assert committed(written) == pytest.approx(fitted_law(planted_doses.sweeps((), held_out=False)), rel=1e-6)
+    assert "made once and not changed" in refused()
+    written.unlink()
+    (tmp_path / "models" / "dose-0.60-1").mkdir(parents=True)
+    assert "already holds dose-0.60-1" in refused()
