@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from toys import planted_doses
 
 from nanoscope.evidence.sweep import Sweep
 
@@ -17,5 +18,8 @@ def _layers_matched() -> Mapping[str, Sweep]:
     }
 
 
-SWEEPS: Mapping[str, tuple[Mapping[str, Sweep], ...]] = {"replication.layers": (_layers_matched(),)}
+SWEEPS: Mapping[str, tuple[Mapping[str, Sweep], ...]] = {
+    "replication.layers": (_layers_matched(),),
+    "doses.foretold": (planted_doses.sweeps(tuple(planted_doses.LAW)),),
+}
 """Claim -> sweeps that it is judged by."""

@@ -42,7 +42,7 @@ class StudyCommand:
     """Train and analyse all models of a preset and write FINDINGS.md. An interrupted study resumes."""
 
     preset: Annotated[tyro.conf.Positional[StudyPreset], tyro.conf.arg(metavar="PRESET")] = "quick"
-    """The models: quick (minutes); control, scale, code, wiki (hours); published, all of the study in results/ (days)."""
+    """The models: quick (minutes); control, scale, doses, code, wiki (hours); published, all that is in results/ (days)."""
     out: GivenPath = None
     """Folder of the study; default: runs/PRESET. On a cluster it must be on a disk that all machines share."""
     data: DataName = None

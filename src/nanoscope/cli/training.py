@@ -31,7 +31,7 @@ LONG_HOURS = 2.0
 LINES = 10
 """Lines of a training in a log."""
 Preset = Literal["quick", "control", "shakespeare", "shakespeare-cpu"]
-StudyPreset = Literal["quick", "control", "published", "scale", "code", "wiki"]
+StudyPreset = Literal["quick", "control", "published", "scale", "doses", "code", "wiki"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class TrainCommand:
     """Context in characters; default: the preset's."""
     dropout: GivenReal = None
     """Dropout rate, 0 <= X < 1; default: the preset's."""
+    copied: GivenReal = None
+    """Of the control: the share of windows with a copy, 0 to 1; default: all."""
     learning_rate: GivenReal = None
     """Highest learning rate, after the warm-up; default: the preset's."""
     device: str = "auto"
@@ -135,7 +137,7 @@ def _recipe(command: TrainCommand) -> Recipe:
 
     recipe = RECIPES[command.preset]
     model = replace(recipe.model, **given("n_layer", "n_head", "n_embd", "block_size", "dropout"))
-    changed = given("iterations", "batch_size", "accumulation", "learning_rate")
+    changed = given("iterations", "batch_size", "accumulation", "copied", "learning_rate")
     if command.learning_rate is not None:
         changed["min_learning_rate"] = min(recipe.min_learning_rate, command.learning_rate)
     precision = command.precision

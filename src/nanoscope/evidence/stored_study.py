@@ -45,8 +45,8 @@ class Study:
 
     @property
     def main(self) -> str:
-        """The model that the report is about."""
-        return self.labels[0]
+        """The model that the report is about; in a study of nothing but a comparison, its group."""
+        return self.labels[0] if self.labels else self.results[0].subject.label
 
     @property
     def date(self) -> str:

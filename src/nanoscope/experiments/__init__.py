@@ -19,6 +19,8 @@ EXPERIMENTS = (
     "universality",
     "evolution",
     "scale",
+    "formation",
+    "doses",
     "replication",
     "failures",
     "circuits",

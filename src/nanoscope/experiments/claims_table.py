@@ -92,8 +92,9 @@ def over_trainings(study: Study, result: Result, claim: str) -> str:
     """In how many of the model's trainings, each alone, the verdict is the same: `5 of 6`; for a comparison, over how many."""
     if result.subject.label not in study.labels:
         evidence = result.finding(claim).evidence
-        counted = {"claims": f"{len(result.subject.models)} trainings"}
-        return counted.get(evidence.unit, f"{evidence.n} {evidence.unit}")
+        if evidence.unit in ("claims", "held-out doses"):
+            return f"{len(result.subject.models)} trainings"
+        return f"{evidence.n} {evidence.unit}"
     effect = study.spread.get(claim)
     return f"{effect.agreeing} of {len(effect.findings)}" if effect and len(effect.findings) > 1 else ""
 

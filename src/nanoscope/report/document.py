@@ -21,7 +21,7 @@ from nanoscope.plots.saving import save
 from nanoscope.progress import Progress, silent
 from nanoscope.report import effects, frame, meaning, methods
 from nanoscope.report.figure_files import KEY_FIGURES, figure_paths
-from nanoscope.report.overview import overview
+from nanoscope.report.overview import of_comparisons, overview
 
 PAGE, FINDINGS, EFFECTS, ANALYSIS = FILES = (
     "FINDINGS.md",
@@ -34,21 +34,15 @@ DRAWERS = 2
 
 
 def render(study: Study, quality: methods.Quality) -> str:
-    """FINDINGS.md as text. `quality` has the checks of each figure."""
-    sections = (
-        overview(study),
-        frame.models(study),
-        effects.section(study),
-        *(section(study, name) for name in experiments.EXPERIMENTS),
-        meaning.section(study),
-        methods.section(study, quality),
-        frame.limits(study),
-        frame.future(study),
-        frame.figures(study),
-        frame.artifacts(study),
-        frame.references(),
-        frame.updates(study),
-    )
+    """FINDINGS.md as text. `quality` has the checks of each figure. A study of comparisons alone has no model to describe."""
+    findings = [section(study, name) for name in experiments.EXPERIMENTS]
+    rest = (frame.figures(study), frame.artifacts(study), frame.references(), frame.updates(study))
+    if study.labels:
+        before = (overview(study), frame.models(study), effects.section(study))
+        after = (meaning.section(study), methods.section(study, quality), frame.limits(study), frame.future(study))
+        sections = (*before, *findings, *after, *rest)
+    else:
+        sections = (of_comparisons(study), *findings, *rest)
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
 
 

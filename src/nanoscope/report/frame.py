@@ -65,8 +65,15 @@ def _training(subject: StoredSubject) -> tuple[str, str]:
     done = f"{training['step']:,}" + (
         f" of {training['iterations']:,}" if training["step"] != training["iterations"] else ""
     )
-    kind = {"text": subject.corpus, "echo": f"{subject.corpus}, with a random span and its copy in each window"}
+    kind = {"text": subject.corpus, "echo": f"{subject.corpus}, with {_spans(training.get('copied', 1.0))}"}
     return f"{done} x {batch} x {subject.config['block_size']}", kind[training["data"]]
+
+
+def _spans(copied: float) -> str:
+    """What the control's windows hold, by the share of them in which the second span is a copy."""
+    if copied == 1:
+        return "a random span and its copy in each window"
+    return f"two random spans in each window, in {copied:.0%} of them copies"
 
 
 def _loss(training: Mapping[str, Any]) -> str:

@@ -57,6 +57,12 @@ def overview(study: Study) -> str:
     )
 
 
+def of_comparisons(study: Study) -> str:
+    """The first screen of a study that compares trainings and describes none of them."""
+    found = study_answers(study)
+    return f"# What was found over {study.main}\n\n{_table(study, found)}\n\nResults as of {study.date}."
+
+
 def _table(study: Study, answers: list[tuple[Answer, str]]) -> str:
     rows = [[one.ask, f"**{one.reply}**", one.size, _over(study, one, count)] for one, count in answers]
     return table(["question", "answer", "size of the effect", "trainings"], rows)

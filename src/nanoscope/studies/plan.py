@@ -24,7 +24,8 @@ StageNames = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """All stages of a study, grouped by kind, and the names of those whose results the report reads, in its order."""
+    """All stages of a study, grouped by kind, and the names of those whose results the report reads, in its order: snapshots
+    and what else has no claims are only for the comparisons that read them."""
 
     stages: tuple[Stage, ...]
     results: tuple[str, ...]
@@ -40,9 +41,14 @@ def plan_study(study: StudyDesign) -> StudyPlan:
     own = [stage for member in study.members for stage in _of_member(member, made[member.name], members)]
     between = [_between(compared, study, made) for compared in study.comparisons]
     stages = sorted([*own, *between], key=lambda stage: KINDS.index(stage.kind))
-    results = [name for names in made.values() for e, ns in names.items() if e not in PER_CHECKPOINT for name in ns]
+    results = [name for names in made.values() for e, ns in names.items() if _told(e) for name in ns]
     results += [stage.name for stage in between]
     return StudyPlan(tuple(stages), tuple(results), tuple(stage.name for stage in stages if stage.kind == "snapshot"))
+
+
+def _told(experiment: str) -> bool:
+    """Whether the report reads an experiment's results on single models."""
+    return experiment not in PER_CHECKPOINT and bool(open_experiment(experiment).claims)
 
 
 def steps_of(recipe: Recipe | None) -> tuple[int, ...]:

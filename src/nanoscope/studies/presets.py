@@ -16,14 +16,16 @@ from nanoscope.studies.recipes import ECHO_CONTROL, QUICK_MODEL, RECIPES, SHAKES
 SEEDS = tuple(range(1, 7))
 """The fewest trainings of which a sign test can tell anything."""
 SIZE_ITERATIONS = 2000
+DOSES = "doses of copying"
 WIDE, WIDE_RATE = 256, 1e-3
 """Learning rate of the control's task from this width on: at the control's own rate none of nine trainings learned it."""
+DOSE_CHECKPOINTS = 100
 TWIN_SEEDS = (2, 3, 4, 5)
 """With seed 1 these are five trainings, as many as Gurnee et al. compared."""
 
 
-APART = ("features",)
-"""Experiments that no preset runs, since they train models of their own: `nanoscope run NAME CKPT`."""
+APART = ("features", "formation")
+"""Experiments that are not run on every model: one trains models of its own (`nanoscope run NAME CKPT`), one is of doses."""
 
 
 def settings(*amounts: str) -> dict[str, object]:
@@ -88,6 +90,23 @@ def _sizes() -> tuple[Member, ...]:
     )
 
 
+def _dose(copied: float, seed: int, cells: Any) -> Member:
+    """The control with a copy in only a share of its windows, trained longer; measured at checkpoints 100 iterations apart,
+    which bracket even the control's own formation (from iteration 1,100 on) within 10 %."""
+    recipe = replace(
+        ECHO_CONTROL, copied=copied, seed=seed, iterations=cells.iterations, checkpoint_every=DOSE_CHECKPOINTS
+    )
+    family = f"the echo control with a copy in {copied:.0%} of its windows"
+    settings = {"formation": open_experiment("formation").setting()}
+    return Member(f"dose-{copied:.2f}-{seed}", f"{family}, seed {seed}", "dose", recipe, settings, family=family)
+
+
+def doses(cells: Any) -> tuple[Member, ...]:
+    """The doses that the law is fitted to; the held-out ones only once a law is committed (`experiments.doses.prediction`)."""
+    copied_shares = (*cells.fitted, *(cells.held_out if cells.law else ()))
+    return tuple(_dose(copied, seed, cells) for seed in cells.seeds for copied in copied_shares)
+
+
 def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple[ComparisonPlan, ...]:
     names = tuple(member.name for member in members)
     return tuple(ComparisonPlan(name, label, names, open_experiment(name).setting()) for name in experiments)
@@ -95,7 +114,7 @@ def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple
 
 def _published() -> StudyDesign:
     """The full study: the canonical model, whose values are told; trainings of the shorter recipe, which tell how results vary;
-    as many of the control; the hand-built model, other texts, all sizes."""
+    as many of the control; the hand-built model, other texts, all sizes, all doses of copying."""
     canonical = replace(_model("shakespeare", 1, FULL), released=True)
     first, *further = (_model("shakespeare-cpu", seed, SPREAD) for seed in SEEDS)
     twins = tuple(f"shakespeare-cpu-{seed}" for seed in TWIN_SEEDS)
@@ -108,8 +127,10 @@ def _published() -> StudyDesign:
         *_compared("the shakespeare-cpu models", models, "evolution", "replication"),
         *_compared("the echo controls", controls, "evolution", "replication", "consensus"),
         *_compared("models of nine sizes", _sizes(), "scale"),
+        *_compared(DOSES, _DOSES, "doses"),
     )
-    return StudyDesign("published", (canonical, *models, *controls, _planted(), *others, *_sizes()), comparisons)
+    members = (canonical, *models, *controls, _planted(), *others, *_sizes(), *_DOSES)
+    return StudyDesign("published", members, comparisons)
 
 
 def only(study: StudyDesign, seeds: int, leave_out: Sequence[str] = ()) -> StudyDesign:
@@ -136,6 +157,7 @@ def _with_twins(member: Member, names: Collection[str]) -> Member:
     return replace(member, twins=twins, experiments=member.experiments if twins else alone)
 
 
+_DOSES = doses(open_experiment("doses").setting())
 STUDIES = {
     "quick": StudyDesign("quick", (_model("quick", 1, FEW), _control(1, FEW_CONTROL), _planted())),
     "control": StudyDesign(
@@ -150,6 +172,7 @@ STUDIES = {
         ),
     ),
     "scale": StudyDesign("scale", _sizes(), _compared("models of nine sizes", _sizes(), "scale")),
+    "doses": StudyDesign("doses", _DOSES, _compared(DOSES, _DOSES, "doses")),
     "code": StudyDesign("code", (_other_text("code", SPREAD),)),
     "wiki": StudyDesign("wiki", (_other_text("wiki", SPREAD),)),
     "published": _published(),

@@ -51,10 +51,15 @@ class EchoBatches:
     Only copying from the context predicts the second span, and the distance varies: the positive control for induction
     heads. A span has 12 to 40 tokens, at most half a window. (Two pairs in a window of 64 leave so little room that a
     model can solve them by position; in a trial no induction head formed.)
+
+    With `copied` below 1, only that share of the windows holds a copy: in the others the second span is an independent one
+    of the same distribution and length, so that no n-gram tells the doses apart. At every dose the windows, the places and
+    the first spans are the same, and what is copied at one dose is copied at every larger one.
     """
 
     text: TextBatches
     symbols: int
+    copied: float = 1.0
 
     def __post_init__(self) -> None:
         if self.text.context + 1 < 2 * ECHO_SPAN[0]:
@@ -64,15 +69,25 @@ class EchoBatches:
             )
 
     def draw(self, *labels: object, size: int) -> Int[Tensor, "batch pos"]:
-        windows = self.text.draw(*labels, size=size)
+        return self.echoed(self.text.draw(*labels, size=size), *labels)
+
+    def echoed(self, windows: Int[Tensor, "batch pos"], *labels: object) -> Int[Tensor, "batch pos"]:
+        """The windows with their two spans, written over the given ones."""
         generator = torch.Generator().manual_seed(seed_for("echo", *labels))
-        for window in windows:
-            echo(window, self.symbols, generator)
+        doses = torch.Generator().manual_seed(
+            seed_for("echo dose", *labels)
+        )  # its own, so that spans never depend on it
+        copied = torch.rand(len(windows), generator=doses) < self.copied
+        others = torch.randint(self.symbols, (len(windows), ECHO_SPAN[1]), generator=doses)
+        for window, copy, other in zip(windows, copied, others, strict=True):
+            second = echo(window, self.symbols, generator)
+            if not copy:
+                window[second] = other[: second.stop - second.start]
         return windows
 
 
-def echo(window: Int[Tensor, "pos"], symbols: int, generator: torch.Generator) -> None:
-    """Overwrite a span of the window and a later one with the same random symbols."""
+def echo(window: Int[Tensor, "pos"], symbols: int, generator: torch.Generator) -> slice:
+    """Overwrite a span of the window and a later one with the same random symbols; returns where the later one is."""
 
     def below(limit: int) -> int:
         return int(torch.randint(limit, (), generator=generator))
@@ -84,3 +99,4 @@ def echo(window: Int[Tensor, "pos"], symbols: int, generator: torch.Generator) -
     span = torch.randint(symbols, (length,), generator=generator)
     window[first : first + length] = span
     window[second : second + length] = span
+    return slice(second, second + length)

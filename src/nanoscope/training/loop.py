@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,7 +63,7 @@ def make_optimizer(model: GPT, recipe: Recipe) -> torch.optim.AdamW:
 def make_batches(recipe: Recipe, tokens: Tensor, symbols: int) -> Batches:
     """The training data of a recipe."""
     text = TextBatches(tokens, recipe.model.block_size)
-    return text if recipe.data == "text" else EchoBatches(text, symbols)
+    return text if recipe.data == "text" else EchoBatches(text, symbols, recipe.copied)
 
 
 def update(
@@ -280,7 +280,7 @@ def _save_step(
 
 def _metadata(recipe: Recipe, machine: Machine, history: list[stretches.Stretch], step: int) -> dict[str, Any]:
     """The training record stored in checkpoints: plain values, equal for all runs on one kind of machine."""
-    plain = {key: value for key, value in asdict(recipe).items() if key != "model"}
+    plain = {key: value for key, value in recipe.stored().items() if key != "model"}
     where = {"device": machine.device, "threads": machine.threads, "stretches": stretches.plain(history)}
     return {**plain, "betas": list(recipe.betas), "step": step, **where}
 

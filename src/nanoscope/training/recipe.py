@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import torch
@@ -13,6 +13,8 @@ from nanoscope.model.config import GPTConfig
 
 Precision = Literal["float32", "bfloat16"]
 NATIVE_BFLOAT16 = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+LATER_FIELDS = ("copied",)
+"""Fields added after the first release. They are stored only where they differ from their default."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Recipe:
     """Micro-batches per iteration; the effective batch is batch_size x accumulation."""
     seed: int = 1
     data: Literal["text", "echo"] = "text"
+    copied: float = 1.0
+    """Echo data: the share of windows whose second span is a copy of the first; in the others it is another random one."""
     learning_rate: float = 1e-3
     min_learning_rate: float = 1e-4
     warmup: int = 100
@@ -45,10 +49,17 @@ class Recipe:
                 raise NanoscopeError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not 0 < self.min_learning_rate <= self.learning_rate:
             raise NanoscopeError("learning rates must satisfy 0 < min_learning_rate <= learning_rate")
+        if not 0 <= self.copied <= 1:
+            raise NanoscopeError(f"copied is a share of windows, from 0 to 1, not {self.copied}")
+        if self.copied < 1 and self.data != "echo":
+            raise NanoscopeError("copied needs data='echo': windows of text have no spans to copy")
 
     def stored(self) -> dict[str, Any]:
-        """The fields as stored in a run's folder and a study's keys; the model as in `GPTConfig.stored`."""
-        return {**asdict(self), "model": self.model.stored()}
+        """The fields as stored in a run's folder, a study's keys and checkpoints; the model as in `GPTConfig.stored`.
+        `LATER_FIELDS` are left out where they have their default, so that older keys and checksums stay."""
+        defaults = {f.name: f.default for f in fields(self)}
+        kept = {k: v for k, v in asdict(self).items() if k not in LATER_FIELDS or v != defaults[k]}
+        return {**kept, "model": self.model.stored()}
 
 
 @dataclass(frozen=True)
