@@ -39,6 +39,7 @@ def section(study: Study) -> str:
         "learned": learned(study),
         "timing": timing(study),
         "absent": study.effects.get("induction.heads"),
+        "doses": bool(study.compared("doses")),
         "previous": study.effects.get("heads.previous"),
         "found": [claim for claim, effect in study.effects.items() if effect.verdict == "supported"],
         "missing": [claim for claim, effect in study.effects.items() if effect.verdict == "not supported"],
