@@ -53,7 +53,8 @@ function Page() {
   const model = none ? null : opened.value;
   const views = VIEWS.filter((one) => "Stored" in one || !none);
   const view = named(at.view, views);
-  const answer = useAnswer(model ? `text?${asked(at)}` : "", json<Text>);
+  const [again, setAgain] = useState(0);
+  const answer = useAnswer(model ? `text?${asked(at)}${"&".repeat(again)}` : "", json<Text>);
   return (
     <>
       <nav>
@@ -101,7 +102,7 @@ function Page() {
             </section>
             <Ablations at={at} model={model} set={set} answer={answer} />
           </div>
-          <view.Show key={view.name} at={at} model={model} set={set} answer={answer} pieces={answer.value?.pieces ?? []} theme={theme} />
+          <view.Show key={view.name} at={at} model={model} set={set} answer={answer} pieces={answer.value?.pieces ?? []} refresh={() => setAgain((times) => times + 1)} theme={theme} />
         </main>
       )}
     </>

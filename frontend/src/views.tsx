@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { AttentionView } from "./AttentionView";
 import { CircuitView } from "./CircuitView";
 import { LensView } from "./LensView";
-import { NeuronsView } from "./NeuronsView";
+import { NeuronsAndFeatures } from "./NeuronsAndFeatures";
 import { PatchingView } from "./PatchingView";
 import { TextView, type Viewed } from "./TextView";
 import { FindingsView } from "./FindingsView";
@@ -16,6 +16,8 @@ import { TrainingView } from "./TrainingView";
 export interface Seen extends Viewed {
   answer: Loadable<Text>;
   pieces: string[];
+  /** Ask for the text's predictions again. */
+  refresh: () => void;
   theme: string;
 }
 
@@ -35,7 +37,7 @@ export const VIEWS: readonly View[] = [
   { name: "lens", title: "Lens", Show: LensView },
   { name: "patching", title: "Patching", Show: PatchingView },
   { name: "circuit", title: "Circuit", Show: CircuitView },
-  { name: "neurons", title: "Neurons", Show: NeuronsView },
+  { name: "neurons", title: "Neurons and features", Show: NeuronsAndFeatures },
   { name: "heads", title: "Heads", Stored: HeadsView },
   { name: "training", title: "Training", Stored: TrainingView },
   { name: "findings", title: "Findings", Stored: FindingsView },

@@ -307,9 +307,10 @@ def dataclasses_of(module: str) -> dict[str, Any]:
 
 
 def test_the_pages_types_mirror_the_servers() -> None:
-    modules = ("circuits", "lenses", "neurons", "pairs", "patching", "scores", "times")
+    modules = ("circuits", "features", "lenses", "neurons", "pairs", "patching", "scores", "times")
     known = {name: of for one in modules for name, of in dataclasses_of(f"nanoscope.dashboard.{one}").items()}
     known |= dataclasses_of("nanoscope.views.patch_live") | dataclasses_of("nanoscope.views.circuit_live")
+    known |= dataclasses_of("nanoscope.views.feature_cards") | dataclasses_of("nanoscope.views.features")
     known |= dataclasses_of("nanoscope.views.neuron_cards")
     interfaces = re.findall(r"export interface (\w+) \{\n(.*?)\n\}", MESSAGES.read_text(), re.DOTALL)
     assert len(interfaces) > 15

@@ -33,6 +33,8 @@ class OpenCommand:
     ] = ()
     """nanoGPT's ckpt.pt or its folder, a checkpoint of nanoscope, the folder of a training or of a study; several may be
     given; default: the shipped model and the published study."""
+    dictionary: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR ...", help_behavior_hint="")] = ()
+    """Folders of dictionaries of the checkpoint, made by nanoscope dictionary train: their features are shown and changed."""
     export: Annotated[Path | None, tyro.conf.arg(metavar="WEBPAGE")] = None
     """Instead of serving, write the stored results as one page that opens from disk, such as study.html."""
     data: DataName = None
@@ -55,7 +57,7 @@ def run_open(command: OpenCommand) -> None:
 
     torch.set_num_threads(thread_count(command.threads))
     given = opened(command.checkpoints or _shipped())
-    session = Session(given.checkpoints, study=given.study, data=command.data)
+    session = Session(given.checkpoints, study=given.study, data=command.data, dictionaries=command.dictionary)
     if command.export is not None:
         _export(session, command.export)
     else:

@@ -7,14 +7,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from nanoscope.dashboard import api, circuits, lenses, neurons, pairs, patching, scores, stored_api, times
+from nanoscope.dashboard import api, circuits, features, lenses, neurons, pairs, patching, scores, stored_api, times
 from nanoscope.dashboard.guard import Guard, line
 from nanoscope.dashboard.limits import SmallBodies
 from nanoscope.dashboard.session import Session
 from nanoscope.errors import NanoscopeError
 
 STATIC = Path(__file__).parent / "static"
-TOPICS = (api, lenses, scores, pairs, patching, circuits, neurons, times, stored_api)
+TOPICS = (api, lenses, scores, pairs, patching, circuits, neurons, features, times, stored_api)
 
 
 def application(session: Session, key: str = "") -> FastAPI:
