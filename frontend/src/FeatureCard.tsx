@@ -7,12 +7,13 @@ import { percent, shown } from "./shades";
 
 const list = (of: Weighed[]): string => of.map((one) => `${shown(one.name)} ${signed(one.value)}`).join("  ");
 
-export function FeatureCard({ card, of, feature }: { card: FeatureFacts; of: string; feature: number }) {
+export function FeatureCard({ card, of, waiting }: { card: FeatureFacts; of: string; waiting: boolean }) {
   const [wanted, setWanted] = useState(false);
-  const concepts = useAnswer(wanted ? `features/concepts?${of}&feature=${feature}` : "", json<FeatureConcepts>);
+  const concepts = useAnswer(wanted ? `features/concepts?${of}&feature=${card.name.split("F")[1]}` : "", json<FeatureConcepts>);
   const told = concepts.value?.told;
   return (
-    <div class="card" aria-label={`card of ${card.name}`}>
+    <div class="card" aria-label={`card of ${card.name}`} aria-busy={waiting}>
+      <h3>{card.name} over the corpus</h3>
       <dl class="facts">
         <dt>active on</dt>
         <dd>

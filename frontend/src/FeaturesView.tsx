@@ -26,7 +26,7 @@ export function FeaturesView({ at, set, answer, dictionary, choice, refresh }: S
   const name = chosen ? `D${dictionary.number}F${chosen.feature}` : "";
   const ready = found?.measured ?? false;
   const card = useAnswer(ready && chosen ? `features/card?${of}&feature=${chosen.feature}` : "", json<FeatureFacts>);
-  const shownCard = card.value && card.value.name === name ? card.value : null;
+  const shownCard = ready ? card.value : null;
   const costs = useCosts(at.model);
   const choose = (feature: number | string): void => set({ own: { ...at.own, feature: String(feature) } });
   useEffect(() => cancel, []);
@@ -83,7 +83,7 @@ export function FeaturesView({ at, set, answer, dictionary, choice, refresh }: S
               ))}
             </div>
             <Legend words="value" low="0" high={ready ? "its largest over the corpus" : "its largest here"} />
-            {shownCard && <FeatureCard key={shownCard.name} card={shownCard} of={of} feature={chosen?.feature ?? 0} />}
+            {shownCard && <FeatureCard key={shownCard.name} card={shownCard} of={of} waiting={card.waiting} />}
             {!ready && <p class="fact">Examples from all tenths of its values, what the feature raises, and the concepts that it tells appear here once all features are measured.</p>}
           </div>
           <aside class="wide">{chosen && <Strength at={at} set={set} name={name} answer={answer} why={ready ? "" : UNMEASURED} />}</aside>

@@ -24,7 +24,7 @@ export function NeuronsView({ at, set, answer, choice }: Viewed & { answer: Load
   const card = useAnswer(ready && chosen ? `neurons/card?${of}&neuron=${chosen.name}` : "", json<Card>);
   const costs = useCosts(at.model);
   useEffect(() => cancel, [at.model]);
-  const shownCard = card.value && card.value.name === chosen?.name ? card.value : null;
+  const shownCard = ready ? card.value : null;
   return (
     <Panel
       title="Neurons"
@@ -75,7 +75,7 @@ export function NeuronsView({ at, set, answer, choice }: Viewed & { answer: Load
               ))}
             </div>
             <Legend words="activation" low="0" high={ready ? "its largest over the corpus" : "its largest here"} />
-            {shownCard && <NeuronCard card={shownCard} model={at.model} />}
+            {shownCard && <NeuronCard card={shownCard} model={at.model} waiting={card.waiting} />}
             {!ready && <p class="fact">Examples from the corpus by decile, what the neuron raises, and its concepts appear here once all neurons are measured.</p>}
           </div>
           <aside class="wide">{chosen && <Strength at={at} set={set} name={chosen.name} answer={answer} />}</aside>

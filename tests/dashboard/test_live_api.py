@@ -178,6 +178,8 @@ def test_another_texts_values_and_the_corpuses_replace_what_is_off(
         ("circuit/run", PAIR | {"edges": [], "off_nodes": ["../x"]}, 400),
         ("neurons/measure?model=7", None, 400),
         ("lens/tuned?model=7", None, 400),
+        ("features/measure", None, 400),
+        ("features/measure?dictionary=-1", None, 422),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_line(

@@ -27,7 +27,7 @@ EDGE = 0.21
 EXAMPLES = 2.5
 """What collecting every neuron's examples costs, in forwards of the same text."""
 
-ENCODED = 1.5
+ENCODED = 0.8
 """What reading a dictionary's features costs, in forwards of the same text."""
 
 
