@@ -51,8 +51,10 @@ function Page() {
   const none = EXPORTED !== null || models.value?.length === 0;
   const opened = useAnswer(none || !models.value ? "" : `model?model=${at.model}`, json<Model>);
   const model = none ? null : opened.value;
-  const views = VIEWS.filter((one) => "Stored" in one || !none);
+  const views = VIEWS.filter((one) => one.Stored || !none);
   const view = named(at.view, views);
+  const Show = none ? undefined : view.Show;
+  const Stored = Show ? undefined : view.Stored;
   const [again, setAgain] = useState(0);
   const answer = useAnswer(model ? `text?${asked(at)}${"&".repeat(again)}` : "", json<Text>);
   return (
@@ -84,13 +86,13 @@ function Page() {
           {theme === "dark" ? "Light" : "Dark"}
         </button>
       </nav>
-      {"Stored" in view && (
+      {Stored && (
         <main class="whole">
-          <view.Stored key={view.name} at={at} set={set} theme={theme} model={model} />
+          <Stored key={view.name} at={at} set={set} theme={theme} model={model} />
         </main>
       )}
-      {"Show" in view && !model && <p class="loading">{opened.error || "Opening the checkpoint …"}</p>}
-      {"Show" in view && model && (
+      {Show && !model && <p class="loading">{opened.error || "Opening the checkpoint …"}</p>}
+      {Show && model && (
         <main>
           <div class="side">
             <section class="panel" aria-label="Your text">
@@ -102,7 +104,7 @@ function Page() {
             </section>
             <Ablations at={at} model={model} set={set} answer={answer} />
           </div>
-          <view.Show key={view.name} at={at} model={model} set={set} answer={answer} pieces={answer.value?.pieces ?? []} refresh={() => setAgain((times) => times + 1)} theme={theme} />
+          <Show key={view.name} at={at} model={model} set={set} answer={answer} pieces={answer.value?.pieces ?? []} refresh={() => setAgain((times) => times + 1)} theme={theme} />
         </main>
       )}
     </>

@@ -8,6 +8,7 @@ import { PatchingView } from "./PatchingView";
 import { TextView, type Viewed } from "./TextView";
 import { FindingsView } from "./FindingsView";
 import { HeadsView } from "./HeadsView";
+import { StoredCircuitView } from "./StoredCircuitView";
 import type { Selection } from "./selection";
 import type { Loadable, Model, Text } from "./server";
 import { TrainingView } from "./TrainingView";
@@ -29,14 +30,20 @@ export interface Looked {
   model: Model | null;
 }
 
-export type View = { name: string; title: string } & ({ Show: (seen: Seen) => JSX.Element } | { Stored: (looked: Looked) => JSX.Element });
+/** A view of a model, of stored results, or of either: `Stored` is shown where no model is open. */
+export interface View {
+  name: string;
+  title: string;
+  Show?: (seen: Seen) => JSX.Element;
+  Stored?: (looked: Looked) => JSX.Element;
+}
 
 export const VIEWS: readonly View[] = [
   { name: "text", title: "Text", Show: TextView },
   { name: "attention", title: "Attention", Show: AttentionView },
   { name: "lens", title: "Lens", Show: LensView },
   { name: "patching", title: "Patching", Show: PatchingView },
-  { name: "circuit", title: "Circuit", Show: CircuitView },
+  { name: "circuit", title: "Circuit", Show: CircuitView, Stored: StoredCircuitView },
   { name: "neurons", title: "Neurons and features", Show: NeuronsAndFeatures },
   { name: "heads", title: "Heads", Stored: HeadsView },
   { name: "training", title: "Training", Stored: TrainingView },
