@@ -94,8 +94,6 @@ def _sizes(result: Result, task: str) -> tuple[KeptBy, ...]:
     whole = len(result["effects"].labels("edge"))
     nothing, model = (float(np.mean(result["ends"].sel(task=task, end=end).values)) for end in ("nothing", "model"))
     means = result["curve"].sel(task=task, ranking="signed").values.mean(-1)
-    counts = [round(float(share) * whole) for share in result["curve"].labels("share")]
+    counts = [max(1, round(float(share) * whole)) for share in result["curve"].labels("share")]
     by_count = dict(zip(counts, means, strict=True))  # of a small model several shares are the same number of edges
-    return tuple(
-        KeptBy(count, (float(mean) - nothing) / (model - nothing)) for count, mean in by_count.items() if count
-    )
+    return tuple(KeptBy(count, (float(mean) - nothing) / (model - nothing)) for count, mean in by_count.items())
