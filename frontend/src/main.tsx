@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Ablations } from "./Ablations";
 import { EXPORTED, NOTEBOOK } from "./exported";
 import { Notebook } from "./Notebook";
-import { asked, fromAddress, type Selection, toAddress } from "./selection";
+import { asked, forgetKey, fromAddress, type Selection, toAddress } from "./selection";
 import { json, type Model, type Text, useAnswer } from "./server";
 import { named, VIEWS } from "./views";
 import "./page.css";
@@ -91,7 +91,7 @@ function Page() {
           <Stored key={view.name} at={at} set={set} theme={theme} model={model} />
         </main>
       )}
-      {Show && !model && <p class="loading">{opened.error || "Opening the checkpoint …"}</p>}
+      {Show && !model && <p class="loading">{models.error || opened.error || "Opening the checkpoint …"}</p>}
       {Show && model && (
         <main>
           <div class="side">
@@ -111,4 +111,5 @@ function Page() {
   );
 }
 
+if (!EXPORTED) forgetKey();
 render(NOTEBOOK ? <Notebook {...NOTEBOOK} /> : <Page />, document.body);

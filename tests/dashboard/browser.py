@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from watched import PUBLISHED, Watched, watch
+from watched import OPENING, PUBLISHED, Watched, watch
 
 from nanoscope.checkpoints.checkpoint import load
 from nanoscope.dashboard.app import application
@@ -24,7 +24,6 @@ from nanoscope.training.loop import train
 from nanoscope.training.recipe import Recipe
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-OPENING = "the-key-of-the-printed-address"
 SMALL = Recipe(
     GPTConfig(n_layer=2, n_head=2, n_embd=32, block_size=48),
     iterations=150,

@@ -25,7 +25,7 @@ class OpenCommand:
 
     Type a text; see every prediction, where each head looks, and the prediction after each layer; take heads and MLPs away
     and see what changes. The folder of a study shows its findings, heads and trainings. The page is served to this machine
-    only and loads nothing from elsewhere.
+    only, unless --host says otherwise, and loads nothing from elsewhere.
     """
 
     checkpoints: Annotated[
@@ -39,6 +39,8 @@ class OpenCommand:
     """Instead of serving, write the stored results as one page that opens from disk, such as study.html."""
     data: DataName = None
     """The text to measure neurons and lenses on: a file, or shakespeare, code or wiki; default: shakespeare."""
+    host: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "127.0.0.1"
+    """Where the page is served; elsewhere than on this machine alone, the page itself needs the key of its address too."""
     port: int = PORT
     """Of the page's address; 0 is any that is free."""
     no_browser: bool = False
@@ -51,6 +53,7 @@ def run_open(command: OpenCommand) -> None:
     """Serve the page until Ctrl-C, or write it."""
     import torch
 
+    from nanoscope.dashboard.hosts import Where
     from nanoscope.dashboard.serve import serve
     from nanoscope.dashboard.session import Session
     from nanoscope.views.opened import opened
@@ -61,7 +64,7 @@ def run_open(command: OpenCommand) -> None:
     if command.export is not None:
         _export(session, command.export)
     else:
-        serve(session, command.port, not command.no_browser, tell)
+        serve(session, command.port, not command.no_browser, tell, Where(command.host))
 
 
 def _shipped() -> tuple[Path, ...]:

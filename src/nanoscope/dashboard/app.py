@@ -9,23 +9,25 @@ from starlette.exceptions import HTTPException
 
 from nanoscope.dashboard import api, circuits, features, lenses, neurons, pairs, patching, scores, stored_api, times
 from nanoscope.dashboard.guard import Guard, line
+from nanoscope.dashboard.hosts import Where
 from nanoscope.dashboard.limits import SmallBodies
 from nanoscope.dashboard.session import Session
 from nanoscope.errors import NanoscopeError
 
+HERE = Where()
 STATIC = Path(__file__).parent / "static"
 TOPICS = (api, lenses, scores, pairs, patching, circuits, neurons, features, times, stored_api)
 
 
-def application(session: Session, key: str = "") -> FastAPI:
-    """The page for the opened checkpoints. It answers only to this machine's own names, and what needs the key only with it."""
+def application(session: Session, key: str = "", where: Where = HERE) -> FastAPI:
+    """The page for the opened checkpoints. It answers only to names of where it is served, and what needs the key with it."""
     app = FastAPI(title="nanoscope", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.session = session
     for topic in TOPICS:
         app.include_router(topic.router)
     app.mount("/", StaticFiles(directory=STATIC, html=True))
     app.add_middleware(SmallBodies)
-    app.add_middleware(Guard, key=key)
+    app.add_middleware(Guard, key=key, where=where)
     app.add_exception_handler(NanoscopeError, lambda _, error: line(400, str(error)))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
