@@ -20,8 +20,9 @@ from fastapi import HTTPException
 from fastapi.testclient import TestClient
 
 from nanoscope.analysis.causal import patching
+from nanoscope.analysis.neurons import statistics as neuron_statistics
 from nanoscope.checkpoints.checkpoint import Checkpoint
-from nanoscope.dashboard import jobs, limits
+from nanoscope.dashboard import jobs, lenses, limits, neurons
 from nanoscope.dashboard.app import application
 from nanoscope.dashboard.jobs import Job
 from nanoscope.dashboard.session import Session
@@ -240,6 +241,33 @@ def test_a_measurement_ends_when_nobody_listens(session: Session) -> None:
 
     asyncio.run(left_early())
     assert ended.wait(5)
+
+
+@pytest.mark.parametrize(
+    ("measure", "part", "what"),
+    [
+        (neurons.measure, neuron_statistics.PART, ("neurons", 0)),
+        (lenses.fit, "fitting the tuned lens", ("tuned lens", 0)),
+    ],
+)
+def test_a_long_measurement_ends_soon_after_it_is_cancelled(
+    checkpoint: Checkpoint, letters: Path, measure: Any, part: str, what: Any
+) -> None:
+    session = Session([Path("a/small")], [checkpoint], data=str(letters))
+
+    async def left_at_once() -> None:
+        lines = (await measure(session, 0)).body_iterator
+        async for line in lines:
+            if json.loads(str(line))["progress"][0] == part:
+                break
+        await lines.aclose()
+
+    asyncio.run(left_at_once())
+    began = time.monotonic()
+    while any(one.name == jobs.NAME for one in threading.enumerate()):
+        assert time.monotonic() - began < 2
+        time.sleep(0.01)
+    assert session.kept.known(what) is None
 
 
 def test_only_so_many_are_measured_at_a_time_and_the_next_is_told_when_to_ask(session: Session) -> None:
