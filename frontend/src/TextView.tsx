@@ -19,9 +19,8 @@ export interface Viewed {
 }
 
 const DICTIONARIES = `from nanoscope.dictionaries import store
-from nanoscope.views.feature_changes import OpenDictionary
 from nanoscope.views.features import FeatureView
-dictionaries = [OpenDictionary.of(FeatureView.of(store.load(folder), checkpoint, ns.open_corpus())) for folder in DIRS]`;
+dictionaries = [FeatureView.of(store.load(folder), checkpoint, ns.open_corpus()).changeable for folder in DIRS]`;
 
 export function library(at: Selection, call: string): string {
   const features = at.off.some(isFeature);

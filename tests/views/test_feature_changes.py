@@ -105,7 +105,7 @@ def test_a_raised_feature_is_steered_by_its_largest_value(checkpoint: Checkpoint
     corpus = Corpus("letters", "".join(rng.choice(list(LETTERS.symbols), 30_000)))
     planted = orthonormal(checkpoint, "resid_post.1")
     view = FeatureView.of(planted, checkpoint, corpus)
-    edits = ablate.changes(checkpoint, TEXT, ["D0F5-1.5"], dictionaries=[OpenDictionary.of(view)])
+    edits = ablate.changes(checkpoint, TEXT, ["D0F5-1.5"], dictionaries=[view.changeable])
     steered = view.steered(5, -1.5).edits
     assert np.array_equal(logits(checkpoint, edits), logits(checkpoint, steered))
     assert generate(checkpoint, TEXT, steps=9, edits=edits) == generate(checkpoint, TEXT, steps=9, edits=steered)

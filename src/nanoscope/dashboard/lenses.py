@@ -52,9 +52,7 @@ async def fit(session: Opened, model: OpenedModel) -> StreamingResponse:
         yield _said(
             session.kept.measured(
                 ("tuned lens", model),
-                lambda: fitted_once(
-                    session.stored.keep, session.checkpoint(model), session.corpus(model), job.progress
-                ),
+                lambda: fitted_once(session.keep, session.checkpoint(model), session.corpus(model), job.progress),
             )
         )
 
@@ -64,10 +62,10 @@ async def fit(session: Opened, model: OpenedModel) -> StreamingResponse:
 def _known(session: Session, number: int) -> Fit | None:
     """The lens of this session, or the one that is kept on disk, which is then this session's."""
     fit, checkpoint = session.kept.known(("tuned lens", number)), session.checkpoint(number)
-    if fit is not None or not is_there_any(session.stored.keep, checkpoint):
+    if fit is not None or not is_there_any(session.keep, checkpoint):
         return fit
     with suppress(NanoscopeError):  # the text that it was fitted on is not to be had
-        found = kept(session.stored.keep, checkpoint, session.corpus(number))
+        found = kept(session.keep, checkpoint, session.corpus(number))
         return None if found is None else session.kept.measured(("tuned lens", number), lambda: found)
     return None
 

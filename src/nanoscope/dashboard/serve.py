@@ -4,10 +4,11 @@ import errno
 import socket
 import webbrowser
 from collections.abc import Callable
-from threading import Thread
+from threading import Timer
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from nanoscope.dashboard.app import application
 from nanoscope.dashboard.guard import KEY, new_key
@@ -16,6 +17,8 @@ from nanoscope.dashboard.session import Session
 from nanoscope.errors import NanoscopeError
 
 HERE = Where()
+SETTLED = 2.0
+"""Seconds after which the other views are prepared: the first one goes first."""
 GRACE = 2
 """Seconds that answers which are being written get to end after Ctrl-C."""
 
@@ -28,11 +31,18 @@ def serve(session: Session, port: int, browser: bool, say: Callable[[str], None]
         say(f"the dashboard: {address} (Ctrl-C ends it)")
         if browser:
             webbrowser.open(address)  # the socket listens: the first request waits in its queue
-        Thread(target=session.stored.warm, daemon=True).start()
-        config = uvicorn.Config(
-            application(session, key, where), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE
-        )
+        app = application(session, key, where)
+        later = Timer(SETTLED, _ready, (app, session))
+        later.daemon = True
+        later.start()
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE)
         uvicorn.Server(config).run(sockets=[opened])
+
+
+def _ready(app: FastAPI, session: Session) -> None:
+    """Prepare the other views: their modules, and the study's results."""
+    app.state.load()
+    session.stored.warm()
 
 
 def listening(port: int, where: Where = HERE) -> socket.socket:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +14,6 @@ from nanoscope.checkpoints.checkpoint import Checkpoint, load
 from nanoscope.dashboard.jobs import Jobs
 from nanoscope.dashboard.kept import Kept
 from nanoscope.dashboard.measuring import Measuring
-from nanoscope.dashboard.stored import Stored
 from nanoscope.dashboard.turns import Turns
 from nanoscope.dictionaries import store
 from nanoscope.dictionaries.store import Dictionary
@@ -22,9 +22,12 @@ from nanoscope.progress import Progress, silent
 from nanoscope.text.corpora import open_corpus
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.views.feature_changes import FeatureChange, OpenDictionary, require_own
-from nanoscope.views.features import FeatureView
 from nanoscope.views.given_text import require_readable
 from nanoscope.views.opened import history
+
+if TYPE_CHECKING:
+    from nanoscope.dashboard.stored import Stored
+    from nanoscope.views.features import FeatureView
 
 MINE = Path("runs/mine")
 """Where commands keep what they measure of a user's checkpoint, and the page too."""
@@ -56,7 +59,7 @@ class Session:
         on, as `open_corpus` takes it; `dictionaries` are folders of dictionaries of these checkpoints. NanoscopeError for a
         dictionary of none of them."""
         self.paths = tuple(paths)
-        self.stored = Stored(study, keep)
+        self.study, self.keep = study, keep
         self.measuring = Measuring()
         self.busy = Turns()
         """Taken while a model runs."""
@@ -67,6 +70,12 @@ class Session:
         self._loading = Lock()
         self._earlier: tuple[Path, Checkpoint] | None = None
         self.dictionaries = tuple(self._opened(path) for path in dictionaries)
+
+    @cached_property
+    def stored(self) -> "Stored":
+        from nanoscope.dashboard.stored import Stored  # noqa: PLC0415 - needs all experiments, which the first view does not
+
+        return Stored(self.study, self.keep)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,8 +106,10 @@ class Session:
 
         return self.kept.measured(("corpus", number), opened)
 
-    def features(self, number: int, told: Progress = silent) -> FeatureView:
+    def features(self, number: int, told: Progress = silent) -> "FeatureView":
         """The features of an opened dictionary over its model's text, measured once."""
+        from nanoscope.views.features import FeatureView  # noqa: PLC0415 - as above
+
         of = self.dictionaries[number]
 
         def measured() -> FeatureView:
@@ -108,7 +119,7 @@ class Session:
 
         return self.kept.measured(("features", number), measured)
 
-    def known_features(self, number: int) -> FeatureView | None:
+    def known_features(self, number: int) -> "FeatureView | None":
         """The same if they were measured."""
         return self.kept.known(("features", number))
 

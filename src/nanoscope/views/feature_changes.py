@@ -21,7 +21,6 @@ from nanoscope.dictionaries.store import Dictionary
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edits import AnyEdit
 from nanoscope.model.gpt import GPT
-from nanoscope.views.features import FeatureView
 
 FEATURE = re.compile(r"D(?P<dictionary>\d{1,3})F(?P<feature>\d{1,9})(?P<by>[+-]\d*\.?\d+)?", re.IGNORECASE)
 STRONGEST = 100.0
@@ -34,11 +33,6 @@ class OpenDictionary:
 
     dictionary: Dictionary
     largest: Callable[[], Float[ndarray, "latent"]]
-
-    @staticmethod
-    def of(view: FeatureView) -> OpenDictionary:
-        """With the sizes over the view's text."""
-        return OpenDictionary(view.dictionary, lambda: view.whole.largest)
 
 
 @dataclass(frozen=True)

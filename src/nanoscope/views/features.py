@@ -30,6 +30,7 @@ from nanoscope.model.gpt import GPT
 from nanoscope.progress import Progress, silent
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.windows import Windows, room, started
+from nanoscope.views.feature_changes import OpenDictionary
 from nanoscope.views.sample import Change
 
 CHARACTERS, EACH, LEAST, SHIFTS = 24_576, 8192, 40, 2000
@@ -118,6 +119,11 @@ class FeatureView:
         model = model_of(dictionary, checkpoint)
         texts = texts_of(Subject(checkpoint, corpus, "the model"), CHARACTERS, EACH, LEAST)
         return FeatureView(dictionary, checkpoint, model, texts, told)
+
+    @property
+    def changeable(self) -> OpenDictionary:
+        """The dictionary as `ablate.changes` takes it: a raised feature is counted by its size over this text."""
+        return OpenDictionary(self.dictionary, lambda: self.whole.largest)
 
     @cached_property
     def whole(self) -> Active:
