@@ -13,7 +13,6 @@ LATE = ("scipy.stats", "matplotlib", "jinja2", "nanoscope.experiments.neurons", 
 PROGRAM = f"""
 import sys
 from pathlib import Path
-from pathlib import Path
 from conftest import LETTERS, random_model
 from fastapi.testclient import TestClient
 import nanoscope.dashboard.serve
