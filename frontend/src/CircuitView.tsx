@@ -161,7 +161,7 @@ function Left({ judged, found, cut, waiting }: { judged: Judged; found: Found; c
         <dt>probability of {shown(found.answer)}</dt>
         <dd>{(100 * judged.circuit.answer).toFixed(1)} %</dd>
       </dl>
-      <Likely title="expected, with the model's as marks" top={judged.circuit.symbols} chance={judged.circuit.chances} before={whole} />
+      <Likely title="expected" top={judged.circuit.symbols} chance={judged.circuit.chances} before={whole} mark="by the whole model" />
     </div>
   );
 }

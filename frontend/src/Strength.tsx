@@ -45,9 +45,9 @@ export function Strength({ at, set, name, answer, why = "" }: Pick<Viewed, "at" 
       {feature && <p class="hint">{why || "times its largest value over the corpus, at every position"}</p>}
       {found && (
         <>
-          <Likely title={`after ${shown(found.pieces[place] ?? "")} (position ${place})`} top={found.top[place] ?? []} chance={found.chance[place] ?? []} before={before} />
+          <Likely title={`after ${shown(found.pieces[place] ?? "")} (position ${place})`} top={found.top[place] ?? []} chance={found.chance[place] ?? []} before={before} mark="with nothing changed" />
           <p class="fact">
-            {change === null ? "marks show the probabilities as they are, once something is changed" : <>loss per token changes by <b data-value="loss-change">{signed(change, 3)} nats</b></>}
+            {change === null ? "silence or raise it to see what changes" : <>loss per token changes by <b data-value="loss-change">{signed(change, 3)} nats</b></>}
           </p>
         </>
       )}

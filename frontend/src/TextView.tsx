@@ -109,7 +109,7 @@ export function TextView({ at, set, answer }: Viewed & { answer: Loadable<Text> 
               <Legend words="loss, nats" low="0" high={`${MOST}+`} />
             </div>
             <aside>
-              <Likely title={`after ${shown(found.pieces[chosen] ?? "")} (position ${chosen})`} top={found.top[chosen] ?? []} chance={found.chance[chosen] ?? []} before={chances(found.before)} />
+              <Likely title={`after ${shown(found.pieces[chosen] ?? "")} (position ${chosen})`} top={found.top[chosen] ?? []} chance={found.chance[chosen] ?? []} before={chances(found.before)} mark="with nothing off" />
               <p class="fact">
                 its own loss <b>{loss(chosen)}</b>
               </p>
