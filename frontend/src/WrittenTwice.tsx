@@ -23,16 +23,16 @@ export function WrittenTwice({ at }: { at: Selection }) {
     writing.current = mine;
     setError("");
     setTexts(["", ""]);
-    try {
-      for (const [n, selection] of [{ ...at, off: [] }, at].entries()) {
-        if (n === 1 && at.off.length === 0) return;
-        const answer = await call(`sample?${asked(selection)}&${HOW}`, mine.signal);
-        const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
-        for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
-          const more = part.value;
-          setTexts((last) => (last ? (n === 0 ? [last[0] + more, last[1]] : [last[0], last[1] + more]) : last));
-        }
+    const one = async (selection: Selection, n: 0 | 1): Promise<void> => {
+      const answer = await call(`sample?${asked(selection)}&${HOW}`, mine.signal);
+      const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+      for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+        const more = part.value;
+        setTexts((last) => (last ? (n === 0 ? [last[0] + more, last[1]] : [last[0], last[1] + more]) : last));
       }
+    };
+    try {
+      await Promise.all([one({ ...at, off: [] }, 0), ...(at.off.length ? [one(at, 1)] : [])]);
     } catch (problem) {
       if (!mine.signal.aborted) setError((problem as Error).message);
     }

@@ -33,8 +33,9 @@ class OpenCommand:
     ] = ()
     """nanoGPT's ckpt.pt or its folder, a checkpoint of nanoscope, the folder of a training or of a study; several may be
     given; default: the shipped model and the published study."""
-    dictionary: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR ...", help_behavior_hint="")] = ()
-    """Folders of dictionaries of the checkpoint, made by nanoscope dictionary train: their features are shown and changed."""
+    dictionary: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = ()
+    """Folder of a dictionary of the checkpoint, made by nanoscope dictionary train: its features are shown and changed; several
+    may be given."""
     export: Annotated[Path | None, tyro.conf.arg(metavar="WEBPAGE")] = None
     """Instead of serving, write the stored results as one page that opens from disk, such as study.html."""
     data: DataName = None
