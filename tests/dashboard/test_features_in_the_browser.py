@@ -59,7 +59,7 @@ def test_features_are_silenced_measured_and_raised(shown: Watched, small: Checkp
     page.get_by_role("button", name="Silence").click()
     says(shown, "loss-change", said_change(session, f"D0F{active[0].feature}"))
     page.get_by_role("button", name="Measure all features").click()
-    page.wait_for_selector(".card .example")
+    page.wait_for_selector(".card .example", timeout=120_000)
     view = session.known_features(0)
     assert view is not None
     first = feature_cards.on_text(small, dictionary, TEXT, 12, largest=view.whole.largest)[0].feature
@@ -96,6 +96,7 @@ def test_the_text_is_written_on_as_the_command_does(shown: Watched, session: Ses
         page.wait_for_function(
             "([name, text]) => document.querySelector(`[data-value='${name}']`)?.textContent.startsWith(text)",
             arg=[name, text],
+            timeout=120_000,
         )
     assert first["as it is"] != first["changed"]
 
