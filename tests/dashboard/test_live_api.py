@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-import re
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
-from importlib import import_module
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +31,6 @@ from nanoscope.views.lens import fitted
 
 TEXT = "abcabdacbz"
 PAIR = {"clean": "abcabdacbzq", "corrupt": "abcxbdacbzq", "answer": "e", "wrong": "f"}
-MESSAGES = Path(__file__).parents[2] / "frontend" / "src" / "messages.ts"
 
 
 @pytest.fixture(scope="module")
@@ -326,32 +323,3 @@ def test_a_request_of_the_page_goes_before_the_next_part_of_a_measurement(sessio
     for one in threads:
         one.join(5)
     assert order == ["page", "measurement"]
-
-
-# ---- the messages, mirrored ----------------------------------------------------------------------------------------
-
-
-def dataclasses_of(module: str) -> dict[str, Any]:
-    found = vars(import_module(module)).values()
-    return {one.__name__: one for one in found if isinstance(one, type) and is_dataclass(one)}
-
-
-def test_the_pages_types_mirror_the_servers() -> None:
-    modules = ("circuits", "features", "lenses", "neurons", "pairs", "patching", "scores", "times")
-    known = {name: of for one in modules for name, of in dataclasses_of(f"nanoscope.dashboard.{one}").items()}
-    known |= dataclasses_of("nanoscope.views.patch_live") | dataclasses_of("nanoscope.views.circuit_live")
-    known |= dataclasses_of("nanoscope.views.feature_cards") | dataclasses_of("nanoscope.views.features")
-    known |= dataclasses_of("nanoscope.views.neuron_cards")
-    interfaces = re.findall(r"export interface (\w+) \{\n(.*?)\n\}", MESSAGES.read_text(), re.DOTALL)
-    assert len(interfaces) > 15
-    kinds = {"number": ("float", "int"), "string": ("str",), "boolean": ("bool",)}
-    for name, body in interfaces:
-        mirrored = dict(re.findall(r"^  (\w+): (.+);$", body, re.MULTILINE))
-        assert list(mirrored) == [one.name for one in fields(known[name])], name
-        for field, hint in get_type_hints(known[name]).items():
-            plain = mirrored[field].removesuffix(" | null")
-            assert ("None" in str(hint)) == ("null" in mirrored[field]), f"{name}.{field}"
-            if plain in kinds:
-                assert any(kind in str(hint) for kind in kinds[plain]), f"{name}.{field}: {hint}"
-            else:
-                assert plain.endswith("[]") == ("tuple" in str(hint)), f"{name}.{field}: {hint}"

@@ -45,7 +45,7 @@ def test_what_is_read_again_is_what_was_fitted(folder: Path, checkpoint: Checkpo
         np.testing.assert_array_equal(one, other)
     assert again.stopped == fresh.stopped
     by_each = [live.lens(checkpoint, TEXT, by=one.translation.lens(checkpoint.model)).chance for one in (again, fresh)]
-    np.testing.assert_array_equal(*by_each)
+    np.testing.assert_array_equal(by_each[0], by_each[1])
     assert not np.allclose(by_each[0], live.lens(checkpoint, TEXT).chance, atol=1e-3)
 
 
