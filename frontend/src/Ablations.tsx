@@ -1,6 +1,6 @@
-/** Heads, MLPs and neurons taken away or scaled, in every view at once, and what that costs. */
+/** Heads, MLPs, neurons and features taken away or scaled, in every view at once, and what that costs. */
 import { useState } from "preact/hooks";
-import { component, factorOf, withFactor } from "./changed";
+import { asItIs, component, factorOf, isFeature, withFactor } from "./changed";
 import { HOWS, type How } from "./selection";
 import type { Loadable, Text } from "./server";
 import type { Viewed } from "./TextView";
@@ -69,13 +69,14 @@ export function Ablations({ at, model, set, answer }: Viewed & { answer: Loadabl
   );
 }
 
-/** Every changed component with its factor, and a field for one more, such as a neuron. */
+/** Every changed component with its factor, and a field for one more, such as a neuron or a feature. */
 function Changed({ at, model, set }: Viewed) {
   const [name, setName] = useState("");
   const add = (event: Event): void => {
     event.preventDefault();
     if (name.trim() === "") return;
-    set({ off: withFactor(at.off, name.trim(), null) });
+    const given = name.trim();
+    set({ off: withFactor(at.off, component(given), factorOf([given], component(given))) });
     setName("");
   };
   return (
@@ -83,24 +84,25 @@ function Changed({ at, model, set }: Viewed) {
       {at.off.map((one) => {
         const of = component(one);
         const factor = factorOf(at.off, of);
+        const feature = isFeature(of);
         return (
           <div key={of} class="change">
             <code>{of}</code>
-            <label>
+            <label title={feature ? "silenced: its value is 0, whatever replaces components" : ""}>
               <input type="checkbox" checked={factor === null} onChange={(event) => set({ off: withFactor(at.off, of, event.currentTarget.checked ? null : 2) })} /> off
             </label>
-            <label>
-              ×{" "}
+            <label title={feature ? "raised at every position by so many times its largest value over the corpus" : ""}>
+              {feature ? "+" : "×"}{" "}
               <input class="symbol" type="number" aria-label={`factor of ${of}`} step="0.5" min="-100" max="100" disabled={factor === null} value={factor ?? ""} onChange={(event) => set({ off: withFactor(at.off, of, Number(event.currentTarget.value)) })} />
             </label>
-            <button aria-label={`${of} as it is`} onClick={() => set({ off: withFactor(at.off, of, 1) })}>
+            <button aria-label={`${of} as it is`} onClick={() => set({ off: withFactor(at.off, of, asItIs(of)) })}>
               ✕
             </button>
           </div>
         );
       })}
       <form onSubmit={add}>
-        <input class="component" aria-label="component to switch off" placeholder={model.mlp ? "L0H4, L1.attn or L2N17" : "L0H4 or L1.attn"} maxLength={20} value={name} onInput={(event) => setName(event.currentTarget.value)} />
+        <input class="component" aria-label="component to switch off" placeholder={model.mlp ? "L0H4, L1.attn, L2N17, D0F3" : "L0H4, L1.attn or D0F3"} maxLength={20} value={name} onInput={(event) => setName(event.currentTarget.value)} />
         <button>Switch off</button>
       </form>
     </div>

@@ -15,7 +15,8 @@ export const strokeOf = (arrow: Arrow, largest: number): number => Math.max(THIN
 export function CircuitDiagram(props: {
   diagram: Diagram;
   off: ReadonlySet<string>;
-  turn: (name: string) => void;
+  /** Switches a node or an edge; without it they are only looked at. */
+  turn?: (name: string) => void;
   hovered: string;
   hover: (name: string) => void;
   picture: RefObject<SVGSVGElement | null>;
@@ -29,8 +30,12 @@ export function CircuitDiagram(props: {
   const keys = (name: string) => (event: KeyboardEvent) => {
     if (event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
-    props.turn(name);
+    props.turn?.(name);
   };
+  const switched = (name: string) =>
+    props.turn
+      ? ({ role: "button", tabindex: 0, "aria-pressed": props.off.has(name), onClick: () => props.turn?.(name), onKeyDown: keys(name) } as const)
+      : ({ role: "img", tabindex: 0 } as const);
   const path = ({ way }: Arrow): string => {
     const points = Array.from({ length: way.length / 2 }, (_, n) => `${x(way[2 * n] ?? 0)} ${y(way[2 * n + 1] ?? 0)}`);
     return `M${points[0]}` + Array.from({ length: (points.length - 1) / 3 }, (_, n) => `C${points.slice(3 * n + 1, 3 * n + 4).join(",")}`).join("");
@@ -41,13 +46,9 @@ export function CircuitDiagram(props: {
         {[...arrows].reverse().map((one) => (
           <g
             key={one.name}
-            role="button"
-            tabindex={0}
-            aria-pressed={props.off.has(one.name)}
+            {...switched(one.name)}
             aria-label={`edge ${one.name}, effect ${signed(one.effect)} logits`}
             class={`arrow ${one.share >= 0 ? "with" : "against"} ${isOff(one) ? "off" : ""} ${props.hovered === one.name ? "hovered" : ""}`}
-            onClick={() => props.turn(one.name)}
-            onKeyDown={keys(one.name)}
             onMouseEnter={() => props.hover(one.name)}
             onFocus={() => props.hover(one.name)}
           >
@@ -60,13 +61,9 @@ export function CircuitDiagram(props: {
           one.live ? (
             <g
               key={one.name}
-              role="button"
-              tabindex={0}
-              aria-pressed={props.off.has(one.name)}
+              {...switched(one.name)}
               aria-label={`node ${one.name}`}
               class={`node ${props.off.has(one.name) ? "off" : ""}`}
-              onClick={() => props.turn(one.name)}
-              onKeyDown={keys(one.name)}
               onMouseEnter={() => props.hover(one.name)}
             >
               <rect x={x(one.x - half_width)} y={y(one.y - half_height)} width={2 * half_width * column} height={2 * half_height * row} rx="5" />

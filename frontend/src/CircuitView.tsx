@@ -1,14 +1,16 @@
 /** Which edges carry the difference between two texts, each measured; switch some off and see what is left of the prediction. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { CircuitDiagram } from "./CircuitDiagram";
+import { CircuitLegend } from "./CircuitLegend";
 import { signed } from "./diverging";
 import type { Found, Judged, Pair } from "./messages";
 import { PairFields, pairLibrary, usePair } from "./PairFields";
 import { Likely, Panel, quoted } from "./parts";
 import { inWords, Progressing, useCosts } from "./Progressing";
 import { shown } from "./shades";
+import { StoredCircuitView, WhichCircuit } from "./StoredCircuitView";
 import { usePosted, useStream } from "./stream";
-import type { Viewed } from "./TextView";
+import type { Seen } from "./views";
 
 const METHODS = {
   exact: "every edge measured",
@@ -18,7 +20,13 @@ const METHODS = {
   gim: "estimated (GIM)",
 } as const;
 
-export function CircuitView({ at, model, set, pieces }: Viewed & { pieces: string[] }) {
+/** The circuit of two texts, or one that the study stores. */
+export function CircuitView(seen: Seen) {
+  const { at, set } = seen;
+  return at.own.stored ? <StoredCircuitView at={at} set={set} theme={seen.theme} model={seen.model} /> : <FoundCircuit {...seen} />;
+}
+
+function FoundCircuit({ at, model, set, pieces }: Seen) {
   const costs = useCosts(at.model);
   const length = Math.max(1, pieces.length);
   const pair = usePair(at);
@@ -66,6 +74,7 @@ export function CircuitView({ at, model, set, pieces }: Viewed & { pieces: strin
           : undefined
       }
     >
+      <WhichCircuit at={at} set={set} model={model} />
       <PairFields at={at} set={set} pair={pair} />
       <div class="controls">
         <label>
@@ -107,7 +116,7 @@ export function CircuitView({ at, model, set, pieces }: Viewed & { pieces: strin
           <div class="columns circuit-columns">
             <div>
               <CircuitDiagram diagram={found.diagram} off={off} turn={turn} hovered={hovered} hover={setHovered} picture={picture} />
-              <Key found={found} hovered={hovered} />
+              <CircuitLegend diagram={found.diagram} connected={found.connected} hovered={hovered} />
             </div>
             <aside class="wide">
               {judged.value && <Left judged={judged.value} found={found} cut={cut.length} waiting={judged.waiting} />}
@@ -132,26 +141,6 @@ export function CircuitView({ at, model, set, pieces }: Viewed & { pieces: strin
   );
 }
 
-function Key({ found, hovered }: { found: Found; hovered: string }) {
-  const arrow = found.diagram.arrows.find((one) => one.name === hovered);
-  const shownEdges = found.diagram.arrows.length;
-  return (
-    <div class="legend">
-      <svg width="46" height="10" aria-hidden="true">
-        <line class="key with" x1="0" y1="5" x2="46" y2="5" />
-      </svg>
-      <span>carries the behaviour</span>
-      <svg width="46" height="10" aria-hidden="true">
-        <line class="key against" x1="0" y1="5" x2="46" y2="5" />
-      </svg>
-      <span>works against it; width: effect when it alone comes from the corrupt text</span>
-      <span class="hint" aria-live="polite">
-        {arrow ? `${arrow.name}: ${signed(arrow.effect)} logits, ${(100 * arrow.share).toFixed(1)} %` : hovered || (shownEdges < found.connected ? `the strongest ${shownEdges} of ${found.connected} edges without dead ends` : "")}
-      </span>
-    </div>
-  );
-}
-
 function Left({ judged, found, cut, waiting }: { judged: Judged; found: Found; cut: number; waiting: boolean }) {
   const whole = new Map(judged.model.symbols.map((symbol, n) => [symbol, judged.model.chances[n] ?? 0]));
   return (
@@ -172,7 +161,7 @@ function Left({ judged, found, cut, waiting }: { judged: Judged; found: Found; c
         <dt>probability of {shown(found.answer)}</dt>
         <dd>{(100 * judged.circuit.answer).toFixed(1)} %</dd>
       </dl>
-      <Likely title="expected, with the model's as marks" top={judged.circuit.symbols} chance={judged.circuit.chances} before={whole} />
+      <Likely title="expected" top={judged.circuit.symbols} chance={judged.circuit.chances} before={whole} mark="by the whole model" />
     </div>
   );
 }

@@ -1,15 +1,20 @@
 /** The lens of the typed text as the model was at an earlier checkpoint of its training. */
+import { widthOf } from "./LensView";
 import { Legend } from "./parts";
+import { useRoom } from "./room";
 import type { Selection } from "./selection";
 import { asked } from "./selection";
 import { json, type Lens, type Model, useAnswer } from "./server";
 import { onShade, percent, shade, shown } from "./shades";
 
-const [WIDTH, HEIGHT, LEFT] = [24, 24, 44];
+const [HEIGHT, LEFT] = [24, 44];
+/** What the frames take. */
+const BESIDE = 100;
 
 export function EarlierLens({ at, model, step, theme }: { at: Selection; model: Model; step: number; theme: string }) {
   const answer = useAnswer(`step?${asked({ ...at, off: [] })}&step=${step}`, json<Lens>);
   const found = answer.value;
+  const WIDTH = widthOf(useRoom(BESIDE), found?.pieces.length ?? 1);
   const last = (found?.top.length ?? 1) - 1;
   return (
     <section class="earlier" aria-label="lens at this step" aria-busy={answer.waiting} data-theme={theme}>

@@ -1,4 +1,5 @@
 /** Every head of one training at the chosen checkpoint, by its scores: zero is the ground. */
+import { arrow } from "./keys";
 import { Legend } from "./parts";
 import type { Selection } from "./selection";
 import { onShade, shade } from "./shades";
@@ -22,7 +23,15 @@ export function EveryHeadGrid(props: { found: EveryHead; here: number; step: num
           return (
             <figure key={score}>
               <figcaption class="hint">{score}</figcaption>
-              <svg class="chart" width={LEFT + CELL * heads} height={CELL * layers.length + 18} role="grid" aria-label={`${score} of every head`}>
+              <svg
+                class="chart grid"
+                width={LEFT + CELL * heads}
+                height={CELL * layers.length + 18}
+                role="grid"
+                tabindex={0}
+                aria-label={`${score} of every head`}
+                onKeyDown={(event: KeyboardEvent) => arrow(event, Math.min(at.layer, layers.length - 1) * heads + Math.min(at.head, heads - 1), heads, heads * layers.length, (n) => props.choose(Math.floor(n / heads), n % heads))}
+              >
                 {layers.map((row, l) => (
                   <g key={l} role="row">
                     <text x={LEFT - 8} y={CELL * (l + 0.5) + 4} text-anchor="end">

@@ -1,8 +1,9 @@
 /** A grid of signed values: a cell is hovered, chosen by click or by the arrow keys, and said in words. */
 import type { RefObject } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { signed, signedShade } from "./diverging";
-import { NOTEBOOK } from "./exported";
+import { arrow } from "./keys";
+import { useRoom } from "./room";
 
 export interface Grid {
   rows: string[];
@@ -15,19 +16,7 @@ export interface Grid {
 const TOP = 3;
 const LETTER = 6.7;
 /** What the side panel and the details take. */
-const BESIDE = NOTEBOOK ? 60 : 850;
-
-/** The width that is left beside the side panel and the details, also after the window has changed. */
-function useRoom(): number {
-  const left = (): number => Math.max(380, Math.min(innerWidth, 1880) - BESIDE);
-  const [room, setRoom] = useState(left);
-  useEffect(() => {
-    const changed = (): void => setRoom(left());
-    addEventListener("resize", changed);
-    return () => removeEventListener("resize", changed);
-  }, []);
-  return room;
-}
+const BESIDE = 850;
 
 export function Heatmap(props: {
   grid: Grid;
@@ -43,17 +32,11 @@ export function Heatmap(props: {
   const longest = (labels: string[]): number => LETTER * Math.max(...labels.map((label) => label.length));
   const left = Math.ceil(longest(rows)) + 10;
   const below = Math.ceil(0.87 * longest(columns)) + 14;
-  const width = Math.max(5, Math.min(columns.length > 12 ? 34 : 54, (useRoom() - left) / columns.length));
+  const width = Math.max(5, Math.min(columns.length > 12 ? 34 : 54, (useRoom(BESIDE) - left) / columns.length));
   const height = Math.max(5, Math.min(rows.length > 12 ? 26 : 38, 620 / rows.length));
   const place = (cell: number): string => `${rows[Math.floor(cell / columns.length)]}, ${columns[cell % columns.length]}`;
   const value = (cell: number): string => (values[cell] == null ? "not measured yet" : `${signed(values[cell] ?? 0)} ${unit}`);
-  const keys = (event: KeyboardEvent): void => {
-    const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns.length, ArrowDown: columns.length }[event.key];
-    const to = Math.max(0, props.chosen) + (by ?? 0);
-    if (by === undefined || to < 0 || to >= values.length) return;
-    event.preventDefault();
-    props.choose(to);
-  };
+  const keys = (event: KeyboardEvent): void => arrow(event, Math.max(0, props.chosen), columns.length, values.length, props.choose);
   const seen = hovered >= 0 ? hovered : props.chosen;
   const every = (size: number, count: number): number => Math.max(1, Math.ceil(12 / size), Math.ceil(count / 64));
   return (

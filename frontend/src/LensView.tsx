@@ -1,16 +1,23 @@
 /** The prediction after each layer, along the text. */
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { library, position, type Viewed } from "./TextView";
 import { EXPORTED } from "./exported";
+import { arrow } from "./keys";
 import { Legend, Likely, Panel, quoted } from "./parts";
+import { useRoom } from "./room";
 import { asked } from "./selection";
 import { TunedLensChoice, useTunedLens } from "./TunedLensChoice";
 import { json, type Lens, useAnswer } from "./server";
 import { onShade, percent, shade, shown } from "./shades";
 
-const WIDTH = 26;
+const [NARROW, WIDE] = [16, 26];
 const HEIGHT = 26;
 const LEFT = 44;
+/** What the side panel and the frames take. */
+const BESIDE = 500;
+
+/** The width of a cell: a text that fits is seen as a whole, a longer one is scrolled. */
+export const widthOf = (room: number, pieces: number): number => Math.max(NARROW, Math.min(WIDE, Math.floor((room - LEFT) / Math.max(1, pieces))));
 
 export function LensView({ at, set }: Viewed) {
   const kind = at.own.lens === "tuned" ? "tuned" : "logit";
@@ -20,9 +27,19 @@ export function LensView({ at, set }: Viewed) {
   const picture = useRef<SVGSVGElement>(null);
   const [hovered, setHovered] = useState<[number, number] | null>(null);
   const found = answer.value;
+  const WIDTH = widthOf(useRoom(BESIDE), found?.pieces.length ?? 1);
   const last = (found?.top.length ?? 1) - 1;
   const chosen: [number, number] = [Math.min(at.layer + 1, last), found ? position(at, found.pieces.length) : 0];
   const [row, place] = hovered && found && hovered[0] <= last && hovered[1] < found.pieces.length ? hovered : chosen;
+  const count = found?.pieces.length ?? 1;
+  const choose = (cell: number): void => set({ layer: Math.max(0, last - Math.floor(cell / count) - 1), position: cell % count });
+  const keys = (event: KeyboardEvent): void => arrow(event, (last - chosen[0]) * count + chosen[1], count, count * last, choose);
+  // The chosen place is kept in sight of a text that is scrolled.
+  useEffect(() => {
+    const box = picture.current?.parentElement;
+    const at = LEFT + WIDTH * chosen[1];
+    if (box && (at < box.scrollLeft || at + WIDTH > box.scrollLeft + box.clientWidth)) box.scrollLeft = at - box.clientWidth / 2;
+  }, [chosen[1], WIDTH, found === null]);
   const label = (n: number): string => (n === 0 ? "emb." : `L${n - 1}`);
   const cells = found ? found.top.flatMap((places, l) => places.map((top, n) => ({ l, n, top: top[0] ?? "", p: found.chance[l]?.[n]?.[0] ?? 0 }))) : [];
   return (
@@ -48,7 +65,7 @@ export function LensView({ at, set }: Viewed) {
       {found && ready && (
         <>
           <div class="scroll">
-            <svg ref={picture} xmlns="http://www.w3.org/2000/svg" class="grid" role="grid" aria-label="lens" width={LEFT + WIDTH * found.pieces.length} height={HEIGHT * (last + 2)} font-family="ui-monospace, monospace" font-size="12" onMouseLeave={() => setHovered(null)}>
+            <svg ref={picture} xmlns="http://www.w3.org/2000/svg" class="grid" role="grid" aria-label="lens" width={LEFT + WIDTH * found.pieces.length} height={HEIGHT * (last + 2)} font-family="ui-monospace, monospace" font-size="12" tabindex={0} onKeyDown={keys} onMouseLeave={() => setHovered(null)}>
               {found.pieces.map((piece, n) => (
                 <text key={n} x={LEFT + WIDTH * (n + 0.5)} y={HEIGHT * (last + 1.65)} text-anchor="middle" fill="currentColor" font-weight={n === place ? "700" : "400"}>
                   {shown(piece)}

@@ -14,12 +14,13 @@ function kept(examples: Example[]): Example[] {
 
 const said = (kind: string): string => (kind.startsWith("decile") ? `${Math.round(100 * Number(kind.split(" ")[1]))} %` : kind);
 
-export function NeuronCard({ card, model }: { card: Card; model: number }) {
+export function NeuronCard({ card, model, waiting }: { card: Card; model: number; waiting: boolean }) {
   const concepts = useAnswer(`neurons/concepts?model=${model}&neuron=${card.name}`, json<Concepts>);
   const largest = card.statistics.find((one) => one.name === "max")?.value ?? 1;
   const list = (of: Weighed[], words: (value: number) => string) => of.map((one) => `${shown(one.name)} ${words(one.value)}`).join("  ");
   return (
-    <div class="card" aria-label={`card of ${card.name}`}>
+    <div class="card" aria-label={`card of ${card.name}`} aria-busy={waiting}>
+      <h3>{card.name} over the corpus</h3>
       <dl class="facts">
         <dt>raises, logits per unit</dt>
         <dd>{list(card.raises, (value) => signed(value))}</dd>

@@ -66,6 +66,9 @@ function Differences({ clean, corrupt }: { clean: string; corrupt: string }) {
   const begin = Math.max(0, (places[0] ?? 0) - 18);
   return (
     <p class="differences hint" aria-label="where the texts differ">
+      <span class="key">
+        <ins>clean</ins> <del>corrupt</del>
+      </span>{" "}
       {begin > 0 && "… "}
       {one.slice(begin).map((sign, n) =>
         sign === other[begin + n] ? (

@@ -160,7 +160,7 @@ function Change(props: { change: CellChange; shape: Swept; direction: string; wh
   const moved = (after.logit_difference - before.logit_difference) / (source.logit_difference - before.logit_difference);
   return (
     <div aria-busy={props.waiting} data-value="change-of-cell">
-      <Likely title={`${base} text with ${props.where} patched`} top={after.symbols} chance={after.chances} before={map} />
+      <Likely title={`${base} text with ${props.where} patched`} top={after.symbols} chance={after.chances} before={map} mark="before the patch" />
       <p class="fact">
         logit difference <b>{signed(before.logit_difference)}</b> → <b data-value="after">{signed(after.logit_difference)}</b>
         {props.shape.doubt === null && Number.isFinite(moved) && (

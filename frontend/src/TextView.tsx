@@ -1,6 +1,7 @@
 /** Every character with its loss; what would follow the chosen one; and text that the model writes on. */
 import { useRef, useState } from "preact/hooks";
 import { cellsSvg } from "./cells";
+import { isFeature } from "./changed";
 import { Legend, Likely, Panel, python, quoted } from "./parts";
 import type { Selection } from "./selection";
 import { asked } from "./selection";
@@ -17,12 +18,20 @@ export interface Viewed {
   set: (some: Partial<Selection>) => void;
 }
 
+const DICTIONARIES = `from nanoscope.dictionaries import store
+from nanoscope.views.features import FeatureView
+dictionaries = [FeatureView.of(store.load(folder), checkpoint, ns.open_corpus()).changeable for folder in DIRS]`;
+
 export function library(at: Selection, call: string): string {
-  const load = "from nanoscope.checkpoints.checkpoint import load\nfrom nanoscope.views import ablate, live\n";
+  const features = at.off.some(isFeature);
+  const ours = at.how === "corpus" || features ? "import nanoscope as ns\n" : "";
+  const load = `${ours}from nanoscope.checkpoints.checkpoint import load\nfrom nanoscope.views import ablate, live\n`;
+  const opened = features ? `\n${DICTIONARIES}` : "";
   const other = at.how === "other" ? `, ${python(at.other)}` : "";
   const means = at.how === "corpus" ? ", means=ablate.corpus_means(checkpoint, ns.open_corpus())" : "";
-  const edits = at.off.length ? `\nedits = ablate.changes(checkpoint, text, ${JSON.stringify(at.off)}, "${at.how}"${other}${means})` : "";
-  return `${load}checkpoint, text = load(CKPT), ${python(at.text)}${edits}\n${call.replace("EDITS", at.off.length ? ", edits" : "")}`;
+  const dictionaries = features ? ", dictionaries=dictionaries" : "";
+  const edits = at.off.length ? `\nedits = ablate.changes(checkpoint, text, ${JSON.stringify(at.off)}, "${at.how}"${other}${means}${dictionaries})` : "";
+  return `${load}checkpoint, text = load(CKPT), ${python(at.text)}${opened}${edits}\n${call.replace("EDITS", at.off.length ? ", edits" : "")}`;
 }
 
 export const position = (at: Selection, pieces: number): number =>
@@ -100,7 +109,7 @@ export function TextView({ at, set, answer }: Viewed & { answer: Loadable<Text> 
               <Legend words="loss, nats" low="0" high={`${MOST}+`} />
             </div>
             <aside>
-              <Likely title={`after ${shown(found.pieces[chosen] ?? "")} (position ${chosen})`} top={found.top[chosen] ?? []} chance={found.chance[chosen] ?? []} before={chances(found.before)} />
+              <Likely title={`after ${shown(found.pieces[chosen] ?? "")} (position ${chosen})`} top={found.top[chosen] ?? []} chance={found.chance[chosen] ?? []} before={chances(found.before)} mark="with nothing off" />
               <p class="fact">
                 its own loss <b>{loss(chosen)}</b>
               </p>

@@ -1,4 +1,4 @@
-/** Logit lens or tuned lens. A tuned lens is fitted at a click, and kept while the server runs. */
+/** Logit lens or tuned lens. A tuned lens is fitted at a click, and kept on disk for its checkpoint. */
 import { useEffect } from "preact/hooks";
 import { EXPORTED } from "./exported";
 import type { TunedLens } from "./messages";
@@ -46,7 +46,7 @@ export function TunedLensChoice(props: { model: number; kind: string; tuned: Tun
               <button class="primary" onClick={start}>
                 Fit the tuned lens
               </button>
-              <span class="hint">{costs ? `${inWords(costs.tuned_lens)} on this machine; it is kept while the server runs` : ""}</span>
+              <span class="hint">{costs ? `${inWords(costs.tuned_lens)} on this machine; it is kept for this checkpoint, here in runs/mine` : ""}</span>
             </>
           )}
         </span>

@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Ablations } from "./Ablations";
 import { EXPORTED, NOTEBOOK } from "./exported";
 import { Notebook } from "./Notebook";
-import { asked, fromAddress, type Selection, toAddress } from "./selection";
+import { asked, forgetKey, fromAddress, type Selection, toAddress } from "./selection";
 import { json, type Model, type Text, useAnswer } from "./server";
 import { named, VIEWS } from "./views";
 import "./page.css";
@@ -51,9 +51,12 @@ function Page() {
   const none = EXPORTED !== null || models.value?.length === 0;
   const opened = useAnswer(none || !models.value ? "" : `model?model=${at.model}`, json<Model>);
   const model = none ? null : opened.value;
-  const views = VIEWS.filter((one) => "Stored" in one || !none);
+  const views = VIEWS.filter((one) => one.Stored || !none);
   const view = named(at.view, views);
-  const answer = useAnswer(model ? `text?${asked(at)}` : "", json<Text>);
+  const Show = none ? undefined : view.Show;
+  const Stored = Show ? undefined : view.Stored;
+  const [again, setAgain] = useState(0);
+  const answer = useAnswer(model ? `text?${asked(at)}${"&".repeat(again)}` : "", json<Text>);
   return (
     <>
       <nav>
@@ -83,13 +86,13 @@ function Page() {
           {theme === "dark" ? "Light" : "Dark"}
         </button>
       </nav>
-      {"Stored" in view && (
+      {Stored && (
         <main class="whole">
-          <view.Stored key={view.name} at={at} set={set} theme={theme} model={model} />
+          <Stored key={view.name} at={at} set={set} theme={theme} model={model} />
         </main>
       )}
-      {"Show" in view && !model && <p class="loading">{opened.error || "Opening the checkpoint …"}</p>}
-      {"Show" in view && model && (
+      {Show && !model && <p class="loading">{models.error || opened.error || "Opening the checkpoint …"}</p>}
+      {Show && model && (
         <main>
           <div class="side">
             <section class="panel" aria-label="Your text">
@@ -101,11 +104,12 @@ function Page() {
             </section>
             <Ablations at={at} model={model} set={set} answer={answer} />
           </div>
-          <view.Show key={view.name} at={at} model={model} set={set} answer={answer} pieces={answer.value?.pieces ?? []} theme={theme} />
+          <Show key={view.name} at={at} model={model} set={set} answer={answer} pieces={answer.value?.pieces ?? []} refresh={() => setAgain((times) => times + 1)} theme={theme} />
         </main>
       )}
     </>
   );
 }
 
+if (!EXPORTED) forgetKey();
 render(NOTEBOOK ? <Notebook {...NOTEBOOK} /> : <Page />, document.body);

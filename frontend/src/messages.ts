@@ -136,6 +136,56 @@ export interface Concepts {
   silent: Weighed[];
 }
 
+export interface DictionaryOf {
+  number: number;
+  source: string;
+  kind: string;
+  latents: number;
+  k: number;
+  path: string;
+}
+
+export interface ActiveFeature {
+  feature: number;
+  values: number[];
+  largest: number | null;
+}
+
+export interface Features {
+  measured: boolean;
+  features: ActiveFeature[];
+}
+
+export interface Shown {
+  before: string;
+  here: string;
+  after: string;
+  value: number;
+  tenth: number;
+  times: number;
+}
+
+export interface FeatureFacts {
+  name: string;
+  density: number;
+  largest: number;
+  raises: Weighed[];
+  lowers: Weighed[];
+  examples: Shown[];
+}
+
+export interface Told {
+  concept: string;
+  auroc: number;
+  p: number;
+  inside: number;
+  outside: number;
+}
+
+export interface FeatureConcepts {
+  told: Told[];
+}
+
 export interface TunedLens {
   steps: number;
   logit_kl: number;
@@ -157,5 +207,6 @@ export interface Reason {
 export interface Costs {
   tuned_lens: number;
   neurons: number | null;
+  features: number;
   circuit: number | null;
 }

@@ -91,7 +91,8 @@ export function Legend(props: { words: string; low: string; high: string }) {
   );
 }
 
-export function Likely(props: { title: string; top: string[]; chance: number[]; before?: Map<string, number> | undefined }) {
+/** `mark` says of what the marks are, where there are some. */
+export function Likely(props: { title: string; top: string[]; chance: number[]; before?: Map<string, number> | undefined; mark?: string }) {
   return (
     <div class="likely">
       <h3>{props.title}</h3>
@@ -110,6 +111,11 @@ export function Likely(props: { title: string; top: string[]; chance: number[]; 
           </div>
         );
       })}
+      {props.before && (
+        <p class="hint marked">
+          <i /> {props.mark ?? "as it is"}
+        </p>
+      )}
     </div>
   );
 }

@@ -20,7 +20,9 @@ export interface Selection {
 
 export const OPENING = "ROMEO:\nWhat light through yonder window breaks?";
 
-const SHARED = ["view", "model", "text", "layer", "head", "position", "off", "how", "other", "weighted"];
+/** The key of the printed address: the server has left it in a cookie, and a copied link should not carry it. */
+const KEY = "key";
+const SHARED = [KEY, "view", "model", "text", "layer", "head", "position", "off", "how", "other", "weighted"];
 
 export function fromAddress(search: string): Selection {
   const given = new URLSearchParams(search);
@@ -52,6 +54,15 @@ export function toAddress(at: Selection): string {
   if (at.weighted) said.set("weighted", "1");
   for (const [name, value] of Object.entries(at.own)) if (value !== "") said.set(name, value);
   return said.toString();
+}
+
+/** Take the key out of the address that was opened. */
+export function forgetKey(): void {
+  const given = new URLSearchParams(location.search);
+  if (!given.has(KEY)) return;
+  given.delete(KEY);
+  const rest = given.toString();
+  history.replaceState(null, "", `${location.pathname}${rest === "" ? "" : `?${rest}`}${location.hash}`);
 }
 
 /** The part of a selection that the model computes from. */

@@ -1,4 +1,6 @@
 /** What is stored, as the server says it: the mirror of views/stored_*.py and dashboard/stored.py. */
+import type { Diagram } from "./messages";
+
 export interface Index {
   folder: string;
   name: string;
@@ -7,6 +9,7 @@ export interface Index {
   left_aside: string;
   heads: string[];
   trainings: string[];
+  circuits: string[];
 }
 
 export interface Told {
@@ -87,6 +90,27 @@ export interface OpenedHeads {
   stored: number;
   table: HeadTable | null;
   seconds: number;
+}
+
+export interface KeptBy {
+  edges: number;
+  share: number;
+}
+
+export interface StoredCircuit {
+  label: string;
+  result: string;
+  task: string;
+  asks: string;
+  edges: number;
+  connected: number;
+  of: number;
+  kept: number;
+  clean: number;
+  corrupt: number;
+  examples: number;
+  sizes: KeptBy[];
+  diagram: Diagram;
 }
 
 export interface Curve {

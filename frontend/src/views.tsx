@@ -3,11 +3,12 @@ import type { JSX } from "preact";
 import { AttentionView } from "./AttentionView";
 import { CircuitView } from "./CircuitView";
 import { LensView } from "./LensView";
-import { NeuronsView } from "./NeuronsView";
+import { NeuronsAndFeatures } from "./NeuronsAndFeatures";
 import { PatchingView } from "./PatchingView";
 import { TextView, type Viewed } from "./TextView";
 import { FindingsView } from "./FindingsView";
 import { HeadsView } from "./HeadsView";
+import { StoredCircuitView } from "./StoredCircuitView";
 import type { Selection } from "./selection";
 import type { Loadable, Model, Text } from "./server";
 import { TrainingView } from "./TrainingView";
@@ -16,6 +17,8 @@ import { TrainingView } from "./TrainingView";
 export interface Seen extends Viewed {
   answer: Loadable<Text>;
   pieces: string[];
+  /** Ask for the text's predictions again. */
+  refresh: () => void;
   theme: string;
 }
 
@@ -27,15 +30,21 @@ export interface Looked {
   model: Model | null;
 }
 
-export type View = { name: string; title: string } & ({ Show: (seen: Seen) => JSX.Element } | { Stored: (looked: Looked) => JSX.Element });
+/** A view of a model, of stored results, or of either: `Stored` is shown where no model is open. */
+export interface View {
+  name: string;
+  title: string;
+  Show?: (seen: Seen) => JSX.Element;
+  Stored?: (looked: Looked) => JSX.Element;
+}
 
 export const VIEWS: readonly View[] = [
   { name: "text", title: "Text", Show: TextView },
   { name: "attention", title: "Attention", Show: AttentionView },
   { name: "lens", title: "Lens", Show: LensView },
   { name: "patching", title: "Patching", Show: PatchingView },
-  { name: "circuit", title: "Circuit", Show: CircuitView },
-  { name: "neurons", title: "Neurons", Show: NeuronsView },
+  { name: "circuit", title: "Circuit", Show: CircuitView, Stored: StoredCircuitView },
+  { name: "neurons", title: "Neurons and features", Show: NeuronsAndFeatures },
   { name: "heads", title: "Heads", Stored: HeadsView },
   { name: "training", title: "Training", Stored: TrainingView },
   { name: "findings", title: "Findings", Stored: FindingsView },

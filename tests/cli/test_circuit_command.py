@@ -54,7 +54,7 @@ def test_the_planted_circuit_is_printed_drawn_and_kept(
     for name, (effect, share) in shown.items():
         assert effect == pytest.approx(exact.of(name)[0], abs=6e-4)
         assert share == pytest.approx(exact.of(name)[0] / exact.change, abs=6e-4)
-    for words in ("4 edges: the smallest size that keeps 90 %", "'d' against 'h', predicted from position 8"):
+    for words in ("4 edges: the smallest size that keeps 90 %", "'d' against 'h', predicted from position 9"):
         assert words in printed
     assert re.search(r"^ +4 +4 +1\.000", printed, re.MULTILINE)
     assert re.search(r"cost: .* plain forwards", printed)

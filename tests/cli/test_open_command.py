@@ -29,6 +29,9 @@ def test_a_study_is_written_as_one_page(call: Call, tmp_path: Path) -> None:
         (["CKPT", "--export", "page.txt"], "give --export such a name"),
         (["CKPT", "--port", "70000", "--no-browser"], "a port is 0"),
         (["CKPT", "--threads", "-1"], "threads must be 0"),
+        (["CKPT", "--host", "192.0.2.7", "--no-browser"], "no address of this machine"),
+        (["CKPT", "--host", "not an address", "--no-browser"], "is no address"),
+        (["CKPT", "--dictionary", "missing"], "there is no dictionary in missing"),
     ],
 )
 def test_what_cannot_be_opened_is_said_in_one_line(

@@ -8,19 +8,22 @@ from typing import Any
 
 import pytest
 import uvicorn
-from watched import PUBLISHED, Watched, watch
+from watched import OPENING, PUBLISHED, Watched, watch
 
+from nanoscope.checkpoints.checkpoint import load
 from nanoscope.dashboard.app import application
 from nanoscope.dashboard.guard import KEY
 from nanoscope.dashboard.serve import listening
 from nanoscope.dashboard.session import Session
+from nanoscope.dictionaries import store
+from nanoscope.dictionaries.objective import Recipe as DictionaryRecipe
+from nanoscope.dictionaries.source import Source
 from nanoscope.model.config import GPTConfig
 from nanoscope.text.corpora import Corpus
 from nanoscope.training.loop import train
 from nanoscope.training.recipe import Recipe
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-OPENING = "the-key-of-the-printed-address"
 SMALL = Recipe(
     GPTConfig(n_layer=2, n_head=2, n_embd=32, block_size=48),
     iterations=150,
@@ -32,6 +35,7 @@ SMALL = Recipe(
     eval_every=150,
     eval_windows=8,
 )
+FEW = DictionaryRecipe("topk", latents=48, k=4, tokens=8_192, batch=512, dead_after=2_048)
 
 
 @pytest.fixture(scope="session")
@@ -43,9 +47,18 @@ def training(shakespeare: Corpus, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture(scope="session")
-def session(training: Path, tmp_path_factory: pytest.TempPathFactory) -> Session:
+def dictionary(training: Path, shakespeare: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small dictionary of the model's first layer, trained on a few thousand tokens."""
+    folder = tmp_path_factory.mktemp("dictionary") / "first"
+    store.train(load(training / "final"), shakespeare, Source.named("resid_post.0"), FEW, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def session(training: Path, dictionary: Path, tmp_path_factory: pytest.TempPathFactory) -> Session:
     study = PUBLISHED if (PUBLISHED / "study.json").exists() else None
-    return Session([training / "final"], study=study, keep=tmp_path_factory.mktemp("mine"))
+    keep = tmp_path_factory.mktemp("mine")
+    return Session([training / "final"], study=study, keep=keep, dictionaries=[dictionary])
 
 
 @pytest.fixture(scope="session")

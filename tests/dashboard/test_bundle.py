@@ -34,7 +34,7 @@ def test_the_mirrored_messages_have_the_fields_of_the_views() -> None:
     from dataclasses import fields
 
     from nanoscope.dashboard import stored
-    from nanoscope.views import stored_findings, stored_heads, stored_training
+    from nanoscope.views import stored_circuits, stored_findings, stored_heads, stored_training
 
     mirrored = (FRONTEND / "src" / "stored.ts").read_text()
     written = {
@@ -48,6 +48,8 @@ def test_the_mirrored_messages_have_the_fields_of_the_views() -> None:
         "Section": stored_findings.ShownSection,
         "Measure": stored_heads.Measure,
         "HeadTable": stored_heads.HeadTable,
+        "KeptBy": stored_circuits.KeptBy,
+        "StoredCircuit": stored_circuits.StoredCircuit,
         "Curve": stored_training.Curve,
         "Happening": stored_training.Happening,
         "EveryHead": stored_training.EveryHead,

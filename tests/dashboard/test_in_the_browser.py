@@ -4,13 +4,15 @@ import csv
 import io
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import pytest
-from watched import TEXT, Watched, downloaded
+from watched import OPENING, TEXT, Watched, downloaded
 
 from nanoscope.checkpoints.checkpoint import Checkpoint, load
+from nanoscope.dashboard.guard import KEY
 from nanoscope.interventions.edits import zero
 from nanoscope.interventions.run import run
 from nanoscope.model.names import component
@@ -96,6 +98,24 @@ def test_back_returns_to_the_view_before_and_a_link_restores_everything(shown: W
     assert page.get_by_role("tab", name="Attention").get_attribute("aria-selected") == "true"
     assert page.locator(".one h3").inner_text() == "L1H1"
     assert page.locator("textarea").input_value() == TEXT
+
+
+def test_the_key_leaves_the_address_and_a_copied_link_opens_in_the_same_browser(shown: Watched, chromium: Any) -> None:
+    page = shown.open(f"{AT}&view=text&{KEY}={OPENING}")
+    assert KEY not in page.url
+    assert page.locator("textarea").input_value() == TEXT
+    assert OPENING not in page.evaluate("document.cookie + JSON.stringify(localStorage)")
+    page.get_by_role("tab", name="Lens").click()
+    page.wait_for_function("() => location.search.includes('view=lens')")
+    assert OPENING not in page.url
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    page.wait_for_selector(".panel[aria-label=Lens] svg.grid")
+    stranger = chromium.new_page()
+    stranger.goto(link)
+    stranger.wait_for_selector("text=open that address again")
+    stranger.close()
 
 
 def test_a_refused_text_is_said_in_one_line(shown: Watched) -> None:

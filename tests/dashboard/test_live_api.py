@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-import re
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
-from importlib import import_module
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +18,9 @@ from fastapi import HTTPException
 from fastapi.testclient import TestClient
 
 from nanoscope.analysis.causal import patching
+from nanoscope.analysis.neurons import statistics as neuron_statistics
 from nanoscope.checkpoints.checkpoint import Checkpoint
-from nanoscope.dashboard import jobs, limits
+from nanoscope.dashboard import jobs, lenses, limits, neurons
 from nanoscope.dashboard.app import application
 from nanoscope.dashboard.jobs import Job
 from nanoscope.dashboard.session import Session
@@ -32,7 +31,6 @@ from nanoscope.views.lens import fitted
 
 TEXT = "abcabdacbz"
 PAIR = {"clean": "abcabdacbzq", "corrupt": "abcxbdacbzq", "answer": "e", "wrong": "f"}
-MESSAGES = Path(__file__).parents[2] / "frontend" / "src" / "messages.ts"
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +176,8 @@ def test_another_texts_values_and_the_corpuses_replace_what_is_off(
         ("circuit/run", PAIR | {"edges": [], "off_nodes": ["../x"]}, 400),
         ("neurons/measure?model=7", None, 400),
         ("lens/tuned?model=7", None, 400),
+        ("features/measure", None, 400),
+        ("features/measure?dictionary=-1", None, 422),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_line(
@@ -240,6 +240,33 @@ def test_a_measurement_ends_when_nobody_listens(session: Session) -> None:
     assert ended.wait(5)
 
 
+@pytest.mark.parametrize(
+    ("measure", "part", "what"),
+    [
+        (neurons.measure, neuron_statistics.PART, ("neurons", 0)),
+        (lenses.fit, "fitting the tuned lens", ("tuned lens", 0)),
+    ],
+)
+def test_a_long_measurement_ends_soon_after_it_is_cancelled(
+    checkpoint: Checkpoint, letters: Path, measure: Any, part: str, what: Any
+) -> None:
+    session = Session([Path("a/small")], [checkpoint], data=str(letters))
+
+    async def left_at_once() -> None:
+        lines = (await measure(session, 0)).body_iterator
+        async for line in lines:
+            if json.loads(str(line))["progress"][0] == part:
+                break
+        await lines.aclose()
+
+    asyncio.run(left_at_once())
+    began = time.monotonic()
+    while any(one.name == jobs.NAME for one in threading.enumerate()):
+        assert time.monotonic() - began < 2
+        time.sleep(0.01)
+    assert session.kept.known(what) is None
+
+
 def test_only_so_many_are_measured_at_a_time_and_the_next_is_told_when_to_ask(session: Session) -> None:
     ends = [threading.Event() for _ in range(jobs.MOST)]
 
@@ -296,31 +323,3 @@ def test_a_request_of_the_page_goes_before_the_next_part_of_a_measurement(sessio
     for one in threads:
         one.join(5)
     assert order == ["page", "measurement"]
-
-
-# ---- the messages, mirrored ----------------------------------------------------------------------------------------
-
-
-def dataclasses_of(module: str) -> dict[str, Any]:
-    found = vars(import_module(module)).values()
-    return {one.__name__: one for one in found if isinstance(one, type) and is_dataclass(one)}
-
-
-def test_the_pages_types_mirror_the_servers() -> None:
-    modules = ("circuits", "lenses", "neurons", "pairs", "patching", "scores", "times")
-    known = {name: of for one in modules for name, of in dataclasses_of(f"nanoscope.dashboard.{one}").items()}
-    known |= dataclasses_of("nanoscope.views.patch_live") | dataclasses_of("nanoscope.views.circuit_live")
-    known |= dataclasses_of("nanoscope.views.neuron_cards")
-    interfaces = re.findall(r"export interface (\w+) \{\n(.*?)\n\}", MESSAGES.read_text(), re.DOTALL)
-    assert len(interfaces) > 15
-    kinds = {"number": ("float", "int"), "string": ("str",), "boolean": ("bool",)}
-    for name, body in interfaces:
-        mirrored = dict(re.findall(r"^  (\w+): (.+);$", body, re.MULTILINE))
-        assert list(mirrored) == [one.name for one in fields(known[name])], name
-        for field, hint in get_type_hints(known[name]).items():
-            plain = mirrored[field].removesuffix(" | null")
-            assert ("None" in str(hint)) == ("null" in mirrored[field]), f"{name}.{field}"
-            if plain in kinds:
-                assert any(kind in str(hint) for kind in kinds[plain]), f"{name}.{field}: {hint}"
-            else:
-                assert plain.endswith("[]") == ("tuple" in str(hint)), f"{name}.{field}: {hint}"

@@ -39,6 +39,7 @@ def test_what_is_stored_is_answered_as_the_views_have_it(client: TestClient, ses
     assert client.get("/api/stored").json() == messages.plain(stored.index)
     assert client.get("/api/findings").json() == messages.plain(stored.sections)
     assert client.get("/api/heads/stored?number=1").json() == messages.plain(stored.heads(1))
+    assert client.get("/api/circuits/stored?number=1").json() == messages.plain(stored.circuit(1))
     assert client.get("/api/training?number=1").json() == messages.plain(stored.training(1))
     shown = stored.sections[0].figures[0]
     picture = client.get("/api/figure", params={"result": shown.result, "name": shown.name})
@@ -64,6 +65,8 @@ def test_a_checkpoint_of_no_study_has_no_stored_heads(client: TestClient) -> Non
         ("heads/opened?model=7", 400),
         ("training?number=many", 422),
         ("training?number=99", 400),
+        ("circuits/stored?number=99", 400),
+        ("circuits/stored?number=-1", 422),
         ("figure", 422),
         ("figure?result=heads-000000000000&name=heads_taxonomy", 400),
         ("figure?result=../../heads-000000000000&name=x", 422),

@@ -13,8 +13,11 @@ from nanoscope.checkpoints.checkpoint import load
 from nanoscope.dashboard.export import export
 from nanoscope.dashboard.session import Session
 from nanoscope.dashboard.stored import Stored
+from nanoscope.experiments.circuits.facts import kept
+from nanoscope.experiments.circuits.stored import circuit, exact
 from nanoscope.training.loop import checkpoints
 from nanoscope.views import live, measured_heads, stored_heads
+from nanoscope.views.circuit import DRAWN
 from nanoscope.views.stored_findings import ShownClaim
 
 pytest_plugins = ["browser"]
@@ -91,6 +94,32 @@ def curves_agree(page: Any, stored: Stored, recipe: int, at: int) -> None:
         assert same(page.locator(f"[data-curve='{curve.name}']").text_content().rsplit(" ", 1)[1], curve.mean[at])
 
 
+def circuit_agrees(page: Any, stored: Stored, number: int) -> None:
+    """The drawn edges and what they keep are those of the stored result."""
+    label, task = stored.tasks[number]
+    result = stored.study.result(label, "circuits")
+    assert result is not None
+    scores, edges = exact(result.sweeps, task), circuit(result.sweeps, task)
+    page.wait_for_selector("svg.circuit")
+    said = page.locator("g.arrow").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
+    shown = {name: value(effect) for name, effect in re.findall(r"edge (\S+), effect (\S+) logits", " ".join(said))}
+    assert set(shown) <= set(map(str, edges.connected.edges))
+    assert len(shown) == min(DRAWN, len(edges.connected))
+    expected = [float(scores.of(edge).mean()) for edge in shown]
+    np.testing.assert_allclose(list(shown.values()), expected, atol=0.0051)
+    others = [abs(scores.of(edge).mean()) for edge in edges.connected.edges if str(edge) not in shown]
+    assert max(others, default=0) <= min(map(abs, expected))
+    assert same(page.locator("[data-value=kept]").inner_text(), kept(result.sweeps, task))
+
+
+def test_the_circuits_of_the_study_are_drawn_beside_those_of_two_texts(shown: Watched, stored: Stored) -> None:
+    page = shown.open("?view=circuit")
+    assert page.get_by_role("button", name="Find the circuit").is_visible()
+    page.get_by_label("circuit of").select_option(str(len(stored.tasks) - 1))
+    circuit_agrees(page, stored, len(stored.tasks) - 1)
+    assert "stored=" in page.url
+
+
 def test_findings_show_each_claims_numbers(shown: Watched, stored: Stored) -> None:
     page = shown.open("?view=findings&claims=every")
     claims_agree(page, [claim for section in stored.sections for claim in section.claims])
@@ -160,9 +189,11 @@ def test_the_heads_of_a_new_checkpoint_are_measured_at_a_click(
 
 def test_the_exported_file_opens_from_disk_with_the_same_numbers(exported: Watched, stored: Stored) -> None:
     page = exported.open("#view=findings")
-    assert page.get_by_role("tab").all_inner_texts() == ["Heads", "Training", "Findings"]
+    assert page.get_by_role("tab").all_inner_texts() == ["Circuit", "Heads", "Training", "Findings"]
     claims_agree(page, [claim for section in stored.sections for claim in section.claims if claim.key])
     page.wait_for_function("() => document.querySelector('.claim img').naturalWidth > 100")
+    page.get_by_role("tab", name="Circuit").click()
+    circuit_agrees(page, stored, 0)
     page.get_by_role("tab", name="Heads").click()
     page.wait_for_selector(".cloud")
     heads_agree(page, stored, stored.labels[0])

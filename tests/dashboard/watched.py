@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 PUBLISHED = Path(__file__).parents[2] / "results"
+OPENING = "the-key-of-the-printed-address"
 TEXT = "ROMEO:\nWhat light through yonder"
 
 

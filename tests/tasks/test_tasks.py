@@ -48,6 +48,18 @@ def test_shuffled_blocks_keep_their_symbols() -> None:
     assert torch.equal(other.wrong, other.corrupt.gather(1, inside))
 
 
+def test_a_pair_begins_with_the_start_symbol_of_a_model_that_needs_one() -> None:
+    plain, started = (Bytes(one) for one in (False, True))
+    without, task = (pair(one, "the cat", "the dog", "s", "g") for one in (plain, started))
+    for one, other in ((task.clean, without.clean), (task.corrupt, without.corrupt)):
+        assert one[0].tolist() == [started.start, *other[0].tolist()]
+    assert task.positions.tolist() == [[7]]
+    assert task.clean[0, 7] == ord("t")
+    assert (task.answer.tolist(), task.wrong.tolist()) == ([[ord("s")]], [[ord("g")]])
+    last = pair(started, "the cat", "the dog")  # the last symbols are compared, and not read
+    assert (last.clean[0].tolist()[1:], last.positions.tolist()) == (list(b"the ca"), [[6]])
+
+
 @pytest.mark.parametrize("suffix", [1, 2, 3])
 def test_a_suffix_lookup_is_decided_by_the_whole_suffix_only(suffix: int) -> None:
     """The rule "what followed the last k symbols" is right with k = suffix, and blind with k = suffix - 1."""

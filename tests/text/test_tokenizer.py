@@ -87,4 +87,5 @@ def test_keys_of_bytes_and_words_are_those_of_their_last_characters() -> None:
 
 def test_a_pair_without_answers_ends_in_them_by_tokens() -> None:
     task = pair(WORDS, "où Le café", "où Le ")
-    assert (task.clean.shape, WORDS.decode(task.answer[0]), WORDS.decode(task.wrong[0])) == ((1, 3), "Le café", "Le ")
+    assert (task.clean.shape, WORDS.decode(task.answer[0]), WORDS.decode(task.wrong[0])) == ((1, 4), "Le café", "Le ")
+    assert (int(task.clean[0, 0]), WORDS.decode(task.clean[0, 1:])) == (WORDS.start, "où ")

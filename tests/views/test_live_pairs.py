@@ -15,6 +15,7 @@ from nanoscope.interventions.edges.graph import graph_of
 from nanoscope.interventions.run import run
 from nanoscope.tasks.metrics import logit_diff
 from nanoscope.tasks.task import Task
+from nanoscope.text.vocabulary import Vocabulary
 from nanoscope.views import circuit, circuit_live, pairs, patch, patch_live
 from nanoscope.views.circuit import Wanted
 from nanoscope.views.circuit_live import Switches
@@ -34,6 +35,20 @@ def task(checkpoint: Checkpoint) -> Task:
 
 def after(checkpoint: Checkpoint, text: str) -> torch.Tensor:
     return run(checkpoint, text).logits[0, -1].log_softmax(-1)
+
+
+def test_a_model_with_a_start_symbol_reads_pairs_as_it_reads_any_text() -> None:
+    """`run` puts the start symbol before a text; the answers that are suggested, and the task's logits, are those."""
+    vocabulary = Vocabulary((*LETTERS.symbols, "<start>"), start=26)
+    checkpoint = Checkpoint(random_model(vocab_size=27), vocabulary)
+    found = pairs.given(checkpoint, CLEAN, CORRUPT)
+    assert found.answer == vocabulary.symbols[int(after(checkpoint, CLEAN).argmax())]
+    suggested = pairs.suggested(checkpoint, CLEAN)
+    assert suggested.answer == found.answer
+    task = pairs.task_of(checkpoint, (CLEAN, CORRUPT), ("e", "f"))[0]
+    for tokens, text in ((task.clean, CLEAN), (task.corrupt, CORRUPT)):
+        read = run(checkpoint.model, tokens).logits[0, int(task.positions[0, 0])].log_softmax(-1)
+        assert torch.equal(read, after(checkpoint, text))
 
 
 def test_the_suggested_change_costs_the_prediction_more_than_any_other_that_was_tried(checkpoint: Checkpoint) -> None:

@@ -25,7 +25,7 @@ class OpenCommand:
 
     Type a text; see every prediction, where each head looks, and the prediction after each layer; take heads and MLPs away
     and see what changes. The folder of a study shows its findings, heads and trainings. The page is served to this machine
-    only and loads nothing from elsewhere.
+    only, unless --host says otherwise, and loads nothing from elsewhere.
     """
 
     checkpoints: Annotated[
@@ -33,10 +33,15 @@ class OpenCommand:
     ] = ()
     """nanoGPT's ckpt.pt or its folder, a checkpoint of nanoscope, the folder of a training or of a study; several may be
     given; default: the shipped model and the published study."""
+    dictionary: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = ()
+    """Folder of a dictionary of the checkpoint, made by nanoscope dictionary train: its features are shown and changed; several
+    may be given."""
     export: Annotated[Path | None, tyro.conf.arg(metavar="WEBPAGE")] = None
     """Instead of serving, write the stored results as one page that opens from disk, such as study.html."""
     data: DataName = None
     """The text to measure neurons and lenses on: a file, or shakespeare, code or wiki; default: shakespeare."""
+    host: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "127.0.0.1"
+    """Where the page is served; elsewhere than on this machine alone, the page itself needs the key of its address too."""
     port: int = PORT
     """Of the page's address; 0 is any that is free."""
     no_browser: bool = False
@@ -49,17 +54,18 @@ def run_open(command: OpenCommand) -> None:
     """Serve the page until Ctrl-C, or write it."""
     import torch
 
+    from nanoscope.dashboard.hosts import Where
     from nanoscope.dashboard.serve import serve
     from nanoscope.dashboard.session import Session
     from nanoscope.views.opened import opened
 
     torch.set_num_threads(thread_count(command.threads))
     given = opened(command.checkpoints or _shipped())
-    session = Session(given.checkpoints, study=given.study, data=command.data)
+    session = Session(given.checkpoints, study=given.study, data=command.data, dictionaries=command.dictionary)
     if command.export is not None:
         _export(session, command.export)
     else:
-        serve(session, command.port, not command.no_browser, tell)
+        serve(session, command.port, not command.no_browser, tell, Where(command.host))
 
 
 def _shipped() -> tuple[Path, ...]:

@@ -33,8 +33,7 @@ def features_of(dictionary: Dictionary, checkpoint: Checkpoint, corpus: Corpus) 
     from nanoscope.views.features import FeatureView
 
     with progress("features") as show:
-        show("where features are active", 0, 1)
-        view = FeatureView.of(dictionary, checkpoint, corpus)
+        view = FeatureView.of(dictionary, checkpoint, corpus, show)
         _ = view.whole
     return view
 

@@ -64,11 +64,10 @@ def run_neurons(command: NeuronsCommand) -> None:
     checkpoint, corpus = open_subject(command)
     text = None if command.text is None else read_prompt(checkpoint, command.text)
     with progress("neurons") as show:
-        view = NeuronsOverText.of(checkpoint, corpus, f"the model {command.checkpoint}")
+        view = NeuronsOverText.of(checkpoint, corpus, f"the model {command.checkpoint}", show)
         one = _chosen(command, view)
         if text is not None:
             view.tokens(text)  # rejects an empty text before anything is measured
-        show("statistics of every neuron", 0, 1)
         _ = view.over
     titles = _print_best(view) if one is None else _print_one(view, one)
     shown = list(titles)[:DRAWN]

@@ -12,13 +12,13 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.edits import AnyEdit
 from nanoscope.interventions.run import Cache
 from nanoscope.views import ablate, given_text
-from nanoscope.views.ablate import Change, How
+from nanoscope.views.ablate import How
 
 LONGEST = 4000
 """Characters of a text; a model reads the last that fit its context."""
 Number = Annotated[int, Query(ge=0, le=999)]
 Text = Annotated[str, Query(min_length=1, max_length=LONGEST)]
-NAME = r"[A-Za-z0-9.]+(\*-?[0-9.]+)?"
+NAME = r"[A-Za-z0-9.]+(\*-?[0-9.]+|[+-][0-9.]+)?"
 Off = Annotated[str, Query(max_length=2000, pattern=rf"^({NAME}(,{NAME})*)?$")]
 Replaced = Annotated[How, Query()]
 Other = Annotated[str, Query(max_length=LONGEST)]
@@ -43,20 +43,24 @@ class Asked:
     @property
     def edits(self) -> tuple[AnyEdit, ...]:
         """Runs the model where what is off has to be measured."""
-        means = (
-            self._means()
-            if self.how == "corpus" and any(Change.named(one).factor is None for one in self.off)
-            else None
-        )
-        return ablate.changes(self.checkpoint, self.text, self.off, self.how, self.other, means)
+        means = self._means() if self.how == "corpus" and self._takes_away else None
+        known = self.session.raisable
+        return ablate.changes(self.checkpoint, self.text, self.off, self.how, self.other, means, known)
+
+    @property
+    def _takes_away(self) -> bool:
+        """Whether a component is replaced; features that are silenced are always 0."""
+        return any(one.factor is None for one in ablate.components(self.off))
 
     @property
     def edits_of_a_growing_text(self) -> tuple[AnyEdit, ...]:
-        """NanoscopeError where what is off takes its values from another text: it has none for what is yet to be written."""
-        if self.how == "other" and any(Change.named(one).factor is None for one in self.off):
+        """NanoscopeError where what is off takes its values from a text: it has none for what is yet to be written."""
+        if self.how == "other" and self._takes_away:
             raise NanoscopeError(
                 "text that is written on has more positions than the other text; replace what is off by zero or by a mean"
             )
+        if any(self.session.is_of_a_transcoder(one) for one in ablate.features_of(self.off) if one.by is None):
+            raise NanoscopeError("while text is written on, a transcoder's feature can be raised, not silenced")
         return self.edits
 
     def _means(self) -> Cache:

@@ -17,7 +17,7 @@ STATIC = Path(__file__).parent / "static"
 
 
 def export(stored: Stored, file: Path, progress: Progress = silent) -> Path:
-    """Write the page with the study's findings, heads, trainings and figures. NanoscopeError if there is no study."""
+    """Write the page with the study's findings, heads, circuits, trainings and figures. NanoscopeError if there is no study."""
     files.write_bytes(file, page(answers(stored, progress)).encode())
     return file
 
@@ -31,6 +31,7 @@ def answers(stored: Stored, progress: Progress = silent) -> Mapping[str, Any]:
         "stored": stored.index,
         "findings": stored.sections,
         **{f"heads/stored?number={n}": stored.heads(n) for n in range(len(stored.labels))},
+        **{f"circuits/stored?number={n}": stored.circuit(n) for n in range(len(stored.tasks))},
         **{f"training?number={n}": stored.training(n) for n in range(len(stored.recipes))},
     }
     figures = dict.fromkeys((one.result, one.name) for section in stored.sections for one in section.figures)

@@ -26,6 +26,8 @@ LONGEST = 900.0
 """Seconds that one may take."""
 RETRY = 2
 """Seconds after which to ask again where `MOST` are running."""
+NAME = "measurement"
+"""Of the threads that measure."""
 EVERY = 0.05
 """Seconds between two lines of progress."""
 Send = Callable[[dict[str, Any]], object]
@@ -81,7 +83,7 @@ class Jobs:
         loop, lines = asyncio.get_running_loop(), asyncio.Queue[dict[str, Any]]()
         send = partial(loop.call_soon_threadsafe, lines.put_nowait)
         job = Job(self._turns, send)
-        Thread(target=self._run, args=(job, measure, send), daemon=True).start()
+        Thread(target=self._run, name=NAME, args=(job, measure, send), daemon=True).start()
         return StreamingResponse(_lines(job, lines), media_type="application/x-ndjson")
 
     def _run(self, job: Job, measure: Callable[[Job], Iterator[Any]], send: Send) -> None:

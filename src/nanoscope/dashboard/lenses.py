@@ -1,6 +1,7 @@
-"""The tuned lens: fitted at a click, with progress, and kept while the server runs."""
+"""The tuned lens: fitted at a click, with progress, and kept on disk for this checkpoint."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -12,7 +13,7 @@ from nanoscope.dashboard.asked import Number, Opened, OpenedModel
 from nanoscope.dashboard.jobs import Job
 from nanoscope.dashboard.session import Session
 from nanoscope.errors import NanoscopeError
-from nanoscope.views.lens import fitted
+from nanoscope.views.kept_lenses import fitted_once, is_there_any, kept
 
 router = APIRouter(prefix="/api")
 
@@ -30,7 +31,7 @@ class TunedLens:
 
 def tuned_of(session: Session, number: int) -> Lens:
     """A model's tuned lens. NanoscopeError if it has not been fitted."""
-    fit: Fit | None = session.kept.known(("tuned lens", number))
+    fit = _known(session, number)
     if fit is None:
         raise NanoscopeError("the tuned lens of this model has not been fitted yet; press Fit")
     return fit.translation.lens(session.checkpoint(number).model)
@@ -38,8 +39,8 @@ def tuned_of(session: Session, number: int) -> Lens:
 
 @router.get("/lens/tuned")
 def tuned(session: Opened, model: Number = 0) -> TunedLens | None:
-    """The lens that was fitted; None if none was."""
-    fit = session.kept.known(("tuned lens", model))
+    """The lens that was fitted, now or in an earlier session; None if none was."""
+    fit = _known(session, model)
     return None if fit is None else _said(fit)
 
 
@@ -51,11 +52,22 @@ async def fit(session: Opened, model: OpenedModel) -> StreamingResponse:
         yield _said(
             session.kept.measured(
                 ("tuned lens", model),
-                lambda: fitted(session.checkpoint(model), session.corpus(model), job.progress),
+                lambda: fitted_once(session.keep, session.checkpoint(model), session.corpus(model), job.progress),
             )
         )
 
     return session.jobs.streamed(measure)
+
+
+def _known(session: Session, number: int) -> Fit | None:
+    """The lens of this session, or the one that is kept on disk, which is then this session's."""
+    fit, checkpoint = session.kept.known(("tuned lens", number)), session.checkpoint(number)
+    if fit is not None or not is_there_any(session.keep, checkpoint):
+        return fit
+    with suppress(NanoscopeError):  # the text that it was fitted on is not to be had
+        found = kept(session.keep, checkpoint, session.corpus(number))
+        return None if found is None else session.kept.measured(("tuned lens", number), lambda: found)
+    return None
 
 
 def _said(fit: Fit) -> TunedLens:

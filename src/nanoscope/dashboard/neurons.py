@@ -64,7 +64,7 @@ async def measure(session: Opened, model: OpenedModel) -> StreamingResponse:
 
     def measured(job: Job) -> Iterator[Measured]:
         job.progress("every neuron on the corpus", 0, 1)
-        over: NeuronsOverText = session.kept.measured(("neurons", model), lambda: _over(session, model))
+        over: NeuronsOverText = session.kept.measured(("neurons", model), lambda: _over(session, model, job))
         yield Measured(over.setting.subject.corpus.name, over.setting.whole.places.size)
 
     return session.jobs.streamed(measured)
@@ -77,8 +77,8 @@ def _measured(session: Session, number: int) -> NeuronsOverText:
     return over
 
 
-def _over(session: Session, number: int) -> NeuronsOverText:
+def _over(session: Session, number: int, job: Job) -> NeuronsOverText:
     label = f"the model {session.paths[number]}"
-    found = NeuronsOverText.of(session.checkpoint(number), session.corpus(number), label)
+    found = NeuronsOverText.of(session.checkpoint(number), session.corpus(number), label, job.progress)
     _ = found.over  # computed here and kept
     return found

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.stored_study import Study, read_study
 from nanoscope.experiments.todays_words import in_todays_words
-from nanoscope.views import measured_heads, stored_findings, stored_heads, stored_training
+from nanoscope.views import measured_heads, stored_circuits, stored_findings, stored_heads, stored_training
+from nanoscope.views.stored_circuits import StoredCircuit
 from nanoscope.views.stored_findings import ShownSection
 from nanoscope.views.stored_heads import HeadTable
 from nanoscope.views.stored_training import TrainingHistory
 
+Named = TypeVar("Named")
 NONE = "no study is open; give the folder of one: nanoscope open CKPT FOLDER"
 
 
@@ -30,6 +33,8 @@ class Index:
     left_aside: str
     heads: tuple[str, ...]
     trainings: tuple[str, ...]
+    circuits: tuple[str, ...]
+    """Model and task of each stored circuit."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,11 @@ class Stored:
         """The recipes whose trainings were followed."""
         return stored_training.recipes(self.study)
 
+    @cached_property
+    def tasks(self) -> tuple[tuple[str, str], ...]:
+        """The models and tasks of which a circuit is stored."""
+        return stored_circuits.stored_tasks(self.study)
+
     def warm(self) -> None:
         """Read the study before the page asks for it; what is wrong with it is said when it does."""
         if self.folder is not None:
@@ -86,11 +96,17 @@ class Stored:
     @property
     def index(self) -> Index:
         study, folder = self.study, str(self.folder)
-        return Index(folder, study.name or folder, study.main, study.date, study.left_aside, self.labels, self.recipes)
+        circuits = tuple(f"{label}: {task}" for label, task in self.tasks)
+        about = (folder, study.name or folder, study.main, study.date, study.left_aside)
+        return Index(*about, self.labels, self.recipes, circuits)
 
     def heads(self, number: int) -> HeadTable:
         """NanoscopeError if there is no such model."""
         return stored_heads.head_table(self.study, _numbered(self.labels, number))
+
+    def circuit(self, number: int) -> StoredCircuit:
+        """NanoscopeError if there is no such circuit."""
+        return stored_circuits.stored_circuit(self.study, *_numbered(self.tasks, number))
 
     def training(self, number: int) -> TrainingHistory:
         """NanoscopeError if there is no such recipe."""
@@ -109,7 +125,7 @@ class Stored:
         return str(result.identity["checkpoint"]) if result else ""
 
 
-def _numbered(names: tuple[str, ...], number: int) -> str:
+def _numbered(names: tuple[Named, ...], number: int) -> Named:
     if not 0 <= number < len(names):
         raise NanoscopeError(f"there is nothing of number {number}; {len(names)} are stored, counted from 0")
     return names[number]

@@ -1,4 +1,4 @@
-"""The addresses of what is stored: findings, figures, heads, trainings; and measuring the heads of an opened checkpoint."""
+"""The addresses of what is stored: findings, figures, heads, circuits, trainings; and measuring an opened model's heads."""
 
 from typing import Annotated, Any
 
@@ -61,6 +61,12 @@ def measure(session: Opened, model: Number = 0) -> Response:
     if not session.measuring.start(session.paths[model], session.stored.keep):
         raise HTTPException(429, "a measurement runs already; wait for it or cancel it", {"Retry-After": str(AGAIN)})
     return StreamingResponse(session.measuring.lines(), media_type="application/x-ndjson")
+
+
+@router.get("/circuits/stored")
+def circuits(session: Opened, number: Number = 0) -> Response:
+    """One of the study's circuits."""
+    return answer(session.stored.circuit(number))
 
 
 @router.get("/training")

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.text.tokenizer import Tokenizer
+from nanoscope.text.windows import started
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,10 @@ class Task:
 
 
 def pair(tokenizer: Tokenizer, clean: str, corrupt: str, answer: str | None = None, wrong: str | None = None) -> Task:
-    """A task from a user's pair of prompts, read at the last position. The answers default to the prompts' last tokens."""
+    """A task from a user's pair of prompts, read at the last position. The answers default to the prompts' last tokens.
+
+    Of a model that needs a start symbol, both prompts begin with it: it is position 0.
+    """
     ids = [tokenizer.encode(text)[None] for text in (clean, corrupt, answer or "", wrong or "")]
     if answer is None or wrong is None:
         ids = [part for cut in (slice(-1), slice(-1, None)) for part in (ids[0][:, cut], ids[1][:, cut])]
@@ -73,7 +77,8 @@ def pair(tokenizer: Tokenizer, clean: str, corrupt: str, answer: str | None = No
         raise NanoscopeError(
             f"the answer and the wrong answer are both {answer!r}; give two, or texts that end differently"
         )
-    return Task(*ids, positions=torch.tensor([[ids[0].shape[1] - 1]]))
+    read = [started(tokens, tokenizer.start) for tokens in ids[:2]]
+    return Task(*read, *ids[2:], positions=torch.tensor([[read[0].shape[1] - 1]]))
 
 
 def long_tensor(values: np.ndarray) -> Tensor:

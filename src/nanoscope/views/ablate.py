@@ -1,7 +1,8 @@
-"""Components of a model changed while it reads a text: heads, MLPs and neurons taken away, or scaled.
+"""Components of a model changed while it reads a text: heads, MLPs and neurons taken away, or scaled; and features.
 
 A component is named `L0H4`, `L1.mlp`, `L1.attn` or `L2N17`; `L2N17*3` is scaled by 3. What is taken away is replaced by zero,
-by its mean over the positions of the text itself, by its values on another text, or by its mean over a corpus.
+by its mean over the positions of the text itself, by its values on another text, or by its mean over a corpus. Features of
+dictionaries are named as `feature_changes` says; one that is taken away is 0, whatever replaces the components.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from nanoscope.model.names import component
 from nanoscope.model.sites import Site
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.windows import started, windows
+from nanoscope.views.feature_changes import FeatureChange, OpenDictionary, feature_edits
 from nanoscope.views.sample import WINDOWS
 
 How = Literal["zero", "mean", "other", "corpus"]
@@ -57,18 +59,33 @@ def changes(
     how: How = "zero",
     other: str = "",
     means: HasActivations | None = None,
+    dictionaries: Sequence[OpenDictionary] = (),
 ) -> tuple[AnyEdit, ...]:
-    """The edits that change these components of the model while it reads a text.
+    """The edits that change these components, and features of `dictionaries`, while the model reads a text.
 
     `other` is the text whose values replace what is taken away, position by position and from its beginning again where it is
     shorter; `means` are those of `corpus_means`. NanoscopeError for a component that the model lacks, and for an empty `other`.
     """
-    model, found = checkpoint.model, [Change.named(name) for name in names]
+    model = checkpoint.model
+    found, features = components(names), features_of(names)
     for change in found:
         check_site(change.site, model, model.config.block_size)
     scaled = tuple(scale(change.site, change.factor) for change in found if change.factor is not None)
     off = [change.site for change in found if change.factor is None]
-    return scaled + _off(checkpoint, text, off, how, other, means) if off else scaled
+    edits = scaled + _off(checkpoint, text, off, how, other, means) if off else scaled
+    if not features:
+        return edits
+    return edits + feature_edits(checkpoint, _tokens(checkpoint, text), features, dictionaries, edits)
+
+
+def components(names: Sequence[str]) -> list[Change]:
+    """The changes of heads, MLPs and neurons among named changes."""
+    return [Change.named(name) for name in names if FeatureChange.named(name) is None]
+
+
+def features_of(names: Sequence[str]) -> list[FeatureChange]:
+    """The changes of features among named changes."""
+    return [one for one in map(FeatureChange.named, names) if one is not None]
 
 
 def _off(

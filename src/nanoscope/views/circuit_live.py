@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from nanoscope.analysis.circuits.circuit import Circuit
 from nanoscope.errors import NanoscopeError
-from nanoscope.interventions.edges.graph import LOGITS, Graph, graph_of
+from nanoscope.interventions.edges.graph import LOGITS, Edge, Graph, graph_of
 from nanoscope.interventions.edges.run import run_edges, writes_of
 from nanoscope.model.gpt import GPT
 from nanoscope.plots.circuit_layout import HALF_HEIGHT, HALF_WIDTH, live, places, routes
@@ -61,19 +61,24 @@ class Diagram:
 
 def diagram(found: FoundCircuit) -> Diagram:
     """The diagram that `nanoscope circuit` draws."""
-    at, drawn = places(found.circuit.graph), found.drawn
-    top, shown = max(y for _, y in at.values()), live(drawn)
+    return drawn(found.circuit.graph, found.drawn, found.change)
+
+
+def drawn(graph: Graph, effects: Mapping[Edge, float], change: float) -> Diagram:
+    """The diagram of some edges with their effects, where the whole change is so large."""
+    at = places(graph)
+    top, shown = max(y for _, y in at.values()), live(effects)
     nodes = tuple(Node(name, x, top - y, name in shown) for name, (x, y) in at.items())
     arrows = tuple(
         Arrow(
             str(route.edge),
             route.edge.source,
             route.edge.read.partition(".")[0],
-            drawn[route.edge],
-            drawn[route.edge] / found.change,
+            effects[route.edge],
+            effects[route.edge] / change,
             tuple(value for x, y in _points(route.curves) for value in (x, top - y)),
         )
-        for route in routes(list(drawn), at)
+        for route in routes(list(effects), at)
     )
     return Diagram(nodes, arrows, max(x for x, _ in at.values()), top + 1)
 

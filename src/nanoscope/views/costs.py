@@ -19,12 +19,16 @@ from nanoscope.experiments.neurons.measure import QUICK
 from nanoscope.interventions.edges.graph import graph_of
 from nanoscope.interventions.run import run
 from nanoscope.model.config import GPTConfig
+from nanoscope.views.features import CHARACTERS
 from nanoscope.views.lens import FIT, FIT_WINDOWS, HELD_OUT_WINDOWS
 
 EDGE = 0.21
 """Forwards that one edge's exact effect costs (benchmarks/EDGES.md)."""
 EXAMPLES = 2.5
 """What collecting every neuron's examples costs, in forwards of the same text."""
+
+ENCODED = 0.8
+"""What reading a dictionary's features costs, in forwards of the same text."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Costs:
 
     tuned_lens: float
     neurons: float | None
+    features: float
+    """Of one dictionary."""
     circuit: float | None
     """Of a text that fills the context."""
 
@@ -45,6 +51,7 @@ def costs(checkpoint: Checkpoint) -> Costs:
     return Costs(
         forward * (FIT_WINDOWS + HELD_OUT_WINDOWS + FIT.steps * FIT.batch / config.block_size * _step(config)),
         None if config.attention_only else forward * EXAMPLES * QUICK.characters / config.block_size,
+        forward * ENCODED * CHARACTERS / config.block_size,
         None if config.norm_position == "post" else forward * EDGE * len(graph_of(config)),
     )
 

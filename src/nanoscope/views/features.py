@@ -27,8 +27,10 @@ from nanoscope.experiments.features.texts import Texts, texts_of
 from nanoscope.experiments.neurons.labels import CONTEXT, KIND
 from nanoscope.experiments.neurons.search import Split
 from nanoscope.model.gpt import GPT
+from nanoscope.progress import Progress, silent
 from nanoscope.text.corpora.corpus import Corpus
-from nanoscope.text.windows import room, started
+from nanoscope.text.windows import Windows, room, started
+from nanoscope.views.feature_changes import OpenDictionary
 from nanoscope.views.sample import Change
 
 CHARACTERS, EACH, LEAST, SHIFTS = 24_576, 8192, 40, 2000
@@ -62,16 +64,22 @@ class Told:
 
 
 @dataclass(frozen=True)
-class FeatureCard:
-    """What is known of one feature."""
+class Facts:
+    """Where one feature is active, and what it writes."""
 
     feature: int
     density: float
     largest: float
     raises: tuple[tuple[str, float], ...]
     lowers: tuple[tuple[str, float], ...]
-    concepts: tuple[Told, ...]
     examples: tuple[Shown, ...]
+
+
+@dataclass(frozen=True)
+class FeatureCard(Facts):
+    """What is known of one feature."""
+
+    concepts: tuple[Told, ...]
 
 
 @dataclass(frozen=True)
@@ -102,18 +110,25 @@ class FeatureView:
     checkpoint: Checkpoint
     model: GPT = field(repr=False)
     texts: Texts = field(repr=False)
+    told: Progress = field(default=silent, repr=False)
+    """Called while `whole` is measured."""
 
     @staticmethod
-    def of(dictionary: Dictionary, checkpoint: Checkpoint, corpus: Corpus) -> FeatureView:
+    def of(dictionary: Dictionary, checkpoint: Checkpoint, corpus: Corpus, told: Progress = silent) -> FeatureView:
         """NanoscopeError if the dictionary is of another model, or the text is too short."""
         model = model_of(dictionary, checkpoint)
         texts = texts_of(Subject(checkpoint, corpus, "the model"), CHARACTERS, EACH, LEAST)
-        return FeatureView(dictionary, checkpoint, model, texts)
+        return FeatureView(dictionary, checkpoint, model, texts, told)
+
+    @property
+    def changeable(self) -> OpenDictionary:
+        """The dictionary as `ablate.changes` takes it: a raised feature is counted by its size over this text."""
+        return OpenDictionary(self.dictionary, lambda: self.whole.largest)
 
     @cached_property
     def whole(self) -> Active:
         """The active latents over the whole text."""
-        return self._active(self.texts.whole)
+        return self._active(self.texts.whole, self.told)
 
     @cached_property
     def search(self) -> Detectors:
@@ -122,8 +137,13 @@ class FeatureView:
         active = self._active(split.windows)
         return detectors(of_latents(active), active.latents, split.labels, split.windows.size, SHIFTS)
 
-    def _active(self, windows) -> Active:
-        return active_over(self.model, self.dictionary.source, self.dictionary.coder, windows)
+    @cached_property
+    def reported(self) -> Active:
+        """The active latents over the text on which chosen features are measured."""
+        return self._active(self.texts.report.windows)
+
+    def _active(self, windows: Windows, told: Progress = silent) -> Active:
+        return active_over(self.model, self.dictionary.source, self.dictionary.coder, windows, told)
 
     def feature(self, number: int) -> int:
         """The number of a feature; NanoscopeError if there is none."""
@@ -136,7 +156,7 @@ class FeatureView:
         """At most `most` concepts, contexts first, each with the feature that tells it best."""
         split, labels = self.texts.report, self.texts.report.labels
         chosen, p = self.search.chosen, self.search.p
-        active = self._active(split.windows)
+        active = self.reported
         values = active.dense(chosen).numpy()
         auroc = told(values, labels, split.windows.size).mean(1)
         inside, outside = selectivity.active_shares(values, labels.values)
@@ -170,6 +190,10 @@ class FeatureView:
 
     def card(self, feature: int, each: int = 2) -> FeatureCard:
         """Everything about one feature, with `each` examples of every tenth of its values."""
+        return FeatureCard(**vars(self.facts(feature, each)), concepts=self.concepts_of(feature))
+
+    def facts(self, feature: int, each: int = 2) -> Facts:
+        """A feature's card without its concepts, which take longer."""
         chars, values = self.whole.of(self.feature(feature))
         shown = [self._around(int(char)) for char in chars]
         found = examples(values, ["".join(one) for one in shown], each)
@@ -177,7 +201,7 @@ class FeatureView:
         raises, lowers = self.written(feature)
         largest = float(values.max()) if len(values) else 0.0
         density = float(self.whole.density[feature])
-        return FeatureCard(feature, density, largest, raises, lowers, self._concepts_of(feature), lines)
+        return Facts(feature, density, largest, raises, lowers, lines)
 
     def _around(self, char: int) -> tuple[str, str, str]:
         """The text before, at and after a token of the whole text's windows; before it only what its window holds."""
@@ -199,10 +223,10 @@ class FeatureView:
         up, down = order[:count], order[::-1][:count]
         return tuple((names[at], float(row[at])) for at in up), tuple((names[at], float(row[at])) for at in down)
 
-    def _concepts_of(self, feature: int) -> tuple[Told, ...]:
+    def concepts_of(self, feature: int) -> tuple[Told, ...]:
         """The concepts that a feature tells beyond shifted labels, on text that it was not chosen on, the best first."""
         split, labels = self.texts.report, self.texts.report.labels
-        values = self._active(split.windows).dense([feature])
+        values = self.reported.dense([self.feature(feature)])
         found = detectors([(np.zeros(1, int), values)], 1, labels, split.windows.size, SHIFTS)
         shares = selectivity.active_shares(np.repeat(values.numpy(), len(labels.names), axis=0), labels.values)
         rows = [

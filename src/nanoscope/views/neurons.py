@@ -76,16 +76,18 @@ class NeuronsOverText:
     """Every neuron of a model over a text; each quantity is computed when first used."""
 
     setting: Setting
+    told: Progress = field(default=silent, repr=False)
+    """Called while `over` is measured."""
 
     @staticmethod
-    def of(checkpoint: Checkpoint, corpus: Corpus, label: str) -> NeuronsOverText:
+    def of(checkpoint: Checkpoint, corpus: Corpus, label: str, told: Progress = silent) -> NeuronsOverText:
         """Use the quick settings: enough text for a table, less than for published findings."""
-        return NeuronsOverText(setting_of(Subject(checkpoint, corpus, label), QUICK))
+        return NeuronsOverText(setting_of(Subject(checkpoint, corpus, label), QUICK), told)
 
     @cached_property
     def over(self) -> OverText:
         """Statistics of every neuron, and the positions where it is most and least active."""
-        return over_text(self.setting)
+        return over_text(self.setting, self.told)
 
     def neuron(self, layer: int, neuron: int) -> Neuron:
         """(layer, neuron); NanoscopeError if the model has no such neuron."""

@@ -17,6 +17,7 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.run import run
 from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task, pair
+from nanoscope.text.windows import lead, started
 from nanoscope.views.given_text import prompt, prompt_pair
 
 FAR, NEAR = 28, 4
@@ -64,13 +65,15 @@ def suggested(checkpoint: Checkpoint, text: str) -> Pair:
 
 def _expected(checkpoint: Checkpoint, tokens: Int[Tensor, "text pos"]) -> Float[Tensor, "text vocab"]:
     """The log probabilities after each text."""
-    return metrics.log_probs(run(checkpoint.model, tokens).logits[:, -1].float().cpu())
+    read = started(tokens, checkpoint.known_vocabulary.start)
+    return metrics.log_probs(run(checkpoint.model, read).logits[:, -1].float().cpu())
 
 
 def _changed(checkpoint: Checkpoint, tokens: Int[Tensor, "pos"]) -> Int[Tensor, "text pos"]:
     """The text with one of the last symbols replaced in each row."""
     places = torch.arange(max(1, len(tokens) - FAR), max(2, len(tokens) - NEAR))
-    expected = run(checkpoint.model, tokens[None]).logits[0, places - 1].cpu().clone()
+    start = checkpoint.known_vocabulary.start
+    expected = run(checkpoint.model, started(tokens, start)[None]).logits[0, places - 1 + lead(start)].cpu().clone()
     expected[torch.arange(len(places)), tokens[places]] = -torch.inf
     tried = expected.topk(min(TRIED, expected.shape[1] - 1), dim=-1).indices
     rows = tokens.repeat(tried.numel(), 1)

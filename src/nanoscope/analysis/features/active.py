@@ -18,6 +18,7 @@ from torch import Tensor
 from nanoscope.dictionaries.metrics import Reconstructs
 from nanoscope.dictionaries.source import Source
 from nanoscope.model.gpt import GPT
+from nanoscope.progress import Progress, silent
 from nanoscope.text.windows import Windows
 
 
@@ -61,10 +62,13 @@ class Active:
         return found
 
 
-def active_over(model: GPT, source: Source, coder: Reconstructs, windows: Windows) -> Active:
+def active_over(
+    model: GPT, source: Source, coder: Reconstructs, windows: Windows, progress: Progress = silent
+) -> Active:
     """The active latents of a coder on every token of the windows, without start symbols."""
     parts, latents = [], 0
     for chunk in windows.chunks():
+        progress("where features are active", chunk.start, len(windows))
         f = coder.encode(windows.read(source.read(model, windows.tokens[chunk]).x)).flatten(0, 1)
         latents = f.shape[1]
         char, latent = f.nonzero(as_tuple=True)

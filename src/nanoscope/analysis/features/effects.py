@@ -6,6 +6,8 @@ unexplained stays as it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -13,7 +15,7 @@ from torch import Tensor
 
 from nanoscope.dictionaries.coder import Coder
 from nanoscope.dictionaries.source import Source
-from nanoscope.interventions.edits import Edit, add
+from nanoscope.interventions.edits import AnyEdit, Edit, Transform, add
 from nanoscope.interventions.run import run
 from nanoscope.model.gpt import GPT
 
@@ -21,6 +23,34 @@ from nanoscope.model.gpt import GPT
 def without(model: GPT, source: Source, coder: Coder, values: Float[Tensor, "pos latent"], latent: int) -> Edit:
     """The edit that takes one feature out of a text on which the latents have these values."""
     taken = -values[:, latent, None] * coder.W_dec[latent]
+    return Edit(source.site, source.shaped(taken, model), added=True)
+
+
+def silenced(model: GPT, source: Source, coder: Coder, latents: Sequence[int]) -> Transform:
+    """The edit that takes some features of an autoencoder out wherever they are active, in any run: their values are those of
+    the activation as it is there, after all earlier edits."""
+    assert not source.transcoder, "a transcoder reads another activation than it changes"
+
+    def without_them(value: Tensor) -> Tensor:
+        x = (value.flatten(2) if source.site.head is None else value).float().cpu()
+        taken = coder.encode(x)[..., latents] @ coder.W_dec[latents]
+        return value - source.shaped(taken, model).to(value)
+
+    return Transform(source.site, without_them, f"silenced({source}, {list(latents)})", by_position=True)
+
+
+def silenced_on(
+    model: GPT,
+    source: Source,
+    coder: Coder,
+    latents: Sequence[int],
+    tokens: Int[Tensor, "1 pos"],
+    edits: Sequence[AnyEdit],
+) -> Edit:
+    """The edit that takes some features out of one text, which the model reads with other edits; of transcoders too."""
+    kept = run(model, tokens, edits, keep=source.keep(model)).cache
+    values = coder.encode(source.pairs(model, kept).x)
+    taken = -(values[..., latents] @ coder.W_dec[latents])
     return Edit(source.site, source.shaped(taken, model), added=True)
 
 

@@ -24,6 +24,7 @@ from torch import Tensor
 from nanoscope.analysis.neurons.activations import every_layer
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.model.gpt import GPT
+from nanoscope.progress import Progress, silent
 from nanoscope.seeds import seed_for
 from nanoscope.text.tokenizer import TokenizedText
 from nanoscope.text.windows import Windows
@@ -34,6 +35,8 @@ DECILES = (0.5, 0.6, 0.7, 0.8, 0.9)
 RADIUS = 40
 ACTIVE = 0.1
 DEAD = 1e-3
+PART = "every neuron on the text"
+"""What is told while it is measured."""
 HASH_BASE = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -58,7 +61,15 @@ class OverText:
     sampled: np.ndarray
 
 
-def over_text(model: GPT, windows: Windows, text: TokenizedText, count: int, sample: int, *labels: object) -> OverText:
+def over_text(
+    model: GPT,
+    windows: Windows,
+    text: TokenizedText,
+    count: int,
+    sample: int,
+    *labels: object,
+    progress: Progress = silent,
+) -> OverText:
     """Statistics `[statistic, layer, neuron]`, quantiles, `count` examples from either end, one at each upper decile.
 
     The quantiles use about `sample` tokens. Positions are those of tokens' last characters.
@@ -71,6 +82,7 @@ def over_text(model: GPT, windows: Windows, text: TokenizedText, count: int, sam
     moments, high, low = _Moments.none(shape), _Pool.none(shape, pool), _Pool.none(shape, pool)
     kept = torch.empty(*shape, drawn.numel())
     for chunk in windows.chunks():
+        progress(PART, chunk.start, len(windows))
         post, positions = every_layer(model, windows, chunk), torch.from_numpy(characters[chunk])
         moments = moments.merged(_Moments.of(post))
         high, low = high.with_more(post, positions, first[chunk]), low.with_more(-post, positions, first[chunk])
@@ -78,6 +90,7 @@ def over_text(model: GPT, windows: Windows, text: TokenizedText, count: int, sam
         at = slice(chunk.start * drawn.shape[1], chunk.stop * drawn.shape[1])
         kept[:, :, at] = post[:, rows, drawn[chunk]].flatten(1, 2).mT
     sampled = np.take_along_axis(characters, drawn.numpy(), axis=1).ravel()
+    progress(PART, len(windows), len(windows))
     top, bottom = high.without_overlap(count), low.without_overlap(count)
     bottom = Examples(bottom.places, -bottom.activations)
     quantiles, deciles = _quantiles(kept, sampled)

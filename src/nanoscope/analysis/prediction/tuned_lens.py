@@ -103,11 +103,14 @@ def room_for(model: GPT) -> int:
     return max(1, NUMBERS // ((1 + model.config.n_layer) * model.config.n_embd))
 
 
-def collect(model: GPT, tokens: Int[Tensor, "window pos"]) -> Float[Tensor, "reading token d_model"]:
+def collect(
+    model: GPT, tokens: Int[Tensor, "window pos"], progress: Progress = silent
+) -> Float[Tensor, "reading token d_model"]:
     """A model's residual streams on some windows, the last reading included: what a fit learns from."""
     readings, width, count = 1 + model.config.n_layer, model.config.n_embd, tokens.numel()
     streams = torch.empty(readings, count, width, dtype=model.wte.weight.dtype, device=model.device)
     for some in batches(len(tokens), CHUNK):
+        progress("running the model over the text", some.start, len(tokens))
         part = residual_streams(model, tokens[some]).flatten(1, 2)
         streams[:, some.start * tokens.shape[1] :][:, : part.shape[1]] = part
     return streams
@@ -123,10 +126,10 @@ def fit(
     optimizer = torch.optim.Adam([now.weights.requires_grad_(), now.biases.requires_grad_()], lr=settings.rate)
     looks, steps, cut = [lowest], [0], 0
     while cut <= CUTS and steps[-1] < settings.steps:
-        progress("fitting the tuned lens", steps[-1], settings.steps)
         optimizer.param_groups[0]["lr"] = settings.rate * CUT**cut
         steps.append(min(steps[-1] + settings.every, settings.steps))
-        for _ in range(steps[-2], steps[-1]):
+        for step in range(steps[-2], steps[-1]):
+            progress("fitting the tuned lens", step, settings.steps)
             rows = torch.randint(train.shape[1], (settings.batch,), generator=generator).to(model.device)
             _step(model, now, train, rows, optimizer)
         looks.append(kl(model, now, held_out).mean(-1))

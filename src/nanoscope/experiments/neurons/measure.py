@@ -26,6 +26,7 @@ from nanoscope.experiments.neurons.reporting import report
 from nanoscope.experiments.neurons.search import Found, Split, described, search
 from nanoscope.model.folded import fold
 from nanoscope.model.gpt import GPT
+from nanoscope.progress import Progress, silent
 from nanoscope.seeds import seed_for
 from nanoscope.text.corpora.corpus import too_short
 from nanoscope.text.tokenizer import TokenizedText
@@ -163,10 +164,18 @@ def _most_frequent(windows: Windows) -> int:
     return int(torch.minimum(count, len(tokens) - count).max())
 
 
-def over_text(setting: Setting) -> neurons.OverText:
+def over_text(setting: Setting, progress: Progress = silent) -> neurons.OverText:
     """Statistics and examples of every neuron over the whole text."""
     params = setting.params
-    return neurons.over_text(setting.model, setting.whole, setting.text, params.examples, params.sample, params.seed)
+    return neurons.over_text(
+        setting.model,
+        setting.whole,
+        setting.text,
+        params.examples,
+        params.sample,
+        params.seed,
+        progress=progress,
+    )
 
 
 def search_in(setting: Setting) -> Found:
