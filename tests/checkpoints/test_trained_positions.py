@@ -9,7 +9,7 @@ from conftest import random_model, random_tokens
 from nanoscope.checkpoints.checkpoint import load
 from nanoscope.checkpoints.formats.trained_positions import trained_positions
 
-RELEASED = Path(__file__).parents[2] / "trained_models" / "shakespeare-cpu-1"
+RELEASED = Path(__file__).parents[2] / "trained_models" / "shakespeare_char_model"
 
 
 def table(trained: int, size: int = 128, width: int = 96, similarity: float = 0.6, seed: int = 0) -> torch.Tensor:

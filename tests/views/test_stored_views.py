@@ -12,7 +12,7 @@ from nanoscope.views import stored_figures, stored_findings, stored_heads, store
 from nanoscope.views.opened import history, is_study, opened, study_of
 
 ROOT = Path(__file__).parents[2]
-PUBLISHED, SHIPPED = ROOT / "results", ROOT / "trained_models" / "shakespeare-cpu-1"
+PUBLISHED, SHIPPED = ROOT / "results", ROOT / "trained_models" / "shakespeare_char_model"
 published = pytest.mark.skipif(not (PUBLISHED / "study.json").exists(), reason="no study is published in results/ yet")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nanoscope.dashboard.session import Session
 
 ROOT = Path(__file__).parents[3]
-SHIPPED, PUBLISHED = ROOT / "trained_models" / "shakespeare-cpu-1", ROOT / "results"
+SHIPPED, PUBLISHED = ROOT / "trained_models" / "shakespeare_char_model", ROOT / "results"
 PORT = 8765
 
 
