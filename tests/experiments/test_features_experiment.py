@@ -190,7 +190,7 @@ def test_the_planted_detector_neuron_is_found_again_as_a_feature(excerpt: Corpus
     source, texts = Source.named(f"post.{layer}"), texts_of(of, 1000, 2500, 20)
     along, told = [], []
     for model in (planted, of.checkpoint.model):
-        stream = TextStream(model, of.checkpoint.encode(excerpt.train), source, 256, 1)
+        stream = TextStream.of(model, of.checkpoint.encode(excerpt.train), source, 256, 1)
         recipe = Recipe("topk", 96, 3, 80_000, 256, learning_rate=5e-3, dead_after=10_000)
         coder = fit(stream, recipe, tmp_path / str(len(along)))
         active = active_over(model, source, coder, texts.select.windows)

@@ -86,7 +86,7 @@ def train(
     model = checkpoint.model if twin is None else controls.twin(checkpoint.model, twin)
     vocabulary = checkpoint.known_vocabulary
     text, start = vocabulary.encode(corpus.train), vocabulary.start
-    stream = TextStream(model, text, source, recipe.batch, recipe.seed, recipe.precision, start)
+    stream = TextStream.of(model, text, source, recipe.batch, recipe.seed, recipe.precision, start)
     known = {"checkpoint": checkpoint.sha256, "twin": twin, "corpus": corpus.sha256, "source": str(source)}
     identity = {**known, "recipe": asdict(recipe), "threads": torch.get_num_threads()}
     Shape(recipe.kind, *stream.widths, recipe.latents, recipe.k)  # raises for what cannot be

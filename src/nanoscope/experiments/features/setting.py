@@ -105,9 +105,9 @@ def own(number: int) -> str:
 
 def trained(s: Setting, name: str, source: Source, latents: int, tokens: int, seed: int) -> Sweeps:
     """Train a dictionary; its weights are kept until the experiment's end and are no part of the result."""
-    recipe = Recipe("topk", latents, s.params.k, tokens, seed=seed, dead_after=max(1, min(250_000, tokens // 4)))
+    recipe = Recipe("topk", latents, s.params.k, tokens, seed=seed)
     text = s.subject.checkpoint.encode(s.subject.corpus.train)
-    stream = TextStream(s.of(name), text, source, recipe.batch, seed, start=s.subject.start)
+    stream = TextStream.of(s.of(name), text, source, recipe.batch, seed, start=s.subject.start)
     with tempfile.TemporaryDirectory() as folder:
         coder = fit(stream, recipe, Path(folder), not source.transcoder)
     return private(name, {part: value.detach().numpy() for part, value in coder.named_parameters()})
