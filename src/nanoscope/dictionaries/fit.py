@@ -143,7 +143,9 @@ def fit_together(jobs: Sequence[Job], told: Told = lambda now: None) -> list[Cod
                     _save(one.state, one.job.folder, one.step)
                 saved_at = time.monotonic()
             if stop:
-                kept, steps = (sum(counts) for counts in zip(*((one.step, one.job.recipe.steps) for one in runs), strict=True))
+                kept, steps = (
+                    sum(counts) for counts in zip(*((one.step, one.job.recipe.steps) for one in runs), strict=True)
+                )
                 raise Interrupted(f"{kept:,} of {steps:,} steps are kept, and {GOES_ON}")
     return [folded(run.state.coder, run.state.source, run.state.target) for run in runs]
 

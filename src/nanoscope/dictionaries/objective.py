@@ -148,8 +148,8 @@ def revival(
     """The share of the error that the largest dead latents leave unexplained; 0 if none is dead or there is no error.
 
     Half the width of them (Gao et al. 2024), but no more than an eighth of the dead, since no latent comes to stand for a
-    feature in a sum of nearly all, and no fewer than the coder itself keeps. Their values are not cut off at 0: a latent that its
-    bias silences on every token has a gradient too, which raises the bias.
+    feature in a sum of nearly all, and no fewer than the coder itself keeps. Their values are not cut off at 0: a latent that
+    its bias silences on every token has a gradient too, which raises the bias.
     """
     total = left.square().sum()
     if not len(dead) or not total > 0:

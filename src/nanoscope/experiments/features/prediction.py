@@ -11,7 +11,7 @@ from nanoscope.analysis.features.local_model import local_model
 from nanoscope.analysis.features.summary import BothGraphs, Summary, summary
 from nanoscope.analysis.features.verify import Verified, predicted_effects, verified
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.features.setting import Setting, restored
+from nanoscope.experiments.features.setting import Setting, restored, transcoded, transcoder
 from nanoscope.experiments.measuring import Sweeps
 
 NODE_PARTS = ("kind", "layer", "pos", "index", "value", "influence")
@@ -21,19 +21,12 @@ EFFECTS = 20
 """Features whose whole effect is checked."""
 
 
-def graph_layers(s: Setting) -> range:
-    """The layers that need a transcoder; none where a graph is not asked for, or the model has none."""
-    config = s.model.config
-    possible = s.params.transcoder_tokens and not config.attention_only and config.norm_position == "pre"
-    return range(config.n_layer if possible else 0)
-
-
 def graph_of_prediction(s: Setting, before: Sweeps) -> Sweeps:
     """The graph of what follows the first characters of the held-out text; nothing where there are no transcoders."""
-    layers = graph_layers(s)
+    layers = transcoded(s)
     if not layers:
         return {}
-    coders = {layer: restored(before, f"mlp.{layer}", s.params.k) for layer in layers}
+    coders = {layer: restored(before, transcoder(layer), s.params.k) for layer in layers}
     tokens = s.texts.report.windows.tokens[0, : min(s.params.prompt, s.model.config.block_size)]
     built = BothGraphs.of(local_model(s.model, coders, tokens))
     shown = summary(built, s.subject.tokenizer.names(s.model.config.vocab_size))
