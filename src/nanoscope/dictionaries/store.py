@@ -43,12 +43,18 @@ class Dictionary:
 
 def save(dictionary: Dictionary, folder: Path, half: bool = False) -> None:
     """Write a dictionary to a new folder atomically; `half` stores 16-bit floats. An existing folder is kept as it is."""
+    with files.new_directory(Path(folder)) as temporary:
+        for name, data in content(dictionary, half).items():
+            (temporary / name).write_bytes(data)
+
+
+def content(dictionary: Dictionary, half: bool) -> dict[str, bytes]:
+    """The files of a dictionary, by name."""
     kind = torch.float16 if half else torch.float32
     weights = {name: value.data.to(kind).contiguous() for name, value in dictionary.coder.named_parameters()}
     stored = {"format": FORMAT, "source": str(dictionary.source), "shape": asdict(dictionary.coder.shape)}
-    with files.new_directory(Path(folder)) as temporary:
-        (temporary / WEIGHTS).write_bytes(safetensors.torch.save(weights))
-        (temporary / DESCRIPTION).write_text(json.dumps({**stored, **dictionary.identity}, indent=1) + "\n")
+    described = json.dumps({**stored, **dictionary.identity}, indent=1) + "\n"
+    return {WEIGHTS: safetensors.torch.save(weights), DESCRIPTION: described.encode()}
 
 
 def load(folder: str | Path) -> Dictionary:

@@ -62,8 +62,9 @@ CLAIMS = (
         evidence=judge.recurring,
         null_is="the other dictionary, turned at random",
         measured="Of {n} live features **{value|percent(0)}** [{low|percent(0)}, {high|percent(0)}] have a direction with a "
-        "cosine of at least 0.7 in a dictionary with another seed (there are {others}); the mean largest cosine is {cosine}, "
-        "with one turned at random {turned}. Planted features are found with {planted}; in noise without any it is {noise}",
+        "cosine of at least 0.7 in a dictionary with another seed (there are {others}), of the untrained twin's "
+        "{twin|percent(0)}; the mean largest cosine is {cosine}, with one turned at random {turned}. Planted features are "
+        "found with {planted}; in noise without any it is {noise}",
         clauses={"not supported": ": most of them depend on the seed"},
     ),
     Claim(

@@ -120,6 +120,8 @@ def recurring(sweeps: Sweeps) -> Evidence:
         "planted": float(sweeps["known"].sel(stream="planted").values),
         "noise": float(sweeps["known"].sel(stream="noise").values),
     }
+    again, _ = sweeps["recurrence_twin"].values
+    facts["twin"] = float((again >= SAME).mean()) if again.size else 0.0
     null = float((turned >= SAME).mean())
     return Evidence(float(found.mean()), mean_interval(found, "recurrence"), len(found), "features", null, facts)
 

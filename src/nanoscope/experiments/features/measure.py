@@ -15,7 +15,7 @@ from nanoscope.analysis.neurons import selectivity
 from nanoscope.analysis.neurons.activations import by_layer
 from nanoscope.dictionaries import controls
 from nanoscope.dictionaries.coder import Coder
-from nanoscope.dictionaries.measure import Row, measured, spread
+from nanoscope.dictionaries.measure import Row, measured, measured_alone, spread
 from nanoscope.dictionaries.metrics import Reconstructs
 from nanoscope.dictionaries.source import Source
 from nanoscope.dictionaries.store import Dictionary
@@ -70,22 +70,15 @@ def _quality(s: Setting, before: Sweeps) -> Sweeps:
     """All measures of the dictionary, its controls and the twin's; and the squared errors on held-out text by window."""
     checkpoint, corpus, tokens = s.subject.checkpoint, s.subject.corpus, s.params.measured
     mine, other = (restored(before, name, s.params.k) for name in (own(0), TWIN))
-    rows: list[tuple[str, Row]] = []
-    for name, coder, seed in ((OWN, mine, None), (TWIN, other, s.params.seed)):
-        found = measured(Dictionary(coder, s.source, {"twin": seed}), checkpoint, corpus, tokens)
-        rows += [
-            (f"{name if row.coder == 'dictionary' else row.coder} of {row.part}", row)
-            for row in found
-            if _kept(name, row)
-        ]
+    rows = [
+        (f"{OWN if row.coder == 'dictionary' else row.coder} of {row.part}", row)
+        for row in measured(Dictionary(mine, s.source, {}), checkpoint, corpus, tokens)
+    ]
+    of_twin = measured_alone(Dictionary(other, s.source, {"twin": s.params.seed}), checkpoint, corpus, tokens)
+    rows += [(f"{TWIN} of {row.part}", row) for row in of_twin]
     values = np.array([_measures(row) for _, row in rows])
     named = {"row": tuple(name for name, _ in rows), "measure": MEASURES}
     return {"quality": Sweep(values, ("row", "measure"), "share; nats", named), **_by_window(s, mine, other)}
-
-
-def _kept(name: str, row: Row) -> bool:
-    """Of the twin only its dictionary is kept."""
-    return name == OWN or row.coder == "dictionary"
 
 
 def _measures(row: Row) -> list[float]:

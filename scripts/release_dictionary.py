@@ -1,0 +1,18 @@
+"""Write a trained dictionary in its published form, with a card: `scripts/release_dictionary.py DIR TWIN CKPT FOLDER`."""
+
+import sys
+from pathlib import Path
+
+from nanoscope.checkpoints.checkpoint import load
+from nanoscope.dictionaries.release import release
+from nanoscope.dictionaries.store import load as load_dictionary
+from nanoscope.text.corpora import open_corpus
+
+
+def main(dictionary: str, twin: str, checkpoint: str, folder: str) -> None:
+    found = release(load_dictionary(dictionary), load_dictionary(twin), load(checkpoint), open_corpus(), Path(folder))
+    print(f"wrote {folder}: {found}; its card: {Path(folder) / 'README.md'}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
