@@ -79,8 +79,8 @@ CLAIMS = (
         measured="In the graph of '{answer}' after '{text}', **{value|percent(0)}** [{low|percent(0)}, {high|percent(0)}] of "
         "the {n} strongest edges from features are within a fifth of what the model loses at their target, with attention and "
         "other MLPs held; {signs|percent(0)} have the sign. With nothing held {effects|percent(0)} of the largest whole "
-        "effects are within a fifth, and {effect_signs|percent(0)} have the sign. Replacement score {replacement}, "
-        "completeness score {completeness}",
+        "effects are within a fifth, and {effect_signs|percent(0)} have the sign; with norms alone free {norms|percent(0)}, "
+        "of a tenth of each feature {tenth|percent(0)}. Replacement score {replacement}, completeness score {completeness}",
         clauses={"not supported": ": held norms are not enough"},
     ),
 )
