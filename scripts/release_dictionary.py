@@ -1,4 +1,4 @@
-"""Write a trained dictionary in its published form, with a card: `scripts/release_dictionary.py DIR TWIN CKPT FOLDER`."""
+"""Write a trained dictionary in its published form, with a card: `scripts/release_dictionary.py DIR TWIN CKPT FOLDER [TOKENS]`."""
 
 import sys
 from pathlib import Path
@@ -9,8 +9,9 @@ from nanoscope.dictionaries.store import load as load_dictionary
 from nanoscope.text.corpora import open_corpus
 
 
-def main(dictionary: str, twin: str, checkpoint: str, folder: str) -> None:
-    found = release(load_dictionary(dictionary), load_dictionary(twin), load(checkpoint), open_corpus(), Path(folder))
+def main(dictionary: str, twin: str, checkpoint: str, folder: str, tokens: str = "65536") -> None:
+    both = load_dictionary(dictionary), load_dictionary(twin)
+    found = release(*both, load(checkpoint), open_corpus(), Path(folder), int(tokens))
     print(f"wrote {folder}: {found}; its card: {Path(folder) / 'README.md'}")
 
 
