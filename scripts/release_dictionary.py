@@ -1,4 +1,4 @@
-"""Write a trained dictionary in its published form, with a card: `scripts/release_dictionary.py DIR TWIN CKPT FOLDER [TOKENS]`."""
+"""Write a trained dictionary as it is published, with a card: `scripts/release_dictionary.py DIR TWIN CKPT FOLDER [TOKENS]`."""
 
 import sys
 from pathlib import Path
