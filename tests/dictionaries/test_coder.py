@@ -95,7 +95,7 @@ def test_folding_the_scale_changes_no_reconstruction(kind, skip):
 
 def test_scaled_activations_have_mean_0_and_length_1():
     x = 5 * drawn(5000, 8) + 2
-    scaled = Scale.of(x).apply_(x.clone())
+    scaled = Scale.of(x).apply(x)
     assert scaled.mean(0).abs().max() < 1e-5
     assert float(scaled.square().sum(1).mean()) == pytest.approx(1, abs=1e-5)
     with pytest.raises(NanoscopeError, match="never varies"):

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nanoscope.dictionaries import fit as training
 from nanoscope.dictionaries.coder import KINDS, Coder, starting
-from nanoscope.dictionaries.fit import FitProgress, fit
+from nanoscope.dictionaries.fit import FitProgress, Job, fit, fit_together
 from nanoscope.dictionaries.metrics import Fidelity, fidelity, mean_max_cosine
 from nanoscope.dictionaries.objective import Recipe
 from nanoscope.dictionaries.source import Pairs
@@ -154,6 +154,23 @@ def test_in_the_middle_of_a_filling_too_and_ctrl_c_says_what_is_kept(tmp_path: P
         fit(PlantedFeatures(**small), TINY, tmp_path / "parts", told=stop)
     resumed = fit(PlantedFeatures(**small), TINY, tmp_path / "parts")
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in whole.named_parameters())
+
+
+def test_side_by_side_each_ends_as_it_would_alone_and_goes_on_after_an_interruption(tmp_path: Path):
+    """Trainings of other lengths, on other streams, stopped in the middle of one's filling."""
+    streams = (PlantedFeatures(tokens=256, d=12), PlantedFeatures(tokens=256, d=10, features=30))
+    recipes = (TINY, replace(TINY, tokens=64 * 20, seed=2))
+    alone = [fit(one, how, tmp_path / f"{at}") for at, (one, how) in enumerate(zip(streams, recipes, strict=True))]
+    jobs = [Job(one, how, tmp_path / f"job {at}") for at, (one, how) in enumerate(zip(streams, recipes, strict=True))]
+
+    def stop(now: FitProgress) -> None:
+        if (now.step, now.steps) == (14, 20):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="30 of 60 steps are kept"):
+        fit_together(jobs, stop)
+    for one, other in zip(fit_together(jobs), alone, strict=True):
+        assert all(torch.equal(value, other.state_dict()[name]) for name, value in one.named_parameters())
 
 
 def test_another_seed_is_another_dictionary_and_the_same_seed_the_same(tmp_path: Path):

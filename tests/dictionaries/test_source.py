@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nanoscope.dictionaries import source as streams
-from nanoscope.dictionaries.source import Source, TextStream
+from nanoscope.dictionaries.source import Harvest, Source, TextStream
 from nanoscope.errors import NanoscopeError
 from nanoscope.interventions.run import run
 from nanoscope.model.arithmetic import mlp_out, mlp_post, mlp_pre, mlp_pre_linear
@@ -45,7 +45,7 @@ def test_a_transcoder_reads_what_the_mlp_reads(variant: GPT):
 
 def stream(model: GPT, name: str = "resid_post.1", **changes) -> TextStream:
     text = torch.randint(13, (300,), generator=torch.Generator().manual_seed(3))
-    return TextStream(
+    return TextStream.of(
         **({"model": model, "text": text, "source": Source.named(name), "batch": 40, "seed": 1} | changes)
     )
 
@@ -59,7 +59,7 @@ def test_a_filling_is_a_function_of_its_number_and_holds_rows_of_real_windows():
     assert torch.equal(y, stream(model).filling(2).y)
     assert not torch.equal(y, one.filling(1).y)
     assert not torch.equal(y, stream(model, seed=2).filling(2).y)
-    every = Source.named("resid_post.1").read(model, one.text.unfold(0, 24, 1)).y.flatten(0, 1)
+    every = Source.named("resid_post.1").read(model, one.harvest.text.unfold(0, 24, 1)).y.flatten(0, 1)
     # the default takes roots of differences of squares, whose rounding is above what is asked here
     nearest = torch.cdist(y, every, compute_mode="donot_use_mm_for_euclid_dist").amin(1)
     assert nearest.max() < 1e-5
@@ -85,19 +85,37 @@ def test_the_buffer_is_as_large_as_its_limit_allows(monkeypatch: pytest.MonkeyPa
     assert stream(model).tokens == 40
 
 
-def test_a_start_symbol_comes_before_every_window():
-    model, seen = random_model(), []
-
-    class Noting(Source):
-        def read(self, model: GPT, tokens: Tensor, precision="float32"):
-            seen.append(tokens)
-            return super().read(model, tokens, precision)
-
-    one = stream(model, source=Noting(Source.named("resid_post.1").site), start=12)
-    one.filling(0)
+def test_a_start_symbol_comes_before_every_window(monkeypatch: pytest.MonkeyPatch):
+    seen = noted_passes(monkeypatch)
+    stream(random_model(), start=12).filling(0)
     windows = torch.cat(seen)
     assert windows.shape[1] == 24
     assert (windows[:, 0] == 12).all()
+
+
+def noted_passes(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """The windows of every pass through a model from here on."""
+    seen, read = [], streams.read_together
+
+    def noting(model: GPT, tokens: Tensor, *rest):
+        seen.append(tokens)
+        return read(model, tokens, *rest)
+
+    monkeypatch.setattr(streams, "read_together", noting)
+    return seen
+
+
+def test_one_pass_serves_several_sources_and_each_gets_what_it_gets_alone(monkeypatch: pytest.MonkeyPatch):
+    model, names = random_model(), ("resid_post.0", "mlp.1", "z.0.1")
+    alone = {name: stream(model, name).filling(1) for name in names}
+    harvest = Harvest(model, stream(model).harvest.text, tuple(map(Source.named, names)), 40, 1)
+    together = [TextStream(harvest, source) for source in harvest.sources]
+    seen = noted_passes(monkeypatch)
+    for one, (x, y) in zip(together, alone.values(), strict=True):
+        assert torch.equal(one.filling(1).x, x)
+        assert torch.equal(one.filling(1).y, y)
+    assert sum(len(windows) for windows in seen) == -(-640 // 24)
+    assert not torch.equal(together[0].filling(2).y, alone["resid_post.0"].y)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The experiment on features: it trains, measures, judges and draws on a small model; planted numbers give the verdicts."""
 
 import re
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from conftest import random_model
 
 from nanoscope.analysis.features.active import active_over
 from nanoscope.checkpoints.checkpoint import Checkpoint
+from nanoscope.dictionaries import fit as training
 from nanoscope.dictionaries.fit import fit
 from nanoscope.dictionaries.objective import Recipe
 from nanoscope.dictionaries.source import Source, TextStream
@@ -34,7 +36,7 @@ from nanoscope.planted.neuron import plant_detector
 from nanoscope.text.corpora import Corpus
 
 FEW = Params(
-    latents=40, k=4, tokens=4096, dictionaries=2, transcoder_latents=30, transcoder_tokens=2048, measured=1000,
+    latents=40, k=4, tokens=4096, dictionaries=2, transcoder_latents=30, measured=1000,
     characters=2500, shifts=200, least=20, prompt=8, edges=12,
 )  # fmt: skip
 SHAPE = {"n_layer": 2, "n_head": 2, "n_embd": 32, "block_size": 32}
@@ -84,26 +86,40 @@ def test_a_result_holds_no_weights_and_its_section_no_gaps(result: Result) -> No
     assert not any(re.search(r"[{}]|None|undefined", one.size) for one in replies)
 
 
-def test_what_was_trained_before_an_interruption_is_not_trained_again(
-    excerpt: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_training_goes_on_in_the_middle_and_ends_with_the_same_numbers(
+    excerpt: Corpus, result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(known, "RECIPE", replace(known.RECIPE, tokens=20_000))
+    update, steps = training._update, []
+
+    def stopped(*arguments):
+        steps.append(arguments[-1])
+        if len(steps) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return update(*arguments)
+
+    monkeypatch.setattr(training, "_update", stopped)
+    with pytest.raises(KeyboardInterrupt, match="dictionaries: 3 of 10 steps are kept, and the same command goes on"):
+        run_experiment(EXPERIMENT, subject(excerpt), FEW, tmp_path)
+    found = run_experiment(EXPERIMENT, subject(excerpt), FEW, tmp_path)
+    own, twin = (
+        FEW.tokens // 2048 * len(wanted(measure.setting_of(subject(excerpt), FEW)))
+        for wanted in (measure.fits, measure.fits_of_twin)
+    )
+    planted = 2 * -(-20_000 // 512)
+    assert len(steps) == own + twin + planted, "no step is made twice"
+    for name in ("explained", "aurocs", "transcoders", "recurrence", "edges"):
+        assert np.array_equal(found[name].values, result[name].values), name
+    assert [path.name for path in tmp_path.iterdir()] == [found.key]
+
+
+def test_without_transcoders_there_is_no_graph(excerpt: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(known, "RECIPE", replace(known.RECIPE, tokens=5000))
-    few = replace(FEW, transcoder_tokens=0)
-    trained, names = measure.trained, []
-
-    def counted(s, name, *rest):
-        names.append(name)
-        if len(names) == 3:
-            raise KeyboardInterrupt
-        return trained(s, name, *rest)
-
-    monkeypatch.setattr(measure, "trained", counted)
-    with pytest.raises(KeyboardInterrupt, match="2 of 8 stages are kept"):
-        run_experiment(EXPERIMENT, subject(excerpt), few, tmp_path)
-    found = run_experiment(EXPERIMENT, subject(excerpt), few, tmp_path)
-    assert names == ["dictionary 1", "dictionary 2", TWIN, TWIN]
-    assert judged(dict(found.sweeps))["graph"] == "not applicable"
-    assert set(EXPERIMENT.drawable(found)) == {"features_quality", "features_concepts"}
+    few = replace(FEW, transcoder_latents=0)
+    found = EXPERIMENT.measure(subject(excerpt), few)
+    assert judged(found)["graph"] == "not applicable"
+    bare = Result("features", {}, StoredSubject("without transcoders"), found, EXPERIMENT.judge(found))
+    assert set(EXPERIMENT.drawable(bare)) == {"features_quality", "features_concepts"}
 
 
 def test_a_model_without_mlps_has_no_graph_and_no_neurons(excerpt: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +206,7 @@ def test_the_planted_detector_neuron_is_found_again_as_a_feature(excerpt: Corpus
     source, texts = Source.named(f"post.{layer}"), texts_of(of, 1000, 2500, 20)
     along, told = [], []
     for model in (planted, of.checkpoint.model):
-        stream = TextStream(model, of.checkpoint.encode(excerpt.train), source, 256, 1)
+        stream = TextStream.of(model, of.checkpoint.encode(excerpt.train), source, 256, 1)
         recipe = Recipe("topk", 96, 3, 80_000, 256, learning_rate=5e-3, dead_after=10_000)
         coder = fit(stream, recipe, tmp_path / str(len(along)))
         active = active_over(model, source, coder, texts.select.windows)

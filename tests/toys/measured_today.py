@@ -86,7 +86,6 @@ def _features() -> Mapping[str, Sweep]:
         tokens=2048,
         dictionaries=2,
         transcoder_latents=20,
-        transcoder_tokens=2048,
         measured=600,
         characters=1500,
         shifts=50,

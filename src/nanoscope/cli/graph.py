@@ -91,7 +91,11 @@ def _print(found: TextGraph) -> None:
         "through features, nothing through errors)"
     )
     tell(f"edges checked in the model: {_said(found.edges)}")
-    tell(f"whole effects of features, nothing held: {_said(found.effects)}")
+    tell(f"whole effects of features, nothing held: {_said(found.effects['nothing held'])}")
+    tell(
+        f"with norms alone free: {_said(found.effects['norms free'])} (a contribution is a share of what is there; without it, "
+        "norms raise what is left)"
+    )
     table = narrow_table("role", Column("share of influence", justify="right", no_wrap=True))
     for role, share in found.summary.groups.items():
         if share < LEAST:

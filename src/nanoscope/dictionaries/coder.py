@@ -135,9 +135,9 @@ class Scale:
             raise NanoscopeError("the activation never varies on this text, so no dictionary can be learnt of it")
         return Scale(mean.float(), torch.as_tensor(size).sqrt().float())
 
-    def apply_(self, x: Float[Tensor, "token d"]) -> Float[Tensor, "token d"]:
-        """The scaled activations, in place."""
-        return x.sub_(self.mean).div_(self.size)
+    def apply(self, x: Float[Tensor, "token d"]) -> Float[Tensor, "token d"]:
+        """The scaled activations."""
+        return (x - self.mean).div_(self.size)
 
 
 def folded(coder: Coder, source: Scale, target: Scale) -> Coder:

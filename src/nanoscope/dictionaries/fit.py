@@ -1,15 +1,17 @@
-"""Training a coder on a stream of activations, in one loop that can be killed at any moment and goes on bit for bit.
+"""Training coders on streams of activations, in one loop that can be killed at any moment and goes on bit for bit.
 
 A batch is a function of the seed and its number, so the state of a training is its weights, the optimiser's, how long each
-latent has been silent, and the step. A run's folder: `recipe.json`, `progress.jsonl`, `resume_00000123/`, `final/`.
+latent has been silent, and the step. A run's folder: `recipe.json`, `progress.jsonl`, `resume_00000123/`, `final/`. Several
+coders take turns, filling by filling, so that one pass through the model serves all; no training knows of the others.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +43,7 @@ class FitProgress(NamedTuple):
     fvu: float
     l0: float
     alive: float
-    """Share of the latents that were active within `dead_after` tokens."""
+    """Share of the latents that were active within the recipe's `patience`."""
     seconds_left: float
 
 
@@ -68,58 +70,95 @@ class _State:
         found |= {f"{end}.{part}": getattr(scale, part) for end, scale in scales.items() for part in ("mean", "size")}
         return {**found, "silent": self.silent}
 
-    def scaled(self, pairs: Pairs) -> Pairs:
-        """Activations as the coder reads them in training, in place."""
-        self.target.apply_(pairs.y)
-        if pairs.x is not pairs.y:
-            self.source.apply_(pairs.x)
-        return pairs
+
+@dataclass(frozen=True)
+class Job:
+    """One training: on what, by which recipe, and the folder of its state. `tied`: input and target are the same."""
+
+    stream: Stream
+    recipe: Recipe
+    folder: Path
+    tied: bool = True
 
 
 @dataclass
-class _Filling:
-    """The scaled content of the buffer, and its number."""
+class _Run:
+    """A training that is under way."""
 
-    number: int = -1
+    job: Job
+    state: _State
+    step: int
+    told: Told
+    first: int = 0
+    spent: float = 0.0
+    """Seconds of its steps and of what they waited for."""
     pairs: Pairs | None = None
+    """The filling that it is in."""
+    since: list[Step] = field(default_factory=list)
+
+    @property
+    def filling(self) -> int:
+        """The number of the filling that the next step reads."""
+        return self.step // (self.job.stream.tokens // self.job.recipe.batch)
+
+    def advance(self) -> None:
+        """One step; what is told of it."""
+        began, recipe = time.monotonic(), self.job.recipe
+        self.since.append(_update(self.state, recipe, *self._batch(), self.step))
+        self.step += 1
+        self.spent += time.monotonic() - began
+        if self.step % max(1, recipe.steps // LINES) == 0 or self.step == recipe.steps:
+            self.told(_progress(self.since, self.state, recipe, self.step, self.spent / (self.step - self.first)))
+            self.since = []
+
+    def _batch(self) -> Pairs:
+        """The scaled batch of the next step."""
+        self.pairs = self.job.stream.filling(self.filling) if self.pairs is None else self.pairs
+        size, state = self.job.recipe.batch, self.state
+        begin = self.step * size - self.filling * self.job.stream.tokens
+        x, y = (part[begin : begin + size] for part in self.pairs)
+        scaled = state.target.apply(y)
+        return Pairs(scaled if self.pairs.x is self.pairs.y else state.source.apply(x), scaled)
 
 
 def fit(stream: Stream, recipe: Recipe, folder: Path, tied: bool = True, told: Told = lambda now: None) -> Coder:
-    """Train a coder of raw activations, or go on with its training in the same folder. `tied`: input and target are the same.
+    """Train a coder of raw activations, or go on with its training in the same folder.
 
     Raises NanoscopeError if the loss is no longer a number. Ctrl-C ends the step, saves the state and raises `Interrupted`.
     """
-    with files.exclusive_lock(folder), freed_memory_kept(), noted() as interrupted:
-        files.remove_leftovers(folder)
-        state, first, filling = _opened(stream, recipe, folder, tied)
-        told = _recorded(folder / "progress.jsonl", first, told)
-        saved_at = began = time.monotonic()
-        since: list[Step] = []
-        for step in range(first, recipe.steps):
-            x, y = _batch(stream, recipe, state, step, filling)
-            since.append(_update(state, recipe, x, y, step))
-            if (step + 1) % max(1, recipe.steps // LINES) == 0 or step + 1 == recipe.steps:
-                pace = (time.monotonic() - began) / (step + 1 - first)
-                told(_progress(since, state, recipe, step + 1, pace))
-                since = []
+    return fit_together([Job(stream, recipe, folder, tied)], told)[0]
+
+
+def fit_together(jobs: Sequence[Job], told: Told = lambda now: None) -> list[Coder]:
+    """Train several coders side by side, in turns of one filling. As `fit`; `told` hears of all of them."""
+    with ExitStack() as held, freed_memory_kept(), noted() as interrupted:
+        for job in jobs:
+            held.enter_context(files.exclusive_lock(job.folder))
+            files.remove_leftovers(job.folder)
+        runs, saved_at = [_opened(job, told) for job in jobs], time.monotonic()
+        for run in _turns(runs):
+            run.advance()
             if (stop := interrupted()) or time.monotonic() - saved_at > SAVED_EVERY:
-                _save(state, folder, step + 1)
+                for one in runs:
+                    _save(one.state, one.job.folder, one.step)
                 saved_at = time.monotonic()
             if stop:
-                kept = f"{step + 1:,} of {recipe.steps:,} steps are kept"
-                raise Interrupted(f"{kept}, and {GOES_ON}")
-    return folded(state.coder, state.source, state.target)
+                kept, steps = (
+                    sum(counts) for counts in zip(*((one.step, one.job.recipe.steps) for one in runs), strict=True)
+                )
+                raise Interrupted(f"{kept:,} of {steps:,} steps are kept, and {GOES_ON}")
+    return [folded(run.state.coder, run.state.source, run.state.target) for run in runs]
 
 
-def _batch(stream: Stream, recipe: Recipe, state: _State, step: int, filling: _Filling) -> tuple[Tensor, Tensor]:
-    """The scaled batch of a step; the buffer is filled again where it lies in the next filling."""
-    each = stream.tokens // recipe.batch
-    if filling.number != step // each:
-        filling.pairs = None  # before the next one takes as much memory again
-        filling.number, filling.pairs = step // each, state.scaled(stream.filling(step // each))
-    assert filling.pairs is not None
-    rows = slice(step % each * recipe.batch, (step % each + 1) * recipe.batch)
-    return filling.pairs.x[rows], filling.pairs.y[rows]
+def _turns(runs: Sequence[_Run]) -> Iterator[_Run]:
+    """Whose step is next, until all are done: the least filling first, in it each training to the filling's end."""
+    while left := [run for run in runs if run.step < run.job.recipe.steps]:
+        number = min(run.filling for run in left)
+        for run in runs:
+            run.pairs = None  # no run may hold a filling while the next one takes as much memory again
+        for run in left:
+            while run.filling == number and run.step < run.job.recipe.steps:
+                yield run
 
 
 def _update(state: _State, recipe: Recipe, x: Tensor, y: Tensor, step: int) -> Step:
@@ -127,7 +166,7 @@ def _update(state: _State, recipe: Recipe, x: Tensor, y: Tensor, step: int) -> S
     coder = state.coder
     for group in state.optimizer.param_groups:
         group["lr"] = rate(recipe, step)
-    dead = (state.silent >= recipe.dead_after).nonzero().flatten()
+    dead = (state.silent >= recipe.patience).nonzero().flatten()
     now = objective(coder, x, y, dead, recipe, min(1.0, 10 * step / recipe.steps))
     if not torch.isfinite(now.loss):
         raise NanoscopeError(f"the loss became {float(now.loss)} at step {step}; lower the learning rate")
@@ -145,32 +184,34 @@ def _update(state: _State, recipe: Recipe, x: Tensor, y: Tensor, step: int) -> S
 
 def _progress(since: list[Step], state: _State, recipe: Recipe, step: int, pace: float) -> FitProgress:
     count = len(since)
-    alive = float((state.silent < recipe.dead_after).float().mean())
+    alive = float((state.silent < recipe.patience).float().mean())
     fvu, l0 = sum(one.error for one in since) / count, sum(one.active for one in since) / count
     return FitProgress(step, recipe.steps, fvu, l0, alive, pace * (recipe.steps - step))
 
 
-def _opened(stream: Stream, recipe: Recipe, folder: Path, tied: bool) -> tuple[_State, int, _Filling]:
-    """A new training, or the saved state of an interrupted one; its next step; and the buffer, filled if it had to be."""
-    shape = Shape(recipe.kind, *stream.widths, recipe.latents, recipe.k, recipe.skip)
-    coder = starting(shape, tied, recipe.seed)
+def _opened(job: Job, told: Told) -> _Run:
+    """A new training, or the saved state of an interrupted one."""
+    recipe, widths = job.recipe, job.stream.widths
+    coder = starting(Shape(recipe.kind, *widths, recipe.latents, recipe.k, recipe.skip), job.tied, recipe.seed)
     optimizer = torch.optim.Adam([p for p in coder.parameters() if p.requires_grad], eps=1e-10, fused=True)
     for parameter in optimizer.param_groups[0]["params"]:
         moments = {key: torch.zeros_like(parameter) for key in ("exp_avg", "exp_avg_sq")}
         optimizer.state[parameter] = {"step": torch.zeros(()), **moments}
     silent = torch.zeros(recipe.latents, dtype=torch.long)
-    saved = sorted(folder.glob("resume_*"))
+    saved = sorted(job.folder.glob("resume_*"))
+    step = step_of(saved[-1]) if saved else 0
     if saved:
-        source, target = (Scale(torch.zeros(width), torch.zeros(())) for width in stream.widths)
-        state = _State(coder, optimizer, silent, source, target)
+        source, target = (Scale(torch.zeros(width), torch.zeros(())) for width in widths)
+    else:
+        pairs = job.stream.filling(0)
+        target = Scale.of(pairs.y)
+        source = target if pairs.x is pairs.y else Scale.of(pairs.x)
+    state = _State(coder, optimizer, silent, source, target)
+    if saved:
         stored = safetensors.torch.load_file(saved[-1] / "state.safetensors")
         for name, value in state.tensors().items():
             value.copy_(stored[name])
-        return state, step_of(saved[-1]), _Filling()
-    pairs = stream.filling(0)
-    target = Scale.of(pairs.y)
-    state = _State(coder, optimizer, silent, target if pairs.x is pairs.y else Scale.of(pairs.x), target)
-    return state, 0, _Filling(0, state.scaled(pairs))
+    return _Run(job, state, step, _recorded(job.folder / "progress.jsonl", step, told), step)
 
 
 def _save(state: _State, folder: Path, step: int) -> None:

@@ -56,14 +56,27 @@ def measured(
     The controls, and the mean, are taken from the tokens of the training text. Of a dictionary of the untrained twin, the twin
     is measured. NanoscopeError if it belongs to another model.
     """
+    return _on_both_parts(dictionary, checkpoint, corpus, tokens, progress, controlled=True)
+
+
+def measured_alone(
+    dictionary: Dictionary, checkpoint: Checkpoint, corpus: Corpus, tokens: int = 65_536, progress: Progress = silent
+) -> tuple[Row, ...]:
+    """The first two rows of `measured`: the dictionary on both parts of the text, without its controls."""
+    return _on_both_parts(dictionary, checkpoint, corpus, tokens, progress, controlled=False)
+
+
+def _on_both_parts(
+    dictionary: Dictionary, checkpoint: Checkpoint, corpus: Corpus, tokens: int, progress: Progress, controlled: bool
+) -> tuple[Row, ...]:
     model, source = model_of(dictionary, checkpoint), dictionary.source
     start = checkpoint.known_vocabulary.start
     texts = corpus.split(checkpoint.known_vocabulary)
     seen, held_out = (spread(text, room(model.config.block_size, start), tokens, start) for text in texts)
-    reading = _Reading(progress, len(seen) + 5 * len(seen) + 9 * len(held_out))
+    reading = _Reading(progress, 6 * len(seen) + (9 if controlled else 5) * len(held_out))
     pairs = together([source.read(model, part[:, :-1]) for part in reading.of(seen, "reading the text")])
     own, mean = {"dictionary": (source, dictionary.coder)}, pairs.y.mean(0)
-    every = {**own, **baselines(dictionary, model, pairs)}
+    every = {**own, **(baselines(dictionary, model, pairs) if controlled else {})}
     return (
         *_rows(model, PARTS[0], seen, own, mean, reading),
         *_rows(model, PARTS[1], held_out, every, mean, reading),

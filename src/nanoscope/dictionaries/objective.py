@@ -19,6 +19,8 @@ from nanoscope.training.recipe import Precision
 
 ROWS = 512
 """Tokens whose pre-activations are computed at a time, and on which the auxiliary loss is measured."""
+CROWD = 8
+"""Of so many dead latents one at a time is revived."""
 BANDWIDTH = 1e-2
 """Width of the rectangle in JumpReLU's gradient, for activations of length about 1."""
 
@@ -39,7 +41,7 @@ class Recipe:
     penalty: float = 0.1
     """Price of activity: of (L0 / k - 1)^2 for jumprelu, of the mean sum of latents for relu; the others have none."""
     dead_after: int = 250_000
-    """Tokens without activity after which a latent is dead."""
+    """Tokens without activity after which a latent is dead; at most a tenth of the training, else none would be revived."""
     aux_weight: float = 1 / 32
     precision: Precision = "float32"
     """Of the model's passes and of the search for the largest latents; bfloat16 is faster where a processor has it."""
@@ -54,6 +56,11 @@ class Recipe:
     @property
     def steps(self) -> int:
         return -(-self.tokens // self.batch)
+
+    @property
+    def patience(self) -> int:
+        """`dead_after`, as a training of this length takes it."""
+        return min(self.dead_after, max(1, self.tokens // 10))
 
 
 def rate(recipe: Recipe, step: int) -> float:
@@ -138,16 +145,17 @@ def _dense(coder: Coder, x: Tensor, recipe: Recipe) -> _Coded:
 def revival(
     coder: Coder, x: Float[Tensor, "token d_in"], left: Float[Tensor, "token d_out"], dead: Int[Tensor, "dead"]
 ) -> Float[Tensor, ""]:
-    """The share of the error that the largest k dead latents leave unexplained; 0 if none is dead or there is no error.
+    """The share of the error that the largest dead latents leave unexplained; 0 if none is dead or there is no error.
 
-    k, as the coder itself keeps: of d / 2 (Gao et al. 2024) the sum is dense where few are dead, and no latent comes to stand
-    for a feature. Their values are not cut off at 0: a latent that its bias silences on every token has a gradient too, which
-    raises the bias.
+    Half the width of them (Gao et al. 2024), but no more than an eighth of the dead, since no latent comes to stand for a
+    feature in a sum of nearly all, and no fewer than the coder itself keeps. Their values are not cut off at 0: a latent that
+    its bias silences on every token has a gradient too, which raises the bias.
     """
     total = left.square().sum()
     if not len(dead) or not total > 0:
         return x.new_zeros(())
     pre = F.linear(x, coder.W_enc[dead], coder.b_enc[dead])
-    top = pre.topk(min(len(dead), coder.shape.k), dim=1, sorted=False)
+    count = max(coder.shape.k, min(coder.shape.d_out // 2, len(dead) // CROWD))
+    top = pre.topk(min(len(dead), count), dim=1, sorted=False)
     f = torch.zeros_like(pre).scatter(1, top.indices, top.values)
     return (left - f @ coder.W_dec[dead]).square().sum() / total

@@ -2,11 +2,12 @@
 
 The stream has no file: the text is read again and again from fresh random places, some windows at a time, into a buffer whose
 rows are shuffled. A filling of the buffer depends on its number and the seed alone, so an interrupted training gets the same.
+One pass through the model fills it for all dictionaries that are trained side by side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -27,8 +28,8 @@ SITES = ("resid_pre", "resid_mid", "resid_post", "z", "attn_out", "post", "mlp_o
 TRANSCODER = "mlp"
 WINDOWS = 16
 """Windows that are read at a time: their activations stay in the processor's cache."""
-BUFFER_BYTES = 2**27
-"""The buffer's limit, 128 MiB; at least one batch."""
+BUFFER_BYTES = 2**28
+"""The buffer's limit, 256 MiB; at least one batch."""
 MOST_BATCHES = 16
 
 
@@ -97,17 +98,24 @@ class Source:
 
     def read(self, model: GPT, tokens: Int[Tensor, "batch pos"], precision: Precision = "float32") -> Pairs:
         """Inputs and targets at every position, `[batch pos d]`; later layers are not computed."""
-        keep = self.keep(model)
-        tap = EditingTap((), lambda name, layer: (name, layer) in keep)
-        with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            value = model.embed(tokens.to(model.device), tap)
-            for layer, block in enumerate(model.blocks[: self.layer + 1]):
-                value = model.block(value, layer, block, tap)
-            return self.pairs(model, tap.kept)
+        return read_together(model, tokens, (self,), precision)[0]
 
     def shaped(self, y: Float[Tensor, "*any d"], model: GPT) -> Tensor:
         """Targets with the axes of the site."""
         return y.unflatten(-1, (model.config.n_head, -1)) if "head" in self.site.axes else y
+
+
+def read_together(
+    model: GPT, tokens: Int[Tensor, "batch pos"], sources: Sequence[Source], precision: Precision = "float32"
+) -> list[Pairs]:
+    """Inputs and targets of several sources at every position, from one pass; layers above all of them are not computed."""
+    keep = {key for source in sources for key in source.keep(model)}
+    tap = EditingTap((), lambda name, layer: (name, layer) in keep)
+    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        value = model.embed(tokens.to(model.device), tap)
+        for layer, block in enumerate(model.blocks[: 1 + max(source.layer for source in sources)]):
+            value = model.block(value, layer, block, tap)
+        return [source.pairs(model, tap.kept) for source in sources]
 
 
 @runtime_checkable
@@ -121,18 +129,20 @@ class Stream(Protocol):
     def filling(self, number: int) -> Pairs: ...
 
 
-@dataclass(frozen=True)
-class TextStream:
-    """The activations of a model on windows at random places of a text."""
+@dataclass
+class Harvest:
+    """The activations of a model at some sources, on windows at random places of a text; the last filling is kept."""
 
     model: GPT = field(repr=False)
     text: Int[Tensor, "pos"] = field(repr=False)
-    source: Source
+    sources: tuple[Source, ...]
     batch: int
     seed: int
     precision: Precision = "float32"
     start: int | None = None
     """The start symbol, of a model that needs one."""
+    _number: int = field(default=-1, init=False, repr=False)
+    _kept: Mapping[Source, Pairs] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.text) <= room(self.model.config.block_size, self.start):
@@ -142,30 +152,71 @@ class TextStream:
             )
 
     @property
-    def widths(self) -> tuple[int, int]:
-        return self.source.widths(self.model)
-
-    @property
     def tokens(self) -> int:
         """Rows of a filling: as many batches as the buffer's limit allows, at most 16."""
-        width = sum(self.widths) if self.source.transcoder else self.widths[1]
-        return self.batch * max(1, min(MOST_BATCHES, BUFFER_BYTES // (4 * width * self.batch)))
+        widths = [sum(s.widths(self.model)) if s.transcoder else s.widths(self.model)[1] for s in self.sources]
+        return self.batch * max(1, min(MOST_BATCHES, BUFFER_BYTES // (4 * sum(widths) * self.batch)))
 
-    def filling(self, number: int) -> Pairs:
-        """Windows at random places, all their positions, in random order: rows are written where they will be used."""
+    def filling(self, number: int) -> Mapping[Source, Pairs]:
+        """Windows at random places, all their positions, in random order, by source."""
+        if number != self._number:
+            self._kept = {}  # before the next one takes as much memory again
+            self._number, self._kept = number, self._read(number)
+        return self._kept
+
+    def _read(self, number: int) -> Mapping[Source, Pairs]:
+        """A filling; rows are written where they will be used."""
         size = room(self.model.config.block_size, self.start)
         each = size + lead(self.start)
         generator = torch.Generator().manual_seed(seed_for("dictionary text", self.seed, number))
         begins = torch.randint(len(self.text) - size, (-(-self.tokens // each),), generator=generator)
         order = torch.randperm(len(begins) * each, generator=generator)
-        y = torch.empty(self.tokens, self.widths[1])
-        x = torch.empty(self.tokens, self.widths[0]) if self.source.transcoder else y
+        filled = {source: self._empty(source) for source in self.sources}
         for first in range(0, len(begins), WINDOWS):
             some = begins[first : first + WINDOWS]
-            read = self.source.read(self.model, windows_at(self.text, some, size, self.start).tokens, self.precision)
+            windows = windows_at(self.text, some, size, self.start).tokens
             rows = order[first * each : (first + len(some)) * each]
             kept = rows < self.tokens
-            y[rows[kept]] = read.y.flatten(0, 1)[kept]
-            if self.source.transcoder:
-                x[rows[kept]] = read.x.flatten(0, 1)[kept]
-        return Pairs(x, y)
+            read = read_together(self.model, windows, self.sources, self.precision)
+            for to, of in zip(filled.values(), read, strict=True):
+                to.y[rows[kept]] = of.y.flatten(0, 1)[kept]
+                if to.x is not to.y:
+                    to.x[rows[kept]] = of.x.flatten(0, 1)[kept]
+        return filled
+
+    def _empty(self, source: Source) -> Pairs:
+        d_in, d_out = source.widths(self.model)
+        y = torch.empty(self.tokens, d_out)
+        return Pairs(torch.empty(self.tokens, d_in) if source.transcoder else y, y)
+
+
+@dataclass(frozen=True)
+class TextStream:
+    """What a harvest reads at one of its sources."""
+
+    harvest: Harvest
+    source: Source
+
+    @staticmethod
+    def of(
+        model: GPT,
+        text: Int[Tensor, "pos"],
+        source: Source,
+        batch: int,
+        seed: int,
+        precision: Precision = "float32",
+        start: int | None = None,
+    ) -> TextStream:
+        """The stream of one source alone."""
+        return TextStream(Harvest(model, text, (source,), batch, seed, precision, start), source)
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        return self.source.widths(self.harvest.model)
+
+    @property
+    def tokens(self) -> int:
+        return self.harvest.tokens
+
+    def filling(self, number: int) -> Pairs:
+        return self.harvest.filling(number)[self.source]

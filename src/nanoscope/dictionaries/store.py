@@ -43,12 +43,18 @@ class Dictionary:
 
 def save(dictionary: Dictionary, folder: Path, half: bool = False) -> None:
     """Write a dictionary to a new folder atomically; `half` stores 16-bit floats. An existing folder is kept as it is."""
+    with files.new_directory(Path(folder)) as temporary:
+        for name, data in content(dictionary, half).items():
+            (temporary / name).write_bytes(data)
+
+
+def content(dictionary: Dictionary, half: bool) -> dict[str, bytes]:
+    """The files of a dictionary, by name."""
     kind = torch.float16 if half else torch.float32
     weights = {name: value.data.to(kind).contiguous() for name, value in dictionary.coder.named_parameters()}
     stored = {"format": FORMAT, "source": str(dictionary.source), "shape": asdict(dictionary.coder.shape)}
-    with files.new_directory(Path(folder)) as temporary:
-        (temporary / WEIGHTS).write_bytes(safetensors.torch.save(weights))
-        (temporary / DESCRIPTION).write_text(json.dumps({**stored, **dictionary.identity}, indent=1) + "\n")
+    described = json.dumps({**stored, **dictionary.identity}, indent=1) + "\n"
+    return {WEIGHTS: safetensors.torch.save(weights), DESCRIPTION: described.encode()}
 
 
 def load(folder: str | Path) -> Dictionary:
@@ -86,7 +92,7 @@ def train(
     model = checkpoint.model if twin is None else controls.twin(checkpoint.model, twin)
     vocabulary = checkpoint.known_vocabulary
     text, start = vocabulary.encode(corpus.train), vocabulary.start
-    stream = TextStream(model, text, source, recipe.batch, recipe.seed, recipe.precision, start)
+    stream = TextStream.of(model, text, source, recipe.batch, recipe.seed, recipe.precision, start)
     known = {"checkpoint": checkpoint.sha256, "twin": twin, "corpus": corpus.sha256, "source": str(source)}
     identity = {**known, "recipe": asdict(recipe), "threads": torch.get_num_threads()}
     Shape(recipe.kind, *stream.widths, recipe.latents, recipe.k)  # raises for what cannot be

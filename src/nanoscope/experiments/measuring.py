@@ -1,15 +1,18 @@
 """Measuring in stages: each is announced and timed, and kept until the result is stored.
 
-An interrupted measurement goes on at the stage it was in. Every stage reads the earlier ones from disk, whether they were
-measured a moment ago or before an interruption: so both ways end with the same bits.
+An interrupted measurement goes on at the stage it was in; a long stage (a training) goes on from its own state, in a folder
+that it is given. Every stage reads the earlier ones from disk, whether they were measured a moment ago or before an
+interruption: so both ways end with the same bits.
 """
 
 from __future__ import annotations
 
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,19 @@ class Stage:
     """Given all sweeps of the stages before it."""
 
 
-Stages = Mapping[str, Stage]
+Told = Callable[[float], None]
+"""Called with the share of a long stage that is done."""
+
+
+@dataclass(frozen=True)
+class LongStage:
+    """A stage that keeps its own state in a folder: given the same folder again, it goes on from there."""
+
+    share: int
+    measure: Callable[[Sweeps, Path, Told], Sweeps]
+
+
+Stages = Mapping[str, Stage | LongStage]
 
 
 def in_one_stage(measure: Callable[[Any, Any], Sweeps]) -> Callable[[Any, Any], Stages]:
@@ -57,6 +72,10 @@ class Kept:
     def path(self, stage: str) -> Path:
         return self.folder / self.made_by / f"{stage}.safetensors"
 
+    def work(self, stage: str) -> Path:
+        """Where a long stage keeps its state until it is finished."""
+        return self.folder / self.made_by / f"{stage}.work"
+
     def load(self, stage: str) -> Sweeps | None:
         """The sweeps of a finished stage; None if it has to be measured."""
         try:
@@ -70,6 +89,7 @@ class Kept:
             if other.name != self.made_by:
                 shutil.rmtree(other)
         files.write_bytes(self.path(stage), sweep_files.packed(sweeps))
+        shutil.rmtree(self.work(stage), ignore_errors=True)
         return sweep_files.load(self.path(stage))
 
     def remove(self) -> None:
@@ -80,7 +100,8 @@ def in_memory(stages: Stages) -> Sweeps:
     """Measure all stages in order, and keep nothing on disk."""
     sweeps: Sweeps = {}
     for name, stage in stages.items():
-        sweeps |= _timed(name, stage, sweeps)
+        with tempfile.TemporaryDirectory() as folder:
+            sweeps |= _timed(name, stage, sweeps, Path(folder))
     return _result(stages, sweeps)
 
 
@@ -97,9 +118,12 @@ def measured(stages: Stages, kept: Kept, progress: Progress = silent) -> Sweeps:
             found = kept.load(name)
             if found is None:
                 progress(name, min(done, total), total)
-                found = _timed(name, stage, sweeps)
+                inside = partial(_told_inside, progress, name, stage, done, total)
+                found = _timed(name, stage, sweeps, kept.work(name), inside)
                 found = kept.save(name, found) if number < last else found
                 done += stage.share
+        except Interrupted as stopped:  # a long stage says what of itself is kept
+            raise Interrupted(f"{name}: {stopped}") from None
         except KeyboardInterrupt:
             raise Interrupted(_what_is_kept(number, len(stages), name)) from None
         sweeps |= found
@@ -116,10 +140,16 @@ def _left(stages: Stages, kept: Kept, progress: Progress) -> int:
     return total
 
 
-def _timed(name: str, stage: Stage, before: Sweeps) -> Sweeps:
-    """A stage's sweeps, and the seconds that it took."""
+def _told_inside(progress: Progress, name: str, stage: Stage | LongStage, done: int, total: int, share: float) -> None:
+    progress(name, min(done + int(share * stage.share), total), total)
+
+
+def _timed(
+    name: str, stage: Stage | LongStage, before: Sweeps, folder: Path, told: Told = lambda share: None
+) -> Sweeps:
+    """A stage's sweeps, and the seconds that it took in this call."""
     began = time.perf_counter()
-    found = stage.measure(before)
+    found = stage.measure(before) if isinstance(stage, Stage) else stage.measure(before, folder, told)
     return {**found, _clock(name): Sweep(np.array(time.perf_counter() - began), (), "s")}
 
 

@@ -35,8 +35,8 @@ class TextGraph:
     summary: Summary
     edges: Agreement
     """Of the strongest edges with interventions that hold what the edge holds."""
-    effects: Agreement
-    """Of the strongest features' whole effects with interventions that hold nothing."""
+    effects: Mapping[str, Agreement]
+    """Of the strongest features' whole effects, while what the graph holds is set free step by step."""
     reasons: tuple[str, ...]
     """Why the strongest heads look where they look."""
 
@@ -78,7 +78,7 @@ def graph_of_text(
     progress("checking edges in the model", 1, 4)
     edges = agreement(verified(built.routed, EDGES))
     progress("checking whole effects in the model", 2, 4)
-    effects = agreement(predicted_effects(built.routed, EFFECTS))
+    effects = {step: agreement(found) for step, found in predicted_effects(built.routed, EFFECTS).items()}
     progress("why heads look where they look", 3, 4)
     names = checkpoint.known_vocabulary.names(checkpoint.model.config.vocab_size)
     return TextGraph(summary(built, names), edges, effects, _reasons(checkpoint, built, text))

@@ -125,8 +125,33 @@ def test_with_norms_edges_are_near_what_interventions_find() -> None:
     found = agreement(verified(graph, 30))
     assert found.same_sign > 0.8
     assert found.correlation > 0.8
-    whole = predicted_effects(graph, 10)
-    assert whole.predicted.shape == whole.measured.shape == (10,)
+    for whole in predicted_effects(graph, 10).values():
+        assert whole.predicted.shape == whole.measured.shape == (10,)
+
+
+def test_whole_effects_differ_only_by_what_is_set_free() -> None:
+    """Without norms nothing is set free at the first step; of an MLP that is its transcoder, nothing at the second."""
+    bare = predicted_effects(through_attention(local(random_model(**VARIANTS["bare"]))), 10)
+    torch.testing.assert_close(bare["norms free"].measured, bare["norms free"].predicted, atol=1e-3, rtol=1e-3)
+    normal = predicted_effects(through_attention(local(random_model())), 10)
+    assert not torch.allclose(normal["norms free"].measured, normal["norms free"].predicted, rtol=0.01)
+    small = {step: found.measured for step, found in normal.items()}
+    assert not torch.allclose(small["MLPs free"], small["nothing held"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_with_norms_free_the_logits_are_reproduced_too(name: str) -> None:
+    found = local(random_model(**VARIANTS[name]))
+    nothing = torch.zeros(2, found.model.config.n_layer, *found.embedding.shape)
+    torch.testing.assert_close(replayed(found, nothing, norms_held=False), found.logits[-1], atol=1e-3, rtol=1e-4)
+
+
+def test_above_the_last_mlp_the_model_itself_does_what_free_norms_do() -> None:
+    """There is only the final norm between the last MLP and the logits, so every step measures the same."""
+    graph = through_attention(local(random_model(n_layer=1)))
+    found = predicted_effects(graph, 10)
+    for step in ("MLPs free", "nothing held"):
+        torch.testing.assert_close(found[step].measured, found["norms free"].measured, atol=1e-4, rtol=1e-3)
 
 
 def test_models_without_a_graph_are_one_line() -> None:

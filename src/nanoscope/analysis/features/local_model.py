@@ -120,8 +120,12 @@ def normed(
 
 def attended(local: Local, layer: int, stream: Float[Tensor, "part pos d_model"]) -> Float[Tensor, "part pos d_model"]:
     """What parts of the stream come to in the attention's output, through the patterns of this text; without constants."""
+    return moved(local, layer, normed(stream, local.cache["resid_pre", layer][0], local.model.blocks[layer].ln_1))
+
+
+def moved(local: Local, layer: int, read: Float[Tensor, "part pos d_model"]) -> Float[Tensor, "part pos d_model"]:
+    """What attention makes of what it reads, through the patterns of this text; without constants."""
     block = local.model.blocks[layer]
-    read = normed(stream, local.cache["resid_pre", layer][0], block.ln_1)
     values = torch.einsum("ptd,hdk->phtk", read, block.attn.W_V)
     z = torch.einsum("hqt,phtk->pqhk", local.cache["pattern", layer][0], values)
     return torch.einsum("pqhk,hkd->pqd", z, block.attn.W_O)
@@ -136,26 +140,35 @@ def attention_constant(local: Local, layer: int) -> Float[Tensor, "d_model"]:
     return arithmetic.out(value, block.attn)[0]
 
 
-def replayed(local: Local, added: Float[Tensor, "part layer pos d_model"]) -> Float[Tensor, "vocab"]:
+def replayed(
+    local: Local, added: Float[Tensor, "part layer pos d_model"], norms_held: bool = True
+) -> Float[Tensor, "vocab"]:
     """The logits at the last position in the local replacement model, with something added to what each attention (part 0)
-    and each MLP (part 1) writes. The active features follow their inputs; nothing else becomes active."""
+    and each MLP (part 1) writes. The active features follow their inputs; nothing else becomes active. Norms that are not held
+    take the scale of what they read, as the model's do."""
     model, stream = local.model, local.embedding
     for layer in range(model.config.n_layer):
-        middle = stream + attended(local, layer, stream[None])[0] + attention_constant(local, layer) + added[0, layer]
+        whole = local.cache["resid_pre", layer][0] if norms_held else stream
+        moving = moved(local, layer, normed(stream, whole, model.blocks[layer].ln_1)[None])[0]
+        middle = stream + moving + attention_constant(local, layer) + added[0, layer]
         read = stream if model.config.parallel else middle
-        stream = middle + _mlp(local, layer, read) + added[1, layer]
+        written = _mlp(local, layer, read, local.read_by_mlp(layer) if norms_held else read)
+        stream = middle + written + added[1, layer]
     final = stream[-1:]
     if model.ln_f is not None:
-        final = normed(final, local.cache["resid_post", model.config.n_layer - 1][0, -1:], model.ln_f)
+        whole = local.cache["resid_post", model.config.n_layer - 1][0, -1:] if norms_held else final
+        final = normed(final, whole, model.ln_f)
         final = final if model.ln_f.bias is None else final + model.ln_f.bias
     return model.lm_head(final)[0]
 
 
-def _mlp(local: Local, layer: int, read: Float[Tensor, "pos d_model"]) -> Float[Tensor, "pos d_model"]:
+def _mlp(
+    local: Local, layer: int, read: Float[Tensor, "pos d_model"], whole: Float[Tensor, "pos d_model"]
+) -> Float[Tensor, "pos d_model"]:
     coder, here, norm = local.coders[layer], local.features.in_layer(layer), local.model.blocks[layer].ln_2
     assert norm is not None
     pos, latent = local.features.pos[here], local.features.latent[here]
-    x = normed(read, local.read_by_mlp(layer), norm)
+    x = normed(read, whole, norm)
     x = x if norm.bias is None else x + norm.bias
     f = (x[pos] * coder.W_enc[latent]).sum(1) + coder.b_enc[latent]
     written = torch.zeros_like(read).index_add(0, pos, f[:, None] * coder.W_dec[latent])

@@ -2,7 +2,11 @@
 
 - *edges*: the source feature is taken out of its MLP's output; patterns and the MLPs above are held. The change at the target
   is the edge, but for the norms' scales, which are free in the model.
-- *effects*: the feature is taken out and nothing is held. The graph predicts the sum over all its paths.
+- *effects*: the feature is taken out and nothing is held. The graph predicts the sum over all its paths. Why they differ is
+  read from steps between: what the graph holds is set free one after the other.
+
+A contribution is a share of what is there. Without it, the norms raise what is left to the old length: so a feature that makes
+up much of the stream contributes more than the model loses without it, whatever the dose.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nanoscope.analysis.features.graph import FEATURE, LOGIT, AttributionGraph
-from nanoscope.analysis.features.local_model import steepest
+from nanoscope.analysis.features.local_model import replayed, steepest
 from nanoscope.interventions.edits import Edit, add, patch
 from nanoscope.interventions.run import run
 from nanoscope.model import arithmetic
@@ -91,24 +95,47 @@ def _lost(graph: AttributionGraph, source: int) -> Float[Tensor, "node"]:
     return found
 
 
-def _taken(graph: AttributionGraph, source: int) -> Edit:
-    """The edit that takes a feature out of what its MLP writes."""
-    nodes, layer = graph.nodes, int(graph.nodes.layer[source])
-    vector = -nodes.value[source] * graph.local.coders[layer].W_dec[nodes.index[source]]
-    return add(Site("mlp_out", layer, pos=int(nodes.pos[source])), vector)
+def _taken(graph: AttributionGraph, source: int, dose: float = 1.0) -> Edit:
+    """The edit that takes a feature, or a part of it, out of what its MLP writes."""
+    at = Site("mlp_out", int(graph.nodes.layer[source]), pos=int(graph.nodes.pos[source]))
+    return add(at, dose * _vector(graph, source))
 
 
-def predicted_effects(graph: AttributionGraph, count: int) -> Verified:
-    """The features with the largest whole effect on the weighted logits: as the graph predicts it, and with nothing held."""
+def _vector(graph: AttributionGraph, source: int) -> Float[Tensor, "d_model"]:
+    """What an MLP's output changes by without a feature."""
+    nodes = graph.nodes
+    return -nodes.value[source] * graph.local.coders[int(nodes.layer[source])].W_dec[nodes.index[source]]
+
+
+STEPS = ("norms free", "MLPs free", "nothing held", "a tenth of it")
+"""What is set free: norms alone, in the replacement model; then the model's own MLPs, with patterns held; then patterns too;
+and that for a tenth of the feature, times ten."""
+DOSE = 0.1
+
+
+def predicted_effects(graph: AttributionGraph, count: int) -> dict[str, Verified]:
+    """The features with the largest whole effect on the weighted logits: as the graph predicts it, and at each step."""
     effects = whole_effects(graph)
     sources = effects.abs().argsort(descending=True)[:count]
-    measured = [
-        (graph.local.logits[-1] - run(graph.local.model, graph.local.tokens[None], [_taken(graph, one)]).logits[0, -1])
-        @ graph.direction
-        for one in sources.tolist()
-    ]
-    of = torch.full_like(sources, -1)
-    return Verified(effects[sources], torch.stack(measured) if measured else effects[sources], sources, of)
+    of, predicted = torch.full_like(sources, -1), effects[sources]
+    rows = [_effects(graph, one) for one in sources.tolist()]
+    measured = torch.tensor(rows).reshape(-1, len(STEPS)).T
+    return {step: Verified(predicted, found, sources, of) for step, found in zip(STEPS, measured, strict=True)}
+
+
+def _effects(graph: AttributionGraph, source: int) -> tuple[float, ...]:
+    """What the weighted logits lose without a feature, at each of the steps."""
+    local, plain = graph.local, graph.local.logits[-1]
+    added = torch.zeros(2, local.model.config.n_layer, *local.embedding.shape)
+    vector = _vector(graph, source)
+    added[1, int(graph.nodes.layer[source]), int(graph.nodes.pos[source])] = vector
+    held = [patch(Site("pattern", n), local.cache) for n in range(local.model.config.n_layer)]
+
+    def lost(dose: float, *edits: Edit) -> Tensor:
+        return plain - run(local.model, local.tokens[None], [_taken(graph, source, dose), *edits]).logits[0, -1]
+
+    changes = (plain - replayed(local, added, norms_held=False), lost(1, *held), lost(1), lost(DOSE) / DOSE)
+    return tuple(float(change @ graph.direction) for change in changes)
 
 
 def whole_effects(graph: AttributionGraph) -> Float[Tensor, "feature"]:

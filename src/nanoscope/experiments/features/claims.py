@@ -62,8 +62,9 @@ CLAIMS = (
         evidence=judge.recurring,
         null_is="the other dictionary, turned at random",
         measured="Of {n} live features **{value|percent(0)}** [{low|percent(0)}, {high|percent(0)}] have a direction with a "
-        "cosine of at least 0.7 in a dictionary with another seed (there are {others}); the mean largest cosine is {cosine}, "
-        "with one turned at random {turned}. Planted features are found with {planted}; in noise without any it is {noise}",
+        "cosine of at least 0.7 in a dictionary with another seed (there are {others}), of the untrained twin's "
+        "{twin|percent(0)}; the mean largest cosine is {cosine}, with one turned at random {turned}. Planted features are "
+        "found with {planted}; in noise without any it is {noise}",
         clauses={"not supported": ": most of them depend on the seed"},
     ),
     Claim(
@@ -78,8 +79,8 @@ CLAIMS = (
         measured="In the graph of '{answer}' after '{text}', **{value|percent(0)}** [{low|percent(0)}, {high|percent(0)}] of "
         "the {n} strongest edges from features are within a fifth of what the model loses at their target, with attention and "
         "other MLPs held; {signs|percent(0)} have the sign. With nothing held {effects|percent(0)} of the largest whole "
-        "effects are within a fifth, and {effect_signs|percent(0)} have the sign. Replacement score {replacement}, "
-        "completeness score {completeness}",
+        "effects are within a fifth, and {effect_signs|percent(0)} have the sign; with norms alone free {norms|percent(0)}, "
+        "of a tenth of each feature {tenth|percent(0)}. Replacement score {replacement}, completeness score {completeness}",
         clauses={"not supported": ": held norms are not enough"},
     ),
 )

@@ -10,7 +10,7 @@ from nanoscope.analysis.features.graph import KINDS, LOGIT
 from nanoscope.analysis.features.verify import NEAR
 from nanoscope.analysis.neurons.selectivity import SELECTIVE
 from nanoscope.evidence.result import Result
-from nanoscope.experiments.features.judge import SAME
+from nanoscope.experiments.features.judge import SAME, whole_effects
 from nanoscope.experiments.features.setting import OWN, TWIN
 from nanoscope.experiments.neurons.labels import CONTEXT, FAMILIES
 from nanoscope.plots.attribution_graph import DrawnEdge, DrawnNode, attribution_graph
@@ -107,8 +107,8 @@ def checks(result: Result) -> Figure:
     figure, axes = new_figure(8.4, 4.0, 1, 2)
     titles = {"edges": "Edges; attention and other MLPs held", "effects": "Whole effects on the logits; nothing held"}
     for ax, (name, title) in zip(axes, titles.items(), strict=True):
-        predicted, measured = result[name].values
-        limit = 1.1 * max(float(np.abs(result[name].values).max(initial=0)), 1e-6)
+        predicted, measured = result[name].values if name == "edges" else whole_effects(result.sweeps, "nothing held")
+        limit = 1.1 * max(float(np.abs([predicted, measured]).max(initial=0)), 1e-6)
         line = np.array([-limit, 0, limit])
         ax.fill_between(
             line, line - NEAR * np.abs(line), line + NEAR * np.abs(line), color=THIRD, alpha=0.15, linewidth=0

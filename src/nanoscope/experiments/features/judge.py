@@ -120,6 +120,8 @@ def recurring(sweeps: Sweeps) -> Evidence:
         "planted": float(sweeps["known"].sel(stream="planted").values),
         "noise": float(sweeps["known"].sel(stream="noise").values),
     }
+    again, _ = sweeps["recurrence_twin"].values
+    facts["twin"] = float((again >= SAME).mean()) if again.size else 0.0
     null = float((turned >= SAME).mean())
     return Evidence(float(found.mean()), mean_interval(found, "recurrence"), len(found), "features", null, facts)
 
@@ -133,10 +135,13 @@ def graph_holds(sweeps: Sweeps) -> Evidence:
     near = within(predicted, measured)
     order = np.random.default_rng(seed_for("other edges")).permutation(len(measured))
     replacement, completeness = sweeps["graph_scores"].values
+    effects = {step: whole_effects(sweeps, step) for step in ("norms free", "nothing held", "a tenth of it")}
     facts: dict[str, Fact] = {
         "signs": float((np.sign(predicted) == np.sign(measured)).mean()),
-        "effects": float(within(*sweeps["effects"].values).mean()),
-        "effect_signs": float((np.sign(sweeps["effects"].values[0]) == np.sign(sweeps["effects"].values[1])).mean()),
+        "effects": float(within(*effects["nothing held"]).mean()),
+        "effect_signs": float((np.sign(effects["nothing held"][0]) == np.sign(effects["nothing held"][1])).mean()),
+        "norms": float(within(*effects["norms free"]).mean()),
+        "tenth": float(within(*effects["a tenth of it"]).mean()),
         "replacement": float(replacement),
         "completeness": float(completeness),
         "answer": str(sweeps["graph_answers"].labels("symbol")[0]),
@@ -145,6 +150,11 @@ def graph_holds(sweeps: Sweeps) -> Evidence:
     null = float(within(predicted, measured[order]).mean())
     interval = share_interval(int(near.sum()), len(near))
     return Evidence(float(near.mean()), interval, len(near), "edges", null, facts)
+
+
+def whole_effects(sweeps: Sweeps, step: str) -> Float[np.ndarray, "both feature"]:
+    """The graph's largest whole effects, and what was measured at this step."""
+    return np.stack([sweeps["effects"].sel(which=which).values for which in ("predicted", step)])
 
 
 def within(predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:

@@ -15,20 +15,32 @@ from nanoscope.analysis.neurons import selectivity
 from nanoscope.analysis.neurons.activations import by_layer
 from nanoscope.dictionaries import controls
 from nanoscope.dictionaries.coder import Coder
-from nanoscope.dictionaries.measure import Row, measured, spread
-from nanoscope.dictionaries.metrics import Reconstructs, max_cosines
+from nanoscope.dictionaries.measure import Row, measured, measured_alone, spread
+from nanoscope.dictionaries.metrics import Reconstructs
 from nanoscope.dictionaries.source import Source
 from nanoscope.dictionaries.store import Dictionary
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.features.concepts import Rows, detectors, of_latents, of_units, told
 from nanoscope.experiments.features.known import known_answers
-from nanoscope.experiments.features.prediction import graph_layers, graph_of_prediction
-from nanoscope.experiments.features.setting import OWN, TWIN, Params, Setting, own, restored, setting_of, trained
-from nanoscope.experiments.measuring import Stage, Stages, Sweeps
+from nanoscope.experiments.features.prediction import graph_of_prediction
+from nanoscope.experiments.features.recurrence import recurrence
+from nanoscope.experiments.features.setting import (
+    OWN,
+    TWIN,
+    Params,
+    Setting,
+    fits,
+    fits_of_twin,
+    own,
+    restored,
+    setting_of,
+    trained,
+)
+from nanoscope.experiments.features.transcoders import transcoders
+from nanoscope.experiments.measuring import LongStage, Stage, Stages, Sweeps
 from nanoscope.experiments.neurons.labels import CONTEXT, FAMILIES
 from nanoscope.model.gpt import GPT
-from nanoscope.seeds import seed_for
 from nanoscope.text.windows import Windows, room
 
 MEASURES = ("FVU", "L0", "cosine", "alive", "loss", "replaced", "zero", "mean", "KL")
@@ -37,19 +49,15 @@ TELLING = (OWN, TWIN, "neurons")
 
 
 def stages(subject: Subject, params: Params) -> Stages:
-    """The stages of the experiment; each training is one, so that an interrupted run goes on with the next."""
+    """The stages of the experiment. An interrupted training goes on where its state was last saved."""
     s = setting_of(subject, params)
-    fits = {own(n): (s.source, params.latents, params.tokens, params.seed + n) for n in range(params.dictionaries)}
-    fits[TWIN] = (s.source, params.latents, params.tokens, params.seed)
-    for layer in graph_layers(s):
-        source = Source.named(f"mlp.{layer}")
-        fits[str(source)] = (source, params.transcoder_latents, params.transcoder_tokens, params.seed)
-    share = max(1, 80 // len(fits))
     return {
-        **{name: Stage(share, lambda before, name=name, of=of: trained(s, name, *of)) for name, of in fits.items()},
-        "quality": Stage(6, lambda before: _quality(s, before)),
+        "dictionaries": LongStage(45, lambda before, *where: trained(s, s.model, fits(s), *where)),
+        "dictionaries of the twin": LongStage(25, lambda before, *where: trained(s, s.twin, fits_of_twin(s), *where)),
+        "quality": Stage(12, lambda before: _quality(s, before)),
         "concepts": Stage(8, lambda before: _concepts(s, before)),
-        "recurrence": Stage(1, lambda before: _recurrence(s, before)),
+        "transcoders": Stage(4, lambda before: transcoders(s, before)),
+        "recurrence": Stage(1, lambda before: recurrence(s, before)),
         "graph": Stage(1, lambda before: graph_of_prediction(s, before)),
         "known answers": Stage(4, lambda before: known_answers()),
     }
@@ -62,22 +70,15 @@ def _quality(s: Setting, before: Sweeps) -> Sweeps:
     """All measures of the dictionary, its controls and the twin's; and the squared errors on held-out text by window."""
     checkpoint, corpus, tokens = s.subject.checkpoint, s.subject.corpus, s.params.measured
     mine, other = (restored(before, name, s.params.k) for name in (own(0), TWIN))
-    rows: list[tuple[str, Row]] = []
-    for name, coder, seed in ((OWN, mine, None), (TWIN, other, s.params.seed)):
-        found = measured(Dictionary(coder, s.source, {"twin": seed}), checkpoint, corpus, tokens)
-        rows += [
-            (f"{name if row.coder == 'dictionary' else row.coder} of {row.part}", row)
-            for row in found
-            if _kept(name, row)
-        ]
+    rows = [
+        (f"{OWN if row.coder == 'dictionary' else row.coder} of {row.part}", row)
+        for row in measured(Dictionary(mine, s.source, {}), checkpoint, corpus, tokens)
+    ]
+    of_twin = measured_alone(Dictionary(other, s.source, {"twin": s.params.seed}), checkpoint, corpus, tokens)
+    rows += [(f"{TWIN} of {row.part}", row) for row in of_twin]
     values = np.array([_measures(row) for _, row in rows])
     named = {"row": tuple(name for name, _ in rows), "measure": MEASURES}
     return {"quality": Sweep(values, ("row", "measure"), "share; nats", named), **_by_window(s, mine, other)}
-
-
-def _kept(name: str, row: Row) -> bool:
-    """Of the twin only its dictionary is kept."""
-    return name == OWN or row.coder == "dictionary"
 
 
 def _measures(row: Row) -> list[float]:
@@ -186,20 +187,3 @@ def _absorbed(s: Setting, before: Sweeps, chosen: np.ndarray) -> Sweeps:
     values = np.array([(one.missed, one.absorbed) for one in found])
     coords = {"concept": labels.names, "measure": ("missed", "absorbed")}
     return {"absorption": Sweep(values, ("concept", "measure"), "share", coords)}
-
-
-# ---- recurrence ------------------------------------------------------------------------------------------------------
-
-
-def _recurrence(s: Setting, before: Sweeps) -> Sweeps:
-    """For every live feature of the first dictionary the largest cosine with one of each other dictionary, and with one of the
-    second turned at random."""
-    coders = [restored(before, own(n), s.params.k) for n in range(s.params.dictionaries)]
-    alive = torch.from_numpy(active_over(s.model, s.source, coders[0], s.texts.report.windows).density > 0)
-    mine = coders[0].W_dec[alive]
-    generator = torch.Generator().manual_seed(seed_for("turned", s.params.seed))
-    turn = torch.linalg.qr(torch.randn(mine.shape[1], mine.shape[1], generator=generator)).Q
-    found = [max_cosines(mine, other.W_dec) for other in coders[1:]]
-    rows = torch.stack([*found, max_cosines(mine, coders[1].W_dec @ turn)]).numpy()
-    against = (*(own(n) for n in range(1, len(coders))), "turned at random")
-    return {"recurrence": Sweep(rows, ("against", "feature"), "cosine", {"against": against})}

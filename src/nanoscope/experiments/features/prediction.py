@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from nanoscope.analysis.features.graph import KINDS
 from nanoscope.analysis.features.local_model import local_model
 from nanoscope.analysis.features.summary import BothGraphs, Summary, summary
-from nanoscope.analysis.features.verify import Verified, predicted_effects, verified
+from nanoscope.analysis.features.verify import STEPS, Verified, predicted_effects, verified
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.features.setting import Setting, restored
+from nanoscope.experiments.features.setting import Setting, restored, transcoded, transcoder
 from nanoscope.experiments.measuring import Sweeps
 
 NODE_PARTS = ("kind", "layer", "pos", "index", "value", "influence")
@@ -21,24 +21,17 @@ EFFECTS = 20
 """Features whose whole effect is checked."""
 
 
-def graph_layers(s: Setting) -> range:
-    """The layers that need a transcoder; none where a graph is not asked for, or the model has none."""
-    config = s.model.config
-    possible = s.params.transcoder_tokens and not config.attention_only and config.norm_position == "pre"
-    return range(config.n_layer if possible else 0)
-
-
 def graph_of_prediction(s: Setting, before: Sweeps) -> Sweeps:
     """The graph of what follows the first characters of the held-out text; nothing where there are no transcoders."""
-    layers = graph_layers(s)
+    layers = transcoded(s)
     if not layers:
         return {}
-    coders = {layer: restored(before, f"mlp.{layer}", s.params.k) for layer in layers}
+    coders = {layer: restored(before, transcoder(layer), s.params.k) for layer in layers}
     tokens = s.texts.report.windows.tokens[0, : min(s.params.prompt, s.model.config.block_size)]
     built = BothGraphs.of(local_model(s.model, coders, tokens))
     shown = summary(built, s.subject.tokenizer.names(s.model.config.vocab_size))
     edges, effects = verified(built.routed, s.params.edges), predicted_effects(built.routed, EFFECTS)
-    return {**drawn(shown), **_described(shown), "edges": _pairs(edges, "edge"), "effects": _pairs(effects, "feature")}
+    return {**drawn(shown), **_described(shown), "edges": _pairs(edges, "edge"), "effects": _steps(effects)}
 
 
 def drawn(shown: Summary) -> Sweeps:
@@ -65,6 +58,13 @@ def _described(shown: Summary) -> Sweeps:
         "graph_scores": Sweep(np.array(shown.scores), ("score",), "share", {"score": shown.scores._fields}),
         "graph_roles": Sweep(np.array(list(shown.groups.values())), ("role",), "share", {"role": tuple(shown.groups)}),
     }
+
+
+def _steps(found: Mapping[str, Verified]) -> Sweep:
+    """Whole effects: as predicted, and as measured while what the graph holds is set free step by step."""
+    predicted = next(iter(found.values())).predicted
+    values = np.stack([predicted.numpy(), *(found[step].measured.numpy() for step in STEPS)])
+    return Sweep(values, ("which", "feature"), "contribution", {"which": (CHECKED[0], *STEPS)})
 
 
 def _pairs(found: Verified, axis: str) -> Sweep:
