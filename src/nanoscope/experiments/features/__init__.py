@@ -16,7 +16,7 @@ from nanoscope.experiments.features.setting import QUICK, Params
 EXPERIMENT = Experiment(
     module=__name__,
     question="Of which features is the model's state made?",
-    version=1,
+    version=2,
     params=Params,
     settings={"quick": QUICK},
     stages=stages,
