@@ -10,5 +10,5 @@ def test_readme_is_current() -> None:
     filled = runpy.run_path(str(ROOT / "scripts" / "fill_readme.py"))["filled"]
     page = (ROOT / "README.md").read_text()
     assert filled(page) == page, "README.md is out of date: run scripts/fill_readme.py"
-    assert page.count("<!-- /") == 4
+    assert page.count("<!-- /") == 5
     assert len(page.splitlines()) < 200

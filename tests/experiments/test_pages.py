@@ -56,24 +56,29 @@ def test_every_question_is_worded_from_what_today_measures(name: str, study: Stu
 
 @published
 def test_what_is_withdrawn_has_no_number_and_no_verdict(study: Study) -> None:
-    for name in ("induction", "neurons", "emergence"):
+    """Where older results are the ones that a section is about."""
+    study = replace(study, results=tuple(one for one in study.results if one.subject.label != study.main))
+    for name in ("induction", "emergence"):
         gone = [claim for claim in open_experiment(name).claims if claim.withdrawn]
         assert gone
         rows = [row for row in section(study, name).split("\n") if row.startswith("| ") and WITHDRAWN in row]
-        stored = study.result(study.main, name)
+        stored = study.main_result(name)
         assert stored is not None
         assert len(rows) == len([claim for claim in gone if stored.finding_if_any(claim.id)])
         assert not any(re.search(r"\d", row.split("|", 2)[2]) for row in rows), rows
     replies = {one.claim: one.reply for one, _ in study_answers(study)}
-    assert replies["neurons.selective"] == "withdrawn"
+    assert replies["emergence.icl"] == "withdrawn"
 
 
 @published
 def test_a_claims_row_says_what_its_effect_says(study: Study) -> None:
+    study = replace(study, results=tuple(one for one in study.results if one.subject.label != study.main))
     main = study.result(study.main, "heads")
     assert main is not None
     effect = study.effects["heads.previous"]
-    values = np.array([one.evidence.value for one in study.findings("model", effect.claim)])
+    trainings = [study.result(label, "heads") for label in study.with_role("model")]
+    values = np.array([one.finding(effect.claim).evidence.value for one in trainings if one])
+    assert len(values) == 6
     assert effect.evidence.interval == seed_interval(values)
     sentence = effect.sentence.rstrip(".")
     (row,) = [row for row in claims_table.claims_table(study, main).split("\n") if sentence in row]

@@ -64,7 +64,7 @@ def test_one_model_has_no_effects_over_trainings(study: Study) -> None:
 def test_a_verdict_that_the_adjustment_changes_is_marked(study: Study) -> None:
     """Six values whose own p is 0.03 among many that are far from decided."""
     near = np.array([0.41, 0.52, 0.45, 0.58, 0.38, 0.55])
-    rest = [r for r in study.results if r.experiment == "lenses" and r.subject.role == "model"]
+    rest = [r for r in study.results if r.experiment == "lenses" and r.subject.label in study.replicates]
     made = []
     for value, one in zip(near, rest, strict=True):
         above = {"lenses.writers": 0.088}
@@ -102,7 +102,7 @@ def test_what_is_stored_says_the_same(study: Study) -> None:
 
 
 def test_the_page_says_primary_claims_and_numbers_of_tests(study: Study) -> None:
-    tested = [one for one in study.effects.values() if not math.isnan(one.p)]
+    tested = [one for one in study.spread.values() if not math.isnan(one.p)]
     page = effects.section(study)
     assert f"{sum(one.family == 'secondary' for one in tested)} secondary" in page
     assert effects.p_text(0.0004) == "<0.001"

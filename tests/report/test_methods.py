@@ -31,13 +31,12 @@ def test_what_was_not_measured_has_no_number(study: Study) -> None:
 
 def test_agreement_is_counted_over_trainings(study: Study) -> None:
     """Of four trainings one has another verdict."""
-    labels = study.with_role("control")[:4]
-    results = [result for label in labels if (result := study.result(label, "lenses"))]
+    results = [result for label in study.replicates[:4] if (result := study.result(label, "lenses"))]
     found = [result.finding("lenses.meaningful") for result in results]
     small = [replace(one, evidence=replace(one.evidence, interval=(0.1, 0.2))) for one in found]
     small[2] = replace(small[2], evidence=replace(small[2].evidence, interval=(0.8, 0.9)))
     made = tuple(replace(result, findings=(one,)) for result, one in zip(results, small, strict=True))
-    assert _agreement(replace(study, results=made), "control", "lenses.meaningful") == "supported in 3 of 4 trainings"
+    assert _agreement(replace(study, results=made), "model", "lenses.meaningful") == "supported in 3 of 4 trainings"
 
 
 def test_figures_that_fail_a_check_are_named(study: Study) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.effect import Effect, effects
-from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.newest import Chosen, newest, stored_at
 from nanoscope.evidence.result import Result, load_result, load_results
 from nanoscope.evidence.subject import StoredSubject
@@ -120,11 +119,6 @@ class Study:
         mine = [r for r in self.results if r.subject.label == result.subject.label] or [result]
         return effects([one for other in mine for one in self.trainings(other)])
 
-    def findings(self, role: str, claim: str) -> list[Finding]:
-        """One claim's findings on all models of a role; results of a version without the claim are left out."""
-        results = [self.result(label, claim.split(".", maxsplit=1)[0]) for label in self.with_role(role)]
-        return [found for result in results if result and (found := result.finding_if_any(claim))]
-
 
 def read_study(folder: str | Path) -> Study:
     """The results listed in `study.json`; in a folder without one, the newest of each experiment and model.
@@ -160,9 +154,11 @@ def _what(result: Result) -> str:
 
 
 def drawn(study: Study) -> tuple[Result, ...]:
-    """The results whose figures the report shows: models described at length, then comparisons."""
+    """The results whose figures the report shows: models described at length, others that a section is about, comparisons."""
     shown = [r for label in study.shown for r in study.results if r.subject.label == label]
-    return (*shown, *(r for r in study.results if r.subject.role not in ROLES))
+    about = [r for r in study.results if r.subject.role in ROLES and study.main_result(r.experiment) is r]
+    compared = [r for r in study.results if r.subject.role not in ROLES]
+    return tuple({r.key: r for r in (*shown, *about, *compared)}.values())
 
 
 def figure_path(study: Study, label: str, figure: str) -> str:

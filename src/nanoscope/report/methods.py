@@ -48,8 +48,10 @@ def _localised(study: Study) -> list[Mapping[str, object]]:
 
 
 def _agreement(study: Study, role: str, claim: str) -> str:
-    """The most frequent verdict of a claim among trainings of one role: `supported in 5 of 6 trainings`."""
-    found = study.findings(role, claim)
+    """The most frequent verdict of a claim among trainings of one recipe: `supported in 5 of 6 trainings`."""
+    labels = study.replicates if role == "model" else study.with_role(role)
+    results = [result for label in labels if (result := study.result(label, claim.split(".", maxsplit=1)[0]))]
+    found = [finding for result in results if (finding := result.finding_if_any(claim))]
     if len(found) < 2:
         return "not measured over trainings"
     verdict, count = Counter(finding.verdict for finding in found).most_common(1)[0]

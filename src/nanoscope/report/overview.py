@@ -18,6 +18,7 @@ from nanoscope.experiments.pages import main_result, study_answers
 CANONICAL = 5000 * 64 * 128
 """Tokens of nanoGPT's recipe for tiny Shakespeare at this context: iterations x windows x characters."""
 FIRST_FIGURE = (
+    ("profile", "profile_parts"),
     ("evolution", "evolution_curves"),
     ("heads", "heads_taxonomy"),
     ("induction", "induction_head_scores"),

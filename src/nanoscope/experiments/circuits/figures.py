@@ -55,7 +55,7 @@ def curves(result: Result) -> Figure:
         _curve(ax, result, name)
     for ax in axes[len(tasks) :]:
         ax.set_axis_off()
-    axes[0].legend(fontsize=8, loc="upper left")
+    axes[-1].legend(fontsize=8, loc="upper left")
     figure.suptitle(f"{result.subject.label}: what the best edges keep", x=0.01, ha="left", fontweight="bold")
     return figure
 

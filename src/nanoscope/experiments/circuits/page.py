@@ -13,7 +13,7 @@ from nanoscope.experiments.circuits import facts
 from nanoscope.experiments.circuits.stored import Sweeps, is_done, main_task, mean_shares
 from nanoscope.experiments.pages import Page
 
-NAMED, NAMED_PAIRS = 3, 4
+NAMED, NAMED_PAIRS = 3, 2
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:

@@ -225,7 +225,7 @@ def _match_curves(ax: Axes, totals: Sweep) -> None:
         ylabel="loss, nats per character",
         title="Real text",
     )
-    ax.legend(fontsize=8)
+    legend_above(ax, columns=3, size=8)
 
 
 @styled
