@@ -14,7 +14,7 @@ from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.circuits.stored import exact, main_task, size
 from nanoscope.interventions.edges.graph import Edge, Graph
 from nanoscope.plots.circuit import circuit_diagram
-from nanoscope.plots.style import ACCENT, INK, SECOND, SEQUENTIAL, SOFT, THIRD, new_figure, styled
+from nanoscope.plots.style import ACCENT, INK, SECOND, SEQUENTIAL, SOFT, THIRD, legend_above, new_figure, styled
 from nanoscope.statistics.intervals import TAILS, resampled_means
 
 DRAWN = 40
@@ -55,7 +55,7 @@ def curves(result: Result) -> Figure:
         _curve(ax, result, name)
     for ax in axes[len(tasks) :]:
         ax.set_axis_off()
-    axes[-1].legend(fontsize=8, loc="upper left")
+    legend_above(axes[len(tasks) - 1], size=8)
     figure.suptitle(f"{result.subject.label}: what the best edges keep", x=0.01, ha="left", fontweight="bold")
     return figure
 
