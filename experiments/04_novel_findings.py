@@ -16,7 +16,6 @@ from nanoscope.experiments.scale import figures as scale
 from nanoscope.report import read_study
 
 published = read_study(Path("../results"))
-models = published.with_role("model")
 for result in [result for name in ("evolution", "scale", "replication") for result in published.compared(name)]:
     print(f"\n{result.experiment} over {result.subject.label}")
     for finding in result.findings:
@@ -29,8 +28,8 @@ for result in [result for name in ("evolution", "scale", "replication") for resu
 # same curves show what a phase change looks like.
 
 # %%
-main, control = (published.result(label, "emergence") for label in published.shown[:2])
-display(emergence.onset(main), emergence.onset(control))
+control = published.result(published.with_role("control")[0], "emergence")
+display(emergence.onset(published.main_result("emergence")), emergence.onset(control))
 
 # %% [markdown]
 # Then all trainings that differ in their seed only: thin lines are trainings, bands are Student's t over them.
@@ -75,6 +74,6 @@ display(failures.areas(result), failures.states(result))
 # Over all trainings: how much the heads' state adds to confidence and text (AUROC), training by training.
 
 # %%
-for label in models:
+for label in published.replicates:
     adds = published.result(label, "failures").finding("failures.beyond_text").evidence
     print(f"{label}: {adds.value:+.4f} [{adds.interval[0]:+.4f}, {adds.interval[1]:+.4f}]")

@@ -47,7 +47,7 @@ display(heads.taxonomy(found))
 # names the character just read, because embedding and unembedding are one matrix.
 
 # %%
-text = lens.opening(corpus, checkpoint.model.config.block_size)
+text = lens.opening(checkpoint, corpus)
 reading = lens.read(checkpoint, text, checkpoint.model.unembed)
 display(lenses.sentence(reading.values, reading.symbols, "logit lens", "my model"))
 
