@@ -70,6 +70,6 @@ classes.mean_of_present(found.values)[classes.CLASSES.index("last space")].round
 # %%
 tables = character_tables.tables(fold(checkpoint.model), windows.tokens)
 common = (tables.count.values >= 20).nonzero()[0]
-name = checkpoint.vocabulary.symbols
+name = checkpoint.known_vocabulary.names(checkpoint.model.config.vocab_size)
 for row, column, value in character_tables.strongest(tables.ov.values[1, 0], common, common, 5):
     print(f"L1H0 raises {name[column]!r} after attending to {name[row]!r}: {value:+.2f} logits")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import nanoscope as ns
-from nanoscope.analysis.causal import head_ablation
+from nanoscope.analysis.causal import component_ablation
 from nanoscope.evidence.answer import answers
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
@@ -73,13 +73,11 @@ display(induction.head_scores(found))
 previous = found["scores_report"].sel(score="previous").mean("length", "example").values
 layer, head = (int(index) for index in np.unravel_index(previous.argmax(), previous.shape))
 name = f"L{layer}H{head}"
-val = subject.read(corpus.val)
-text = passages(val, checkpoint.model.config.block_size, most=48)
-others = head_ablation.layer_matched(checkpoint.model, [(layer, head)], 20, "notebook")
-sets = [(), ((layer, head),), *others]
-loss = head_ablation.on_text(checkpoint.model, text, sets, text.tokens).mean("window").values
-names = [f"L{a}H{b}" for ((a, b),) in sets[1:]]
-{one: round(float(without - loss[0]), 3) for one, without in zip(names, loss[1:], strict=True)}
+text = passages(subject.read(corpus.val), checkpoint.model.config.block_size, most=48)
+every = component_ablation.heads(checkpoint.model.config)
+sets = {one: sites for one, sites in every.items() if one.startswith(f"L{layer}H")}
+cost = component_ablation.cost_without(checkpoint.model, text[1::2], sets, text[0::2].tokens).mean("window")
+print(name, dict(zip(sets, cost.values.round(3).tolist(), strict=True)))
 
 # %% [markdown]
 # ## What does it write without it?
