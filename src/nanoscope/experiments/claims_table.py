@@ -89,14 +89,17 @@ def lent(study: Study, result: Result) -> list[Result]:
 
 
 def over_trainings(study: Study, result: Result, claim: str) -> str:
-    """In how many of the model's trainings, each alone, the verdict is the same: `5 of 6`; for a comparison, over how many."""
+    """In how many trainings, each alone, the verdict is the one that is reported: `5 of 6`; for a comparison, over how many."""
     if result.subject.label not in study.labels:
         evidence = result.finding(claim).evidence
         if evidence.unit in ("claims", "held-out doses"):
             return f"{len(result.subject.models)} trainings"
         return f"{evidence.n} {evidence.unit}"
     effect = study.spread.get(claim)
-    return f"{effect.agreeing} of {len(effect.findings)}" if effect and len(effect.findings) > 1 else ""
+    if effect is None or len(effect.findings) < 2:
+        return ""
+    reported = study.effects.get(claim, effect).verdict
+    return f"{sum(one.verdict == reported for one in effect.findings)} of {len(effect.findings)}"
 
 
 def _measured(effect: Effect | None, finding: Finding) -> tuple[str, str, str]:
