@@ -5,8 +5,9 @@ import { ActiveRow } from "./ActiveRow";
 import { factorOf } from "./changed";
 import { FeatureCard } from "./FeatureCard";
 import type { DictionaryOf, FeatureFacts, Features, Measured } from "./messages";
+import { MeasureAll } from "./MeasureAll";
 import { Legend, Panel, python, quoted } from "./parts";
-import { inWords, Progressing, useCosts } from "./Progressing";
+import { useCosts } from "./Progressing";
 import { json, useAnswer } from "./server";
 import { Strength } from "./Strength";
 import { useStream } from "./stream";
@@ -57,21 +58,7 @@ export function FeaturesView({ at, set, answer, dictionary, choice, refresh }: S
           feature
           <input class="component" aria-label="feature" inputMode="numeric" placeholder={`0 to ${dictionary.latents - 1}`} maxLength={9} value={at.own.feature ?? ""} onChange={(event) => choose(event.currentTarget.value.replace(/\D/g, ""))} />
         </label>
-        <span class="progress-room">
-          {state.waiting ? (
-            <Progressing progress={state.progress} cancel={cancel} />
-          ) : (
-            found && !ready && (
-              <>
-                <button class="primary" onClick={() => start(`features/measure?${of}`, null)}>
-                  Measure all features
-                </button>
-                <span class="hint">over the corpus{costs ? `, ${inWords(costs.features)} on this machine` : ""}; then each has its card</span>
-              </>
-            )
-          )}
-          {state.value && <span class="hint">measured on {state.value.characters.toLocaleString("en")} characters of {state.value.corpus}</span>}
-        </span>
+        <MeasureAll state={state} cancel={cancel} offered={found !== null && !ready} start={() => start(`features/measure?${of}`, null)} what="features" seconds={costs?.features} />
       </div>
       {found && (
         <div class="columns neurons">

@@ -4,8 +4,9 @@ import { useEffect } from "preact/hooks";
 import { ActiveRow } from "./ActiveRow";
 import type { Card, Measured, Neurons } from "./messages";
 import { NeuronCard } from "./NeuronCard";
+import { MeasureAll } from "./MeasureAll";
 import { Legend, Panel, python } from "./parts";
-import { inWords, Progressing, useCosts } from "./Progressing";
+import { useCosts } from "./Progressing";
 import { json, type Loadable, type Text, useAnswer } from "./server";
 import { Strength } from "./Strength";
 import { useStream } from "./stream";
@@ -49,21 +50,7 @@ export function NeuronsView({ at, set, answer, choice }: Viewed & { answer: Load
           neuron
           <input class="component" aria-label="neuron" placeholder="L2N17" maxLength={20} value={name} onChange={(event) => set({ own: { ...at.own, neuron: event.currentTarget.value.trim() } })} />
         </label>
-        <span class="progress-room">
-          {state.waiting ? (
-            <Progressing progress={state.progress} cancel={cancel} />
-          ) : (
-            found && !ready && (
-              <>
-                <button class="primary" onClick={() => start(`neurons/measure?${of}`, null)}>
-                  Measure all neurons
-                </button>
-                <span class="hint">over the corpus{costs?.neurons ? `, ${inWords(costs.neurons)} on this machine` : ""}; then each has its card</span>
-              </>
-            )
-          )}
-          {state.value && <span class="hint">measured on {state.value.characters.toLocaleString("en")} characters of {state.value.corpus}</span>}
-        </span>
+        <MeasureAll state={state} cancel={cancel} offered={found !== null && !ready} start={() => start(`neurons/measure?${of}`, null)} what="neurons" seconds={costs?.neurons} />
       </div>
       {found && (
         <div class="columns neurons">
