@@ -34,7 +34,7 @@ class Params:
     """Directions of each dictionary."""
     k: int = 16
     """Active latents per character."""
-    tokens: int = 1_000_000
+    tokens: int = 3_000_000
     """Characters on which all dictionaries and transcoders are trained, side by side."""
     dictionaries: int = 3
     """Dictionaries of the model, and transcoders of its first MLP, with other first weights each."""
