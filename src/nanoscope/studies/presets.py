@@ -25,7 +25,7 @@ TWIN_SEEDS = (2, 3, 4, 5)
 
 
 APART = ("features", "formation")
-"""Experiments that are not run on every model: one trains models of its own (`nanoscope run NAME CKPT`), one is of doses."""
+"""Experiments that are not run on every model: one trains dictionaries, which takes long; one is of doses."""
 
 
 def settings(*amounts: str) -> dict[str, object]:
@@ -115,7 +115,8 @@ def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple
 def _published() -> StudyDesign:
     """The full study: the canonical model, whose values are told; trainings of the shorter recipe, which tell how results vary;
     as many of the control; the hand-built model, other texts, all sizes, all doses of copying."""
-    canonical = replace(_model("shakespeare", 1, FULL), released=True)
+    canonical = _model("shakespeare", 1, {**FULL, "features": open_experiment("features").setting()})
+    canonical = replace(canonical, released=True)
     first, *further = (_model("shakespeare-cpu", seed, SPREAD) for seed in SEEDS)
     twins = tuple(f"shakespeare-cpu-{seed}" for seed in TWIN_SEEDS)
     twinned = {"universality": open_experiment("universality").setting()}
