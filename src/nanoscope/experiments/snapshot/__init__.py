@@ -11,6 +11,7 @@ EXPERIMENT = Experiment(
     params=Params,
     settings={
         "quick": Params(sequences=8, windows=32, held_out=12_000),
+        "large": Params(held_out=40_000),  # for a model of which each of dozens of checkpoints would take a minute
     },
     stages=in_one_stage(measure),
     claims=(),
