@@ -1,6 +1,7 @@
 /** The lens of the typed text as the model was at an earlier checkpoint of its training. */
-import { widthOf } from "./LensView";
+import { label, layersOf, widthOf } from "./LensView";
 import { Legend } from "./parts";
+import { RowNames, StayingNames } from "./RowNames";
 import { useRoom } from "./room";
 import type { Selection } from "./selection";
 import { asked } from "./selection";
@@ -16,6 +17,7 @@ export function EarlierLens({ at, model, step, theme }: { at: Selection; model: 
   const found = answer.value;
   const WIDTH = widthOf(useRoom(BESIDE), found?.pieces.length ?? 1);
   const last = (found?.top.length ?? 1) - 1;
+  const layers = layersOf(last + 1, HEIGHT);
   return (
     <section class="earlier" aria-label="lens at this step" aria-busy={answer.waiting} data-theme={theme}>
       <h3>
@@ -29,16 +31,15 @@ export function EarlierLens({ at, model, step, theme }: { at: Selection; model: 
       {found && (
         <>
           <div class="scroll">
-            <svg class="grid" role="grid" aria-label="earlier lens" width={LEFT + WIDTH * found.pieces.length} height={HEIGHT * (last + 2)} font-family="ui-monospace, monospace" font-size="12">
+            <StayingNames rows={layers} left={LEFT} height={HEIGHT * (last + 2)} size={12} />
+            <svg class="grid" role="grid" aria-label="earlier lens" width={LEFT + WIDTH * found.pieces.length} height={HEIGHT * (last + 2)} font-family="ui-monospace, monospace" font-size="12" fill="currentColor">
+              <RowNames rows={layers} left={LEFT} />
               {found.top.map((places, l) => (
                 <g key={l} role="row">
-                  <text x={LEFT - 8} y={HEIGHT * (last - l + 0.65)} text-anchor="end" fill="currentColor" opacity="0.65">
-                    {l === 0 ? "emb." : `L${l - 1}`}
-                  </text>
                   {places.map((top, n) => {
                     const p = found.chance[l]?.[n]?.[0] ?? 0;
                     return (
-                      <g key={n} role="gridcell" aria-label={`${l === 0 ? "emb." : `L${l - 1}`} position ${n}: ${shown(top[0] ?? "")} ${percent(p)}`}>
+                      <g key={n} role="gridcell" aria-label={`${label(l)} position ${n}: ${shown(top[0] ?? "")} ${percent(p)}`}>
                         <rect x={LEFT + WIDTH * n} y={HEIGHT * (last - l)} width={WIDTH - 1} height={HEIGHT - 1} rx="2" fill={shade(p)} />
                         <text x={LEFT + WIDTH * (n + 0.48)} y={HEIGHT * (last - l + 0.65)} text-anchor="middle" fill={onShade(p)}>
                           {shown(top[0] ?? "")}
@@ -49,7 +50,7 @@ export function EarlierLens({ at, model, step, theme }: { at: Selection; model: 
                 </g>
               ))}
               {found.pieces.map((piece, n) => (
-                <text key={n} x={LEFT + WIDTH * (n + 0.5)} y={HEIGHT * (last + 1.65)} text-anchor="middle" fill="currentColor">
+                <text key={n} x={LEFT + WIDTH * (n + 0.5)} y={HEIGHT * (last + 1.65)} text-anchor="middle">
                   {shown(piece)}
                 </text>
               ))}

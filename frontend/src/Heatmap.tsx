@@ -3,6 +3,7 @@ import type { RefObject } from "preact";
 import { useState } from "preact/hooks";
 import { signed, signedShade } from "./diverging";
 import { arrow } from "./keys";
+import { RowNames, StayingNames } from "./RowNames";
 import { useRoom } from "./room";
 
 export interface Grid {
@@ -39,9 +40,11 @@ export function Heatmap(props: {
   const keys = (event: KeyboardEvent): void => arrow(event, Math.max(0, props.chosen), columns.length, values.length, props.choose);
   const seen = hovered >= 0 ? hovered : props.chosen;
   const every = (size: number, count: number): number => Math.max(1, Math.ceil(12 / size), Math.ceil(count / 64));
+  const names = rows.map((row, n): [string, number] => [row, TOP + height * (n + 0.5)]).filter((_, n) => n % every(height, rows.length) === 0);
   return (
     <div class="heatmap">
       <div class="scroll">
+        <StayingNames rows={names} left={left} height={TOP + height * rows.length} size={11} />
         <svg
           ref={props.picture}
           xmlns="http://www.w3.org/2000/svg"
@@ -57,13 +60,7 @@ export function Heatmap(props: {
           onKeyDown={keys}
           onMouseLeave={() => setHovered(-1)}
         >
-          {rows.map((row, n) =>
-            n % every(height, rows.length) === 0 ? (
-              <text key={n} x={left - 6} y={TOP + height * (n + 0.5) + 4} text-anchor="end" opacity="0.75">
-                {row}
-              </text>
-            ) : null,
-          )}
+          <RowNames rows={names} left={left} />
           {columns.map((column, n) =>
             n % every(width, columns.length) === 0 ? (
               <text key={n} text-anchor="end" opacity="0.75" transform={`translate(${left + width * (n + 0.5) + 4} ${TOP + height * rows.length + 6}) rotate(-60)`}>

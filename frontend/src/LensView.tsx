@@ -4,6 +4,7 @@ import { library, position, type Viewed } from "./TextView";
 import { EXPORTED } from "./exported";
 import { arrow } from "./keys";
 import { Legend, Likely, Panel, quoted } from "./parts";
+import { RowNames, StayingNames } from "./RowNames";
 import { useRoom } from "./room";
 import { asked } from "./selection";
 import { TunedLensChoice, useTunedLens } from "./TunedLensChoice";
@@ -18,6 +19,12 @@ const BESIDE = 500;
 
 /** The width of a cell: a text that fits is seen as a whole, a longer one is scrolled. */
 export const widthOf = (room: number, pieces: number): number => Math.max(NARROW, Math.min(WIDE, Math.floor((room - LEFT) / Math.max(1, pieces))));
+
+/** The name of what is read before and after each layer. */
+export const label = (n: number): string => (n === 0 ? "emb." : `L${n - 1}`);
+
+/** The rows' names, the last layer at the top. */
+export const layersOf = (count: number, height: number): [string, number][] => Array.from({ length: count }, (_, l) => [label(l), height * (count - l - 0.5)]);
 
 export function LensView({ at, set }: Viewed) {
   const kind = at.own.lens === "tuned" ? "tuned" : "logit";
@@ -38,9 +45,9 @@ export function LensView({ at, set }: Viewed) {
   useEffect(() => {
     const box = picture.current?.parentElement;
     const at = LEFT + WIDTH * chosen[1];
-    if (box && (at < box.scrollLeft || at + WIDTH > box.scrollLeft + box.clientWidth)) box.scrollLeft = at - box.clientWidth / 2;
+    if (box && (at < box.scrollLeft + LEFT || at + WIDTH > box.scrollLeft + box.clientWidth)) box.scrollLeft = at - box.clientWidth / 2;
   }, [chosen[1], WIDTH, found === null]);
-  const label = (n: number): string => (n === 0 ? "emb." : `L${n - 1}`);
+  const layers = layersOf(found?.top.length ?? 0, HEIGHT);
   const cells = found ? found.top.flatMap((places, l) => places.map((top, n) => ({ l, n, top: top[0] ?? "", p: found.chance[l]?.[n]?.[0] ?? 0 }))) : [];
   return (
     <Panel
@@ -65,17 +72,14 @@ export function LensView({ at, set }: Viewed) {
       {found && ready && (
         <>
           <div class="scroll">
-            <svg ref={picture} xmlns="http://www.w3.org/2000/svg" class="grid" role="grid" aria-label="lens" width={LEFT + WIDTH * found.pieces.length} height={HEIGHT * (last + 2)} font-family="ui-monospace, monospace" font-size="12" tabindex={0} onKeyDown={keys} onMouseLeave={() => setHovered(null)}>
+            <StayingNames rows={layers} left={LEFT} height={HEIGHT * (last + 2)} size={12} />
+            <svg ref={picture} xmlns="http://www.w3.org/2000/svg" class="grid" role="grid" aria-label="lens" width={LEFT + WIDTH * found.pieces.length} height={HEIGHT * (last + 2)} font-family="ui-monospace, monospace" font-size="12" fill="currentColor" tabindex={0} onKeyDown={keys} onMouseLeave={() => setHovered(null)}>
               {found.pieces.map((piece, n) => (
-                <text key={n} x={LEFT + WIDTH * (n + 0.5)} y={HEIGHT * (last + 1.65)} text-anchor="middle" fill="currentColor" font-weight={n === place ? "700" : "400"}>
+                <text key={n} x={LEFT + WIDTH * (n + 0.5)} y={HEIGHT * (last + 1.65)} text-anchor="middle" font-weight={n === place ? "700" : "400"}>
                   {shown(piece)}
                 </text>
               ))}
-              {found.top.map((_, l) => (
-                <text key={l} x={LEFT - 8} y={HEIGHT * (last - l + 0.65)} text-anchor="end" fill="currentColor" opacity="0.65">
-                  {label(l)}
-                </text>
-              ))}
+              <RowNames rows={layers} left={LEFT} />
               {cells.map((c) => (
                 <g key={`${c.l} ${c.n}`} role="gridcell" aria-label={`${label(c.l)} position ${c.n}: ${shown(c.top)} ${percent(c.p)}`} onMouseEnter={() => setHovered([c.l, c.n])} onClick={() => set({ layer: Math.max(0, c.l - 1), position: c.n })}>
                   <rect x={LEFT + WIDTH * c.n} y={HEIGHT * (last - c.l)} width={WIDTH - 1} height={HEIGHT - 1} rx="2" fill={shade(c.p)} />

@@ -82,6 +82,23 @@ def test_the_lens_shows_every_layers_prediction(shown: Watched, small: Checkpoin
         assert float(share) / 100 == pytest.approx(chance, abs=0.0051)
 
 
+def test_the_layers_keep_their_names_in_sight_of_a_text_that_is_scrolled(shown: Watched) -> None:
+    shown.page.set_viewport_size({"width": 360, "height": 900})
+    page = shown.open(f"{AT}&view=lens")
+    boxes = page.evaluate("""() => {
+        const box = document.querySelector('.panel[aria-label=Lens] .scroll');
+        const [names, cell] = ['.staying text', '[role=gridcell]'].map((one) => box.querySelector(one));
+        const left = (one) => one.getBoundingClientRect().left;
+        box.scrollLeft = 0;
+        const before = [left(names), left(cell)];
+        box.scrollLeft = 60;
+        return [before, [left(names), left(cell)]];
+    }""")
+    (names, cell), (names_after, cell_after) = boxes
+    assert cell_after == cell - 60
+    assert names_after == names
+
+
 def test_back_returns_to_the_view_before_and_a_link_restores_everything(shown: Watched) -> None:
     page = shown.open(f"{AT}&view=text")
     page.get_by_role("tab", name="Attention").click()
