@@ -21,6 +21,7 @@ from nanoscope.evidence.wording import fill_file, number
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.claims_table import SHORT, alone, interval
 from nanoscope.plots.forest import Row
+from nanoscope.report.matched import matched
 
 FIGURE = "figures/effects_forest.png"
 LEAST = 0.001
@@ -43,6 +44,7 @@ def section(study: Study) -> str:
         "alone": sum(effect.verdict in DECIDED and not effect.agreeing for effect in found),
         "level": LEVEL,
         "consistency": consistency(found),
+        "matched": matched(study),
     }
     return fill_file(Path(__file__).with_suffix(".md.j2"), values)
 

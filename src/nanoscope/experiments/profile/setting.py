@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
+import numpy as np
 from jaxtyping import Int
 from torch import Tensor
 
@@ -103,8 +105,11 @@ class Setting:
         return MeanHeads.of(self.model, self.reference)
 
 
-def spread(windows: Passages, most: int) -> Passages:
-    """Windows at equal distances, at most so many of them."""
+Windows = TypeVar("Windows", Passages, np.ndarray)
+
+
+def spread(windows: Windows, most: int) -> Windows:
+    """Windows, or their values, at equal distances, at most so many of them."""
     return windows[:: -(-len(windows) // most)]
 
 
