@@ -110,7 +110,7 @@ function Card(props: { section: Section; claim: Claim; chart: RefObject<SVGSVGEl
           {interval(claim)}
           {claim.effect.value !== null && <small> 95 %, over {claim.effect.n} {claim.effect.unit}</small>}
         </dd>
-        <dt>it takes</dt>
+        <dt>criterion</dt>
         <dd data-value="criterion">{claim.criterion}</dd>
         <dt>null</dt>
         <dd data-value="null">

@@ -37,7 +37,7 @@ def _evidence(low: float, high: float) -> Evidence:
             _evidence(0.2, 0.6),
             "cannot tell",
             "cannot tell",
-            "L1H0 gains 0.400, where 0.3 is asked (the interval from 0.200 to 0.600 reaches across 0.3)",
+            "L1H0 gains 0.400, where 0.3 is asked (interval 0.200 to 0.600; criterion 0.3)",
         ),
         (_evidence(-math.inf, math.inf), "cannot tell", "cannot tell", "12 runs are too few"),
         (

@@ -32,8 +32,8 @@ def test_what_is_published_was_measured_as_it_is_planned(result: Result) -> None
 
 @pytest.mark.parametrize("name", ["published", "control", "code", "wiki"])
 def test_what_is_published_is_measured_in_full(name: str) -> None:
-    """The hand-built model's answers are known, so its amounts are its own; other trainings are profiled at their end, and each of
-    dozens of checkpoints of a large model is read in as many windows as its profile."""
+    """The hand-built model's answers are known, so its amounts are its own. Other trainings are profiled at their end, and of a
+    large model each of dozens of checkpoints is read in as many windows as its profile."""
     members = [member for member in STUDIES[name].members if member.role != "planted"]
     measured = [(one, params) for member in members for one, params in member.experiments.items()]
     assert len(measured) >= 8

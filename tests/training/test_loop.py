@@ -278,10 +278,11 @@ def test_a_training_notes_where_each_stretch_of_it_ran(tmp_path: Path, corpus: C
     first, second = (stretches.Stretch(**one) for one in final.training["stretches"])
     assert (first, second.first, second.processor) == (only, 7, "another")
     assert load(checkpoints(folder)[4]).training["stretches"] == stretches.plain([only])
-    (told,) = frame.trained_on(_trained(first, second))
+    (told,) = frame.trained_on([_trained(first, second)])
     assert "from iteration 7 on another" in told
     assert told.endswith("; no machine can train exactly these weights again")
-    assert "exactly" not in frame.trained_on(_trained(first))[0]
+    (told,) = frame.trained_on([_trained(first), _trained(first), StoredSubject("another")])
+    assert "exactly" not in told
 
 
 def _trained(*made: stretches.Stretch) -> StoredSubject:

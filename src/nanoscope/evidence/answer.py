@@ -97,7 +97,7 @@ def _undecided(finding: Finding, effect: Effect | None) -> str:
         return f" ({evidence.why})"
     low, high = (number(end) for end in evidence.interval)
     over = f" over {evidence.n} trainings" if effect and effect.spread else ""
-    return f" (the interval{over} from {low} to {high} reaches across {finding.criterion.threshold:g})"
+    return f" (interval{over} {low} to {high}; criterion {finding.criterion.threshold:g})"
 
 
 def _reason(finding: Finding) -> str:

@@ -32,7 +32,7 @@ def claims_table(study: Study, result: Result) -> str:
     claims = [finding for finding in result.findings if finding.kind == "measurement"]
     others, effects = beside(study, result), study.recipe(result)
     there = [study.recipe(other) for other in others]
-    head = ["claim", "effect [95 %]", "it takes", "verdict", _sample(study), *(_name(other) for other in others)]
+    head = ["claim", "effect [95 %]", "criterion", "verdict", _sample(study), *(_name(other) for other in others)]
     rows = [
         [
             one.claim.rstrip("."),

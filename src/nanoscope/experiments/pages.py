@@ -116,7 +116,7 @@ def _found(result: Result, claim: str) -> Finding | None:
 def _evidence(study: Study, result: Result) -> str:
     """A link to the stored numbers, where those of other models are, and remarks on their versions."""
     measured = [other for other in study.results if other.experiment == result.experiment]
-    notes = sorted({other.note for other in measured if other.note})
+    notes = sorted({f"{other.subject.family or other.subject.label}: {other.note}" for other in measured if other.note})
     again = dict.fromkeys(
         other.subject.family or other.subject.label for other in measured if _trained_again(study, other)
     )

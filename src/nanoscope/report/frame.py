@@ -30,8 +30,8 @@ def models(study: Study) -> str:
     columns = ("model", "shape", "trained", "on", "validation loss")
     families = dict.fromkeys(study.subject(label).family or label for label in study.labels)
     rows = [_models([about for about in subjects if name in (about.family, about.label)]) for name in families]
-    machines = [line for label in study.labels for line in trained_on(study.subject(label))]
-    return _block("models", models=table(columns, rows), machines=list(dict.fromkeys(machines)), **_not_measured(study))
+    machines = trained_on([study.subject(label) for label in study.labels])
+    return _block("models", models=table(columns, rows), machines=machines, **_not_measured(study))
 
 
 def _not_measured(study: Study) -> Mapping[str, object]:
@@ -82,15 +82,21 @@ def _loss(training: Mapping[str, Any]) -> str:
     return f"{training[name]:.3f}" if name in training else ""
 
 
-def trained_on(subject: StoredSubject) -> list[str]:
-    """The machines of a training, with a remark if its weights cannot be reproduced because it moved between machines."""
-    stretches = [Stretch(**one) for one in subject.training.get("stretches", [])]
-    machines = [
-        f"from iteration {one.first:,} on {one.processor}: {one.threads} threads, {one.precision}, torch {one.torch}"
-        for one in stretches
-    ]
-    moved = [] if repeatable(stretches) else ["no machine can train exactly these weights again"]
-    return [f"{subject.label}: {'; '.join([*machines, *moved])}"] if machines else []
+def trained_on(subjects: Sequence[StoredSubject]) -> dict[str, list[str]]:
+    """The models by the machines that they were trained on, with a remark if their weights cannot be reproduced because the
+    training moved between machines. Models that do not say are left out."""
+    found: dict[str, list[str]] = {}
+    for subject in subjects:
+        if stretches := [Stretch(**one) for one in subject.training.get("stretches", [])]:
+            moved = [] if repeatable(stretches) else ["no machine can train exactly these weights again"]
+            found.setdefault("; ".join([*map(_machine, stretches), *moved]), []).append(subject.label)
+    return found
+
+
+def _machine(one: Stretch) -> str:
+    after = f"from iteration {one.first:,} " if one.first else ""
+    threads = f"{one.threads} thread{'s' * (one.threads > 1)}"
+    return f"{after}on {one.processor}: {threads}, {one.precision}, torch {one.torch}"
 
 
 def limits(study: Study) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,14 +28,17 @@ FIRST_FIGURE = (
     ("failures", "failures_auroc"),
 )
 """An experiment and its figure, in order of preference."""
-SHOWN = 12
+WORDS = 1000
+"""A vocabulary of as many symbols is not one of characters."""
+SHOWN = 14
 """The most answers on the first screen."""
 
 
 def overview(study: Study) -> str:
     """The first screen, for a study of a preset or for a user's own results."""
     found = [(one, count) for one, count in study_answers(study) if one.reply != "does not apply"]
-    keys = [(one, count) for one, count in found if one.key][:SHOWN] or found[:SHOWN]
+    keys = [(one, count) for one, count in found if one.key] or found
+    shown = sorted(keys, key=lambda each: _about(study, each[0]) != "")[:SHOWN]  # those of the main model first
     subject = study.subject(study.main)
     return fill_file(
         Path(__file__).with_suffix(".md.j2"),
@@ -48,7 +52,12 @@ def overview(study: Study) -> str:
             "training": _training(subject),
             "models": len(study.replicates),
             "beside": _beside(study),
-            "answers": _table(study, keys),
+            "answers": _table(study, shown),
+            "unit": "character" if subject.config["vocab_size"] < WORDS else "token",
+            "uniform": math.log(subject.config["vocab_size"]),
+            "heads": any("H" in one.size for one, _ in shown),
+            "published": study.name is not None,
+            "otherwise": _otherwise(study, [one for one, _ in found]),
             "picture": _figure(study),
             "decided": _decided(study),
             "withdrawn": _asked([one for one, _ in found if one.reply == "withdrawn"]),
@@ -65,8 +74,16 @@ def of_comparisons(study: Study) -> str:
 
 
 def _table(study: Study, answers: list[tuple[Answer, str]]) -> str:
-    rows = [[one.ask, f"**{one.reply}**", one.size, _over(study, one, count)] for one, count in answers]
+    rows = [
+        [one.ask, f"**{one.reply}**", one.size + _about(study, one), _over(study, one, count)] for one, count in answers
+    ]
     return table(["question", "answer", "size of the effect", "trainings"], rows)
+
+
+def _about(study: Study, one: Answer) -> str:
+    """The models that an answer is about, in brackets; an empty text if it is the main model."""
+    result = study.main_result(one.claim.split(".", maxsplit=1)[0])
+    return "" if result is None or result.subject.label == study.main else f" ({result.subject.label})"
 
 
 def _over(study: Study, one: Answer, count: str) -> str:
@@ -78,6 +95,18 @@ def _over(study: Study, one: Answer, count: str) -> str:
 def _beside(study: Study) -> StoredSubject | None:
     """The first of the trainings that tell how results vary, where they are of another recipe than the main model's."""
     return None if study.main in study.replicates else study.subject(study.replicates[0])
+
+
+def _otherwise(study: Study, answers: list[Answer]) -> tuple[str, ...]:
+    """What is asked where the trainings beside the main model decide a claim the other way."""
+    both = [(one, study.effects.get(one.claim), study.spread.get(one.claim)) for one in answers]
+    return _asked(
+        [
+            one
+            for one, own, over in both
+            if own and over and {own.verdict, over.verdict} <= set(DECIDED) and own.verdict != over.verdict
+        ]
+    )
 
 
 def _training(subject: StoredSubject) -> Mapping[str, object]:

@@ -14,6 +14,7 @@ from nanoscope.experiments.circuits.stored import Sweeps, is_done, main_task, me
 from nanoscope.experiments.pages import Page
 
 NAMED, NAMED_PAIRS = 3, 2
+NEARLY_ALL = 0.9
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
@@ -48,6 +49,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "task": main_task(sweeps),
         "pairs": pairs(result),
         "version": result.identity["version"],
+        "shared": shared(result),
         **said(sweeps),
         "estimates": estimates(study, result),
     }
@@ -68,6 +70,12 @@ def said(sweeps: Sweeps) -> Mapping[str, str]:
         if far
         else "",
     }
+
+
+def shared(result: Result) -> bool:
+    """Whether removing another task's circuit costs a task nearly as much as anything can."""
+    own = result.finding_if_any("circuits.own")
+    return own is not None and own.evidence.measured and float(str(own.evidence.facts["other"])) > NEARLY_ALL
 
 
 def pairs(result: Result) -> str:

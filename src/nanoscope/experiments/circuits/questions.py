@@ -4,7 +4,7 @@ from nanoscope.evidence.answer import Question
 
 QUESTIONS = (
     Question(
-        "Do a few connections do what the model does?",
+        "Do a few edges suffice for the task that it does best?",
         "circuits.faithful",
         "{edges} of {total} edges keep {value|percent(0)} of the task {task}; the strongest are "
         "{strongest|each('{}')|join(', ')}",
@@ -16,14 +16,14 @@ QUESTIONS = (
         "{value|percent} of all edges are needed",
     ),
     Question(
-        "Do gradients find them?",
+        "Does EAP-IG, an estimate by gradients, rank edges as exact effects do?",
         "circuits.estimate",
-        "EAP-IG ranks edges as exact effects do with a correlation of {value}, the best estimate ({best}) with {best_value}",
+        "its rank correlation with them is {value}; that of the best such estimate, {best}, is {best_value}",
     ),
     Question(
         "Has each task a circuit of its own?",
         "circuits.own",
-        "without its own a task loses {own|percent(0)}, without another task's {other|percent(0)}",
+        "removing its own costs a task {own|percent(0)}, removing another task's {other|percent(0)}",
     ),
     Question(
         "Is the textbook account of induction all there is to it?",

@@ -4,9 +4,9 @@ from nanoscope.evidence.answer import Question
 
 QUESTIONS = (
     Question(
-        "Does the previous-token head form at the same time in every training?",
+        "Does the previous-token head form at a similar time in all trainings?",
         "evolution.timing",
-        "it varies by {value} octaves of iterations between trainings",
+        "its iteration varies by {value} octaves (factors of two) between trainings, as a standard deviation",
         key=True,
     ),
 )

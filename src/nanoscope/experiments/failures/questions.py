@@ -4,9 +4,9 @@ from nanoscope.evidence.answer import Question
 
 QUESTIONS = (
     Question(
-        "Does the model know when it is wrong?",
+        "Does its confidence predict its errors?",
         "failures.confidence",
-        "its own confidence tells its errors with an AUROC of {value}, where 0.5 is a coin",
+        "with an AUROC of {value} (chance: 0.5)",
         key=True,
     ),
     Question(

@@ -24,6 +24,6 @@ QUESTIONS = (
     Question(
         "Do weights tell which heads read one another?",
         "heads.pairs",
-        "a pair that can compose scores above one that cannot with a probability of {value} (chance: 0.5)",
+        "composition scores tell pairs that can compose from pairs that cannot with an AUROC of {value} (chance: 0.5)",
     ),
 )

@@ -7,14 +7,14 @@ QUESTIONS = (
         "Is there an induction head?",
         "induction.heads",
         "the best candidate, {head}, attends to what followed an earlier occurrence {value|size} "
-        "{value|side('above', 'below')} chance, where an induction head takes {threshold}",
+        "{value|side('above', 'below')} chance; the criterion is {threshold}",
         key=True,
     ),
     Question(
         "Does it copy in real text?",
         "induction.long_match",
-        "where five characters stood before and what followed is right, overwriting that {value|side('costs', 'saves')} "
-        "{value|size} nats more than overwriting as many others",
+        "where a match of five characters is right about the next, overwriting what it would copy "
+        "{value|side('costs', 'saves')} {value|size} nats more than overwriting as many others; the criterion is {threshold}",
         key=True,
     ),
     Question(

@@ -10,14 +10,14 @@ QUESTIONS = (
         key=True,
     ),
     Question(
-        "Do the MLPs, not the heads, write the prediction?",
+        "Do MLPs write most of the prediction directly?",
         "lenses.writers",
-        "they write {value|percent(0)} of the next character's logit directly",
+        "they write {value|percent(0)} of the next character's logit; what heads pass on through MLPs counts as the MLPs'",
         key=True,
     ),
     Question(
-        "Is a prediction that looks settled really settled?",
+        "Are settled predictions harder to change?",
         "lenses.meaningful",
-        "a disturbed later layer changes it {value} times as much as one that is not settled",
+        "resampling a later layer changes them {value} times as much as unsettled ones",
     ),
 )

@@ -4,12 +4,12 @@ from nanoscope.evidence.answer import Question
 
 QUESTIONS = (
     Question(
-        "Is there a neuron for most of what a reader would name?",
+        "Do most of the concepts tried have a neuron that is selective for them?",
         "neurons.selective",
-        "{count} of {n} concepts have one; as many random directions tell {directions}",
+        "{count} of {n} have one; as many random directions tell {directions}",
     ),
     Question(
-        "Are neurons better at it than other directions?",
+        "Are neurons more selective than random directions?",
         "neurons.basis",
         "the best neuron's AUROC lies {value|size} {value|side('above', 'below')} that of the best random direction",
     ),

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.wording import percent
 from nanoscope.experiments.circuits import stored as circuits
+from nanoscope.experiments.circuits.facts import kept
 from nanoscope.experiments.pages import Page
 from nanoscope.experiments.profile.judge import beside_tables, fewest, gap, overfitting
 from nanoscope.experiments.profile.measure import MODEL
@@ -78,7 +80,10 @@ def circuits_of(study: Study, result: Result) -> str:
         return ""
     sizes = found["size"]
     done = [str(name) for name in sizes.labels("task") if circuits.is_done(found.sweeps, str(name))]
-    return ", ".join(f"{name} ({int(sizes.sel(task=name, count='connected').values):,} edges)" for name in done)
+    return ", ".join(
+        f"{name} ({int(sizes.sel(task=name, count='connected').values):,} edges, {percent(kept(found.sweeps, name), 0)})"
+        for name in done
+    )
 
 
 PAGE = Page(

@@ -6,8 +6,7 @@ QUESTIONS = (
     Question(
         "Do trainings that differ only in their seed put the same heads into the same layers?",
         "replication.layers",
-        "heads matched within a layer are {value|side('more', 'less')} alike, by a cosine of {value|size}, than heads matched "
-        "with another layer's",
+        "the mean cosine of matched heads is {value|size} {value|side('higher', 'lower')} within a layer than across layers",
         key=True,
     ),
 )
