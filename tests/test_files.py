@@ -1,3 +1,5 @@
+import json
+import math
 import os
 import signal
 import subprocess
@@ -116,6 +118,57 @@ def test_a_directory_that_is_there_is_kept(tmp_path: Path):
             (folder / "file").write_bytes(content)
     assert (tmp_path / "result" / "file").read_bytes() == OLD
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def _folder(path: Path, content: bytes) -> None:
+    with files.replaced_directory(path) as temporary:
+        (temporary / "below").mkdir()
+        (temporary / "below" / "file").write_bytes(content)
+
+
+def _content(tmp_path: Path) -> list[tuple[str, bytes]]:
+    return [(str(one.relative_to(tmp_path)), one.read_bytes()) for one in tmp_path.rglob("*") if one.is_file()]
+
+
+def test_a_directory_is_replaced_as_a_whole(tmp_path: Path):
+    for content in (OLD, NEW):
+        _folder(tmp_path / "results", content)
+        assert _content(tmp_path) == [("results/below/file", content)]
+
+
+def test_a_directory_whose_replacement_fails_is_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    _folder(tmp_path / "results", OLD)
+    rename = os.rename
+
+    def refused(source: Path, target: Path) -> None:
+        if ".new." in source.name:
+            raise OSError(13, "Permission denied")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refused)
+    with pytest.raises(NanoscopeError, match=r"Permission denied; nothing was changed there"):
+        _folder(tmp_path / "results", NEW)
+    assert _content(tmp_path) == [("results/below/file", OLD)]
+
+
+def test_a_run_killed_while_it_replaces_a_directory_leaves_the_old_one_to_be_put_back(tmp_path: Path):
+    _folder(tmp_path / "results.old", OLD)
+    code = "import os, sys; from pathlib import Path; from nanoscope import files as store; rename = os.rename\n"
+    code += "os.rename = lambda one, to: os.kill(os.getpid(), 9) if '.new.' in one.name else rename(one, to)\n"
+    code += "with store.replaced_directory(Path(sys.argv[1])) as new: (new / 'file').write_bytes(b'new')"
+    assert python(code, tmp_path / "results.old").returncode == -signal.SIGKILL
+    assert not (tmp_path / "results.old").exists()
+    with pytest.raises(ZeroDivisionError), files.replaced_directory(tmp_path / "results.old"):
+        raise ZeroDivisionError
+    files.remove_leftovers(tmp_path)
+    assert _content(tmp_path) == [("results.old/below/file", OLD)]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_json_has_no_numbers_that_it_does_not_know(tmp_path: Path):
+    files.write_json(tmp_path / "file", {"a": [1.5, math.nan], "b": (math.inf, {"c": -math.inf}), "d": "NaN"})
+    read = json.loads((tmp_path / "file").read_text(), parse_constant=pytest.fail)
+    assert read == {"a": [1.5, None], "b": [None, {"c": None}], "d": "NaN"}
 
 
 def test_a_second_writer_is_refused_until_the_first_is_killed(tmp_path: Path):

@@ -6,10 +6,11 @@ therefore leaves either the old content or the new, never a part of it.
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from nanoscope.errors import NanoscopeError
+
+OLD = "old"
+"""The kind of leftover that holds what was about to be replaced."""
 
 
 def sha256(data: bytes) -> str:
@@ -43,8 +47,16 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace `path` by readable JSON atomically."""
-    write_bytes(path, (json.dumps(value, indent=1) + "\n").encode())
+    """Replace `path` by readable JSON atomically. What is no number, or infinite, becomes null: JSON knows neither."""
+    write_bytes(path, (json.dumps(_finite(value), indent=1, allow_nan=False) + "\n").encode())
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @contextmanager
@@ -70,19 +82,45 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replaced_directory(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary directory, which replaces `path` as a whole if the block succeeds."""
+    """Yield an empty temporary directory, which replaces `path` as a whole if the block succeeds.
+
+    A directory cannot be exchanged in one step: if a run is killed between the two, the next one puts the old one back.
+    """
     path = Path(path)
-    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}.part") for kind in ("new", "old"))
+    for part in path.parent.glob(f".{path.name}.*.{OLD}.part"):
+        _put_back(part)
+    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}.part") for kind in ("new", OLD))
     with _readable_errors(path):
         try:
+            shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
             yield temporary
-            if path.exists():
-                os.rename(path, old)
-            os.rename(temporary, path)
+            for file in temporary.rglob("*"):
+                _flush(file)
+            _exchange(temporary, path, old)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(new: Path, path: Path, old: Path) -> None:
+    """Put `new` in the place of `path`, which waits as `old` until that is done."""
+    if path.exists():
+        os.rename(path, old)
+    try:
+        os.rename(new, path)
+    except OSError:
+        if old.exists():
+            os.rename(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory as a whole: a killed run leaves all of it, or a leftover that `remove_leftovers` finds."""
+    going = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with _readable_errors(path):
+        os.rename(path, going)
+        shutil.rmtree(going)
 
 
 @contextmanager
@@ -148,13 +186,23 @@ def _released_after(lock: FileLock) -> Iterator[None]:
 
 
 def remove_leftovers(directory: Path, older_than: float = 0.0) -> None:
-    """Delete temporary files that killed processes left in a directory; call it with the lock held.
+    """Delete temporary files that killed processes left in a directory; call it with the lock held. A directory that was
+    about to be replaced is put back.
 
     Where other processes may be writing, give the age in seconds from which a file is no longer in use.
     """
     for part in directory.glob(".*.part"):
-        if time.time() - part.stat().st_mtime >= older_than:
+        if time.time() - part.stat().st_mtime >= older_than and not _put_back(part):
             shutil.rmtree(part) if part.is_dir() else part.unlink()
+
+
+def _put_back(part: Path) -> bool:
+    """Whether this was the only copy of a directory that was about to be replaced; it has its name again."""
+    name, *rest = part.name.removeprefix(".").rsplit(".", 3)
+    if rest[1:] != [OLD, "part"] or part.with_name(name).exists():
+        return False
+    os.rename(part, part.with_name(name))
+    return True
 
 
 def _write_to_disk(path: Path, data: bytes) -> None:
@@ -165,8 +213,9 @@ def _write_to_disk(path: Path, data: bytes) -> None:
 
 
 def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    if path.is_file():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 @contextmanager

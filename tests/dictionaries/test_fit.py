@@ -45,6 +45,7 @@ def test_a_planted_dictionary_is_found_again(kind, tmp_path: Path):
     assert mean_max_cosine(stream.directions, coder.W_dec) > 0.95
     torch.testing.assert_close(coder.W_dec.norm(dim=1), torch.ones(96))
     assert of(coder, stream).l0 == pytest.approx(3, rel=0.15)
+    assert float(coder.threshold.min()) >= 0, "below 0 a latent that is 0 counts as active"
 
 
 def test_other_directions_are_not_found(tmp_path: Path):

@@ -56,6 +56,8 @@ def test_a_release_holds_rounded_weights_and_what_they_measure(
     card = (tmp_path / "sae" / CARD).read_text()
     assert f"| dictionary, held-out text | {rows[1].fidelity.fvu:.3f} | 3.0 |" in card
     assert "{{" not in card
+    with pytest.raises(NanoscopeError, match="there is something in"):
+        release(*pair, checkpoint, corpus, tmp_path / "sae", MEASURED)
 
 
 def test_another_fit_is_no_twin(subject: tuple[Checkpoint, Corpus], pair: list[Dictionary], tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from nanoscope.experiments import open_experiment
 from nanoscope.experiments.doses.judge import doses_foretold
 from nanoscope.experiments.doses.law import (
     Foretold,
+    Law,
     Seen,
     fitted_law,
     foretold,
@@ -31,6 +32,7 @@ from nanoscope.experiments.doses.measure import Params, formation, measure
 from nanoscope.experiments.doses.page import doses_table
 from nanoscope.experiments.doses.prediction import committed, prediction
 from nanoscope.experiments.experiment import Group
+from nanoscope.experiments.formation.measure import SHARES
 from nanoscope.experiments.runner import run_comparison
 from nanoscope.plots.quality import checklist
 from nanoscope.studies.presets import STUDIES, doses
@@ -113,6 +115,21 @@ def test_no_dose_no_gain_no_formation() -> None:
     assert seen(found, 0.0) == Seen(pytest.approx(3600), 0, 6, pytest.approx(math.nan, nan_ok=True))
     assert fitted_law(found) == fitted_law(
         planted_doses.sweeps((), when=lambda d, s: 500.0 if d == 0 else by_law(d, s))
+    )
+
+
+def test_with_fewer_seeds_as_many_are_foretold_as_were_run() -> None:
+    every = (*Params().fitted, *Params().held_out)
+    half = planted_doses.group(every).results[::2]
+    found = measure(Group("doses of copying", "seeds", half), Params(law=tuple(LAW)))
+    whole = planted_doses.sweeps(tuple(LAW))
+    assert foretold(found, LAW, 0.8).forming == pytest.approx(foretold(whole, LAW, 0.8).forming / 2)
+    assert foretold(planted_doses.sweeps((), held_out=False), LAW, 0.8) == foretold(whole, LAW, 0.8)
+
+
+def test_a_law_by_which_any_gain_is_enough_has_its_threshold_at_the_lowest_dose_known() -> None:
+    assert threshold(planted_doses.sweeps(()), Law(1.0, -1.5, 0.08)) == pytest.approx(
+        min(share for share in SHARES if share)
     )
 
 

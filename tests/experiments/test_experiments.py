@@ -298,6 +298,8 @@ def test_a_result_judged_again_keeps_its_numbers_and_takes_the_next_version(stud
     again = load_result(save_result(judged_again(experiment, before), tmp_path))
     assert (again.key, again.findings) == (result.key, result.findings)
     assert again.provenance["measured_by"] == result.provenance["source"]
+    elsewhere = replace(again, provenance={**again.provenance, "source": "of the first judge"})
+    assert judged_again(experiment, elsewhere).provenance["measured_by"] == result.provenance["source"]
     assert all(
         np.array_equal(again[name].values, sweep.values, equal_nan=True) for name, sweep in result.sweeps.items()
     )

@@ -27,6 +27,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "other results": lambda folder: (folder / "study.json").write_text("{}"),
     "a figure gone": lambda folder: (folder / "figures" / "own" / "b.png").unlink(),
     "a figure cut short": lambda folder: (folder / "figures" / "a.png").write_text("a"),
+    "another key figure": lambda folder: (folder / "attention_pattern_grid.png").write_text("mine"),
     "no findings": lambda folder: (folder / "findings.json").unlink(),
 }
 
@@ -38,15 +39,18 @@ def test_a_changed_report_is_not_current(folder: Path, change: str) -> None:
     assert not report.is_current(folder)
 
 
-def test_changed_code_or_templates_make_it_out_of_date(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_code_templates_or_controls_make_it_out_of_date(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = folder / "package"
     (package / "report").mkdir(parents=True)
-    (package / "report" / "frame.md.j2").write_text("one")
+    changed = (package / "report" / "frame.md.j2", package / "controls.json")
+    for path in changed:
+        path.write_text("one")
     monkeypatch.setattr(current, "PACKAGE", package)
-    report.note_current(folder)
-    assert report.is_current(folder)
-    (package / "report" / "frame.md.j2").write_text("other")
-    assert not report.is_current(folder)
+    for path in changed:
+        report.note_current(folder)
+        assert report.is_current(folder)
+        path.write_text("other")
+        assert not report.is_current(folder)
 
 
 def test_a_finished_study_says_that_nothing_is_to_do(

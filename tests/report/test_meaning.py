@@ -45,6 +45,12 @@ def test_the_parts_that_matter_most_are_named_in_their_order(canonical: Study) -
     assert "worth more than 0.100" in said
 
 
+def test_of_a_model_of_one_layer_without_mlps_the_one_part_is_named(canonical: Study) -> None:
+    assert "Heads of L0 (1.00 nats lost without); there are no others." in meaning.section(
+        _costing(canonical, {"heads of L0": 1.0})
+    )
+
+
 def test_one_training_foretells_no_other_and_several_give_their_range(canonical: Study) -> None:
     assert meaning.timing(canonical) is None
     assert "it takes several trainings" in meaning.section(canonical)

@@ -97,6 +97,11 @@ class Coder(nn.Module):
         with torch.no_grad():
             self.W_dec.div_(self.W_dec.norm(dim=1, keepdim=True).clamp(min=1e-12))
 
+    def with_thresholds_from_zero(self) -> None:
+        """Raise thresholds below 0 to it, in place: below, a latent that is 0 would count as active."""
+        with torch.no_grad():
+            self.threshold.clamp_(min=0)
+
     def without_parallel_gradient(self) -> None:
         """Remove from the decoder's gradient the part along its rows, which only changes their length."""
         if self.W_dec.grad is not None:

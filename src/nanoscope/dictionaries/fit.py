@@ -175,6 +175,7 @@ def _update(state: _State, recipe: Recipe, x: Tensor, y: Tensor, step: int) -> S
     state.optimizer.step()
     state.optimizer.zero_grad(set_to_none=False)
     coder.with_unit_decoder()
+    coder.with_thresholds_from_zero()
     state.silent.add_(len(x)).masked_fill_(now.fired, 0)
     if recipe.kind == "batchtopk":
         with torch.no_grad():
@@ -220,20 +221,13 @@ def _save(state: _State, folder: Path, step: int) -> None:
     tensors = {name: value.clone() for name, value in state.tensors().items()}  # no two may share memory in the file
     with files.new_directory(folder / f"resume_{step:08d}") as temporary:
         (temporary / "state.safetensors").write_bytes(safetensors.torch.save(tensors))
-    remove(older)
+    for path in older:
+        files.remove_directory(path)
 
 
 def step_of(state: Path) -> int:
     """The step at which a state was saved."""
     return int(state.name.removeprefix("resume_"))
-
-
-def remove(folders: list[Path]) -> None:
-    """Remove saved states."""
-    for folder in folders:
-        for file in folder.iterdir():
-            file.unlink()
-        folder.rmdir()
 
 
 def _recorded(path: Path, first: int, told: Told) -> Told:

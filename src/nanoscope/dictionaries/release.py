@@ -50,6 +50,8 @@ def release(
     """
     if twin.identity.get("twin") is None or _fitted(twin) != _fitted(dictionary):
         raise NanoscopeError("the second dictionary is no twin of the first; train it by the same command with --twin")
+    if folder.exists():
+        raise NanoscopeError(f"there is something in {folder} already; choose another folder or remove it")
     rounded = replace(dictionary, coder=halved(dictionary.coder))
     rows = [*measured(rounded, checkpoint, corpus, tokens, progress)]
     rows += [replace(row, coder=TWIN) for row in measured_alone(twin, checkpoint, corpus, tokens, progress)]

@@ -66,6 +66,8 @@ def export(dictionary: Dictionary, folder: str | Path) -> None:
     kept = {"W_enc": weights["W_enc"].T, **{name: weights[name] for name in SHARED if name in weights}}
     if AUTOENCODERS.get(architecture) == "jumprelu" or TRANSCODERS.get(architecture) == "jumprelu":
         kept["threshold"] = weights["threshold"]
+    if Path(folder).exists():
+        raise NanoscopeError(f"there is something in {folder} already; choose another folder or remove it")
     with files.new_directory(Path(folder)) as temporary:
         data = {name: value.contiguous() for name, value in kept.items()}
         (temporary / WEIGHTS).write_bytes(safetensors.torch.save(data))

@@ -15,7 +15,7 @@ from nanoscope import files
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.dictionaries import controls
 from nanoscope.dictionaries.coder import Coder, Shape
-from nanoscope.dictionaries.fit import GOES_ON, Told, fit, remove, step_of
+from nanoscope.dictionaries.fit import GOES_ON, Told, fit, step_of
 from nanoscope.dictionaries.objective import Recipe
 from nanoscope.dictionaries.source import Source, TextStream
 from nanoscope.errors import Interrupted, NanoscopeError
@@ -103,7 +103,8 @@ def train(
         except KeyboardInterrupt as stop:  # a second one, which did not wait for the end of a step
             raise Interrupted(str(stop) or _kept(folder)) from None
         save(Dictionary(coder, source, {**identity, "torch": torch.__version__}), folder / "final")
-    remove(list(folder.glob("resume_*")))
+    for state in folder.glob("resume_*"):
+        files.remove_directory(state)
     return load(folder)
 
 

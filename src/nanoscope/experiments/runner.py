@@ -110,12 +110,6 @@ def _made_by(experiment: str) -> str:
     return files.sha256(files.canonical_json(_origin(experiment)).encode())[:16]
 
 
-def stored_params(experiment: Experiment[Measured, Settings], result: Result) -> Settings:
-    """The settings of a stored result."""
-    plain = result.identity["params"]
-    return experiment.params(**{name: tuple(x) if isinstance(x, list) else x for name, x in plain.items()})
-
-
 def judged_again(experiment: Experiment[Measured, Settings], result: Result) -> Result:
     """Measurements of an earlier version with the findings of this one, for a change that affects only claims.
 
@@ -124,7 +118,7 @@ def judged_again(experiment: Experiment[Measured, Settings], result: Result) -> 
     history = {
         **result.provenance,
         "source": source_digest(experiment.name),
-        "measured_by": result.provenance["source"],
+        "measured_by": result.provenance.get("measured_by", result.provenance["source"]),
     }
     identity = {**result.identity, "version": experiment.version}
     findings = experiment.judge(result.sweeps)

@@ -11,7 +11,7 @@ from nanoscope import files
 from nanoscope.report.document import FILES
 
 PACKAGE = Path(nanoscope.__file__).parent
-SOURCES = ("*.py", "*.j2", "*.md")
+SOURCES = ("*.py", "*.j2", "*.md", "*.json")
 
 
 def is_current(folder: Path) -> bool:
@@ -31,7 +31,9 @@ def _record(folder: Path) -> Path:
 
 def _state(folder: Path) -> dict[str, str]:
     """Hashes of what the report is made of, of what makes it, and of its files."""
-    written = [folder / name for name in FILES] + sorted((folder / "figures").rglob("*.png"))
+    written = (
+        [folder / name for name in FILES] + sorted(folder.glob("*.png")) + sorted((folder / "figures").rglob("*.png"))
+    )
     made_by = [path for pattern in SOURCES for path in sorted(PACKAGE.rglob(pattern))]
     return {
         "results": _hash([folder / "study.json"]),

@@ -16,8 +16,8 @@ from nanoscope.evidence.wording import fill_file
 from nanoscope.experiments.claims_table import beside, interval
 from nanoscope.experiments.pages import main_result, study_answers
 
-CANONICAL = 5000 * 64 * 128
-"""Tokens of nanoGPT's recipe for tiny Shakespeare at this context: iterations x windows x characters."""
+NANOGPT, ITS_TEXT = 5000 * 64 * 256, "tiny-shakespeare"
+"""Characters that nanoGPT's own recipe reads of its text: iterations x windows x characters."""
 FIRST_FIGURE = (
     ("profile", "profile_parts"),
     ("evolution", "evolution_curves"),
@@ -110,7 +110,8 @@ def _otherwise(study: Study, answers: list[Answer]) -> tuple[str, ...]:
 
 
 def _training(subject: StoredSubject) -> Mapping[str, object]:
-    """Iterations, tokens and their share of the canonical recipe; an empty mapping for a checkpoint that does not say."""
+    """Iterations, tokens and their share of nanoGPT's recipe, if it is of the same text; an empty mapping for a checkpoint
+    that does not say."""
     training, context = subject.training, subject.config["block_size"]
     if "accumulation" not in training:
         return {}
@@ -121,7 +122,7 @@ def _training(subject: StoredSubject) -> Mapping[str, object]:
         "batch": batch,
         "context": context,
         "tokens": tokens / 1e6,
-        "share": tokens / CANONICAL,
+        "share": tokens / NANOGPT if subject.corpus == ITS_TEXT else None,
         "loss": training.get("val_loss"),
     }
 

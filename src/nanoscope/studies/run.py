@@ -57,7 +57,7 @@ def run_study(
         _claim(study, corpus, folder)
         workspace = keep_corpora(corpus, others, folder, command)
         take_over(taken, workspace)
-        for part in (folder, workspace.results, folder / "stages"):
+        for part in (folder, *(folder / name for name in ("models", "trained_models", "stages")), workspace.results):
             files.remove_leftovers(part, OLD_SECONDS)
         run = _Run(plan, workspace, progress)
         run.settle()

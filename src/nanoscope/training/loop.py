@@ -180,7 +180,7 @@ def _loop(
     metadata = _metadata(recipe, machine, history, recipe.iterations) | losses
     save(Checkpoint(model, material.vocabulary, material.corpus.name, metadata), folder / "final")
     for path in folder.glob("resume_*"):
-        _remove(path)
+        files.remove_directory(path)
 
 
 def _losses(model: GPT, material: _Material, recipe: Recipe) -> dict[str, float]:
@@ -244,22 +244,17 @@ def _save_resume(model: GPT, optimizer: torch.optim.AdamW, folder: Path, step: i
     with files.new_directory(folder / f"resume_{step:08d}") as temporary:
         (temporary / "state.safetensors").write_bytes(safetensors.torch.save(state))
     for path in older:
-        _remove(path)
-
-
-def _remove(path: Path) -> None:
-    for file in path.iterdir():
-        file.unlink()
-    path.rmdir()
+        files.remove_directory(path)
 
 
 def _begin_stretch(recipe: Recipe, folder: Path, machine: Machine, first: int) -> list[stretches.Stretch]:
-    """Record a new stretch. If its machine differs, remove later checkpoints, which belong to an abandoned path."""
-    before, now = stretches.of(folder), stretches.begin(folder, first, recipe, machine)
+    """Record a new stretch. If its machine differs, first remove later checkpoints, which belong to an abandoned path."""
+    before, now = stretches.of(folder), stretches.continued(folder, first, recipe, machine)
     if before and now != before:
         for step, path in checkpoints(folder).items():
             if step > first:
-                _remove(path)
+                files.remove_directory(path)
+    stretches.record(folder, now)
     return now
 
 

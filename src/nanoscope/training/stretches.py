@@ -55,14 +55,18 @@ def of(folder: Path) -> list[Stretch]:
         raise NanoscopeError(f"{path} is damaged; remove it to continue the training without this record") from None
 
 
-def begin(folder: Path, first: int, recipe: Recipe, machine: Machine) -> list[Stretch]:
-    """Record that a stretch begins at step `first`. One of the same kind as the last extends it."""
+def continued(folder: Path, first: int, recipe: Recipe, machine: Machine) -> list[Stretch]:
+    """The recorded stretches with one that begins at step `first`. One of the same kind as the last extends it."""
     here = Stretch(first, processor(machine.device), machine.threads, recipe.precision, torch.__version__)
     kept = [stretch for stretch in of(folder) if stretch.first < first]
     if not kept or replace(kept[-1], first=first) != here:
         kept = [*kept, here]
-    files.write_json(folder / NOTE, plain(kept))
     return kept
+
+
+def record(folder: Path, stretches: Sequence[Stretch]) -> None:
+    """Write the stretches of a training into its folder."""
+    files.write_json(folder / NOTE, plain(stretches))
 
 
 def plain(stretches: Sequence[Stretch]) -> list[dict[str, Any]]:

@@ -120,6 +120,16 @@ def test_edges_agree_with_interventions_where_norms_do_not_change() -> None:
     assert agreement(verified(wrong, 20)).share < 0.5
 
 
+def test_a_graph_without_active_features_has_no_edges_to_verify() -> None:
+    model = random_model()
+    silent = {layer: starting(Shape("relu", 16, 16, 8, 8), tied=False, seed=layer) for layer in transcoders(model)}
+    for coder in silent.values():
+        coder.requires_grad_(False).b_enc.fill_(-100)
+    found = verified(through_attention(local_model(model, silent, random_tokens(model, 1, 9)[0])), 20)
+    assert len(found.measured) == len(found.predicted) == 0
+    assert agreement(found).cases == 0
+
+
 def test_with_norms_edges_are_near_what_interventions_find() -> None:
     graph = through_attention(local(random_model(n_embd=64)))
     found = agreement(verified(graph, 30))

@@ -1,7 +1,7 @@
 """Where a feature is active: examples from every tenth of its values, not only the strongest (Bolukbasi et al. 2021).
 
-Tenths are of the characters on which it is active: `tenth` 1 holds its strongest values. Where the same displayed text comes
-back, its strongest occurrence stands for all, with their number: a phrase that a text repeats is one example.
+Where the same displayed text comes back, its strongest occurrence stands for all, with their number: a phrase that a text
+repeats is one example. Tenths are of these different texts: `tenth` 1 holds those with the strongest values.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def verified(graph: AttributionGraph, count: int) -> Verified:
     target, source = best // len(sources), sources[best % len(sources)]
     predicted = graph.A[target, source]
     lost = {one: _lost(graph, one) for one in set(source.tolist())}
-    measured = torch.stack([lost[one][at] for one, at in zip(source.tolist(), target.tolist(), strict=True)])
+    measured = predicted.new_tensor([lost[one][at] for one, at in zip(source.tolist(), target.tolist(), strict=True)])
     return Verified(predicted, measured, source, target)
 
 

@@ -74,8 +74,10 @@ def fitted_law(sweeps: Sweeps, sloped: bool = True) -> Law:
 
 
 def foretold(sweeps: Sweeps, law: Law, dose: float) -> Foretold:
-    """What the law says of a dose, trained or not."""
-    worth, trainings = gain(sweeps, dose), len(sweeps["trainings"].labels("seed"))
+    """What the law says of a dose, trained or not: of as many trainings as were run, or else are planned."""
+    trained = dose in sweeps["trainings"].labels("dose")
+    run = len(times_of(sweeps, dose)) if trained else 0
+    worth, trainings = gain(sweeps, dose), run or len(sweeps["trainings"].labels("seed"))
     if worth <= 0:
         return Foretold(dose, worth, math.inf, 0.0)
     x = math.log(worth)
@@ -101,13 +103,14 @@ def holds(sweeps: Sweeps, said: Foretold, found: Seen) -> bool:
 
 
 def threshold(sweeps: Sweeps, law: Law) -> float:
-    """The dose from which on the law lets half of the trainings form within their iterations; NaN if it is none up to 1."""
+    """The dose from which on the law lets half of the trainings form within their iterations, at least the lowest whose gain
+    is known; NaN if it is none up to 1."""
     if law.slope >= 0:
         return math.nan
     needed = (math.log(iterations(sweeps)) - law.intercept) / law.slope
     doses, gains = np.array(sweeps["gain"].labels("dose"), dtype=float), sweeps["gain"].values
     there = gains > 0
-    return float(np.exp(np.interp(needed, np.log(gains[there]), np.log(doses[there]), left=math.nan, right=math.nan)))
+    return float(np.exp(np.interp(needed, np.log(gains[there]), np.log(doses[there]), right=math.nan)))
 
 
 def from_dose(sweeps: Sweeps, law: Law) -> str:

@@ -10,7 +10,6 @@ from nanoscope.analysis.attention import classes
 from nanoscope.analysis.causal import component_ablation
 from nanoscope.analysis.causal.minimal_heads import all_heads, random_sets
 from nanoscope.analysis.prediction import effective_context, table_agreement
-from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep, stacked
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.heads.label import WEAK
@@ -47,15 +46,12 @@ def stages(subject: Subject, params: Params) -> Stages:
 
 def _context(s: Setting) -> Sweeps:
     """The cost of each cut of the context; none for a window of one token."""
-    try:
-        found = [
-            effective_context.cost_of_cuts(
-                s.model, s.windows[text], s.subject.start, s.size * len(s.windows[text])
-            ).cost
-            for text in TEXTS
-        ]
-    except NanoscopeError:
+    if not effective_context.cuts(s.size):
         return {}
+    found = [
+        effective_context.cost_of_cuts(s.model, s.windows[text], s.subject.start, s.size * len(s.windows[text])).cost
+        for text in TEXTS
+    ]
     return {"context": stacked(found, "text", TEXTS)}
 
 
