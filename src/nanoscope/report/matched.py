@@ -2,7 +2,8 @@
 effects move with it, so that the ends of two recipes tell apart two things at once.
 
 The main model is read at the checkpoint whose held-out loss is nearest to the mean of the trainings at their ends. Windows of
-text differ more than models do, so the trainings' ends are read in those windows that the checkpoints were measured on.
+text differ more than models do, so the trainings' ends are read in those windows that the checkpoints were measured on (if the
+text is long enough for all the windows that are asked for; else some are others).
 """
 
 from __future__ import annotations

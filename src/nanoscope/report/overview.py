@@ -30,7 +30,7 @@ FIRST_FIGURE = (
 """An experiment and its figure, in order of preference."""
 WORDS = 1000
 """A vocabulary of as many symbols is not one of characters."""
-SHOWN = 14
+SHOWN = 12
 """The most answers on the first screen."""
 
 

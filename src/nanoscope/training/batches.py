@@ -74,9 +74,8 @@ class EchoBatches:
     def echoed(self, windows: Int[Tensor, "batch pos"], *labels: object) -> Int[Tensor, "batch pos"]:
         """The windows with their two spans, written over the given ones."""
         generator = torch.Generator().manual_seed(seed_for("echo", *labels))
-        doses = torch.Generator().manual_seed(
-            seed_for("echo dose", *labels)
-        )  # its own, so that spans never depend on it
+        # A generator of its own, so that spans never depend on the dose.
+        doses = torch.Generator().manual_seed(seed_for("echo dose", *labels))
         copied = torch.rand(len(windows), generator=doses) < self.copied
         others = torch.randint(self.symbols, (len(windows), ECHO_SPAN[1]), generator=doses)
         for window, copy, other in zip(windows, copied, others, strict=True):

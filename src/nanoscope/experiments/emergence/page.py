@@ -16,8 +16,7 @@ from nanoscope.experiments.emergence.judge import delay_of_induction, factor_of_
 from nanoscope.experiments.pages import Page
 
 MEASURED = {
-    "previous-token head at the end, above uniform": partial(final_score, PREVIOUS),
-    "its 10 to 90 %, as a factor of iterations": partial(factor_of_change, PREVIOUS),
+    "10 to 90 % of the previous-token head, as a factor": partial(factor_of_change, PREVIOUS),
     "that of the induction head": partial(factor_of_change, INDUCTION),
     "induction head's iteration over the previous-token head's": delay_of_induction,
 }

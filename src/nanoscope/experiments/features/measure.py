@@ -59,7 +59,7 @@ def stages(subject: Subject, params: Params) -> Stages:
         "transcoders": Stage(4, lambda before: transcoders(s, before)),
         "recurrence": Stage(1, lambda before: recurrence(s, before)),
         "graph": Stage(1, lambda before: graph_of_prediction(s, before)),
-        "known answers": Stage(4, lambda before: known_answers()),
+        "known answers": LongStage(4, lambda before, folder, told: known_answers(folder)),
     }
 
 
@@ -71,7 +71,7 @@ def _quality(s: Setting, before: Sweeps) -> Sweeps:
     checkpoint, corpus, tokens = s.subject.checkpoint, s.subject.corpus, s.params.measured
     mine, other = (restored(before, name, s.params.k) for name in (own(0), TWIN))
     rows = [
-        (f"{OWN if row.coder == 'dictionary' else row.coder} of {row.part}", row)
+        (f"{row.coder} of {row.part}", row)
         for row in measured(Dictionary(mine, s.source, {}), checkpoint, corpus, tokens)
     ]
     of_twin = measured_alone(Dictionary(other, s.source, {"twin": s.params.seed}), checkpoint, corpus, tokens)

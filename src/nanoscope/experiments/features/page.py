@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
-from nanoscope.analysis.features.verify import STEPS
+from nanoscope.dictionaries.measure import PARTS
 from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
+from nanoscope.evidence.sweep import Sweep
 from nanoscope.evidence.wording import number, percent
 from nanoscope.experiments.features.judge import SAME, whole_effects, within
-from nanoscope.experiments.neurons.labels import CONTEXT, FAMILIES
+from nanoscope.experiments.neurons.stored import in_context
 from nanoscope.experiments.pages import Page
 
 QUALITY = ("", "FVU", "L0", "alive", "change of the loss", "recovered beside zero / mean")
 TRANSCODERS = ("", "FVU", "neurons, FVU", "twin, FVU", "alive", "change of the loss", "neurons", "mean")
-EFFECTS = ("set free", "within a fifth", "same sign", "measured per predicted")
-CONCEPTS = ("concept", "feature", "AUROC", "neuron, AUROC", "twin, AUROC", "missed / absorbed")
+ROLES = 4
+STEPS = {"norms": "norms free", "effects": "nothing held"}
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
-    """The tables of quality and of concepts, and what each role of the graph carries."""
+    """The tables of quality and of transcoders, what concepts' features miss, and what each role of the graph carries."""
     sweeps = result.sweeps
     roles = sweeps.get("graph_roles")
+    lost = sweeps["absorption"].values[in_context(sweeps)]
     return {
         "quality": quality_table(sweeps),
-        "concepts": concepts_table(sweeps),
+        **dict(zip(("missed", "absorbed"), lost.mean(0).tolist(), strict=True)),
         "transcoders": transcoders_table(sweeps) if "transcoders" in sweeps else "",
         "transcoder_recurs": _found_again(sweeps, "recurrence_transcoder") if "transcoders" in sweeps else (0.0, 0.0),
-        "effects": effects_table(sweeps) if "effects" in sweeps else "",
-        "roles": () if roles is None else tuple(zip(roles.labels("role"), roles.values.tolist(), strict=True)),
+        **({name: _near(sweeps, step) for name, step in STEPS.items()} if "effects" in sweeps else {}),
+        "roles": () if roles is None else largest_roles(roles),
     }
 
 
+def largest_roles(roles: Sweep) -> tuple[tuple[str, float], ...]:
+    """What most of the graph's influence passes through: roles with their shares, the largest first."""
+    shares = zip(map(str, roles.labels("role")), roles.values.tolist(), strict=True)
+    return tuple(sorted(shares, key=lambda role: -role[1])[:ROLES])
+
+
 def quality_table(sweeps: Sweeps) -> str:
-    """A row per coder and text."""
+    """A row per coder on held-out text, and the dictionary's own on the text that it was trained on."""
     rows = []
-    for name in sweeps["quality"].labels("row"):
+    first, *others = sweeps["quality"].labels("row")
+    for name in (first, *(one for one in others if str(one).endswith(PARTS[1]))):
         of = {
             str(m): float(sweeps["quality"].sel(row=name, measure=m).values)
             for m in sweeps["quality"].labels("measure")
@@ -73,43 +83,16 @@ def transcoders_table(sweeps: Sweeps) -> str:
     return table(TRANSCODERS, rows)
 
 
-def effects_table(sweeps: Sweeps) -> str:
-    """A row per step: how many of the graph's largest whole effects are found, and how large they are on the whole."""
-    rows = []
-    for step in STEPS:
-        predicted, measured = whole_effects(sweeps, step)
-        signs = np.mean(np.sign(predicted) == np.sign(measured))
-        size = float(predicted @ measured / max(predicted @ predicted, 1e-12))
-        rows.append(
-            (step, percent(float(within(predicted, measured).mean()), 0), percent(float(signs), 0), number(size))
-        )
-    return table(EFFECTS, rows)
+def _near(sweeps: Sweeps, step: str) -> float:
+    """The share of the graph's largest whole effects that are found within a fifth at this step; NaN if there are none."""
+    near = within(*whole_effects(sweeps, step))
+    return float(near.mean()) if near.size else math.nan
 
 
 def _found_again(sweeps: Sweeps, name: str) -> tuple[float, float]:
     """The share of features found again with another seed, and in a dictionary turned at random."""
     *others, turned = sweeps[name].values >= SAME
     return float(np.mean(others)), float(turned.mean())
-
-
-def concepts_table(sweeps: Sweeps) -> str:
-    """A row per context concept: its feature, beside the best neuron and the twin's best feature."""
-    names, context = sweeps["families"].labels("concept"), sweeps["families"].values == FAMILIES.index(CONTEXT)
-    found, lost = sweeps["aurocs"], sweeps["absorption"].values
-    own, twin, *neurons = found.values
-    order = sorted(np.flatnonzero(context), key=lambda at: -own[at])
-    rows = [
-        (
-            str(names[at]),
-            str(int(sweeps["chosen"].values[0, at])),
-            number(own[at], 2),
-            number(neurons[0][at], 2) if neurons else "",
-            number(twin[at], 2),
-            f"{percent(lost[at, 0], 0)} / {percent(lost[at, 1], 0)}",
-        )
-        for at in order
-    ]
-    return table(CONCEPTS, rows)
 
 
 PAGE = Page(

@@ -14,9 +14,9 @@ QUESTIONS = (
         "it leaves {own|percent} of the variance, the better of them {best|percent}",
     ),
     Question(
-        "Are concepts single features?",
+        "Has each concept a feature of its own?",
         "features.concepts",
-        "{count} of {n} are, {neurons} are single neurons, and {twin} are features of an untrained model",
+        "{count} of {n} have; a single neuron tells {neurons} of them, a feature of an untrained model {twin}",
     ),
     Question(
         "Does another seed find the same features?",

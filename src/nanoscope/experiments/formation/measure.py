@@ -114,9 +114,8 @@ def available_gain(corpus: Corpus, tokenizer: Tokenizer, symbols: int, context: 
         source = EchoBatches(TextBatches(rows.flatten(), context), symbols, copied)
         return source.echoed(rows.clone(), "available gain", spans).numpy()
 
-    tables = NGrams.fit(
-        echoed(train, 0.0, "of the table").ravel(), symbols, ORDER
-    )  # it must not know the spans judged below
+    # The table must not know the spans that are judged below.
+    tables = NGrams.fit(echoed(train, 0.0, "of the table").ravel(), symbols, ORDER)
     with_copies, without = (copy_mixture.Predicted.of(echoed(val, copied, "judged"), tables) for copied in (1.0, 0.0))
     gains = [copy_mixture.gain([(share, with_copies), (1 - share, without)]) for share in SHARES]
     return tuple(gain - gains[0] for gain in gains)

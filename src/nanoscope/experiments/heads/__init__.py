@@ -30,5 +30,7 @@ EXPERIMENT = Experiment(
         "heads_ablation": figures.ablation,
         "heads_composition": figures.composition,
         "heads_planted": figures.planted,
+        "heads_thresholds": figures.thresholds,
     },
+    figures_need={"heads_thresholds": "planted_scores"},
 )

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.heads.label import WEAK, classes_of, labels
 
-THRESHOLDS = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5)
+THRESHOLDS = tuple(round(0.05 * n, 2) for n in range(1, 17))
 """Shares of attention above chance from which a head would count; `label.WEAK` is the one in use."""
 
 
@@ -23,6 +23,18 @@ def with_a_class(sweeps: Mapping[str, Sweep], threshold: float) -> float:
     label = labels(sweeps["scores_select"], sweeps["p"], threshold)
     reported = np.take_along_axis(sweeps["scores_report"].values, label.clip(0)[None], axis=0)[0]
     return float(((label >= 0) & (reported >= threshold)).mean())
+
+
+def shares_by_threshold(sweeps: Mapping[str, Sweep]) -> Mapping[str, Float[np.ndarray, "threshold"]]:
+    """Shares of heads with a class at every threshold: the model's, untrained ones, and planted ones by what they get."""
+    found = [Named.of(confusion(sweeps, threshold).sum(0)) for threshold in THRESHOLDS]
+    return {
+        "this model's heads": np.array([with_a_class(sweeps, threshold) for threshold in THRESHOLDS]),
+        "untrained heads": np.array([untrained_with_a_class(sweeps, threshold) for threshold in THRESHOLDS]),
+        "planted heads, named right": np.array([one.right for one in found]),
+        "planted heads, named wrong": np.array([one.wrong for one in found]),
+        "planted heads of no class": np.array([one.invented for one in found]),
+    }
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.heads.census import confusion
+from nanoscope.experiments.heads.census import THRESHOLDS, confusion, shares_by_threshold
 from nanoscope.experiments.heads.groups import Cost, by_class, costs
-from nanoscope.experiments.heads.label import classes_of, in_words
+from nanoscope.experiments.heads.label import WEAK, classes_of, in_words
 from nanoscope.experiments.heads.pairs import best_of_all_ways
 from nanoscope.model.names import head_name
 from nanoscope.plots.attention import attention_grid
@@ -236,6 +236,24 @@ def planted(result: Result) -> Figure:
     figure.colorbar(images[0], ax=axes, label="share of the row (numbers: %)")
     heads = int(counts[0, 0].sum())
     figure.suptitle(f"The categoriser on planted heads ({heads} of each)", x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+@styled
+def thresholds(result: Result) -> Figure:
+    """How many heads get a class by the threshold: the model's, untrained ones, and planted heads of all strengths."""
+    figure, (ax,) = new_figure(6.4, 3.6)
+    looks = ((INK, "-"), (SOFT, "-"), (THIRD, "-"), (ACCENT, "--"), (ACCENT, ":"))
+    for (name, shares), (colour, line) in zip(shares_by_threshold(result.sweeps).items(), looks, strict=True):
+        ax.plot(THRESHOLDS, shares, line, color=colour, label=name)
+    ax.axvline(WEAK, color=SOFT, linewidth=0.8, linestyle=":")
+    ax.set(
+        xlabel="threshold on the score (dotted: the one in use)",
+        ylabel="share of heads that get a class",
+        ylim=(-0.03, 1.03),
+    )
+    ax.legend(loc="upper right")
+    figure.suptitle(f"{_label(result)}: heads with a class, by the threshold", x=0.01, ha="left", fontweight="bold")
     return figure
 
 

@@ -11,12 +11,10 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import number
 from nanoscope.experiments.heads.census import (
-    THRESHOLDS,
     Named,
     by_strength,
     confusion,
     on_random_text,
-    untrained_with_a_class,
     with_a_class,
 )
 from nanoscope.experiments.heads.groups import EVERY, Cost, by_class, costs, singles
@@ -39,7 +37,6 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "heads": result["label"].values.size,
         "random": on_random_text(result.sweeps),
         "weak": f"{WEAK:g}",
-        "thresholds": thresholds_table(result),
         "planted": planted(result),
         "cost": cost(result),
         "sink": head_name(int(sink[0]), int(sink[1])),
@@ -59,7 +56,7 @@ def groups_table(result: Result) -> str:
         for one in costs(result.sweeps)
         if one.name in classes or one.name in ("heads of L0", "heads above L0", EVERY)
     ]
-    head = ["heads", "with their scores above chance", "each alone, summed", "together", "as many others"]
+    head = ["heads", "members (score)", "single ablations, summed", "joint ablation", "as many random heads"]
     return table(head, rows)
 
 
@@ -95,25 +92,6 @@ def _head(result: Result, layer: int, head: int) -> str:
     return f"{name} (no class, {ALL_CLASSES[int(scores.argmax())]} {number(float(scores.max()), 2)})"
 
 
-def thresholds_table(result: Result) -> str:
-    """Shares of heads with a class, by the threshold: of the model, of untrained ones, and what planted heads get."""
-    if "planted_scores" not in result.sweeps:
-        return ""
-    rows = []
-    for threshold in THRESHOLDS:
-        named = Named.of(confusion(result.sweeps, threshold).sum(0))
-        shares = (
-            with_a_class(result.sweeps, threshold),
-            untrained_with_a_class(result.sweeps, threshold),
-            named.right,
-            named.wrong,
-            named.invented,
-        )
-        rows.append([f"{threshold:g}", *(f"{share:.2f}" for share in shares)])
-    head = ["threshold", "heads with a class", "untrained", "planted: right", "wrong", "of none, named"]
-    return table(head, rows)
-
-
 def planted(result: Result) -> Mapping[str, object]:
     """What becomes of planted heads: shares named right by strength, named wrong, and of no class and named."""
     if "planted_scores" not in result.sweeps:
@@ -135,6 +113,6 @@ def cost(result: Result) -> Mapping[str, float]:
 
 PAGE = Page(
     "Finding 2: What each attention head does",
-    figures=("heads_taxonomy", "heads_ablation"),
+    figures=("heads_taxonomy", "heads_ablation", "heads_thresholds"),
     values=values,
 )

@@ -10,7 +10,6 @@ import numpy as np
 from nanoscope.analysis.neurons.output_weights import ROLES
 from nanoscope.analysis.neurons.statistics import dead
 from nanoscope.evidence.claim import Sweeps
-from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.experiments.neurons.stored import (
@@ -21,18 +20,6 @@ from nanoscope.experiments.neurons.stored import (
     told,
 )
 from nanoscope.experiments.pages import Page
-
-COLUMNS = (
-    "concept",
-    "on",
-    "AUROC",
-    "active in / out",
-    "silent",
-    "AUROC",
-    "active in / out",
-    "random direction",
-    "untrained",
-)
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
@@ -48,12 +35,12 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
 
 
 def _today(sweeps: Sweeps) -> Mapping[str, object]:
-    """The table of concepts, what each control says, and how many neurons do nothing."""
+    """The best neurons, what each control says, and how many neurons do nothing."""
     gone = dead(sweeps["statistics"])
     seen = dict(zip(sweeps["planted"].labels("measure"), sweeps["planted"].values[0, 0].tolist(), strict=True))
     lead = told(sweeps) - told(sweeps, "untrained")
     return {
-        "concepts": concepts_table(sweeps),
+        "best": best_neurons(sweeps),
         "dead": int(gone.sum()),
         "neurons": gone.size,
         "planted": {"neuron": str(sweeps["planted"].labels("neuron")[0]), **seen} if not math.isnan(seen["auroc"]) else None,
@@ -62,29 +49,11 @@ def _today(sweeps: Sweeps) -> Mapping[str, object]:
     }  # fmt: skip
 
 
-def concepts_table(sweeps: Sweeps) -> str:
-    """A row per context concept: the neuron that is most on and the most silent one, each with the shares of characters with
-    the concept and without it on which it is active; and the AUROCs of the best random direction and untrained neuron."""
-    names = sweeps["families"].labels("concept")
-    found = {source: best_aurocs(sweeps, source) for source in ("neurons", "silent", "directions", "untrained")}
-    order = sorted(np.flatnonzero(in_context(sweeps)), key=lambda c: -found["neurons"][c])
-    rows = [
-        [
-            str(names[c]),
-            *_cells(sweeps, found, int(c), "neurons"),
-            *_cells(sweeps, found, int(c), "silent"),
-            *(f"{found[source][c]:.2f}" for source in ("directions", "untrained")),
-        ]
-        for c in order
-    ]
-    return table(COLUMNS, rows)
-
-
-def _cells(sweeps: Sweeps, found: Mapping[str, np.ndarray], concept: int, source: str) -> tuple[str, str, str]:
-    """A neuron's name, its AUROC, and where it is active: `98 / 3 %`."""
-    inside, outside = sweeps["active"].sel(source=source).values[:, concept]
-    shares = f"{100 * inside:.0f} / {100 * outside:.0f} %"
-    return chosen_neuron(sweeps, concept, source), f"{found[source][concept]:.2f}", shares
+def best_neurons(sweeps: Sweeps) -> tuple[tuple[str, str], ...]:
+    """Every context concept with the neuron that is most on for it, the clearest first."""
+    names, found = sweeps["families"].labels("concept"), best_aurocs(sweeps, "neurons")
+    order = sorted(np.flatnonzero(in_context(sweeps)), key=lambda c: -found[c])
+    return tuple((str(names[c]), chosen_neuron(sweeps, int(c), "neurons")) for c in order)
 
 
 def nested(sweeps: Sweeps) -> tuple[str, float] | None:
@@ -96,6 +65,4 @@ def nested(sweeps: Sweeps) -> tuple[str, float] | None:
     )
 
 
-PAGE = Page(
-    "Finding 3b: What the hidden units know", figures=("neurons_thresholds", "neurons_statistics"), values=values
-)
+PAGE = Page("Finding 3b: What the hidden units know", figures=("neurons_concepts", "neurons_statistics"), values=values)
