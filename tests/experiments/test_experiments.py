@@ -243,6 +243,7 @@ def test_a_thinned_result_keeps_its_findings_and_says_what_it_lost(studied: Path
         lost = set(result.sweeps) - set(loaded.sweeps)
         assert lost == set(loaded.provenance["left_out"])
         assert all(result[name].values.nbytes > 2000 for name in lost)
+        assert set(thinned(loaded, 200).provenance["left_out"]) >= lost
 
 
 def test_what_is_judged_or_read_by_the_page_is_never_left_out(studied: Path, tmp_path: Path) -> None:

@@ -109,8 +109,9 @@ def load_results(folder: Path) -> tuple[Result, ...]:
 
 
 def thinned(result: Result, most_bytes: int, needed: Collection[str] = ()) -> Result:
-    """The same result without its larger sweeps, but for those that are needed; its provenance lists what was left out."""
+    """The same result without its larger sweeps, but for those that are needed; its provenance lists what was left out, now or
+    before."""
     sizes = {name: int(sweep.values.nbytes) for name, sweep in result.sweeps.items()}
     kept = {name: sweep for name, sweep in result.sweeps.items() if name in needed or sizes[name] <= most_bytes}
-    left_out = {name: size for name, size in sizes.items() if name not in kept}
+    left_out = result.provenance.get("left_out", {}) | {name: size for name, size in sizes.items() if name not in kept}
     return replace(result, sweeps=kept, provenance={**result.provenance, "left_out": left_out})

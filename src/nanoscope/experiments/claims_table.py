@@ -32,33 +32,17 @@ def claims_table(study: Study, result: Result) -> str:
     claims = [finding for finding in result.findings if finding.kind == "measurement"]
     others, effects = beside(study, result), study.recipe(result)
     there = [study.recipe(other) for other in others]
-    head = ["claim", "effect [95 %]", "criterion", "verdict", _sample(study), *(_name(other) for other in others)]
+    head = ["claim", "effect [95 %]", "criterion", "verdict", *(_name(other) for other in others)]
     rows = [
         [
             one.claim.rstrip("."),
             *_measured(effects.get(one.id), one),
-            _over_sample(study, result, one.id),
             *(_there(other, one.id) for other in there),
         ]
         for one in claims
     ]
     shown = [i for i in range(len(head)) if i < 4 or any(row[i] for row in rows)]
     return "" if not rows else table([head[i] for i in shown], [[row[i] for i in shown] for row in rows])
-
-
-def _sample(study: Study) -> str:
-    """The heading of the column of the trainings beside the main model."""
-    first = study.subject(study.replicates[0])
-    return f"{len(study.replicates)} trainings of {first.family or first.label}"
-
-
-def _over_sample(study: Study, result: Result, claim: str) -> str:
-    """Of a claim on a main model whose recipe has no other training: its mean over those of another recipe, and how many of
-    them alone say yes, undecided and no."""
-    effect = study.spread.get(claim)
-    if study.main in study.replicates or result.subject.label != study.main or effect is None:
-        return ""
-    return f"{interval(effect)}; {alone(effect)}" if effect.evidence.measured else "-"
 
 
 def alone(effect: Effect) -> str:
