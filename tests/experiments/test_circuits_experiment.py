@@ -14,12 +14,12 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
-from nanoscope.experiments.circuits.development import spread
 from nanoscope.experiments.circuits.facts import missing, reach, stability
 from nanoscope.experiments.circuits.setting import Params, setting_of
 from nanoscope.experiments.circuits.stored import exact, main_task, mean_shares
 from nanoscope.experiments.circuits.truth import truth
 from nanoscope.experiments.experiment import Subject
+from nanoscope.experiments.following import spaced
 from nanoscope.experiments.measuring import Sweeps
 from nanoscope.text.corpora import Corpus
 
@@ -153,7 +153,7 @@ def test_a_model_whose_stream_is_no_sum_is_refused(letters: Corpus) -> None:
 
 
 def test_checkpoints_are_spread_evenly() -> None:
-    assert spread([0, 5, 10], 5) == (0, 5, 10)
-    assert spread([], 5) == ()
-    chosen = spread([0, *range(10, 1001, 10)], 5)
+    assert spaced([0, 5, 10], 5) == (0, 5, 10)
+    assert spaced([], 5) == ()
+    chosen = spaced([0, *range(10, 1001, 10)], 5)
     assert chosen == (0, 250, 500, 750, 1000)

@@ -19,6 +19,7 @@ from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.experiment import Subject
+from nanoscope.experiments.following import spaced
 from nanoscope.experiments.measuring import Sweeps
 from nanoscope.experiments.pages import section
 from nanoscope.experiments.profile import control, development, judge
@@ -390,13 +391,13 @@ def test_what_is_measured_along_a_training_is_what_is_measured_of_the_checkpoint
 
 def test_checkpoints_are_spaced_by_the_logarithm() -> None:
     steps = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, *range(300, 5001, 100)]
-    found = development.spaced(steps, 12)
+    found = spaced(steps, 12, np.log1p)
     assert len(found) == 12
     assert (found[0], found[-1]) == (0, 5000)
     places, wanted = np.log1p(steps), np.linspace(0, np.log1p(5000), 12)
     assert np.abs(np.log1p(found) - wanted).max() <= np.diff(places).max() / 2
-    assert development.spaced([0, 5, 9], 12) == (0, 5, 9)
-    assert development.spaced(steps, 0) == ()
+    assert spaced([0, 5, 9], 12, np.log1p) == (0, 5, 9)
+    assert spaced(steps, 0, np.log1p) == ()
 
 
 def test_without_checkpoints_nothing_is_told_of_the_training(noise: Sweeps) -> None:

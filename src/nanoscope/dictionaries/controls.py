@@ -14,16 +14,13 @@ from torch import Tensor
 
 from nanoscope.dictionaries.coder import Coder, Shape
 from nanoscope.model.arithmetic import mlp_post, mlp_pre, mlp_pre_linear
-from nanoscope.model.gpt import GPT
+from nanoscope.model.gpt import GPT, untrained
 from nanoscope.model.modules import MLP
-from nanoscope.seeds import seed_for
 
 
 def twin(model: GPT, seed: int) -> GPT:
     """An untrained model of the same shape."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for("twin", seed))
-        return GPT(model.config).eval().requires_grad_(False)
+    return untrained(model, "twin", seed)
 
 
 def principal(x: Float[Tensor, "token d"], k: int) -> Coder:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import numpy as np
-import torch
 
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
@@ -24,8 +23,6 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.measuring import Stages, Sweeps, in_memory
-from nanoscope.model.gpt import GPT
-from nanoscope.seeds import seed_for
 from nanoscope.text.corpora.corpus import Corpus
 from nanoscope.text.tokenizer import TokenizedText, Tokenizer, tokenized
 
@@ -167,10 +164,3 @@ def times_in_turn(runs: Mapping[str, Callable[[], object]], repeats: int) -> Swe
             marks.append(time.perf_counter())
         rows.append(np.diff(marks))
     return Sweep(np.array(rows[1:]).T, ("what", "repeat"), "s", {"what": tuple(runs)})
-
-
-def untrained(model: GPT, *labels: object) -> GPT:
-    """An untrained model of the same shape, as a control; the labels seed its initialisation."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(*labels))
-        return GPT(model.config).eval().requires_grad_(False)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from nanoscope.checkpoints.checkpoint import load
 from nanoscope.errors import Interrupted
@@ -19,6 +22,15 @@ def at_step(subject: Subject, step: int) -> Subject:
     """The subject at an earlier checkpoint of its training."""
     label = f"{subject.label}, iteration {step}"
     return Subject(load(subject.history[step]), subject.corpus, label, subject.role, family=subject.family)
+
+
+def spaced(steps: Sequence[int], most: int, by: Callable[[np.ndarray], np.ndarray] = np.asarray) -> tuple[int, ...]:
+    """At most so many of the steps, the first and the last among them, evenly spread in `by` of the step."""
+    if len(steps) <= most:
+        return tuple(steps)
+    places = by(np.array(steps))
+    wanted = np.linspace(places[0], places[-1], most)
+    return tuple(sorted({steps[int(np.abs(places - at).argmin())] for at in wanted}))
 
 
 def snapshot(subject: Subject, step: int, params: object, folder: Path, command: str = "") -> Result:

@@ -37,6 +37,7 @@ from nanoscope.model.config import GPTConfig
 from nanoscope.model.dropout import drop
 from nanoscope.model.modules import MLP, Block, Norm
 from nanoscope.model.positions import FixedTable, position_table
+from nanoscope.seeds import seed_for
 
 
 @runtime_checkable
@@ -186,3 +187,10 @@ def with_learned_positions(model: GPT) -> GPT:
 def tapped(name: str, layer: int | None, value: Tensor, tap: Tap | None) -> Tensor:
     """The value, or its replacement by the tap."""
     return value if tap is None or not tap.wants(name, layer) else tap(name, layer, value)
+
+
+def untrained(model: GPT, *labels: object) -> GPT:
+    """An untrained model of the same shape, as a control; the labels seed its initialisation."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(*labels))
+        return GPT(model.config).eval().requires_grad_(False)

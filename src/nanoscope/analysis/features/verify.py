@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nanoscope.analysis.features.graph import FEATURE, LOGIT, AttributionGraph
@@ -55,10 +55,15 @@ def agreement(found: Verified) -> Agreement:
     predicted, measured = (x.double().numpy() for x in (found.predicted, found.measured))
     if len(predicted) < 2:
         return Agreement(len(predicted), np.nan, np.nan, np.nan)
-    near = np.abs(measured - predicted) <= NEAR * np.abs(predicted)
+    near = within(predicted, measured)
     signs = np.sign(measured) == np.sign(predicted)
     r = np.corrcoef(predicted, measured)[0, 1] if predicted.std() * measured.std() > 0 else np.nan
     return Agreement(len(predicted), float(signs.mean()), float(near.mean()), float(r))
+
+
+def within(predicted: Float[np.ndarray, "case"], measured: Float[np.ndarray, "case"]) -> Bool[np.ndarray, "case"]:
+    """Whether what was measured is within a fifth of what was predicted."""
+    return np.abs(measured - predicted) <= NEAR * np.abs(predicted)
 
 
 def verified(graph: AttributionGraph, count: int) -> Verified:

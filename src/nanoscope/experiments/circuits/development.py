@@ -1,4 +1,5 @@
-"""When did the circuit form? The effect of each of its edges at some checkpoints of the training."""
+"""When did the circuit form? The effect of each of its edges at some checkpoints of the training, spaced evenly: it can form at
+any time."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from nanoscope.checkpoints.checkpoint import load
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.circuits.setting import Setting
 from nanoscope.experiments.experiment import Subject
+from nanoscope.experiments.following import spaced
 from nanoscope.experiments.measuring import Sweeps
 
 EXAMPLES = 8
@@ -19,7 +21,7 @@ def over_training(subject: Subject, s: Setting, circuit: Circuit) -> Sweeps:
     """The effect of each edge of the final circuit, and the metric, at checkpoints spread evenly over the training.
 
     Nothing if the training's checkpoints are not at hand."""
-    steps = spread(sorted(subject.history), s.params.checkpoints)
+    steps = spaced(sorted(subject.history), s.params.checkpoints)
     if not steps:
         return {}
     task, edges = s.select[s.main][:EXAMPLES], circuit.edges
@@ -34,11 +36,3 @@ def over_training(subject: Subject, s: Setting, circuit: Circuit) -> Sweeps:
             ends, ("step", "run", "example"), "logits", {"step": steps, "run": ("clean", "corrupt")}
         ),
     }
-
-
-def spread(steps: list[int], most: int) -> tuple[int, ...]:
-    """At most so many of the steps, the first and the last among them, spread evenly: a circuit can form at any time."""
-    if len(steps) <= most:
-        return tuple(steps)
-    wanted = np.linspace(steps[0], steps[-1], most)
-    return tuple(sorted({steps[int(np.abs(np.array(steps) - step).argmin())] for step in wanted}))

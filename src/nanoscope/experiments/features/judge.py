@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from nanoscope.analysis.features.verify import NEAR
+from nanoscope.analysis.features.verify import within
 from nanoscope.analysis.neurons.selectivity import SELECTIVE
 from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.finding import Evidence
@@ -155,8 +155,3 @@ def graph_holds(sweeps: Sweeps) -> Evidence:
 def whole_effects(sweeps: Sweeps, step: str) -> Float[np.ndarray, "both feature"]:
     """The graph's largest whole effects, and what was measured at this step."""
     return np.stack([sweeps["effects"].sel(which=which).values for which in ("predicted", step)])
-
-
-def within(predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """Whether each measured effect is within a fifth of the predicted one."""
-    return np.abs(measured - predicted) <= NEAR * np.abs(predicted)

@@ -7,7 +7,7 @@ import numpy as np
 from nanoscope.analysis.attention import character_tables, classes, composition
 from nanoscope.analysis.attention.profile import Profile, profile
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.experiment import Subject, times_in_turn, untrained
+from nanoscope.experiments.experiment import Subject, times_in_turn
 from nanoscope.experiments.heads import control
 from nanoscope.experiments.heads.ablation import ablation
 from nanoscope.experiments.heads.label import ALL_CLASSES, FAMILIES, labels
@@ -15,7 +15,7 @@ from nanoscope.experiments.heads.setting import Params, Setting, induction, sett
 from nanoscope.experiments.measuring import Stage, Stages, Sweeps
 from nanoscope.interventions.run import activations, run
 from nanoscope.model.folded import fold, head_weights
-from nanoscope.model.gpt import GPT
+from nanoscope.model.gpt import GPT, untrained
 from nanoscope.text.tokenizer import START
 from nanoscope.text.windows import at_a_time, first_speech, lead, started
 

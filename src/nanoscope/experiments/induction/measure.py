@@ -11,12 +11,13 @@ from nanoscope.analysis.attention import composition, prefix_matching, repeated_
 from nanoscope.analysis.causal import head_ablation, patching
 from nanoscope.analysis.prediction import behaviour, copying, direct_attribution, logit_lens
 from nanoscope.evidence.sweep import Sweep, stacked
-from nanoscope.experiments.experiment import Subject, untrained
+from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.induction import routes
 from nanoscope.experiments.induction.select import Head, Selection, p_values, select
 from nanoscope.experiments.induction.setting import JUDGED, Params, Setting, setting_of
 from nanoscope.experiments.measuring import Stage, Stages, Sweeps
 from nanoscope.model.folded import fold, head_weights
+from nanoscope.model.gpt import untrained
 from nanoscope.model.sites import Site
 from nanoscope.tasks import metrics, synthetic
 from nanoscope.tasks.natural import natural_copies

@@ -17,7 +17,7 @@ from nanoscope.analysis.neurons.selectivity import SELECTIVE
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.experiment import Subject, require_least, untrained
+from nanoscope.experiments.experiment import Subject, require_least
 from nanoscope.experiments.measuring import Stage, Stages, Sweeps, arrays_of, private
 from nanoscope.experiments.neurons.cards import Neuron, cards
 from nanoscope.experiments.neurons.control import control
@@ -25,7 +25,7 @@ from nanoscope.experiments.neurons.labels import CONTEXT, CURRENT, KIND, labels
 from nanoscope.experiments.neurons.reporting import report
 from nanoscope.experiments.neurons.search import Found, Split, described, search
 from nanoscope.model.folded import fold
-from nanoscope.model.gpt import GPT
+from nanoscope.model.gpt import GPT, untrained
 from nanoscope.progress import Progress, silent
 from nanoscope.seeds import seed_for
 from nanoscope.text.corpora.corpus import too_short

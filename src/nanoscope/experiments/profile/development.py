@@ -7,8 +7,6 @@ matching. Nothing if the training's checkpoints are not at hand, or its windows 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from nanoscope.analysis.attention.prefix_matching import prefix_scores
@@ -17,6 +15,7 @@ from nanoscope.analysis.prediction import effective_context
 from nanoscope.analysis.prediction.copying import NEAREST
 from nanoscope.checkpoints.checkpoint import load
 from nanoscope.evidence.sweep import Sweep, stacked
+from nanoscope.experiments.following import spaced
 from nanoscope.experiments.measuring import Sweeps
 from nanoscope.experiments.profile.setting import HELD_OUT, TEXTS, Setting, spread
 from nanoscope.model.gpt import GPT
@@ -30,7 +29,7 @@ BASELINE = "above lookalikes"
 
 def along_training(s: Setting) -> Sweeps:
     """The sweeps `along_...`, each over `step`."""
-    steps = spaced(sorted(s.subject.history), s.params.checkpoints) if lengths_of(s.size) else ()
+    steps = spaced(sorted(s.subject.history), s.params.checkpoints, np.log1p) if lengths_of(s.size) else ()
     found = [at_checkpoint(s, load(s.subject.history[step]).model) for step in steps]
     return {name: stacked([one[name] for one in found], "step", steps) for name in found[0]} if found else {}
 
@@ -58,15 +57,6 @@ def at_checkpoint(s: Setting, model: GPT) -> Sweeps:
 def lengths_of(size: int) -> tuple[int, ...]:
     """The cuts that windows of so many tokens allow."""
     return tuple(k for k in CUTS if k in effective_context.cuts(size))
-
-
-def spaced(steps: Sequence[int], most: int) -> tuple[int, ...]:
-    """At most so many of the steps, the first and the last among them, evenly in log(1 + step)."""
-    if len(steps) <= most:
-        return tuple(steps)
-    places = np.log1p(steps)
-    wanted = np.linspace(places[0], places[-1], most)
-    return tuple(sorted({steps[int(np.abs(places - at).argmin())] for at in wanted}))
 
 
 def _prefix_matching(s: Setting, model: GPT) -> Sweep:

@@ -11,7 +11,8 @@ from nanoscope.analysis.neurons.universality import excess_correlation, half_sha
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.sweep import Sweep, stacked
-from nanoscope.experiments.experiment import Subject, Sweeps, require_least, untrained
+from nanoscope.experiments.experiment import Subject, Sweeps, require_least
+from nanoscope.model.gpt import untrained
 from nanoscope.text.windows import Windows, windows
 
 KEPT = ("best", "excess")
