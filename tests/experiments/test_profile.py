@@ -313,9 +313,13 @@ def test_the_page_names_circuits_if_there_are_any(noise: Sweeps) -> None:
         "size": Sweep(
             np.array([[9, 8], [3, 2]]), ("task", "count"), "edges", tasks | {"count": ("asked", "connected")}
         ),
+        "ends": Sweep(
+            np.array([[1.0, 5.0], [0.0, 0.0]]), ("task", "end"), "logits", tasks | {"end": ("nothing", "model")}
+        ),
+        "circuit": Sweep(np.array([[3.0, 5.0], [0.0, 0.0]]), ("task", "example"), "logits", tasks),
     }
     other = replace(mine, experiment="circuits", sweeps=found, findings=())
-    assert circuits_of(Study(None, (mine, other)), mine) == "induction (8 edges)"
+    assert circuits_of(Study(None, (mine, other)), mine) == "induction (8 edges, 75 %)"
     older = replace(other, sweeps={})
     assert circuits_of(Study(None, (mine, older)), mine) == ""
 
