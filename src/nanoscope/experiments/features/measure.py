@@ -52,14 +52,14 @@ def stages(subject: Subject, params: Params) -> Stages:
     """The stages of the experiment. An interrupted training goes on where its state was last saved."""
     s = setting_of(subject, params)
     return {
-        "dictionaries": LongStage(45, lambda before, *where: trained(s, s.model, fits(s), *where)),
-        "dictionaries of the twin": LongStage(25, lambda before, *where: trained(s, s.twin, fits_of_twin(s), *where)),
-        "quality": Stage(12, lambda before: _quality(s, before)),
-        "concepts": Stage(8, lambda before: _concepts(s, before)),
-        "transcoders": Stage(4, lambda before: transcoders(s, before)),
+        "dictionaries": LongStage(35, lambda before, *where: trained(s, s.model, fits(s), *where)),
+        "dictionaries of the twin": LongStage(30, lambda before, *where: trained(s, s.twin, fits_of_twin(s), *where)),
+        "quality": Stage(17, lambda before: _quality(s, before)),
+        "concepts": Stage(3, lambda before: _concepts(s, before)),
+        "transcoders": Stage(12, lambda before: transcoders(s, before)),
         "recurrence": Stage(1, lambda before: recurrence(s, before)),
         "graph": Stage(1, lambda before: graph_of_prediction(s, before)),
-        "known answers": LongStage(4, lambda before, folder, told: known_answers(folder)),
+        "known answers": LongStage(1, lambda before, folder, told: known_answers(folder)),
     }
 
 
