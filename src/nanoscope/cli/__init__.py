@@ -86,7 +86,7 @@ class RunCommand:
 
     circuits: which connections carry what the model does?
 
-    features: of which features is its state made? (trains dictionaries: half an hour)
+    features: of which features is its state made? (trains dictionaries: forty minutes)
 
     universality: which neurons do several trainings share? (with --twins CKPT ...)
 
