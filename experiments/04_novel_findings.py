@@ -1,13 +1,14 @@
 # %% [markdown]
 # # 04 · How circuits evolve, how small a model can be, what replicates, what fails
 #
-# Four questions whose criteria were written down before the runs. This notebook reads the published study (`results/`), so it
+# Five questions whose criteria were written down before the runs. This notebook reads the published study (`results/`), so it
 # needs no model and no training; `nanoscope study published` makes everything again.
 
 # %%
 # %matplotlib inline
 from pathlib import Path
 
+from nanoscope.experiments.doses import figures as doses
 from nanoscope.experiments.emergence import figures as emergence
 from nanoscope.experiments.evolution import figures as evolution
 from nanoscope.experiments.failures import figures as failures
@@ -16,7 +17,7 @@ from nanoscope.experiments.scale import figures as scale
 from nanoscope.report import read_study
 
 published = read_study(Path("../results"))
-for result in [result for name in ("evolution", "scale", "replication") for result in published.compared(name)]:
+for result in [result for name in ("evolution", "scale", "replication", "doses") for result in published.compared(name)]:
     print(f"\n{result.experiment} over {result.subject.label}")
     for finding in result.findings:
         print(f"  {'withdrawn' if finding.withdrawn else finding.verdict:24} {finding.claim}")
@@ -77,3 +78,14 @@ display(failures.areas(result), failures.states(result))
 for label in published.replicates:
     adds = published.result(label, "failures").finding("failures.beyond_text").evidence
     print(f"{label}: {adds.value:+.4f} [{adds.interval[0]:+.4f}, {adds.interval[1]:+.4f}]")
+
+# %% [markdown]
+# ## e. From which data is copying learned?
+#
+# The control is trained with a copy in only a share of its windows, the dose. A law of when an induction head forms was fitted to
+# six doses and committed; then four other doses were trained. Blue dots were fitted, orange ones foretold.
+
+# %%
+for result in published.compared("doses"):
+    print("\n".join(finding.text for finding in result.findings))
+    display(doses.formation(result), doses.curves(result))

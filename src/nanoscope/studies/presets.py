@@ -36,10 +36,9 @@ def settings(*amounts: str) -> dict[str, object]:
 
 FULL = settings()
 """For everything that is published: each training's own uncertainty is part of what is said about trainings."""
-LARGE = settings("large")
-"""For the canonical model: all of it, with fewer windows at each of its dozens of checkpoints."""
 SPREAD = {name: params for name, params in settings("end", "large").items() if name != "circuits"}
-"""For trainings that tell how results vary: all of it, of the finished model; its checkpoints are read by `emergence` alone."""
+"""For trainings that tell how results vary: all of it, of the finished model. Its checkpoints are read by `emergence` alone, in
+fewer windows each: what is told of these trainings is their mean."""
 FEW = settings("quick")
 FEW_CONTROL = settings("control", "quick")
 
@@ -117,7 +116,7 @@ def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple
 def _published() -> StudyDesign:
     """The full study: the canonical model, whose values are told; trainings of the shorter recipe, which tell how results vary;
     as many of the control; the hand-built model, other texts, all sizes, all doses of copying."""
-    canonical = _model("shakespeare", 1, {**LARGE, "features": open_experiment("features").setting()})
+    canonical = _model("shakespeare", 1, {**FULL, "features": open_experiment("features").setting()})
     canonical = replace(canonical, released=True)
     first, *further = (_model("shakespeare-cpu", seed, SPREAD) for seed in SEEDS)
     twins = tuple(f"shakespeare-cpu-{seed}" for seed in TWIN_SEEDS)

@@ -6,7 +6,7 @@ QUESTIONS = (
     Question(
         "Do most of the concepts tried have a neuron that is selective for them?",
         "neurons.selective",
-        "{count} of {n} have one; as many random directions tell {directions}",
+        "{count} of {n} have one; as many random directions tell {directions}, an untrained model's neurons {untrained}",
     ),
     Question(
         "Are neurons more selective than random directions?",
