@@ -276,8 +276,7 @@ def test_what_an_older_version_did_not_measure_is_said() -> None:
     assert today == {"emergence.forms": "", "emergence.icl": OLDER, "emergence.repeated": OLDER}
     stood = values(Study(None, (result,)), result)
     assert stood["previous"]
-    assert "| copying, iteration |" in str(stood["beside"])
-    assert "in-context" not in str(stood["beside"])
+    assert "| induction head, iteration |" in str(stood["beside"])
     assert "| 10 to 90 % of the previous-token head, as a factor |" in str(stood["beside"])
 
 

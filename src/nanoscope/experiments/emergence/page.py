@@ -11,7 +11,7 @@ from nanoscope.evidence.markdown import table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import number
-from nanoscope.experiments.emergence.events import CONTEXT, FORMED, HEADS, INDUCTION, MARGINS, PREVIOUS, REPEATED, Event
+from nanoscope.experiments.emergence.events import FORMED, HEADS, INDUCTION, PREVIOUS, Event
 from nanoscope.experiments.emergence.judge import delay_of_induction, factor_of_change, final_score
 from nanoscope.experiments.pages import Page
 
@@ -34,9 +34,9 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
 
 
 def _rows(results: list[Result]) -> list[list[str]]:
-    """The iteration of every event in any of the results, and the numbers beside the claims."""
+    """When heads form in any of the results, and the numbers beside the claims. The figure has every event."""
     nearest = ["nearest to tables of 1-, 2-, 3-grams ..., iterations", *(_nearest(one) for one in results)]
-    when = [[f"{name}, iteration", *(_step(one, name) for one in results)] for name in (*HEADS, *MARGINS)]
+    when = [[f"{name}, iteration", *(_step(one, name) for one in results)] for name in HEADS]
     also = [[said, *(_cell(how(one.sweeps)) for one in results)] for said, how in MEASURED.items()]
     return [row for row in (nearest, *when, *also) if any(row[1:])]
 
@@ -49,9 +49,7 @@ def _nearest(result: Result) -> str:
 
 
 def _step(result: Result, name: str) -> str:
-    """The iteration at half of a change; empty where it does not happen, or was dated by what an older version measured."""
-    if name in (CONTEXT, REPEATED) and "held_out" not in result.sweeps:
-        return ""
+    """The iteration at half of a change; empty where it does not happen."""
     event = Event.stored(result["events"], name) if name in result["events"].labels("event") else Event()
     return f"{event.step:,.0f} [{event.low:,.0f}, {event.high:,.0f}]" if event.happens else ""
 
