@@ -1,7 +1,8 @@
-"""Write the measured parts of README.md: the published study's answers and the benchmarks' factors.
+"""Write the measured parts of README.md and of the docs: the published study's answers, the benchmarks' factors, and the
+trainings by which a recipe was chosen.
 
 Each part stands between `<!-- NAME -->` and `<!-- /NAME -->` and is rendered from stored results (results/ and
-benchmarks/results.json), so that nobody types a number. A test checks that README.md is current. Usage: python
+benchmarks/*.json), so that nobody types a number. A test checks that the pages are current. Usage: python
 scripts/fill_readme.py.
 """
 
@@ -18,7 +19,7 @@ from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.report import read_study
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "methods" / "training.md")
 PARTS = {
     "profile": ("profile.context", "profile.layers", "lenses.beyond"),
     "heads": ("heads.previous", "heads.tokens", "heads.needed"),
@@ -41,15 +42,17 @@ Entry = Mapping[str, Any]
 
 
 def main() -> None:
-    README.write_text(filled(README.read_text()))
-    print(f"wrote {README}")
+    for path in PAGES:
+        path.write_text(filled(path.read_text()))
+        print(f"wrote {path}")
 
 
 def filled(page: str) -> str:
     """The page with every part rendered anew."""
     found = study_answers(in_todays_words(read_study(ROOT / "results")))
     entries = json.loads((ROOT / "benchmarks" / "results.json").read_text())["entries"]
-    parts = {name: _answers(found, claims) for name, claims in PARTS.items()} | {"benchmarks": _benchmarks(entries)}
+    parts = {name: _answers(found, claims) for name, claims in PARTS.items()}
+    parts |= {"benchmarks": _benchmarks(entries), "search": _search()}
     for name, text in parts.items():
         page = re.sub(
             rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
@@ -73,6 +76,21 @@ def _answers(found: Sequence[tuple[Answer, str]], claims: Sequence[str]) -> str:
 
 def _row(one: Answer, count: str) -> Sequence[str]:
     return one.ask, f"**{one.reply}**", one.size, count
+
+
+def _search() -> str:
+    """The trainings of the search for a recipe, the best in bold."""
+    runs = json.loads((ROOT / "benchmarks" / "recipe_search.json").read_text())
+    best = min(run["val_loss"] for run in runs)
+    rows = [
+        (
+            f"{run['learning_rate']:g}",
+            f"{run['dropout']:g}",
+            f"**{run['val_loss']:.4f}**" if run["val_loss"] == best else f"{run['val_loss']:.4f}",
+        )
+        for run in runs
+    ]
+    return table(["learning rate", "dropout", "validation loss, nats per character"], rows)
 
 
 def _benchmarks(entries: Sequence[Entry]) -> str:
