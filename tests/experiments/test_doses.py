@@ -13,6 +13,7 @@ from toys.planted_doses import LAW, PER_DOSE, by_law
 
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import Result
+from nanoscope.evidence.stored_study import read_study
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.doses.judge import doses_foretold
@@ -30,7 +31,7 @@ from nanoscope.experiments.doses.law import (
 )
 from nanoscope.experiments.doses.measure import Params, formation, measure
 from nanoscope.experiments.doses.page import doses_table
-from nanoscope.experiments.doses.prediction import committed, prediction
+from nanoscope.experiments.doses.prediction import FILE, committed, prediction
 from nanoscope.experiments.experiment import Group
 from nanoscope.experiments.formation.measure import SHARES
 from nanoscope.experiments.runner import run_comparison
@@ -38,6 +39,7 @@ from nanoscope.plots.quality import checklist
 from nanoscope.studies.presets import STUDIES, doses
 
 DOSES = open_experiment("doses")
+PUBLISHED = Path(__file__).parents[2] / "results"
 
 
 def test_planted_formations_are_dated_within_two_per_cent_and_those_after_the_end_are_none() -> None:
@@ -218,3 +220,13 @@ def test_the_script_writes_a_prediction_once_and_not_after_a_held_out_training(
     written.unlink()
     (tmp_path / "models" / "dose-0.60-1").mkdir(parents=True)
     assert "already holds dose-0.60-1" in refused()
+
+
+def test_the_committed_law_is_that_of_the_published_fitted_doses() -> None:
+    """Of no others, and not of the held-out ones too: it would be another law."""
+    (result,) = read_study(PUBLISHED).compared("doses")
+    law, said = Law(*committed()), json.loads(FILE.read_text())["foretold"]
+    assert tuple(law) == pytest.approx(tuple(fitted_law(result.sweeps)), rel=1e-6)
+    assert {one["dose"]: one["median"] for one in said} == pytest.approx(
+        {dose: foretold(result.sweeps, law, dose).median for dose in held_out(result.sweeps)}
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,12 @@ def updates(study: Study) -> str:
             date = str(result.provenance["date"]) if result else ""
             dated.append((date, f"{one.ask} {one.reply.capitalize()}{_count(trainings)}"))
     newest: Sequence[tuple[str, str]] = sorted(dated, key=lambda pair: pair[0], reverse=True)[:MOST_UPDATES]
-    return _block("updates", lines=[f"{date}: {line}." for date, line in newest]) if newest else ""
+    told = groupby(newest, key=lambda pair: pair[0])
+    return (
+        _block("updates", lines=[f"{date}: {'. '.join(line for _, line in days)}." for date, days in told])
+        if newest
+        else ""
+    )
 
 
 def _count(trainings: str) -> str:

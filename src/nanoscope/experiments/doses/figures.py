@@ -8,7 +8,16 @@ from matplotlib.figure import Figure
 
 from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.result import Result
-from nanoscope.experiments.doses.law import Law, fitted, foretold, gain, held_out, iterations, seen, times_of
+from nanoscope.experiments.doses.law import (
+    Law,
+    fitted,
+    gain,
+    held_out,
+    iterations,
+    seen,
+    share_in_time,
+    times_of,
+)
 from nanoscope.experiments.doses.page import law_of
 from nanoscope.experiments.emergence.events import FORMED
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, new_figure, ordered_colours, plain_logarithms, styled
@@ -59,8 +68,8 @@ def _counts(ax: Axes, sweeps: Sweeps, law: Law | None) -> None:
         if found:
             ax.plot(*np.array(found).T, "o", color=colour, markersize=5)
     if law:
-        grid, trainings = sweeps["gain"].labels("dose"), len(sweeps["trainings"].labels("seed"))
-        ax.plot(grid, [foretold(sweeps, law, float(dose)).forming / trainings for dose in grid], color=INK, linewidth=1)
+        grid = sweeps["gain"].labels("dose")
+        ax.plot(grid, [share_in_time(sweeps, law, float(dose)) for dose in grid], color=INK, linewidth=1)
     last = f"{iterations(sweeps):,.0f}"
     ax.set(xlabel="dose: share of windows with a copy", ylabel=f"formed within {last} iterations", ylim=(-0.05, 1.05))
     ax.set_title("share of trainings", fontsize=9)
@@ -88,6 +97,9 @@ def _times(ax: Axes, sweeps: Sweeps, law: Law | None) -> None:
         xscale="log", yscale="log", xlabel="what copying could gain, nats per token", ylabel="iteration of formation"
     )
     ax.set_ylim(top=1.3 * last)
+    ax.set_xlim(
+        left=0.8 * min(worth for dose in (*fitted(sweeps), *held_out(sweeps)) if (worth := gain(sweeps, dose)) > 0)
+    )
     plain_logarithms(ax)
     ax.set_xticks(GAINS, [f"{tick:g}" for tick in GAINS])
     ax.minorticks_off()

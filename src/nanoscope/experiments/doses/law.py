@@ -78,10 +78,14 @@ def foretold(sweeps: Sweeps, law: Law, dose: float) -> Foretold:
     trained = dose in sweeps["trainings"].labels("dose")
     run = len(times_of(sweeps, dose)) if trained else 0
     worth, trainings = gain(sweeps, dose), run or len(sweeps["trainings"].labels("seed"))
-    if worth <= 0:
-        return Foretold(dose, worth, math.inf, 0.0)
-    x = math.log(worth)
-    return Foretold(dose, worth, law.median(x), trainings * law.before(iterations(sweeps), x))
+    median = law.median(math.log(worth)) if worth > 0 else math.inf
+    return Foretold(dose, worth, median, trainings * share_in_time(sweeps, law, dose))
+
+
+def share_in_time(sweeps: Sweeps, law: Law, dose: float) -> float:
+    """The share of trainings that form a head within their iterations, by the law."""
+    worth = gain(sweeps, dose)
+    return law.before(iterations(sweeps), math.log(worth)) if worth > 0 else 0.0
 
 
 def seen(sweeps: Sweeps, dose: float) -> Seen | None:

@@ -48,6 +48,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "from_dose": from_dose(result.sweeps, law) if law else "",
         "iterations": int(iterations(result.sweeps)),
         "committed": "committed" in result.sweeps,
+        "miss": largest_miss(result.sweeps, law) if law else None,
         "doses": doses_table(result.sweeps, law),
     }
 
@@ -58,6 +59,13 @@ def law_of(sweeps: Sweeps) -> Law | None:
         return committed_law(sweeps) or fitted_law(sweeps)
     except NanoscopeError:
         return None
+
+
+def largest_miss(sweeps: Sweeps, law: Law) -> tuple[float, str]:
+    """By how many trainings the law is furthest from what was seen, over all doses that were run, and at which dose."""
+    found = ((dose, seen(sweeps, dose)) for dose in (*fitted(sweeps), *held_out(sweeps)))
+    missed = [(abs(one.forming - foretold(sweeps, law, dose).forming), f"{dose:g}") for dose, one in found if one]
+    return max(missed)
 
 
 def doses_table(sweeps: Sweeps, law: Law | None) -> str:

@@ -7,6 +7,5 @@ QUESTIONS = (
         "Does the previous-token head form at a similar time in all trainings?",
         "evolution.timing",
         "its iteration varies by {value} octaves (factors of two) between trainings, as a standard deviation",
-        key=True,
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,20 +20,19 @@ from nanoscope.experiments.neurons.stored import in_context
 from nanoscope.experiments.pages import Page
 
 QUALITY = ("", "FVU", "L0", "alive", "change of the loss", "recovered beside zero / mean")
-TRANSCODERS = ("", "FVU", "neurons, FVU", "twin, FVU", "alive", "change of the loss", "neurons", "mean")
 ROLES = 4
 STEPS = {"norms": "norms free", "effects": "nothing held"}
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
-    """The tables of quality and of transcoders, what concepts' features miss, and what each role of the graph carries."""
+    """The table of quality, what transcoders come to, what concepts' features miss, and what each role of the graph carries."""
     sweeps = result.sweeps
     roles = sweeps.get("graph_roles")
     lost = sweeps["absorption"].values[in_context(sweeps)]
     return {
         "quality": quality_table(sweeps),
         **dict(zip(("missed", "absorbed"), lost.mean(0).tolist(), strict=True)),
-        "transcoders": transcoders_table(sweeps) if "transcoders" in sweeps else "",
+        "transcoders": transcoders_of(sweeps) if "transcoders" in sweeps else None,
         "transcoder_recurs": _found_again(sweeps, "recurrence_transcoder") if "transcoders" in sweeps else (0.0, 0.0),
         **({name: _near(sweeps, step) for name, step in STEPS.items()} if "effects" in sweeps else {}),
         "roles": () if roles is None else largest_roles(roles),
@@ -65,22 +65,28 @@ def _recovered(of: Mapping[str, float], ablated: str) -> str:
     return percent((of[ablated] - of["replaced"]) / damage, 0) if damage else ""
 
 
-def transcoders_table(sweeps: Sweeps) -> str:
-    """A row per MLP: what its transcoder, as many neurons and the twin's transcoder leave unexplained, and what that costs."""
-    rows = []
-    for layer in sweeps["transcoders"].labels("layer"):
-        of = sweeps["transcoders"].sel(layer=layer)
-        own, neurons, twin = (dict(zip(of.labels("measure"), one, strict=True)) for one in of.values)
-        costs = (own["replaced"], neurons["replaced"], own["mean"])
-        rows.append(
-            (
-                str(layer),
-                *(number(one["FVU"]) for one in (own, neurons, twin)),
-                percent(own["alive"], 0),
-                *(number(cost - own["loss"]) for cost in costs),
-            )
-        )
-    return table(TRANSCODERS, rows)
+@dataclass(frozen=True)
+class Transcoders:
+    """What the transcoders of all MLPs come to, from the least to the most of them."""
+
+    left: tuple[float, float]
+    """The share of the variance that is left unexplained."""
+    neurons: tuple[float, float]
+    """The same of as many neurons."""
+    cost: float
+    """The most that one costs in its MLP's place, nats."""
+    behind: int
+    """How many leave more of their MLP than the twin's leave of the twin's."""
+    count: int
+
+
+def transcoders_of(sweeps: Sweeps) -> Transcoders:
+    """The table `[layer, coder, measure]` in a few numbers."""
+    table = sweeps["transcoders"]
+    fvu = table.sel(measure="FVU").values
+    own, neurons, _ = ((float(one.min()), float(one.max())) for one in fvu.T)
+    losses = [table.sel(coder="transcoder", measure=name).values for name in ("loss", "replaced")]
+    return Transcoders(own, neurons, float((losses[1] - losses[0]).max()), int((fvu[:, 0] > fvu[:, 2]).sum()), len(fvu))
 
 
 def _near(sweeps: Sweeps, step: str) -> float:

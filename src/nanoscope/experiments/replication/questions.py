@@ -7,6 +7,5 @@ QUESTIONS = (
         "Do trainings that differ only in their seed put the same heads into the same layers?",
         "replication.layers",
         "the mean cosine of matched heads is {value|size} {value|side('higher', 'lower')} within a layer than across layers",
-        key=True,
     ),
 )

@@ -8,7 +8,6 @@ QUESTIONS = (
         "scale.one_layer",
         "at its best width a copy {value|side('improves', 'worsens')} its accuracy by {value|size}",
         yes="not supported",
-        key=True,
     ),
     Question(
         "Does a deep and narrow model predict the text better than a wide one of as many parameters?",
