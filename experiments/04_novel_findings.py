@@ -17,7 +17,9 @@ from nanoscope.experiments.scale import figures as scale
 from nanoscope.report import read_study
 
 published = read_study(Path("../results"))
-for result in [result for name in ("evolution", "scale", "replication", "doses") for result in published.compared(name)]:
+for result in [
+    result for name in ("evolution", "scale", "replication", "doses") for result in published.compared(name)
+]:
     print(f"\n{result.experiment} over {result.subject.label}")
     for finding in result.findings:
         print(f"  {'withdrawn' if finding.withdrawn else finding.verdict:24} {finding.claim}")
@@ -64,17 +66,12 @@ for result in published.compared("replication"):
 #
 # At equal confidence, does the state of the copying and previous-token heads say where the model is wrong? Random heads of the
 # same layers and the text itself are the controls; a planted model, whose errors its head causes, shows that the instrument
-# sees.
+# sees. Last, training by training: how much the heads' state adds to confidence and text (AUROC).
 
 # %%
 result = published.result(published.main, "failures")
 print("\n\n".join(finding.text for finding in result.findings))
 display(failures.areas(result), failures.states(result))
-
-# %% [markdown]
-# Over all trainings: how much the heads' state adds to confidence and text (AUROC), training by training.
-
-# %%
 for label in published.replicates:
     adds = published.result(label, "failures").finding("failures.beyond_text").evidence
     print(f"{label}: {adds.value:+.4f} [{adds.interval[0]:+.4f}, {adds.interval[1]:+.4f}]")
@@ -82,8 +79,8 @@ for label in published.replicates:
 # %% [markdown]
 # ## e. From which data is copying learned?
 #
-# The control is trained with a copy in only a share of its windows, the dose. A law of when an induction head forms was fitted to
-# six doses and committed; then four other doses were trained. Blue dots were fitted, orange ones foretold.
+# The control is trained with a copy in only a share of its windows, the dose. A law of when an induction head forms was fitted
+# to six doses and committed; then four other doses were trained. Blue dots were fitted, orange ones foretold.
 
 # %%
 for result in published.compared("doses"):

@@ -9,8 +9,9 @@ from nanoscope.checkpoints.checkpoint import Checkpoint, load, save
 from nanoscope.errors import NanoscopeError
 from nanoscope.experiments import open_experiment
 from nanoscope.experiments.doses.measure import formation
-from nanoscope.experiments.experiment import Subject, untrained
+from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.formation.measure import SHARES, Params, available_gain
+from nanoscope.model.gpt import untrained
 from nanoscope.planted.induction import planted_induction
 from nanoscope.text.corpora import Corpus
 

@@ -225,7 +225,7 @@ def test_the_page_gives_both_lenses_and_a_table_where_it_is_told() -> None:
     assert rows["settled by here", "logit"] == ["10 %", "30 %", "60 %", "100 %"]
     assert rows["nearest n-gram table", "tuned"] == ["1", "2", "not told", "not told"]
     assert "at 80 % of the depth by the logit lens, 50 % of the depth by the tuned lens" in meaning
-    assert "40 steps; its KL on held-out training text went from 5.00 to 2.50 nats (2.00 on the text" in method
+    assert "in 40 steps; its KL on held-out training text went from 5.00 to 2.50 nats" in method
     assert "had stopped falling" in method
     assert "tells k up to 3, KL(lens, table) up to 4, and the loss up to 1" in more
 

@@ -13,8 +13,7 @@ from nanoscope.analysis.causal import component_ablation
 from nanoscope.analysis.prediction import effective_context
 from nanoscope.checkpoints.checkpoint import Checkpoint, load
 from nanoscope.errors import NanoscopeError
-from nanoscope.experiments.experiment import untrained
-from nanoscope.model.gpt import GPT
+from nanoscope.model.gpt import GPT, untrained
 from nanoscope.model.sites import Site
 from nanoscope.planted.induction import Planted, planted_induction
 from nanoscope.plots.look import overview, text_reading

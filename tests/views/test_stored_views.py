@@ -84,7 +84,7 @@ def test_the_measures_of_heads_are_those_of_the_result(study: Study) -> None:
 @published
 def test_the_band_is_that_of_the_comparison_of_trainings(study: Study) -> None:
     (compared, *_) = study.compared("evolution")
-    found = stored_training.history(study, stored_training.recipes(study)[0])
+    found = stored_training.history(study, compared.subject.models[0].family or "")
     curves = {curve.name: curve for curve in found.curves}
     for name in compared["curves"].labels("curve"):
         np.testing.assert_allclose(curves[str(name)].trainings, compared["curves"].sel(curve=name).values)

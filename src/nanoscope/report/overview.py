@@ -15,6 +15,7 @@ from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.wording import fill_file
 from nanoscope.experiments.claims_table import beside, interval
 from nanoscope.experiments.pages import main_result, study_answers
+from nanoscope.report.frame import PUBLISHED
 
 NANOGPT, ITS_TEXT = 5000 * 64 * 256, "tiny-shakespeare"
 """Characters that nanoGPT's own recipe reads of its text: iterations x windows x characters."""
@@ -56,7 +57,7 @@ def overview(study: Study) -> str:
             "unit": "character" if subject.config["vocab_size"] < WORDS else "token",
             "uniform": math.log(subject.config["vocab_size"]),
             "heads": any("H" in one.size for one, _ in shown),
-            "published": study.name is not None,
+            "published": study.name == PUBLISHED,
             "otherwise": _otherwise(study, [one for one, _ in found]),
             "picture": _figure(study),
             "decided": _decided(study),

@@ -7,8 +7,8 @@ from conftest import random_model
 
 from nanoscope.analysis.prediction import copying
 from nanoscope.checkpoints.checkpoint import Checkpoint
-from nanoscope.experiments.experiment import untrained
 from nanoscope.interventions.run import run
+from nanoscope.model.gpt import untrained
 from nanoscope.planted.induction import Planted, planted_induction
 from nanoscope.text.ngrams import NGrams
 from nanoscope.text.passages import Passages, passages
