@@ -243,9 +243,15 @@ def planted(result: Result) -> Figure:
 def thresholds(result: Result) -> Figure:
     """How many heads get a class by the threshold: the model's, untrained ones, and planted heads of all strengths."""
     figure, (ax,) = new_figure(6.4, 3.6)
-    looks = ((INK, "-"), (SOFT, "-"), (THIRD, "-"), (ACCENT, "--"), (ACCENT, ":"))
-    for (name, shares), (colour, line) in zip(shares_by_threshold(result.sweeps).items(), looks, strict=True):
-        ax.plot(THRESHOLDS, shares, line, color=colour, label=name)
+    looks = (
+        (INK, "-", 1.5),
+        (SOFT, "-", 4.5),
+        (THIRD, "-", 1.5),
+        (ACCENT, "--", 1.5),
+        (ACCENT, ":", 1.5),
+    )  # at 0 they overlap
+    for (name, shares), (colour, line, width) in zip(shares_by_threshold(result.sweeps).items(), looks, strict=True):
+        ax.plot(THRESHOLDS, shares, line, color=colour, linewidth=width, label=name)
     ax.axvline(WEAK, color=SOFT, linewidth=0.8, linestyle=":")
     ax.set(
         xlabel="threshold on the score (dotted: the one in use)",
@@ -253,7 +259,7 @@ def thresholds(result: Result) -> Figure:
         ylim=(-0.03, 1.03),
     )
     ax.legend(loc="upper right")
-    figure.suptitle(f"{_label(result)}: heads with a class, by the threshold", x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(f"{_label(result)}: heads by the threshold", x=0.01, ha="left", fontweight="bold")
     return figure
 
 
