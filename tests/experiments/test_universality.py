@@ -19,7 +19,9 @@ from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.neurons.measure import Params as Neurons
 from nanoscope.experiments.pages import section
 from nanoscope.experiments.runner import run_experiment
-from nanoscope.experiments.universality.measure import Params
+from nanoscope.experiments.universality.features import AGAIN, UNTRAINED
+from nanoscope.experiments.universality.judge import found_again
+from nanoscope.experiments.universality.setting import Params
 from nanoscope.model.config import GPTConfig
 from nanoscope.model.gpt import GPT
 from nanoscope.plots.saving import save as save_figure
@@ -32,7 +34,7 @@ from nanoscope.text.windows import Windows, windows
 from nanoscope.training.recipe import Recipe
 
 SHAPE = {"n_layer": 2, "n_head": 2, "n_embd": 64, "block_size": 32}
-FEW = Params(characters=2000)
+FEW = Params(characters=2000, latents=0)
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +146,35 @@ def test_trainings_that_share_their_neurons_are_universal_and_strangers_are_not(
     )
     assert experiment.judge(same.sweeps) == same.findings
     for result in (same, strange):
-        for name, draw in experiment.figures.items():
+        for name, draw in experiment.drawable(result).items():
             save_figure(draw(result), tmp_path / f"{name}.png")
+
+
+def test_features_of_the_same_model_are_found_again_and_those_of_strangers_are_not(
+    excerpt: Corpus, tmp_path: Path
+) -> None:
+    """A twin that is the model itself has the very same dictionary; a stranger is no better than the untrained model."""
+    mine = _checkpoint(excerpt, 0, n_layer=1)
+    subject = Subject(
+        mine, excerpt, "the model, seed 0", twins=(_checkpoint(excerpt, 1, mine.model), _checkpoint(excerpt, 2, n_layer=1))
+    )
+    few = replace(FEW, latents=64, k=4, tokens=200_000, compared=4000)
+    experiment = open_experiment("universality")
+    result = run_experiment(experiment, subject, few, tmp_path)
+    shares = dict(zip(result["features"].labels("against"), result["features"].values, strict=True))
+    assert set(shares) == {"seed 1", "seed 2", AGAIN, UNTRAINED}
+    assert shares["seed 1"] == pytest.approx(1, abs=1e-3)
+    told = found_again(result.sweeps)
+    assert told is not None
+    assert told.features > 20
+    assert shares[AGAIN].mean() > shares[UNTRAINED].mean() + 0.1
+    assert abs(np.mean(shares["seed 2"] - shares[UNTRAINED])) < 0.15
+    assert told.trainings == pytest.approx((1 + np.mean(shares["seed 2"] >= 0.5)) / 2)
+    page = section(Study("quick", (result,)), "universality")
+    assert "have a partner in a dictionary of another training" in page
+    assert "universality_features.png" in page
+    save_figure(experiment.drawable(result)["universality_features"](result), tmp_path / "features.png")
+    assert found_again({}) is None
 
 
 def test_the_twins_decide_the_key_and_a_model_without_any_keeps_its_own(excerpt: Corpus, tmp_path: Path) -> None:
@@ -215,7 +244,7 @@ def test_the_command_takes_twins_and_only_there(
     common = ["--data", str(tmp_path / "text.txt"), "--threads", "1", "--out", str(tmp_path / "mine")]
     twins = ["--twins", str(tmp_path / "model-1"), str(tmp_path / "model-2")]
     model = str(tmp_path / "model-0")
-    cli.main(["run", "universality", model, *common, *twins, "--characters", "1000"])
+    cli.main(["run", "universality", model, *common, *twins, "--characters", "1000", "--latents", "0"])
     assert "averaged over 2 trainings" in " ".join(capsys.readouterr().out.split())
     for arguments, message in (
         (["universality", model, *common], "name their checkpoints with --twins"),

@@ -20,6 +20,7 @@ from nanoscope.dictionaries.metrics import Reconstructs
 from nanoscope.dictionaries.source import Source
 from nanoscope.dictionaries.store import Dictionary
 from nanoscope.evidence.sweep import Sweep
+from nanoscope.experiments.dictionary_fits import restored
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.features.concepts import Rows, detectors, of_latents, of_units, told
 from nanoscope.experiments.features.known import known_answers
@@ -33,7 +34,6 @@ from nanoscope.experiments.features.setting import (
     fits,
     fits_of_twin,
     own,
-    restored,
     setting_of,
     trained,
 )

@@ -11,7 +11,8 @@ from nanoscope.analysis.features.local_model import local_model
 from nanoscope.analysis.features.summary import BothGraphs, Summary, summary
 from nanoscope.analysis.features.verify import STEPS, Verified, predicted_effects, verified
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.features.setting import Setting, restored, transcoded, transcoder
+from nanoscope.experiments.dictionary_fits import restored
+from nanoscope.experiments.features.setting import Setting, transcoded, transcoder
 from nanoscope.experiments.measuring import Sweeps
 
 NODE_PARTS = ("kind", "layer", "pos", "index", "value", "influence")

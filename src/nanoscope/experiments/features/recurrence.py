@@ -14,7 +14,8 @@ from nanoscope.analysis.features.active import active_over
 from nanoscope.dictionaries.metrics import max_cosines
 from nanoscope.dictionaries.source import Source
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.features.setting import TWIN, TWINS_OTHER, Setting, own, restored, transcoded, transcoder
+from nanoscope.experiments.dictionary_fits import restored
+from nanoscope.experiments.features.setting import TWIN, TWINS_OTHER, Setting, own, transcoded, transcoder
 from nanoscope.experiments.measuring import Sweeps
 from nanoscope.model.gpt import GPT
 from nanoscope.seeds import seed_for

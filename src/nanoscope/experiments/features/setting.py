@@ -6,22 +6,18 @@ transcoders of the model 13, those of the untrained twin 11, all measurements 13
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
 from nanoscope.dictionaries import controls
-from nanoscope.dictionaries.coder import Coder, Shape
-from nanoscope.dictionaries.fit import Job, fit_together
-from nanoscope.dictionaries.objective import Recipe
-from nanoscope.dictionaries.source import Harvest, Source, TextStream
+from nanoscope.dictionaries.coder import Shape
+from nanoscope.dictionaries.source import Source
+from nanoscope.experiments import dictionary_fits
+from nanoscope.experiments.dictionary_fits import Fit, Reading
 from nanoscope.experiments.experiment import Subject, require_least
 from nanoscope.experiments.features.texts import Texts, texts_of
-from nanoscope.experiments.measuring import Sweeps, Told, arrays_of, private
+from nanoscope.experiments.measuring import Sweeps, Told
 from nanoscope.model.gpt import GPT
-from nanoscope.training.recipe import native_precision
 
 OWN, TWIN, TWINS_OTHER = "dictionary", "dictionary of the twin", "twin's dictionary with another seed"
 
@@ -120,22 +116,13 @@ def transcoded(s: Setting) -> range:
     return range(config.n_layer if possible else 0)
 
 
-@dataclass(frozen=True)
-class Fit:
-    """One training of the experiment."""
-
-    source: Source
-    latents: int
-    seed: int
-
-
 def fits(s: Setting) -> dict[str, Fit]:
     """Everything that is trained on the model: dictionaries, and transcoders of the first MLP, with several seeds."""
     p, numbers = s.params, range(s.params.dictionaries)
-    found = {own(n): Fit(s.source, p.latents, p.seed + n) for n in numbers}
+    found = {own(n): Fit(s.source, p.latents, p.k, p.seed + n) for n in numbers}
     for layer in transcoded(s):
         for n in numbers if layer == 0 else (0,):
-            found[transcoder(layer, n)] = Fit(Source.named(f"mlp.{layer}"), p.transcoder_latents, p.seed + n)
+            found[transcoder(layer, n)] = Fit(Source.named(f"mlp.{layer}"), p.transcoder_latents, p.k, p.seed + n)
     return found
 
 
@@ -143,41 +130,13 @@ def fits_of_twin(s: Setting) -> dict[str, Fit]:
     """What is trained on the untrained twin: two dictionaries, and a transcoder of each MLP."""
     p = s.params
     of_mlps = {
-        transcoder_of_twin(n): Fit(Source.named(f"mlp.{n}"), p.transcoder_latents, p.seed) for n in transcoded(s)
+        transcoder_of_twin(n): Fit(Source.named(f"mlp.{n}"), p.transcoder_latents, p.k, p.seed) for n in transcoded(s)
     }
-    return {TWIN: Fit(s.source, p.latents, p.seed), TWINS_OTHER: Fit(s.source, p.latents, p.seed + 1), **of_mlps}
+    own = {name: Fit(s.source, p.latents, p.k, p.seed + n) for n, name in enumerate((TWIN, TWINS_OTHER))}
+    return own | of_mlps
 
 
 def trained(s: Setting, model: GPT, wanted: dict[str, Fit], folder: Path, told: Told) -> Sweeps:
-    """Train dictionaries side by side, so that they differ in their first weights alone, or go on in the same folder.
-
-    Their weights are kept until the experiment's end and are no part of the result.
-    """
-    k, tokens, precision = s.params.k, s.params.tokens, native_precision("cpu")
-    text = s.subject.checkpoint.encode(s.subject.corpus.train)
-    sources = tuple(dict.fromkeys(one.source for one in wanted.values()))
-    harvest = Harvest(model, text, sources, Recipe.batch, s.params.seed, precision, s.subject.start)
-    jobs = [
-        Job(
-            TextStream(harvest, one.source),
-            Recipe("topk", one.latents, k, tokens, seed=one.seed, precision=precision),
-            folder / name,
-            not one.source.transcoder,
-        )
-        for name, one in wanted.items()
-    ]
-    coders = fit_together(jobs, lambda now: told(now.step / now.steps))
-    return {
-        key: sweep
-        for name, coder in zip(wanted, coders, strict=True)
-        for key, sweep in private(name, {part: value.numpy() for part, value in coder.named_parameters()}).items()
-    }
-
-
-def restored(before: Mapping, name: str, k: int) -> Coder:
-    """A dictionary that an earlier stage trained."""
-    arrays = {part: torch.from_numpy(value) for part, value in arrays_of(name, dict(before)).items()}
-    latents, d_in = arrays["W_enc"].shape
-    coder = Coder(Shape("topk", d_in, arrays["W_dec"].shape[1], latents, k))
-    coder.load_state_dict(arrays)
-    return coder.eval().requires_grad_(False)
+    """Train dictionaries of the model or of its twin. Their weights are no part of the result."""
+    reading = Reading(s.subject, model, s.params.tokens, s.params.seed)
+    return dictionary_fits.trained(reading, wanted, folder, told)

@@ -12,7 +12,8 @@ from nanoscope.dictionaries.measure import spread, together
 from nanoscope.dictionaries.metrics import Reconstructs, fidelity, losses
 from nanoscope.dictionaries.source import Source
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments.features.setting import Setting, restored, transcoded, transcoder, transcoder_of_twin
+from nanoscope.experiments.dictionary_fits import restored
+from nanoscope.experiments.features.setting import Setting, transcoded, transcoder, transcoder_of_twin
 from nanoscope.experiments.measuring import Sweeps
 from nanoscope.model.gpt import GPT
 from nanoscope.text.windows import room

@@ -1,4 +1,4 @@
-"""The figure of universality: how many neurons other trainings grow too, with an untrained and a hand-built control."""
+"""The figures of universality: how many neurons, and how many features, other trainings grow too, with their controls."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from matplotlib.figure import Figure
 
 from nanoscope.analysis.neurons.universality import UNIVERSAL
 from nanoscope.evidence.result import Result
+from nanoscope.experiments.universality.features import AGAIN, UNTRAINED
+from nanoscope.experiments.universality.judge import SAME
 from nanoscope.plots.style import ACCENT, INK, SECOND, SOFT, THIRD, new_figure, styled
 
 LEAST_SHOWN = 2.0
 """Per cent: the least upper limit of the axis, so that noise is not magnified where no neuron is universal."""
+COLOURS = {AGAIN: THIRD, UNTRAINED: SECOND}
 GRID = np.linspace(-0.2, 1.0, 241)
 
 
@@ -64,3 +67,23 @@ def _layers(ax: Axes, excess: np.ndarray) -> None:
     ax.set_ylim(0, max(LEAST_SHOWN, 1.05 * ax.get_ylim()[1]))
     ax.set_title("layer by layer", fontsize=9)
     ax.set_xticks(layers, [f"L{layer}" for layer in layers])
+
+
+@styled
+def features(result: Result) -> Figure:
+    """The share of features whose partner in another dictionary is at least so alike."""
+    figure, axes = new_figure(6.4, 3.6, 1, 1)
+    ax = axes[0]
+    rows = dict(zip(map(str, result["features"].labels("against")), result["features"].values, strict=True))
+    others = [name for name in rows if name not in COLOURS]
+    labels = {name: name for name in COLOURS} | {others[0]: f"each of {len(others)} other trainings"}
+    for name, alike in rows.items():
+        line = {"color": COLOURS.get(name, ACCENT), "linewidth": 2 if name in COLOURS else 1}
+        ax.plot(GRID, _above(alike.astype(np.float64)), label=labels.get(name), **line)
+    ax.axvline(SAME, color=INK, linewidth=0.8, linestyle=":")
+    ax.set(xlabel="correlation with the partner", ylabel="share of features above it", ylim=(-0.02, 1.02))
+    ax.set(xlim=GRID[[0, -1]])
+    ax.set_title("dotted: found again from here on", fontsize=9)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
+    figure.suptitle(f"{result.subject.label}: features in other dictionaries", x=0.01, ha="left", fontweight="bold")
+    return figure

@@ -6,6 +6,7 @@ All neurons are counted, so no interval is over neurons: the one there is lies o
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -14,10 +15,13 @@ from nanoscope.analysis.neurons.universality import UNIVERSAL
 from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.finding import Evidence
 from nanoscope.evidence.wording import Fact
+from nanoscope.experiments.universality.features import AGAIN, UNTRAINED
 from nanoscope.statistics.intervals import seed_interval
 
 CUTS = (0.3, 0.4, 0.5, 0.6, 0.7)
 """Excess correlations at which neurons are counted."""
+SAME = 0.5
+"""From this correlation on a feature counts as found again."""
 GROUPS = ("other trainings", "an untrained model", "planted: shared", "planted: not shared")
 
 
@@ -48,6 +52,39 @@ def shares_above(sweeps: Sweeps) -> dict[str, tuple[float, ...]]:
     return {
         name: tuple(float((values > cut).mean()) for cut in CUTS) for name, values in zip(GROUPS, groups, strict=True)
     }
+
+
+@dataclass(frozen=True)
+class FoundAgain:
+    """Shares of features that are found again."""
+
+    features: int
+    trainings: float
+    """In another training, on average."""
+    interval: tuple[float, float]
+    """Over the other trainings; NaN if there is only one."""
+    sure: bool
+    """Whether there is an interval."""
+    again: float
+    """By a second dictionary of the same model: the most that can be expected."""
+    untrained: float
+    """In an untrained model."""
+
+
+def found_again(sweeps: Sweeps) -> FoundAgain | None:
+    """How many features other trainings have too; None where features were left out."""
+    if "features" not in sweeps:
+        return None
+    shares = dict(zip(sweeps["features"].labels("against"), _shares_found(sweeps), strict=True))
+    others = np.array([share for name, share in shares.items() if name not in (AGAIN, UNTRAINED)])
+    several = len(others) > 1
+    low, high = np.clip(seed_interval(others), 0, 1) if several else (math.nan, math.nan)
+    count = sweeps["features"].values.shape[1]
+    return FoundAgain(count, float(others.mean()), (float(low), float(high)), several, float(shares[AGAIN]), float(shares[UNTRAINED]))
+
+
+def _shares_found(sweeps: Sweeps) -> Float[np.ndarray, "against"]:
+    return (sweeps["features"].values.astype(np.float64) >= SAME).mean(1)
 
 
 def _excess(sweeps: Sweeps, name: str) -> Float[np.ndarray, "*any"]:

@@ -1,4 +1,4 @@
-"""Finding 3c of the report: whether other trainings grow the same neurons, and what the method sees of shared ones."""
+"""Finding 3c of the report: whether other trainings grow the same neurons and features, and what the methods see."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from nanoscope.analysis.neurons.universality import UNIVERSAL
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.experiments.pages import Page
-from nanoscope.experiments.universality.judge import CUTS, shares_above
+from nanoscope.experiments.universality.judge import CUTS, SAME, found_again, shares_above
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
-    """The shares of neurons above each cut, and at Gurnee's cut what the planted model shows; the seeds of the twins that were
-    trained again and came out with other weights than in the rest of the study."""
+    """The shares of neurons above Gurnee's cut, and what the planted model shows there; the seeds of the twins that were
+    trained again with other weights than in the rest of the study; how many features are found again."""
     own, untrained, found, mistaken = (of[CUTS.index(UNIVERSAL)] for of in shares_above(result.sweeps).values())
     return {
         "other_weights": _other_weights(study, result),
@@ -21,6 +21,8 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "untrained": untrained,
         "found": found,
         "mistaken": mistaken,
+        "features": found_again(result.sweeps),
+        "same": SAME,
     }
 
 
@@ -41,4 +43,8 @@ def _weights(study: Study, label: str) -> set[str]:
     return {str(result.identity["checkpoint"]) for result in mine if "checkpoint" in result.identity}
 
 
-PAGE = Page("Finding 3c: Do other trainings grow the same neurons?", figures=("universality_neurons",), values=values)
+PAGE = Page(
+    "Finding 3c: Do other trainings grow the same neurons and features?",
+    figures=("universality_neurons", "universality_features"),
+    values=values,
+)
