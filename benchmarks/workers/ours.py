@@ -24,8 +24,9 @@ from nanoscope.model.sites import AXES
 from nanoscope.tasks import metrics
 from nanoscope.tasks.task import Task
 from nanoscope.training.allocator import freed_memory_kept
-from nanoscope.training.loop import make_optimizer, update
+from nanoscope.training.loop import update
 from nanoscope.training.recipe import Recipe
+from nanoscope.training.state import make_optimizer
 from protocol import Case, Cell, Measured, Run, Subject, repeated, serve, steps, window
 
 

@@ -156,7 +156,10 @@ def test_features_of_the_same_model_are_found_again_and_those_of_strangers_are_n
     """A twin that is the model itself has the very same dictionary; a stranger is no better than the untrained model."""
     mine = _checkpoint(excerpt, 0, n_layer=1)
     subject = Subject(
-        mine, excerpt, "the model, seed 0", twins=(_checkpoint(excerpt, 1, mine.model), _checkpoint(excerpt, 2, n_layer=1))
+        mine,
+        excerpt,
+        "the model, seed 0",
+        twins=(_checkpoint(excerpt, 1, mine.model), _checkpoint(excerpt, 2, n_layer=1)),
     )
     few = replace(FEW, latents=64, k=4, tokens=200_000, compared=4000)
     experiment = open_experiment("universality")

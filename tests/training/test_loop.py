@@ -31,8 +31,9 @@ from nanoscope.text.corpora import Corpus
 from nanoscope.training import allocator, stretches
 from nanoscope.training.batches import EchoBatches, TextBatches
 from nanoscope.training.evaluate import consecutive_windows, evaluate
-from nanoscope.training.loop import TrainingProgress, checkpoints, make_batches, make_optimizer, train, update
+from nanoscope.training.loop import TrainingProgress, checkpoints, make_batches, train, update
 from nanoscope.training.recipe import Machine, Recipe, learning_rate, scheduled
+from nanoscope.training.state import make_optimizer
 
 TEXT = "the quick brown fox jumps over the lazy dog\n" * 60
 TINY = Recipe(

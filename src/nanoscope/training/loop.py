@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +35,7 @@ from nanoscope.training.evaluate import consecutive_windows, evaluate, mean_loss
 from nanoscope.training.interrupts import noted
 from nanoscope.training.recipe import ONE_THREAD, Machine, Recipe, learning_rate, scheduled
 from nanoscope.training.settings import claim
+from nanoscope.training.state import make_optimizer, started, state_of
 
 RESUME_SECONDS = 30.0
 
@@ -47,17 +48,6 @@ class TrainingProgress(NamedTuple):
     loss: float
     val_loss: float | None
     seconds_left: float
-
-
-def make_optimizer(model: GPT, recipe: Recipe) -> torch.optim.AdamW:
-    """Fused AdamW with weight decay on matrices only (nanoGPT's `configure_optimizers`)."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas, fused=True)
 
 
 def make_batches(recipe: Recipe, tokens: Tensor, symbols: int) -> Batches:
@@ -119,7 +109,9 @@ def train(
         claim(folder, recipe, corpus, machine)
         if not (folder / "final").exists():
             with noted() as interrupted:
-                _loop(recipe, material, folder, machine, progress, interrupted)
+                run = _Run.begun(recipe, material, folder, machine)
+                _loop(run, progress, interrupted)
+                _finish(run, interrupted)
         return load(folder / "final")
 
 
@@ -143,44 +135,93 @@ class _Material:
         )
 
 
-def _loop(
-    recipe: Recipe,
-    material: _Material,
-    folder: Path,
-    machine: Machine,
-    progress: Callable[[TrainingProgress], None],
-    interrupted: Callable[[], bool],
-) -> None:
-    model, optimizer, first = _start(recipe, folder, machine)
-    history = _begin_stretch(recipe, folder, machine, first)
-    runnable = torch.compile(model) if machine.compile else model
-    metrics, pace, saved_at = _Metrics(folder, first), _Pace(recipe.iterations - first), time.monotonic()
-    for iteration in range(first, recipe.iterations):
+@dataclass(frozen=True)
+class _Run:
+    """A training that is under way, from its first iteration in this call on."""
+
+    recipe: Recipe
+    material: _Material
+    folder: Path
+    machine: Machine
+    model: GPT
+    optimizer: torch.optim.AdamW
+    first: int
+    history: list[stretches.Stretch]
+
+    @staticmethod
+    def begun(recipe: Recipe, material: _Material, folder: Path, machine: Machine) -> _Run:
+        """A new training, or the state that an interrupted one saved."""
+        model, optimizer, first = started(recipe, folder, machine)
+        return _Run(
+            recipe, material, folder, machine, model, optimizer, first, _begin_stretch(recipe, folder, machine, first)
+        )
+
+    @property
+    def iterations(self) -> range:
+        """Those that are left."""
+        return range(self.first, self.recipe.iterations)
+
+    def validated(self, iteration: int) -> float | None:
+        """The loss on validation windows before an iteration at which it is due."""
+        due = iteration % self.recipe.eval_every == 0
+        return evaluate(self.model, self.material.val_windows) if due else None
+
+    def save_step(self, step: int) -> None:
+        """Save a scheduled checkpoint."""
+        path = self.folder / "checkpoints" / f"step_{step:08d}"
+        if not path.exists():
+            save(self._checkpoint(step, {}), path)
+
+    def save_resume(self, step: int) -> None:
+        """Save the state that the next iteration depends on, then remove older ones."""
+        older = list(self.folder.glob("resume_*"))
+        with files.new_directory(self.folder / f"resume_{step:08d}") as temporary:
+            (temporary / "state.safetensors").write_bytes(safetensors.torch.save(state_of(self.model, self.optimizer)))
+        for path in older:
+            files.remove_directory(path)
+
+    def save_final(self, losses: Mapping[str, float]) -> None:
+        """Save the trained model; nothing is left to go on from."""
+        save(self._checkpoint(self.recipe.iterations, losses), self.folder / "final")
+        for path in self.folder.glob("resume_*"):
+            files.remove_directory(path)
+
+    def _checkpoint(self, step: int, losses: Mapping[str, float]) -> Checkpoint:
+        metadata = {**_metadata(self.recipe, self.machine, self.history, step), **losses}
+        return Checkpoint(self.model, self.material.vocabulary, self.material.corpus.name, metadata)
+
+
+def _loop(run: _Run, progress: Callable[[TrainingProgress], None], interrupted: Callable[[], bool]) -> None:
+    """All iterations that are left, with the checkpoints and the curves."""
+    recipe, saved_at = run.recipe, time.monotonic()
+    runnable = torch.compile(run.model) if run.machine.compile else run.model
+    metrics, pace = _Metrics(run.folder, run.first), _Pace(len(run.iterations))
+    for done, iteration in enumerate(run.iterations, 1):
         if scheduled(recipe, iteration):
-            _save_step(model, material, recipe, machine, history, folder, iteration)
-        val_loss = evaluate(model, material.val_windows) if iteration % recipe.eval_every == 0 else None
-        loss = float(update(runnable, optimizer, material.batches, recipe, iteration))  # pyright: ignore[reportArgumentType]
+            run.save_step(iteration)
+        val_loss = run.validated(iteration)
+        loss = float(update(runnable, run.optimizer, run.material.batches, recipe, iteration))  # pyright: ignore[reportArgumentType]
         if not math.isfinite(loss):
             raise NanoscopeError(f"the loss became {loss} at iteration {iteration}; lower the learning rate")
         metrics.add(iteration, loss, val_loss, learning_rate(recipe, iteration))
-        progress(
-            TrainingProgress(iteration + 1, recipe.iterations, loss, val_loss, pace.seconds_left(iteration + 1 - first))
-        )
+        progress(TrainingProgress(iteration + 1, recipe.iterations, loss, val_loss, pace.seconds_left(done)))
         if (stop := interrupted()) or time.monotonic() - saved_at > RESUME_SECONDS:
-            _save_resume(model, optimizer, folder, iteration + 1)
+            run.save_resume(iteration + 1)
             saved_at = time.monotonic()
         if stop:
             raise Interrupted(_kept(iteration + 1, recipe))
-    losses = _losses(model, material, recipe)
+
+
+def _finish(run: _Run, interrupted: Callable[[], bool]) -> None:
+    """The losses of the trained model, and its last checkpoint."""
+    last = run.recipe.iterations
+    losses = _losses(run.model, run.material, run.recipe)
     if interrupted():
-        _save_resume(model, optimizer, folder, recipe.iterations)
-        raise Interrupted(_kept(recipe.iterations, recipe))
-    metrics.add(recipe.iterations, None, losses["val_loss_own_data"], 0.0)
-    _save_step(model, material, recipe, machine, history, folder, recipe.iterations)
-    metadata = _metadata(recipe, machine, history, recipe.iterations) | losses
-    save(Checkpoint(model, material.vocabulary, material.corpus.name, metadata), folder / "final")
-    for path in folder.glob("resume_*"):
-        files.remove_directory(path)
+        run.save_resume(last)
+        raise Interrupted(_kept(last, run.recipe))
+    _Metrics(run.folder, last).add(last, None, losses["val_loss_own_data"], 0.0)
+    run.save_step(last)
+    run.save_final(losses)
 
 
 def _losses(model: GPT, material: _Material, recipe: Recipe) -> dict[str, float]:
@@ -215,38 +256,6 @@ def seconds_per_iteration(recipe: Recipe, corpus: Corpus, machine: Machine, iter
 # ---- starting, stopping, resuming ----------------------------------------------------------------------------------
 
 
-def _start(recipe: Recipe, folder: Path, machine: Machine) -> tuple[GPT, torch.optim.AdamW, int]:
-    """A new model, or the latest saved state of an interrupted run: model, optimizer and next iteration."""
-    torch.manual_seed(seed_for("init", recipe.seed))
-    model = GPT(recipe.model).to(machine.device).train()
-    optimizer = make_optimizer(model, recipe)
-    saved = sorted(folder.glob("resume_*"))
-    if not saved:
-        return model, optimizer, 0
-    state = safetensors.torch.load_file(saved[-1] / "state.safetensors", device=machine.device)
-    parameters = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(state[f"model.{name}"])
-    for name, parameter in parameters.items():
-        kept = {key: state[f"{key}.{name}"] for key in ("exp_avg", "exp_avg_sq", "step")}
-        optimizer.state[parameter] = kept
-    return model, optimizer, int(saved[-1].name.removeprefix("resume_"))
-
-
-def _save_resume(model: GPT, optimizer: torch.optim.AdamW, folder: Path, step: int) -> None:
-    """Save the state that the next iteration depends on, then remove older ones."""
-    state = {}
-    for name, parameter in model.named_parameters():
-        state[f"model.{name}"] = parameter.detach().contiguous()
-        state |= {f"{key}.{name}": value.contiguous() for key, value in optimizer.state[parameter].items()}
-    older = list(folder.glob("resume_*"))
-    with files.new_directory(folder / f"resume_{step:08d}") as temporary:
-        (temporary / "state.safetensors").write_bytes(safetensors.torch.save(state))
-    for path in older:
-        files.remove_directory(path)
-
-
 def _begin_stretch(recipe: Recipe, folder: Path, machine: Machine, first: int) -> list[stretches.Stretch]:
     """Record a new stretch. If its machine differs, first remove later checkpoints, which belong to an abandoned path."""
     before, now = stretches.of(folder), stretches.continued(folder, first, recipe, machine)
@@ -256,21 +265,6 @@ def _begin_stretch(recipe: Recipe, folder: Path, machine: Machine, first: int) -
                 files.remove_directory(path)
     stretches.record(folder, now)
     return now
-
-
-def _save_step(
-    model: GPT,
-    material: _Material,
-    recipe: Recipe,
-    machine: Machine,
-    history: list[stretches.Stretch],
-    folder: Path,
-    step: int,
-) -> None:
-    path = folder / "checkpoints" / f"step_{step:08d}"
-    if not path.exists():
-        metadata = _metadata(recipe, machine, history, step)
-        save(Checkpoint(model, material.vocabulary, material.corpus.name, metadata), path)
 
 
 def _metadata(recipe: Recipe, machine: Machine, history: list[stretches.Stretch], step: int) -> dict[str, Any]:

@@ -80,7 +80,9 @@ def found_again(sweeps: Sweeps) -> FoundAgain | None:
     several = len(others) > 1
     low, high = np.clip(seed_interval(others), 0, 1) if several else (math.nan, math.nan)
     count = sweeps["features"].values.shape[1]
-    return FoundAgain(count, float(others.mean()), (float(low), float(high)), several, float(shares[AGAIN]), float(shares[UNTRAINED]))
+    return FoundAgain(
+        count, float(others.mean()), (float(low), float(high)), several, float(shares[AGAIN]), float(shares[UNTRAINED])
+    )
 
 
 def _shares_found(sweeps: Sweeps) -> Float[np.ndarray, "against"]:
