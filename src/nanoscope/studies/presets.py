@@ -39,6 +39,8 @@ FULL = settings()
 SPREAD = {name: params for name, params in settings("end", "large").items() if name != "circuits"}
 """For trainings that tell how results vary: all of it, of the finished model. Its checkpoints are read by `emergence` alone, in
 fewer windows each: what is told of these trainings is their mean."""
+ELSEWHERE = {name: SPREAD[name] for name in ("profile", "induction", "heads")}
+"""For one training on another text: what it does, whether it copies, and which heads do."""
 FEW = settings("quick")
 FEW_CONTROL = settings("control", "quick")
 
@@ -124,7 +126,7 @@ def _published() -> StudyDesign:
     first = replace(first, released=True, twins=twins, experiments={**SPREAD, **twinned})
     models = (first, *further)
     controls = tuple(_control(seed, FULL) for seed in SEEDS)
-    others = tuple(_other_text(corpus, SPREAD) for corpus in ("code", "wiki"))
+    others = tuple(_other_text(corpus, ELSEWHERE) for corpus in ("code", "wiki"))
     comparisons = (
         *_compared("the shakespeare-cpu models", models, "evolution", "replication"),
         *_compared("the echo controls", controls, "evolution", "replication", "consensus"),
