@@ -39,6 +39,8 @@ FULL = settings()
 SPREAD = {name: params for name, params in settings("end", "large").items() if name != "circuits"}
 """For trainings that tell how results vary: all of it, of the finished model. Its checkpoints are read by `emergence` alone, in
 fewer windows each: what is told of these trainings is their mean."""
+CONTROL = {**FULL, "snapshot": SPREAD["snapshot"]}
+"""For models of known answer. Their many checkpoints are read on less ordinary text, which they were not trained on."""
 ELSEWHERE = {name: SPREAD[name] for name in ("profile", "induction", "heads")}
 """For one training on another text: what it does, whether it copies, and which heads do."""
 FEW = settings("quick")
@@ -125,7 +127,7 @@ def _published() -> StudyDesign:
     twinned = {"universality": open_experiment("universality").setting()}
     first = replace(first, released=True, twins=twins, experiments={**SPREAD, **twinned})
     models = (first, *further)
-    controls = tuple(_control(seed, FULL) for seed in SEEDS)
+    controls = tuple(_control(seed, CONTROL) for seed in SEEDS)
     others = tuple(_other_text(corpus, ELSEWHERE) for corpus in ("code", "wiki"))
     comparisons = (
         *_compared("the shakespeare-cpu models", models, "evolution", "replication"),
@@ -166,10 +168,10 @@ STUDIES = {
     "quick": StudyDesign("quick", (_model("quick", 1, FEW), _control(1, FEW_CONTROL), _planted())),
     "control": StudyDesign(
         "control",
-        (*(_control(seed, FULL) for seed in SEEDS), _planted()),
+        (*(_control(seed, CONTROL) for seed in SEEDS), _planted()),
         _compared(
             "the echo controls",
-            [_control(seed, FULL) for seed in SEEDS],
+            [_control(seed, CONTROL) for seed in SEEDS],
             "evolution",
             "replication",
             "consensus",
