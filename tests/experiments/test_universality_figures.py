@@ -10,6 +10,8 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments.universality import figures
+from nanoscope.experiments.universality.features import AGAIN, UNTRAINED
+from nanoscope.experiments.universality.judge import SAME
 from nanoscope.plots.style import ACCENT, SECOND, SOFT, THIRD
 
 UNIVERSAL_SHARES = (0.25, 0.0)
@@ -59,4 +61,23 @@ def test_the_legend_names_every_curve_by_its_colour() -> None:
     assert curves["mean over other trainings"][at] == 2 / 16
     assert curves["an untrained model"][at] == 0
     assert curves["planted: neurons that are shared"][at] == 1
+    is_readable(figure)
+
+
+def test_features_that_are_found_again_are_read_where_the_line_is() -> None:
+    """Of four features the other trainings have one and two, a second dictionary three, an untrained model none."""
+    found = np.array([[0.9, 0.1, 0.1, 0.1], [0.9, 0.9, 0.1, 0.1], [0.1] * 4, [0.9, 0.9, 0.9, 0.1]])
+    named = {"against": ("seed 2", "seed 3", UNTRAINED, AGAIN)}
+    sweeps = {"features": Sweep(found, ("against", "feature"), "correlation", named)}
+    figure = figures.features(Result("universality", {}, StoredSubject("a planted result"), sweeps))
+    ax = figure.axes[0]
+    at = int(np.argmin(np.abs(figures.GRID - SAME)))
+    shares = [np.asarray(line.get_ydata())[at] for line in ax.lines[:4]]
+    assert shares == [0.25, 0.5, 0, 0.75]
+    assert list(np.asarray(ax.lines[4].get_xdata())) == [SAME] * 2
+    assert legend(figure) == {
+        "other trainings, one by one (2)": to_hex(ACCENT),
+        UNTRAINED: to_hex(SECOND),
+        AGAIN: to_hex(THIRD),
+    }
     is_readable(figure)

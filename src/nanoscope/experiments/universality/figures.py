@@ -76,13 +76,13 @@ def features(result: Result) -> Figure:
     ax = axes[0]
     rows = dict(zip(map(str, result["features"].labels("against")), result["features"].values, strict=True))
     others = [name for name in rows if name not in COLOURS]
-    labels = {name: name for name in COLOURS} | {others[0]: f"each of {len(others)} other trainings"}
+    labels = {name: name for name in COLOURS} | {others[0]: f"other trainings, one by one ({len(others)})"}
     for name, alike in rows.items():
         line = {"color": COLOURS.get(name, ACCENT), "linewidth": 2 if name in COLOURS else 1}
         ax.plot(GRID, _above(alike.astype(np.float64)), label=labels.get(name), **line)
     ax.axvline(SAME, color=INK, linewidth=0.8, linestyle=":")
     ax.set(xlabel="correlation with the partner", ylabel="share of features above it", ylim=(-0.02, 1.02))
-    ax.set(xlim=GRID[[0, -1]])
+    ax.set(xlim=(0, 1))
     ax.set_title("dotted: found again from here on", fontsize=9)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     figure.suptitle(f"{result.subject.label}: features in other dictionaries", x=0.01, ha="left", fontweight="bold")
