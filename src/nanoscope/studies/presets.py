@@ -60,6 +60,11 @@ def _control(seed: int, settings: Mapping[str, object]) -> Member:
     return Member(f"control-{seed}", f"{family}, seed {seed}", "control", recipe, settings, family=family)
 
 
+def _controls() -> tuple[Member, ...]:
+    """One for every training of the model; released, since they are small, so that each can be checked from its weights."""
+    return tuple(replace(_control(seed, CONTROL), released=True) for seed in SEEDS)
+
+
 def _model(preset: str, seed: int, settings: Mapping[str, object]) -> Member:
     family, recipe = f"the {preset} model", replace(RECIPES[preset], seed=seed)
     return Member(f"{preset}-{seed}", f"{family}, seed {seed}", "model", recipe, settings, family=family)
@@ -127,7 +132,7 @@ def _published() -> StudyDesign:
     twinned = {"universality": open_experiment("universality").setting()}
     first = replace(first, released=True, twins=twins, experiments={**SPREAD, **twinned})
     models = (first, *further)
-    controls = tuple(_control(seed, CONTROL) for seed in SEEDS)
+    controls = _controls()
     others = tuple(_other_text(corpus, ELSEWHERE) for corpus in ("code", "wiki"))
     comparisons = (
         *_compared("the shakespeare-cpu models", models, "evolution", "replication"),
@@ -168,14 +173,8 @@ STUDIES = {
     "quick": StudyDesign("quick", (_model("quick", 1, FEW), _control(1, FEW_CONTROL), _planted())),
     "control": StudyDesign(
         "control",
-        (*(_control(seed, CONTROL) for seed in SEEDS), _planted()),
-        _compared(
-            "the echo controls",
-            [_control(seed, CONTROL) for seed in SEEDS],
-            "evolution",
-            "replication",
-            "consensus",
-        ),
+        (*_controls(), _planted()),
+        _compared("the echo controls", _controls(), "evolution", "replication", "consensus"),
     ),
     "scale": StudyDesign("scale", _sizes(), _compared("models of nine sizes", _sizes(), "scale")),
     "doses": StudyDesign("doses", _DOSES, _compared(DOSES, _DOSES, "doses")),
