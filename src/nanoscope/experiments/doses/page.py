@@ -41,7 +41,7 @@ COLUMNS = (
 
 
 def values(study: Study, result: Result) -> Mapping[str, object]:
-    """The law, its threshold, and a table of all doses."""
+    """The law, its threshold, and a table of doses."""
     law = law_of(result.sweeps)
     return {
         "law": law,
@@ -69,8 +69,10 @@ def largest_miss(sweeps: Sweeps, law: Law) -> tuple[float, str]:
 
 
 def doses_table(sweeps: Sweeps, law: Law | None) -> str:
-    """Every dose: what it offers, what was seen, and what the law says; the last column is of the held-out doses."""
-    return table(list(COLUMNS), [_row(sweeps, law, dose) for dose in sorted((*fitted(sweeps), *held_out(sweeps)))])
+    """What each held-out dose offers, what was seen, and what the law said; every dose before any of them is run."""
+    judged = [dose for dose in held_out(sweeps) if seen(sweeps, dose)]
+    doses = judged or (*fitted(sweeps), *held_out(sweeps))
+    return table(list(COLUMNS), [_row(sweeps, law, dose) for dose in sorted(doses)])
 
 
 def _row(sweeps: Sweeps, law: Law | None, dose: float) -> list[str]:
