@@ -320,6 +320,15 @@ def test_a_changed_number_changes_the_card(tmp_path: Path) -> None:
         assert card(other, tmp_path / "m", contents(tmp_path / "m")).count("777.25") >= 1, name
 
 
+def test_the_card_of_a_copying_control_says_what_it_was_trained_on(tmp_path: Path) -> None:
+    """Its loss on ordinary text says nothing of what it learned; that on windows with copies does."""
+    released = release(trained(tmp_path / "final"), CORPUS, tmp_path / "m", LIMIT)
+    assert "random characters" not in (tmp_path / "m" / "README.md").read_text()
+    echoed = {**released.training, "data": "echo", "copied": 0.5, "val_loss_own_data": 777.25}
+    said = card(replace(released, training=echoed), tmp_path / "m", contents(tmp_path / "m"))
+    assert "a span of random characters and its copy in 50% of the windows; the loss on such windows is 777.25" in said
+
+
 def test_texts_with_names_have_terms() -> None:
     assert set(TERMS) == {SHAKESPEARE, WIKITEXT}
     assert terms(python_source().name) == STANDARD_LIBRARY

@@ -53,7 +53,7 @@ def _summary(checkpoint: Checkpoint) -> dict[str, str]:
         f"{'tied' if config.tied_head else 'untied'} head",
         "Parameters": f"{model.parameter_count:,}",
         "Vocabulary": f"{config.vocab_size} characters",
-        "Data": f"{checkpoint.corpus}, its first {TRAIN_SHARE:.0%}: {terms(checkpoint.corpus or '')}",
+        "Data": f"{checkpoint.corpus}, its first {TRAIN_SHARE:.0%}{_echoed(training)}: {terms(checkpoint.corpus or '')}",
         "Recipe": _recipe(training, config.block_size),
         "Validation loss": f"{training['val_loss']:.4f} nats per character (the whole validation split; before rounding "
         f"{training['val_loss_float32']:.4f})",
@@ -61,6 +61,16 @@ def _summary(checkpoint: Checkpoint) -> dict[str, str]:
         f"{COMPARED_WINDOWS} windows of the validation split, is {training['largest_difference']:.4f}",
         "Released from": f"the checkpoint `{training['released_from']}`",
     }
+
+
+def _echoed(training: Mapping[str, Any]) -> str:
+    """What the copying control's batches do to the text; nothing for ordinary training data."""
+    if training.get("data") != "echo":
+        return ""
+    loss = (
+        f"; the loss on such windows is {training['val_loss_own_data']:.4f}" if "val_loss_own_data" in training else ""
+    )
+    return f", with a span of random characters and its copy in {training.get('copied', 1.0):.0%} of the windows{loss}"
 
 
 def _recipe(training: Mapping[str, Any], context: int) -> str:
