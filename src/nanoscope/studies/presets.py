@@ -39,7 +39,7 @@ FULL = settings()
 SPREAD = {name: params for name, params in settings("end", "large").items() if name != "circuits"}
 """For trainings that tell how results vary: all of it, of the finished model. Its checkpoints are read by `emergence` alone, in
 fewer windows each: what is told of these trainings is their mean."""
-CONTROL = {**FULL, "snapshot": SPREAD["snapshot"]}
+CONTROL = {**FULL, "snapshot": open_experiment("snapshot").setting("dense")}
 """For models of known answer. Their many checkpoints are read on less ordinary text, which they were not trained on."""
 ELSEWHERE = {name: SPREAD[name] for name in ("profile", "induction", "heads")}
 """For one training on another text: what it does, whether it copies, and which heads do."""
