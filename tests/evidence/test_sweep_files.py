@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.evidence.sweep_files import in_single, load, packed
+from nanoscope.evidence.sweep_files import compressed, in_single, load, packed
 
 DRAWN = np.random.default_rng(0).normal(size=(50, 40))
 EDGES = np.array([0.0, -0.0, np.nan, np.inf, -np.inf, 1e-300, 16_777_217.0, 0.1])
@@ -42,3 +43,21 @@ def test_rounded_doubles_take_half_the_bytes_and_stay_doubles(tmp_path: Path) ->
 def test_integers_and_singles_are_not_touched() -> None:
     for values in (np.arange(3), DRAWN[0].astype(np.float32)):
         assert in_single(Sweep(values, ("a",), "count")).values is values
+
+
+def test_a_compressed_file_holds_the_same(tmp_path: Path) -> None:
+    sweeps = {"one": Sweep(EDGES, ("a",), "nats"), "two": Sweep(np.zeros((9, 99)), ("a", "b"), "")}
+    (tmp_path / "file.gz").write_bytes(compressed(sweeps))
+    back = load(tmp_path / "file.gz")
+    assert {name: one.values.tobytes() for name, one in back.items()} == {
+        name: one.values.tobytes() for name, one in sweeps.items()
+    }
+    assert [back["two"].dims, back["two"].unit] == [("a", "b"), ""]
+    assert len(compressed(sweeps)) < len(packed(sweeps)) / 4
+
+
+@pytest.mark.parametrize("kept", [0, 5, 60, -9])
+def test_a_compressed_file_that_was_cut_off_is_refused(kept: int, tmp_path: Path) -> None:
+    (tmp_path / "file.gz").write_bytes(compressed({"one": Sweep(DRAWN, ("a", "b"), "nats")})[:kept])
+    with pytest.raises((ValueError, OSError, KeyError, SafetensorError)):
+        load(tmp_path / "file.gz")

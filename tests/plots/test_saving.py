@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from nanoscope.plots.saving import save
+from nanoscope.plots.saving import DPI, save
 
 
 def _heatmap() -> Figure:
@@ -22,7 +22,7 @@ def _heatmap() -> Figure:
 def test_a_picture_has_a_palette_and_looks_as_it_was_drawn(tmp_path: Path) -> None:
     save(_heatmap(), tmp_path / "one.png")
     drawn = io.BytesIO()
-    _heatmap().savefig(drawn, format="png", dpi=150)
+    _heatmap().savefig(drawn, format="png", dpi=DPI)
     saved, whole = (Image.open(x) for x in (tmp_path / "one.png", drawn))
     assert saved.mode == "P"
     pixels, as_drawn = (np.asarray(image.convert("RGB"), dtype=float) for image in (saved, whole))

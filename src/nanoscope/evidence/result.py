@@ -1,7 +1,7 @@
 """Results: the directory in which an experiment's numbers are kept.
 
 A `Result` is everything that was measured on one checkpoint by one experiment, with its provenance. On disk it is a
-directory named by the hash of what decides its numbers: `result.json` and `arrays.safetensors`, with the axes' names
+directory named by the hash of what decides its numbers: `result.json` and `arrays.safetensors.gz`, with the axes' names
 and labels in the header. Reports, figures and notebooks read results; none of them needs a model.
 """
 
@@ -22,6 +22,8 @@ from nanoscope.evidence.finding import Finding
 from nanoscope.evidence.migration import FORMAT, migrated
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
+
+ARRAYS = "arrays.safetensors.gz"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def save_result(result: Result, folder: Path) -> Path:
     """Write a result under `folder`, whole or not at all. What is already there under the same key is kept."""
     path = folder / result.key
     with files.new_directory(path) as temporary:
-        (temporary / "arrays.safetensors").write_bytes(sweep_files.packed(result.sweeps))
+        (temporary / ARRAYS).write_bytes(sweep_files.compressed(result.sweeps))
         (temporary / "result.json").write_text(json.dumps(to_json(result), indent=1) + "\n")
     return path
 
@@ -74,12 +76,17 @@ def load_result(path: Path) -> Result:
     """Read a result back; NanoscopeError where it is incomplete or its name does not fit its content."""
     try:
         written = json.loads((path / "result.json").read_text())
-        result = from_json(written, sweep_files.load(path / "arrays.safetensors"))
+        result = from_json(written, sweep_files.load(_arrays(path)))
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise NanoscopeError(f"{path} is not a complete result ({error}); remove it and run again") from None
     if result.key != path.name:
         raise NanoscopeError(f"{path} has been changed: its content belongs to {result.key}; remove it and run again")
     return result
+
+
+def _arrays(path: Path) -> Path:
+    """The file of a result's arrays; older versions did not compress it."""
+    return path / ARRAYS if (path / ARRAYS).exists() else path / ARRAYS.removesuffix(".gz")
 
 
 def to_json(result: Result) -> dict[str, Any]:

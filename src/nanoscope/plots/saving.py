@@ -27,13 +27,15 @@ UNDATED: dict[str, dict[str, Any]] = {
 }
 """Without a date or a version in the file."""
 COLOURS = 256
+DPI = 130
+"""Of a PNG. At this resolution the smallest text, of five points, is nine pixels high."""
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure atomically, in the format of the path's suffix: .png, .svg or .pdf."""
     kind, buffer = path.suffix.removeprefix(".").lower(), io.BytesIO()
     with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": "nanoscope"}), quiet():
-        figure.savefig(buffer, format=kind, dpi=150, metadata=UNDATED[kind])
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=UNDATED[kind])
     files.write_bytes(path, _with_palette(buffer) if kind == "png" else buffer.getvalue())
 
 

@@ -1,7 +1,8 @@
 """Publish a study: its results, report and figures, in a folder small enough to keep with the code.
 
-Models are left out. So are the large arrays of trainings that have no figures of their own, unless a claim is judged by them
-or the report reads them: every published result can be judged again, and its provenance lists what was left out.
+Models are left out. So are the large arrays of trainings that have no figures of their own, unless the page reads them: their
+evidence is there, their provenance lists what was left out, and weights or one command give it again. Every other result can be
+judged again from what is published.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.result import save_result, thinned
 from nanoscope.evidence.stored_study import Study, drawn, read_study
 from nanoscope.evidence.sweep import Sweep
-from nanoscope.experiments import open_experiment
 from nanoscope.experiments.todays_words import in_todays_words
 from nanoscope.progress import Progress, silent
 from nanoscope.report.document import render, write
@@ -52,13 +52,9 @@ def publish(study_folder: Path, folder: Path, most_bytes: int = MOST_BYTES, prog
 
 
 def sweeps_read(study: Study) -> Mapping[str, frozenset[str]]:
-    """By the key of each result, the sweeps that its claims are judged by and those that the page reads."""
+    """By the key of each result, the sweeps that the page reads."""
     watched = {result.key: _Watched(result.sweeps) for result in study.results}
     results = tuple(replace(result, sweeps=watched[result.key]) for result in study.results)
-    for result in results:
-        experiment = open_experiment(result.experiment)
-        if result.identity["version"] == experiment.version and not result.provenance.get("left_out"):
-            experiment.judge(result.sweeps)
     render(in_todays_words(replace(study, results=results)), {})
     return {key: frozenset(sweeps.read) for key, sweeps in watched.items()}
 

@@ -109,7 +109,6 @@ def _weights(s: Setting) -> Sweeps:
     return {
         "composition": composition.composition(weights),
         "copying": Sweep(np.stack(copying), ("layer", "head"), "score"),
-        "ov": Sweep(found.ov.values.astype(np.float32), found.ov.dims, found.ov.unit),
         "ov_strongest": _strongest(found.ov, common, found.symbols),
         "qk_strongest": _strongest(found.qk, common, found.symbols),
         "symbols": Sweep(np.arange(float(len(s.symbol_names))), ("symbol",), "token", {"symbol": s.symbol_names}),

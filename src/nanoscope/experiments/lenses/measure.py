@@ -184,7 +184,6 @@ def _readings(s: _Setting, tuned: Lens) -> Sweeps:
         "places": counts,
         "reading": _over_all(measures),
         "reading_by_kind": _by_kind(measures, counts),
-        "distance": _over_all(distances),
         "distance_by_kind": _by_kind(distances, counts),
         "settled": _by_kind(settled, counts),
         "depth": depth,
@@ -258,7 +257,6 @@ def _training(s: _Setting) -> Sweeps:
     sums = stacked(found, "step", steps) if found else _no_training(s, few)
     return {
         "training": _over_all(sums),
-        "training_by_kind": _by_kind(sums, Sweep(few.counts, ("kind", "window"), "places")),
         "training_places": Sweep(few.counts[0], ("window",), "places"),
     }
 

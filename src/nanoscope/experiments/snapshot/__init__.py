@@ -12,7 +12,9 @@ EXPERIMENT = Experiment(
     settings={
         "quick": Params(sequences=8, windows=32, held_out=12_000),
         "large": Params(held_out=40_000),  # for a model of which each of dozens of checkpoints would take a minute
-        "dense": Params(held_out=12_000),  # for hundreds of checkpoints of a model that was not trained on the text
+        "dense": Params(
+            windows=48, held_out=12_000
+        ),  # for hundreds of checkpoints of a model that was not trained on the text
     },
     stages=in_one_stage(measure),
     claims=(),
