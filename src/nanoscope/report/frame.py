@@ -86,12 +86,20 @@ def _loss(training: Mapping[str, Any]) -> str:
 def trained_on(subjects: Sequence[StoredSubject]) -> dict[str, list[str]]:
     """The models by the machines that they were trained on, with a remark if their weights cannot be reproduced because the
     training moved between machines. Models that do not say are left out."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[StoredSubject]] = {}
     for subject in subjects:
         if stretches := [Stretch(**one) for one in subject.training.get("stretches", [])]:
             moved = [] if repeatable(stretches) else ["no machine can train exactly these weights again"]
-            found.setdefault("; ".join([*map(_machine, stretches), *moved]), []).append(subject.label)
-    return found
+            found.setdefault("; ".join([*map(_machine, stretches), *moved]), []).append(subject)
+    return {machine: _names(trained) for machine, trained in found.items()}
+
+
+def _names(subjects: Sequence[StoredSubject]) -> list[str]:
+    """The models' names; of trainings that differ only in their seed one name, with their number."""
+    families: dict[str, list[str]] = {}
+    for subject in subjects:
+        families.setdefault(subject.family or subject.label, []).append(subject.label)
+    return [labels[0] if len(labels) == 1 else f"{name}, {len(labels)} trainings" for name, labels in families.items()]
 
 
 def _machine(one: Stretch) -> str:
@@ -122,7 +130,8 @@ def figures(study: Study) -> str:
 
 def artifacts(study: Study) -> str:
     """The files of the study and the commands that reproduce them."""
-    released = [label for label in study.labels if "released_from" in study.subject(label).training]
+    subjects = [study.subject(label) for label in study.labels]
+    released = _names([one for one in subjects if "released_from" in one.training])
     folder = "results" if study.name == PUBLISHED else f"runs/{study.name}" if study.name else "runs/mine"
     return _block(
         "artifacts", released=released, command=_command(study), folder=folder, published=study.name == PUBLISHED
