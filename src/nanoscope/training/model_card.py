@@ -53,7 +53,7 @@ def _summary(checkpoint: Checkpoint) -> dict[str, str]:
         f"{'tied' if config.tied_head else 'untied'} head",
         "Parameters": f"{model.parameter_count:,}",
         "Vocabulary": f"{config.vocab_size} characters",
-        "Data": f"{checkpoint.corpus}, its first {TRAIN_SHARE:.0%}{_echoed(training)}: {terms(checkpoint.corpus or '')}",
+        "Data": f"{checkpoint.corpus}, its first {TRAIN_SHARE:.0%}: {terms(checkpoint.corpus or '')}{_echoed(training)}",
         "Recipe": _recipe(training, config.block_size),
         "Validation loss": f"{training['val_loss']:.4f} nats per character (the whole validation split; before rounding "
         f"{training['val_loss_float32']:.4f})",
@@ -67,10 +67,12 @@ def _echoed(training: Mapping[str, Any]) -> str:
     """What the copying control's batches do to the text; nothing for ordinary training data."""
     if training.get("data") != "echo":
         return ""
-    loss = (
+    copied = training.get("copied", 1.0)
+    where = "every window" if copied == 1 else f"{copied:.0%} of the windows"
+    told = (
         f"; the loss on such windows is {training['val_loss_own_data']:.4f}" if "val_loss_own_data" in training else ""
     )
-    return f", with a span of random characters and its copy in {training.get('copied', 1.0):.0%} of the windows{loss}"
+    return f". A span of random characters and its copy were written over {where}{told}"
 
 
 def _recipe(training: Mapping[str, Any], context: int) -> str:
