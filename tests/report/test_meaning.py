@@ -54,9 +54,8 @@ def test_of_a_model_of_one_layer_without_mlps_the_one_part_is_named(canonical: S
 def test_one_training_foretells_no_other_and_several_give_their_range(canonical: Study) -> None:
     assert meaning.timing(canonical) is None
     assert "it takes several trainings" in meaning.section(canonical)
-    (formed,) = [
-        one for one in read_study(PUBLISHED).results if one.subject.role == "control" and one.experiment == "emergence"
-    ]
+    controls = (one for one in read_study(PUBLISHED).results if one.subject.role == "control")
+    formed = next(one for one in controls if one.experiment == "emergence")
     again = replace(formed, subject=replace(formed.subject, label="another"))
     found = meaning.timing(replace(canonical, results=(*canonical.results, formed, again)))
     assert found is not None
