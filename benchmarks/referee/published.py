@@ -50,9 +50,10 @@ class Study:
             return None
         content = gzip.decompress((self.results[experiment] / "arrays.safetensors.gz").read_bytes())
         axes = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+        axes = json.loads(axes["axes"])
         if name not in axes:
             return None
-        described, values = json.loads(axes[name]), safetensors.torch.load(content)[name]
+        described, values = axes[name], safetensors.torch.load(content)[name]
         for axis, at in where.items():
             labels = described["coords"].get(axis)
             if axis not in described["dims"] or (labels and at not in labels):

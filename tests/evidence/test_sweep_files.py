@@ -1,10 +1,12 @@
 """Sweeps on disk: what is read is what was written, in half the bytes where nothing is lost by it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors import SafetensorError
+from safetensors.numpy import save
 
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.evidence.sweep_files import compressed, in_single, load, packed
@@ -54,6 +56,20 @@ def test_a_compressed_file_holds_the_same(tmp_path: Path) -> None:
     }
     assert [back["two"].dims, back["two"].unit] == [("a", "b"), ""]
     assert len(compressed(sweeps)) < len(packed(sweeps)) / 4
+
+
+def test_the_same_sweeps_are_the_same_bytes_in_any_order() -> None:
+    named = {f"sweep {at}": Sweep(DRAWN[at : at + 2], ("a", "b"), "nats", {"a": ("x", at)}) for at in range(20)}
+    assert packed(named) == packed(dict(reversed(named.items())))
+
+
+def test_a_file_of_an_older_version_is_read(tmp_path: Path) -> None:
+    """It had one entry a sweep in its header."""
+    entry = json.dumps({"dims": ["a", "b"], "unit": "nats", "coords": {"b": list("xyzuv")}})
+    (tmp_path / "file").write_bytes(save({"one": DRAWN[:2, :5].copy()}, metadata={"one": entry}))
+    back = load(tmp_path / "file")["one"]
+    assert (back.dims, back.unit, back.labels("b")) == (("a", "b"), "nats", tuple("xyzuv"))
+    np.testing.assert_array_equal(back.values, DRAWN[:2, :5])
 
 
 @pytest.mark.parametrize("kept", [0, 5, 60, -9])

@@ -116,7 +116,7 @@ def test_the_page_says_what_the_comparison_can_see() -> None:
 
 def test_every_claim_is_said_under_every_verdict() -> None:
     """The published model has no copying head; the words are tried as if it had."""
-    result = published("failures", "the shakespeare-cpu model, seed 1")
+    result = published("failures", "the shakespeare model, seed 1")
     claims = open_experiment("failures").claims
     assert [claim.id for claim in claims] == ["failures.confidence", "failures.beyond_text"]
     assert claims[1].evidence(result.sweeps).instead == "not applicable"

@@ -1,4 +1,5 @@
-"""Sweeps as one safetensors file: the values as arrays, the names, units and labels of their axes in its header.
+"""Sweeps as one safetensors file: the values as arrays, the names, units and labels of their axes in its header, as JSON under
+`axes`. The same sweeps are the same bytes.
 
 Doubles that are the same numbers in single precision are stored so, in half the bytes, and read as doubles. A file whose name
 ends in `.gz` is compressed, to two thirds.
@@ -19,13 +20,15 @@ import safetensors.numpy
 
 from nanoscope.evidence.sweep import Sweep
 
+AXES = "axes"
+
 
 def packed(sweeps: Mapping[str, Sweep]) -> bytes:
     """The content of the file; `load` reads back the same bits."""
     small = {name: _smallest(sweep.values) for name, sweep in sweeps.items()}
     arrays = {name: np.ascontiguousarray(values).reshape(values.shape) for name, values in small.items()}
-    axes = {name: json.dumps(_axes(sweep, small[name]), sort_keys=True) for name, sweep in sweeps.items()}
-    return safetensors.numpy.save(arrays, metadata=axes)
+    axes = {name: _axes(sweep, small[name]) for name, sweep in sweeps.items()}
+    return safetensors.numpy.save(arrays, metadata={AXES: json.dumps(axes, sort_keys=True)})
 
 
 def compressed(sweeps: Mapping[str, Sweep]) -> bytes:
@@ -42,8 +45,15 @@ def load(path: Path) -> dict[str, Sweep]:
         raise ValueError(str(error)) from None
     arrays = safetensors.numpy.load(content)
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    axes = {name: json.loads(text) for name, text in header.get("__metadata__", {}).items()}
-    return {name: _sweep(values, axes[name]) for name, values in arrays.items()}
+    axes = _axes_of(header.get("__metadata__", {}))
+    return {name: _sweep(arrays[name], axes[name]) for name in sorted(axes)}
+
+
+def _axes_of(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The axes of every sweep; older versions had an entry for each, in any order."""
+    if set(metadata) == {AXES}:
+        return json.loads(metadata[AXES])
+    return {name: json.loads(text) for name, text in metadata.items()}
 
 
 def in_single(sweep: Sweep) -> Sweep:

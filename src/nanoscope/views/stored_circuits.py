@@ -19,6 +19,8 @@ from nanoscope.views.circuit import DRAWN
 from nanoscope.views.circuit_live import Diagram, drawn
 from nanoscope.views.circuit_tasks import described
 
+NEEDED = ("size", "clear", "metric", "effects", "ends", "curve")
+
 
 @dataclass(frozen=True)
 class KeptBy:
@@ -59,6 +61,9 @@ def stored_tasks(study: Study) -> tuple[tuple[str, str], ...]:
 
 
 def _done(result: Result) -> tuple[str, ...]:
+    """The tasks that it clearly does; none of a result whose arrays were left out of a publication."""
+    if not set(NEEDED) <= set(result.sweeps):
+        return ()
     return tuple(task for task in labels(result["size"], "task") if is_done(result.sweeps, task))
 
 

@@ -16,15 +16,20 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.wording import number
 from nanoscope.experiments.induction import judge
 
+CHOSEN = ("scores_select", "permutation_p")
+"""What tells which heads were chosen."""
 MEASURED: dict[str, tuple[tuple[str, ...], Callable[[Sweeps], Evidence]]] = {
     "gain of a passage of real text from a copy before it, nats per character": (
         ("behaviour_natural",),
         judge.gain_on_text,
     ),
-    "best previous-token head, above uniform": (("scores_report",), judge.best_previous_token_head),
-    "OV copying score of the first candidate": (("copying_effective",), judge.copying_by_weights),
+    "best previous-token head, above uniform": (("scores_report", *CHOSEN), judge.best_previous_token_head),
+    "OV copying score of the first candidate": (
+        ("copying_effective", *CHOSEN),
+        judge.copying_by_weights,
+    ),
     "nats of the copying gain lost without the candidates, beyond random heads": (
-        ("ablation_mean_loss", "ablation_zero_accuracy"),
+        ("ablation_mean_loss", "ablation_zero_accuracy", *CHOSEN),
         judge.gain_lost_without_heads,
     ),
     "layers after which the copy's prediction settles, of the depth": (
