@@ -25,6 +25,7 @@ from nanoscope.experiments.neurons.stored import in_context
 from nanoscope.experiments.pages import section as page_section
 from nanoscope.experiments.runner import run_experiment
 from nanoscope.planted.induction import Planted, planted_induction
+from nanoscope.plots.quality import checklist
 from nanoscope.plots.saving import save as save_figure
 from nanoscope.text.concepts import concepts
 from nanoscope.text.corpora import Corpus
@@ -93,8 +94,9 @@ def test_p_values_know_their_families_and_shifts_test_no_place(measured: Result)
 
 def test_every_figure_and_the_section_are_drawn_from_the_result(measured: Result, tmp_path: Path) -> None:
     for name, draw in open_experiment("neurons").figures.items():
-        save_figure(draw(measured), tmp_path / f"{name}.png")
-        assert (tmp_path / f"{name}.png").stat().st_size > 20_000
+        figure = draw(measured)
+        assert all(checklist(figure).values()), name
+        save_figure(figure, tmp_path / f"{name}.png")
     section = page_section(Study("quick", (measured,)), "neurons")
     assert "## Finding 3b: What the hidden units know" in section
     assert re.search(r"most on, .*: .* L\dN\d+, ", section)
