@@ -104,6 +104,7 @@ def _context(costs: dict[int, float]) -> ContextCost:
         ({1: 0.8, 2: 0.4, 4: 0.05, 8: 0.001, 16: 0.0}, "About 8 characters, and certainly more than 4"),
         ({1: 0.8, 2: 0.4, 4: 0.001, 8: 0.03, 16: 0.0}, "About 16 characters, and certainly more than 8"),
         ({1: 0.8, 2: 0.4, 4: 0.2}, "More than 4 characters: to see no more than these costs 0.200 nats"),
+        ({1: 0.8, 2: 0.4, 4: 0.0101}, "Perhaps more than 4 characters, and certainly more than 2: to see no more than"),
         ({1: 0.0, 2: 0.0}, "About 1 character: to see no more costs 0.000"),
     ],
 )

@@ -117,11 +117,13 @@ def how_far_back(found: ContextCost, unit: str = "character") -> LookAnswer:
 
     needed = [i for i, value in enumerate(costs) if value >= UNUSED]
     last = needed[-1] + 1 if needed else 0
-    if last == len(lengths):
-        text = f"More than {lengths[-1]} {unit}s: to see no more than these costs {cost(last - 1)}."
-        return LookAnswer("How far back does it read?", None, text)
     certain = [lengths[i] for i, (low, _) in enumerate(intervals) if low >= UNUSED]
     surely = f", and certainly more than {certain[-1]}" if certain else ""
+    if last == len(lengths):
+        beyond = f"more than {lengths[-1]} {unit}s"
+        about = beyond.capitalize() if lengths[-1] in certain else f"Perhaps {beyond}{surely}"
+        text = f"{about}: to see no more than these costs {cost(last - 1)}."
+        return LookAnswer("How far back does it read?", None, text)
     before = f" ({lengths[last - 1]}: {cost(last - 1)})" if last else ""
     about = f"About {lengths[last]} {unit}{'s' * (lengths[last] > 1)}{surely}"
     text = f"{about}: to see no more costs {cost(last)}, less than the {UNUSED} that counts{before}."
