@@ -61,10 +61,8 @@ class FoundAgain:
     features: int
     trainings: float
     """In another training, on average."""
-    interval: tuple[float, float]
-    """Over the other trainings; NaN if there is only one."""
-    sure: bool
-    """Whether there is an interval."""
+    interval: tuple[float, float] | None
+    """Over the other trainings; None if there is only one."""
     again: float
     """By a second dictionary of the same model: the most that can be expected."""
     untrained: float
@@ -77,12 +75,14 @@ def found_again(sweeps: Sweeps) -> FoundAgain | None:
         return None
     shares = dict(zip(sweeps["features"].labels("against"), _shares_found(sweeps), strict=True))
     others = np.array([share for name, share in shares.items() if name not in (AGAIN, UNTRAINED)])
-    several = len(others) > 1
-    low, high = np.clip(seed_interval(others), 0, 1) if several else (math.nan, math.nan)
+    interval = _share_interval(others) if len(others) > 1 else None
     count = sweeps["features"].values.shape[1]
-    return FoundAgain(
-        count, float(others.mean()), (float(low), float(high)), several, float(shares[AGAIN]), float(shares[UNTRAINED])
-    )
+    return FoundAgain(count, float(others.mean()), interval, float(shares[AGAIN]), float(shares[UNTRAINED]))
+
+
+def _share_interval(shares: Float[np.ndarray, "training"]) -> tuple[float, float]:
+    low, high = np.clip(seed_interval(shares), 0, 1)
+    return float(low), float(high)
 
 
 def _shares_found(sweeps: Sweeps) -> Float[np.ndarray, "against"]:
