@@ -19,7 +19,7 @@ def main(folder: Path) -> None:
     results = run_study(
         only(STUDIES["control"], seeds=1), open_corpus(), folder, workers=1, command="bundle_controls.py"
     )
-    kept = sorted((r for r in results if r.experiment != "snapshot"), key=lambda result: result.key)
+    kept = sorted(results, key=lambda result: result.key)
     files.write_json(FILE, [to_json(result) for result in kept])
     print(f"{FILE}: {len(kept)} results, {FILE.stat().st_size / 1e3:.0f} kB")
 

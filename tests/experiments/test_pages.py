@@ -115,7 +115,7 @@ def test_a_users_own_report_shows_the_bundled_controls_and_nothing_that_was_not_
     around = ("Reproducibility and limitations", "Visualisations", "Code and data")
     assert headings == ["Models analysed", "Finding 1: Induction heads", *around]
     head = next(line for line in page.split("\n") if line.startswith("| claim"))
-    assert head.endswith("| the echo control | planted model |")
+    assert head.endswith("| echo control | planted model |")
     assert "Not measured yet: profile, heads, lenses, neurons, failures" in page
     for history in ("trained_models/", "Challenge", "Future", "notebooks", ".ipynb"):
         assert history not in page

@@ -18,6 +18,7 @@ from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.subject import StoredSubject
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import open_experiment
+from nanoscope.experiments.circuits.facts import suffices
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.following import spaced
 from nanoscope.experiments.measuring import Sweeps
@@ -307,19 +308,26 @@ def test_figures_are_readable(noise: Sweeps, table: Sweeps) -> None:
 def test_the_page_names_circuits_if_there_are_any(noise: Sweeps) -> None:
     mine = _result(noise)
     assert circuits_of(Study(None, (mine,)), mine) == ""
-    tasks = {"task": ("induction", "distance-3")}
+    tasks = {"task": ("induction", "word-end", "distance-3")}
+    share = {"ranking": ("signed", "absolute"), "share": (0.1, 0.5, 1.0)}
+    curves = [[[1.0, 4.8, 5.0], [2.0, 4.4, 5.0]], [[1.0, 2.0, 5.0], [1.0, 4.9, 5.0]], np.zeros((2, 3))]
     found = {
-        "clear": Sweep(np.array([1.0, 0.0]), ("task",), "done", tasks),
+        "clear": Sweep(np.array([1.0, 1.0, 0.0]), ("task",), "done", tasks),
         "size": Sweep(
-            np.array([[9, 8], [3, 2]]), ("task", "count"), "edges", tasks | {"count": ("asked", "connected")}
+            np.array([[9, 8], [4, 4], [3, 2]]), ("task", "count"), "edges", tasks | {"count": ("asked", "connected")}
         ),
         "ends": Sweep(
-            np.array([[1.0, 5.0], [0.0, 0.0]]), ("task", "end"), "logits", tasks | {"end": ("nothing", "model")}
+            np.array([[1.0, 5.0], [1.0, 5.0], [0.0, 0.0]]),
+            ("task", "end"),
+            "logits",
+            tasks | {"end": ("nothing", "model")},
         ),
-        "circuit": Sweep(np.array([[3.0, 5.0], [0.0, 0.0]]), ("task", "example"), "logits", tasks),
+        "circuit": Sweep(np.array([[3.0, 5.0], [1.0, 2.0], [0.0, 0.0]]), ("task", "example"), "logits", tasks),
+        "curve": Sweep(np.array(curves)[..., None], ("task", "ranking", "share", "example"), "logits", tasks | share),
     }
     other = replace(mine, experiment="circuits", sweeps=found, findings=())
-    assert circuits_of(Study(None, (mine, other)), mine) == "induction (8 edges, 75 %)"
+    assert circuits_of(Study(None, (mine, other)), mine) == "induction (8 edges, 75 %), word-end (none was found)"
+    assert [suffices(found, name, "absolute") for name in ("induction", "word-end")] == [1.0, 0.5]
     older = replace(other, sweeps={})
     assert circuits_of(Study(None, (mine, older)), mine) == ""
 

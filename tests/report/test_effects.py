@@ -90,11 +90,15 @@ def test_what_is_stored_says_the_same(study: Study) -> None:
     stored = effects.stored(study)
     assert json.loads(files.canonical_json(stored)) == stored, "plain values without NaN"
     assert len({(one["recipe"], one["claim"]) for one in stored}) == len(stored)
-    main = {one["claim"]: one for one in stored if one["recipe"] == study.subject(study.main).family}
-    assert set(main) == set(study.effects)
+    by_recipe = {(one["recipe"], one["claim"]): one for one in stored}
     for claim, effect in study.effects.items():
-        assert main[claim]["verdict"] == effect.verdict
-        assert main[claim]["adjusted"] == (None if math.isnan(effect.adjusted) else effect.adjusted)
+        result = study.main_result(claim.split(".")[0])
+        assert result is not None
+        mine = by_recipe[result.subject.family or result.subject.label, claim]
+        assert mine["verdict"] == effect.verdict
+        assert mine["adjusted"] == (None if math.isnan(effect.adjusted) else effect.adjusted)
+    alone = {claim.split(".")[0] for recipe, claim in by_recipe if recipe == study.subject(study.main).family}
+    assert alone == {one.experiment for one in study.results if one.subject.label == study.main and one.findings}
     assert {one["recipe"] for one in stored} >= {r.subject.family or r.subject.label for r in study.results[:20]}
 
 

@@ -279,6 +279,8 @@ def test_a_training_notes_where_each_stretch_of_it_ran(tmp_path: Path, corpus: C
     first, second = (stretches.Stretch(**one) for one in final.training["stretches"])
     assert (first, second.first, second.processor) == (only, 7, "another")
     assert load(checkpoints(folder)[4]).training["stretches"] == stretches.plain([only])
+    compiled = stretches.continued(folder, 9, TINY, Machine("cpu", 1, compile=True))
+    assert [one.compile for one in compiled] == [False, False, True], "compiled code rounds otherwise"
     (told,) = frame.trained_on([_trained(first, second)])
     assert "from iteration 7 on another" in told
     assert told.endswith("; no machine can train exactly these weights again")

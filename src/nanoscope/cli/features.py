@@ -57,7 +57,7 @@ def print_concepts(view: FeatureView) -> None:
     tell(
         "features chosen on training text, measured on other text; active: percent of the concept's characters, and of all "
         "others, on which the feature is active; p from shifted labels, corrected for all features; missed: characters of the "
-        "concept on which the feature is silent; absorbed: those of them on which one other feature carries the concept"
+        "concept on which the feature is silent; absorbed: those of these, of all its characters, that another feature carries"
     )
     return None
 

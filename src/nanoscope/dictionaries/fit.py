@@ -169,7 +169,9 @@ def _update(state: _State, recipe: Recipe, x: Tensor, y: Tensor, step: int) -> S
     dead = (state.silent >= recipe.patience).nonzero().flatten()
     now = objective(coder, x, y, dead, recipe, min(1.0, 10 * step / recipe.steps))
     if not torch.isfinite(now.loss):
-        raise NanoscopeError(f"the loss became {float(now.loss)} at step {step}; lower the learning rate")
+        raise NanoscopeError(
+            f"the loss became {float(now.loss)} at step {step}; give fewer latents, or a `Recipe` of a lower learning rate"
+        )
     now.loss.backward()
     coder.without_parallel_gradient()
     state.optimizer.step()

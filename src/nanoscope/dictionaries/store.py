@@ -41,15 +41,15 @@ class Dictionary:
         return f"Dictionary({self.source}, {shape.kind}, {shape.latents} latents, k {shape.k}{twin})"
 
 
-def save(dictionary: Dictionary, folder: Path, half: bool = False) -> None:
-    """Write a dictionary to a new folder atomically; `half` stores 16-bit floats. An existing folder is kept as it is."""
+def save(dictionary: Dictionary, folder: Path) -> None:
+    """Write a dictionary to a new folder atomically. An existing folder is kept as it is."""
     with files.new_directory(Path(folder)) as temporary:
-        for name, data in content(dictionary, half).items():
+        for name, data in content(dictionary, half=False).items():
             (temporary / name).write_bytes(data)
 
 
 def content(dictionary: Dictionary, half: bool) -> dict[str, bytes]:
-    """The files of a dictionary, by name."""
+    """The files of a dictionary, by name; `half` stores 16-bit floats."""
     kind = torch.float16 if half else torch.float32
     weights = {name: value.data.to(kind).contiguous() for name, value in dictionary.coder.named_parameters()}
     stored = {"format": FORMAT, "source": str(dictionary.source), "shape": asdict(dictionary.coder.shape)}

@@ -24,15 +24,30 @@ SHORT: dict[Verdict, str] = {
     "not applicable": "-",
 }
 """A verdict in a narrow column."""
+COLUMNS = 4
+"""Columns of the table that are always there; those of other models follow."""
 
 
 def claims_table(study: Study, result: Result) -> str:
-    """One row per measured claim of the result, over all trainings of its recipe; an empty text without any. Columns without a
-    verdict in any row are left out."""
+    """One row per measured claim of the result, over all trainings of its recipe; an empty text without any."""
+    head, rows = _cells(study, result)
+    return table(head, rows) if rows else ""
+
+
+def told_in_a_line(study: Study, result: Result) -> str:
+    """The effect and the criterion of a result's only claim, if that is decided and nothing stands beside it: then a sentence
+    says what its table would. An empty text otherwise."""
+    head, rows = _cells(study, result)
+    decided = len(rows) == 1 and len(head) == COLUMNS and rows[0][-1] in DECIDED
+    return f"{rows[0][1]}; criterion {rows[0][2]}" if decided else ""
+
+
+def _cells(study: Study, result: Result) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of the table. Columns without a verdict in any row are left out."""
     claims = [finding for finding in result.findings if finding.kind == "measurement"]
     others, effects = beside(study, result), study.recipe(result)
     there = [study.recipe(other) for other in others]
-    head = ["claim", "effect [95 %]", "criterion", "verdict", *(_name(other) for other in others)]
+    head = ["claim", "effect [95 %]", "criterion", "verdict", *(_name(study, other) for other in others)]
     rows = [
         [
             one.claim.rstrip("."),
@@ -41,8 +56,8 @@ def claims_table(study: Study, result: Result) -> str:
         ]
         for one in claims
     ]
-    shown = [i for i in range(len(head)) if i < 4 or any(row[i] for row in rows)]
-    return "" if not rows else table([head[i] for i in shown], [[row[i] for i in shown] for row in rows])
+    shown = [i for i in range(len(head)) if i < COLUMNS or any(row[i] for row in rows)]
+    return [head[i] for i in shown], [[row[i] for i in shown] for row in rows]
 
 
 def alone(effect: Effect) -> str:
@@ -98,9 +113,10 @@ def _measured(effect: Effect | None, finding: Finding) -> tuple[str, str, str]:
 
 
 def interval(effect: Effect) -> str:
-    """The effect with its interval: `0.860 [0.810, 0.910]`."""
+    """The effect with its interval: `0.860 [0.810, 0.910]`; a count without spread alone."""
     low, high = (number(end) for end in effect.evidence.interval)
-    return f"{number(effect.evidence.value)} [{low}, {high}]"
+    value = number(effect.evidence.value)
+    return value if low == high == value else f"{value} [{low}, {high}]"
 
 
 def _there(effects: Mapping[str, Effect], claim: str) -> str:
@@ -112,6 +128,8 @@ def _there(effects: Mapping[str, Effect], claim: str) -> str:
     return f"{SHORT[effect.verdict]}{value}"
 
 
-def _name(result: Result) -> str:
-    """The column's heading: the model without its article and seed."""
-    return result.subject.family or result.subject.label.removeprefix("the ")
+def _name(study: Study, result: Result) -> str:
+    """The column's heading: the model without its article and seed, or its recipe with the number of trainings."""
+    trainings = len(study.trainings(result))
+    family = result.subject.family or result.subject.label
+    return family.removeprefix("the ") + (f", {trainings} trainings" if trainings > 1 else "")

@@ -21,7 +21,7 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import fill_block, fill_file
 from nanoscope.experiments import open_experiment
-from nanoscope.experiments.claims_table import claims_table, lent, over_trainings
+from nanoscope.experiments.claims_table import claims_table, lent, over_trainings, told_in_a_line
 
 SECTION = Path(__file__).with_name("section.md.j2")
 
@@ -69,12 +69,14 @@ def section(study: Study, name: str) -> str:
     template = Path(str(import_module(experiment.module).__file__)).with_name("page.md.j2")
     controls = [label for label in study.with_role("control")[:1] if study.result(label, name)]
     drawn = experiment.drawable(result)
+    line = told_in_a_line(study, result)
     return fill_file(
         SECTION,
         {
             "title": page.title,
             "answers": _to_show(answers(experiment.questions, result, study.effects)),
-            "table": claims_table(study, result),
+            "line": line,
+            "table": "" if line else claims_table(study, result),
             "pictures": [
                 *(picture(study, result.subject.label, figure) for figure in page.figures if figure in drawn),
                 *(picture(study, label, figure) for label in controls for figure in page.control),

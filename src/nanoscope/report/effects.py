@@ -12,7 +12,6 @@ from typing import Any
 
 from nanoscope import experiments
 from nanoscope.evidence.effect import Effect
-from nanoscope.evidence.families import LEVEL
 from nanoscope.evidence.finding import DECIDED
 from nanoscope.evidence.markdown import table
 from nanoscope.evidence.stored_study import Study
@@ -42,7 +41,6 @@ def section(study: Study) -> str:
         "primary": sum(effect.family == "primary" for effect in _tested(study)),
         "secondary": sum(effect.family == "secondary" for effect in _tested(study)),
         "alone": sum(effect.verdict in DECIDED and not effect.agreeing for effect in found),
-        "level": LEVEL,
         "consistency": consistency(found),
         "matched": matched(study),
     }
@@ -89,13 +87,21 @@ def rows(study: Study) -> tuple[list[Row], str]:
 
 
 def stored(study: Study) -> list[dict[str, Any]]:
-    """The effects of every recipe and comparison as plain values, for `effects.json`; p-values are adjusted within each."""
-    recipes = {_name(study.subject(study.main)): study.effects}
-    for result in study.results:
-        name = _name(result.subject)
-        if name not in recipes and study.main_result(result.experiment) is not result:
-            recipes[name] = study.recipe(result)
-    return [_plain(name, effect) for name, found in recipes.items() for effect in found.values()]
+    """The effects of every recipe and comparison as plain values, for `effects.json`. P-values are adjusted over all that the
+    page is about together, and within each other recipe."""
+    told = {(_about(study, effect), effect.claim): effect for effect in study.effects.values()}
+    others = [one for one in study.results if study.main_result(one.experiment) is not one]
+    for name, result in {_name(one.subject): one for one in others}.items():
+        for claim, effect in study.recipe(result).items():
+            told.setdefault((name, claim), effect)
+    return [_plain(name, effect) for (name, _), effect in told.items()]
+
+
+def _about(study: Study, effect: Effect) -> str:
+    """The recipe or comparison that one of the page's effects is of."""
+    result = study.main_result(_experiment(effect))
+    assert result is not None, "an effect is of a result"
+    return _name(result.subject)
 
 
 def _plain(recipe: str, effect: Effect) -> dict[str, Any]:

@@ -31,11 +31,9 @@ def section(study: Study) -> str:
     if about is None or not {"ablation", "context"} <= about.sweeps.keys():
         return ""
     values = {
-        "main": study.main,
         "parts": worth_most(about),
         "context": study.effects.get("profile.context"),
         "copying": study.effects.get("induction.long_match"),
-        "grows": study.effects.get("emergence.icl"),
         "learned": learned(study),
         "timing": timing(study),
         "absent": study.effects.get("induction.heads"),

@@ -61,8 +61,8 @@ def overview(study: Study) -> str:
             "otherwise": _otherwise(study, [one for one, _ in found]),
             "picture": _figure(study),
             "decided": _decided(study),
-            "withdrawn": _asked([one for one, _ in found if one.reply == "withdrawn"]),
-            "unclear": _asked([one for one, _ in found if one.reply == "cannot tell"]),
+            "withdrawn": _asked(study, [one for one, _ in found if one.reply == "withdrawn"]),
+            "unclear": _asked(study, [one for one, _ in found if one.reply == "cannot tell"]),
             "absences": _absences(study),
         },
     )
@@ -102,11 +102,12 @@ def _otherwise(study: Study, answers: list[Answer]) -> tuple[str, ...]:
     """What is asked where the trainings beside the main model decide a claim the other way."""
     both = [(one, study.effects.get(one.claim), study.spread.get(one.claim)) for one in answers]
     return _asked(
+        study,
         [
             one
             for one, own, over in both
             if own and over and {own.verdict, over.verdict} <= set(DECIDED) and own.verdict != over.verdict
-        ]
+        ],
     )
 
 
@@ -159,6 +160,6 @@ def _seen(study: Study, result: Result, claim: str) -> bool:
     return any(found.verdict == "supported" for other in known if (found := study.recipe(other).get(claim)))
 
 
-def _asked(answers: list[Answer]) -> tuple[str, ...]:
-    """The questions, without their question marks, for a list in a sentence."""
-    return tuple(one.ask.rstrip("?") for one in answers)
+def _asked(study: Study, answers: list[Answer]) -> tuple[str, ...]:
+    """The questions, without their question marks, for a list in a sentence; of which models, if not of the main one."""
+    return tuple(one.ask.rstrip("?") + _about(study, one) for one in answers)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from nanoscope.errors import NanoscopeError
 from nanoscope.experiments import EXPERIMENTS, open_experiment
 from nanoscope.studies.members import ComparisonPlan, Member, StudyDesign
 from nanoscope.studies.recipes import ECHO_CONTROL, QUICK_MODEL, RECIPES, SHAKESPEARE_CPU
@@ -147,8 +148,14 @@ def _published() -> StudyDesign:
 def only(study: StudyDesign, seeds: int, leave_out: Sequence[str] = ()) -> StudyDesign:
     """A part of a study: trainings with seeds up to `seeds`, without the members whose names start with one of `leave_out`.
 
-    Comparisons keep the remaining members; those with fewer than two are dropped.
+    Comparisons keep the remaining members; those with fewer than two are dropped. NanoscopeError for a name that no member has.
     """
+    for name in leave_out:
+        if not any(member.name.startswith(name) for member in study.members):
+            kinds = ", ".join(dict.fromkeys(member.name.split("-")[0] for member in study.members))
+            raise NanoscopeError(
+                f"no model's name starts with {name!r}, so it cannot be left out; they start with {kinds}"
+            )
     left = tuple(
         member
         for member in study.members

@@ -1,4 +1,4 @@
-"""The stretches of a training: the processor, threads, precision, torch version and first step of each.
+"""The stretches of a training: the processor, threads, precision, torch version, compilation and first step of each.
 
 An interrupted training may resume on another processor, which rounds differently. Weights trained in two kinds of stretch
 are equally valid, but no single machine can reproduce them exactly; their checkpoints record this.
@@ -32,6 +32,8 @@ class Stretch:
     threads: int
     precision: str
     torch: str
+    compile: bool = False
+    """Whether the model was compiled, which rounds otherwise; records of older trainings do not say."""
 
 
 def processor(device: str) -> str:
@@ -57,7 +59,8 @@ def of(folder: Path) -> list[Stretch]:
 
 def continued(folder: Path, first: int, recipe: Recipe, machine: Machine) -> list[Stretch]:
     """The recorded stretches with one that begins at step `first`. One of the same kind as the last extends it."""
-    here = Stretch(first, processor(machine.device), machine.threads, recipe.precision, torch.__version__)
+    where = processor(machine.device), machine.threads, recipe.precision, torch.__version__, machine.compile
+    here = Stretch(first, *where)
     kept = [stretch for stretch in of(folder) if stretch.first < first]
     if not kept or replace(kept[-1], first=first) != here:
         kept = [*kept, here]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nanoscope.analysis.circuits.stability import inclusion, resampled
-from nanoscope.experiments.circuits.stored import Sweeps, circuit, exact, labels, main_task
+from nanoscope.experiments.circuits.stored import Sweeps, circuit, exact, first_faithful, labels, main_task
 from nanoscope.statistics.intervals import mean_interval
 
 NEARLY_ALWAYS = 0.95
@@ -39,6 +39,15 @@ def kept(sweeps: Sweeps, name: str) -> float:
     """The share of a task that its circuit keeps, on the text on which nothing was chosen."""
     nothing, whole = (sweeps["ends"].sel(task=name, end=end).values.mean() for end in ("nothing", "model"))
     return float((sweeps["circuit"].sel(task=name).values.mean() - nothing) / (whole - nothing))
+
+
+def suffices(sweeps: Sweeps, name: str, ranking: str) -> float:
+    """The smallest share of all edges, of the sizes tried, from which on the best by a ranking keep nine tenths of a task on
+    that text."""
+    nothing, whole = (sweeps["ends"].sel(task=name, end=end).values.mean() for end in ("nothing", "model"))
+    curve = sweeps["curve"].sel(task=name, ranking=ranking)
+    sizes = np.array(curve.labels("share"), dtype=float)
+    return first_faithful((curve.mean("example").values - nothing) / (whole - nothing), sizes)
 
 
 def missing(sweeps: Sweeps) -> Missing:

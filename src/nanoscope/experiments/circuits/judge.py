@@ -9,12 +9,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from nanoscope.analysis.circuits.faithfulness import FAITHFUL
 from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.finding import Evidence
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.evidence.wording import Fact
-from nanoscope.experiments.circuits.stored import is_done, labels, main_task, mean_shares
+from nanoscope.experiments.circuits.stored import first_faithful, is_done, labels, main_task, mean_shares
 from nanoscope.seeds import seed_for
 from nanoscope.statistics.intervals import mean_interval, percentile_interval, resampled_means
 from nanoscope.statistics.ranks import spearman
@@ -52,8 +51,8 @@ def small(sweeps: Sweeps) -> Evidence:
     whole = _end(sweeps, name, "model") - nothing
     sizes = np.array(sweeps["curve"].labels("share"), dtype=float)
     drawn = resampled_means(np.vstack([values - nothing, whole]).T, "small")
-    enough = np.array([_first(row[:-1] / row[-1], sizes) for row in drawn])
-    value = _first((values - nothing).mean(-1) / whole.mean(), sizes)
+    enough = np.array([first_faithful(row[:-1] / row[-1], sizes) for row in drawn])
+    value = first_faithful((values - nothing).mean(-1) / whole.mean(), sizes)
     return _done(sweeps, value, percentile_interval(enough), 1.0, {"task": name})
 
 
@@ -115,12 +114,6 @@ def _kept(sweeps: Sweeps, name: str) -> tuple[Float[np.ndarray, "resample"], flo
 
 def _end(sweeps: Sweeps, name: str, end: str) -> Float[np.ndarray, "example"]:
     return sweeps["ends"].sel(task=name, end=end).values
-
-
-def _first(shares: Float[np.ndarray, "size"], sizes: Float[np.ndarray, "size"]) -> float:
-    """The smallest size from which on the share is never below `FAITHFUL`; the largest if there is none."""
-    below = np.flatnonzero(shares < FAITHFUL)
-    return float(sizes[min(below[-1] + 1 if len(below) else 0, len(sizes) - 1)])
 
 
 def _done(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nanoscope.analysis.circuits.pairs import PairEffects, readings
+from nanoscope.analysis.circuits.search import RANKINGS
 from nanoscope.evidence.markdown import picture, table
 from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
@@ -33,6 +34,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
                 f"{number(clean)} / {number(corrupt)}",
                 f"{int(sweeps['size'].sel(task=name, count='connected').values):,}",
                 f"{percent(facts.kept(sweeps, str(name)), 0)} / {percent(sum(shares.values()), 0)}",
+                " / ".join(_share(facts.suffices(sweeps, name, ranking)) for ranking in RANKINGS),
                 ", ".join(f"{edge} ({number(shares[edge], 2)})" for edge in best),
             )
         )
@@ -41,6 +43,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "logit difference, clean / corrupt",
         "edges",
         "they keep / single effects sum to",
+        "nine tenths from, by effect / by its size",
         "strongest alone",
     )
     return {
@@ -53,6 +56,10 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         **said(sweeps),
         "estimates": estimates(study, result),
     }
+
+
+def _share(enough: float) -> str:
+    return "all" if enough == 1 else percent(enough, 1)
 
 
 def said(sweeps: Sweeps) -> Mapping[str, str]:

@@ -6,14 +6,14 @@ QUESTIONS = (
     Question(
         "Do a few edges suffice for the task that it does best?",
         "circuits.faithful",
-        "{edges} of {total} edges keep {value|percent(0)} of the task {task}; the strongest are "
+        "the best {asked} of {total} edges keep {value|percent(0)} of the task {task}; the strongest are "
         "{strongest|each('{}')|join(', ')}",
         key=True,
     ),
     Question(
         "Are they a small part of the model?",
         "circuits.small",
-        "{value|percent} of all edges are needed",
+        "of the sizes tried the best {value|percent} of all edges are the first that suffice",
     ),
     Question(
         "Does EAP-IG, an estimate by gradients, rank edges as exact effects do?",

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nanoscope.analysis.circuits.circuit import Circuit
+from nanoscope.analysis.circuits.faithfulness import FAITHFUL
 from nanoscope.analysis.circuits.scores import EdgeScores
 from nanoscope.analysis.circuits.search import top
 from nanoscope.evidence.sweep import Sweep
@@ -34,6 +35,12 @@ def is_done(sweeps: Sweeps, name: str) -> bool:
 def size(sweeps: Sweeps, name: str) -> int:
     """How many edges the circuit of a task has."""
     return int(sweeps["size"].sel(task=name, count="asked").values)
+
+
+def first_faithful(shares: Float[np.ndarray, "size"], sizes: Float[np.ndarray, "size"]) -> float:
+    """The smallest size from which on the share is never below `FAITHFUL`; the largest if there is none."""
+    below = np.flatnonzero(shares < FAITHFUL)
+    return float(sizes[min(below[-1] + 1 if len(below) else 0, len(sizes) - 1)])
 
 
 def exact(sweeps: Sweeps, name: str) -> EdgeScores:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from nanoscope.errors import NanoscopeError
 from nanoscope.evidence.claim import Sweeps
 from nanoscope.evidence.markdown import table
@@ -13,6 +15,8 @@ from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import number
 from nanoscope.experiments.doses.judge import committed_law
 from nanoscope.experiments.doses.law import (
+    FACTOR,
+    TRAININGS,
     Law,
     Seen,
     fitted,
@@ -24,6 +28,7 @@ from nanoscope.experiments.doses.law import (
     holds,
     iterations,
     seen,
+    times_of,
     when,
 )
 from nanoscope.experiments.pages import Page
@@ -48,6 +53,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "from_dose": from_dose(result.sweeps, law) if law else "",
         "iterations": int(iterations(result.sweeps)),
         "committed": "committed" in result.sweeps,
+        "margins": (f"{FACTOR:g}", f"{TRAININGS:g}"),
         "miss": largest_miss(result.sweeps, law) if law else None,
         "doses": doses_table(result.sweeps, law),
     }
@@ -77,16 +83,23 @@ def doses_table(sweeps: Sweeps, law: Law | None) -> str:
 
 def _row(sweeps: Sweeps, law: Law | None, dose: float) -> list[str]:
     found, said = seen(sweeps, dose), foretold(sweeps, law, dose) if law else None
-    row = [f"{dose:g}", f"{gain(sweeps, dose):.3f}", *(_seen(sweeps, found) if found else ["not run", "", ""])]
+    row = [f"{dose:g}", f"{gain(sweeps, dose):.3f}", *(_seen(sweeps, dose, found) if found else ["not run", "", ""])]
     row += [f"{said.forming:.1f}", when(sweeps, said.median)] if said else ["", ""]
     if dose not in held_out(sweeps) or said is None or found is None:
         return [*row, ""]
     return [*row, "yes" if holds(sweeps, said, found) else "no"]
 
 
-def _seen(sweeps: Sweeps, found: Seen) -> list[str]:
+def _seen(sweeps: Sweeps, dose: float, found: Seen) -> list[str]:
     factor = "" if math.isnan(found.factor) else number(found.factor)
-    return [f"{found.forming} of {found.trainings}", when(sweeps, found.median), factor]
+    return [f"{found.forming} of {found.trainings}", _median(sweeps, dose, found), factor]
+
+
+def _median(sweeps: Sweeps, dose: float, found: Seen) -> str:
+    """The median iteration; where half of the trainings or more form none, what it is later than."""
+    times = np.sort(times_of(sweeps, dose))
+    low, high = times[(len(times) - 1) // 2], times[len(times) // 2]
+    return when(sweeps, found.median) if math.isfinite(high) else f"after {min(low, iterations(sweeps)):,.0f}"
 
 
 PAGE = Page(

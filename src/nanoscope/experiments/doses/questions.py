@@ -6,8 +6,8 @@ QUESTIONS = (
     Question(
         "Can one foretell from the training data when an induction head forms?",
         "doses.foretold",
-        "a law of what copying could gain, fitted at other doses, is right about {right} of {n} held-out doses (a law "
-        "that ignores the dose: {blind}); half of the trainings form one in time from {from_dose} on",
+        "a law of what copying could gain, fitted at other doses, foretells {right} of {n} held-out doses within its margins "
+        "(a law that ignores the dose: {blind}); by it half of the trainings form one in time from {from_dose} on",
         key=True,
     ),
 )

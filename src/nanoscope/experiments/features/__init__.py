@@ -11,14 +11,13 @@ from nanoscope.experiments.features.claims import CLAIMS
 from nanoscope.experiments.features.measure import stages
 from nanoscope.experiments.features.page import PAGE
 from nanoscope.experiments.features.questions import QUESTIONS
-from nanoscope.experiments.features.setting import QUICK, Params
+from nanoscope.experiments.features.setting import Params
 
 EXPERIMENT = Experiment(
     module=__name__,
     question="Of which features is the model's state made?",
     version=2,
     params=Params,
-    settings={"quick": QUICK},
     stages=stages,
     claims=CLAIMS,
     questions=QUESTIONS,

@@ -132,6 +132,8 @@ def graph_holds(sweeps: Sweeps) -> Evidence:
     if "edges" not in sweeps:
         return Evidence.not_applicable(NO_GRAPH, 0, "edges")
     predicted, measured = sweeps["edges"].values
+    if not len(predicted):
+        return Evidence.not_applicable("no feature of the graph is active", 0, "edges")
     near = within(predicted, measured)
     order = np.random.default_rng(seed_for("other edges")).permutation(len(measured))
     replacement, completeness = sweeps["graph_scores"].values

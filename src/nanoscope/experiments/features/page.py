@@ -31,7 +31,7 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
     lost = sweeps["absorption"].values[in_context(sweeps)]
     return {
         "quality": quality_table(sweeps),
-        **dict(zip(("missed", "absorbed"), lost.mean(0).tolist(), strict=True)),
+        "lost": lost.mean(0).tolist() if len(lost) else None,
         "transcoders": transcoders_of(sweeps) if "transcoders" in sweeps else None,
         "transcoder_recurs": _found_again(sweeps, "recurrence_transcoder") if "transcoders" in sweeps else (0.0, 0.0),
         **({name: _near(sweeps, step) for name, step in STEPS.items()} if "effects" in sweeps else {}),

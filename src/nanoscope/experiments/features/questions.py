@@ -16,7 +16,7 @@ QUESTIONS = (
     Question(
         "Has each concept a feature of its own?",
         "features.concepts",
-        "{count} of {n} have; a single neuron tells {neurons} of them, a feature of an untrained model {twin}",
+        "{count} of {n} have; a single neuron of that layer tells {neurons} of them, a feature of an untrained model {twin}",
     ),
     Question(
         "Does another seed find the same features?",
@@ -24,9 +24,9 @@ QUESTIONS = (
         "it finds {value|percent(0)} of them",
     ),
     Question(
-        "Is the graph of a prediction true?",
+        "Do the edges of one prediction's graph hold, each by itself?",
         "features.graph",
-        "{value|percent(0)} of its strongest edges are what interventions find; {replacement|percent(0)} of what reaches the "
-        "logits passes through features",
+        "{value|percent(0)} of its strongest edges are what interventions find with the rest held; its replacement score is "
+        "{replacement}",
     ),
 )

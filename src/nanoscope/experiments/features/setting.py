@@ -55,18 +55,6 @@ class Params:
         require_least(self, dictionaries=2, transcoder_latents=0, edges=2, prompt=2)
 
 
-QUICK = Params(
-    latents=512,
-    tokens=100_000,
-    dictionaries=2,
-    transcoder_latents=256,
-    measured=16_384,
-    characters=8192,
-    least=40,
-    edges=20,
-)
-
-
 @dataclass(frozen=True)
 class Setting:
     """The model, its untrained twin, the activation that dictionaries are of, and the texts."""

@@ -8,7 +8,7 @@ from nanoscope.evidence.result import Result
 from nanoscope.evidence.stored_study import Study
 from nanoscope.evidence.wording import percent
 from nanoscope.experiments.circuits import stored as circuits
-from nanoscope.experiments.circuits.facts import kept
+from nanoscope.experiments.circuits.facts import kept, suffices
 from nanoscope.experiments.pages import Page
 from nanoscope.experiments.profile.judge import beside_tables, fewest, gap, overfitting
 from nanoscope.experiments.profile.measure import MODEL
@@ -33,19 +33,12 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
         "random_cost": random_cost(result, count),
         "heads": len(order),
         "table": beside_tables(sweeps),
-        "nearest": nearest(result),
         "kind_gains": kind_gains(result),
         "gap": gap(sweeps),
         "windows": result["loss"].sel(text=HELD_OUT).values.shape[1],
         "circuits": circuits_of(study, result),
         "overfitting": overfitting(result.sweeps) if "along_loss" in result.sweeps else None,
     }
-
-
-def nearest(result: Result) -> tuple[str, str]:
-    """The tables that the model is nearest to, by KL(table || model) and by KL(model || table)."""
-    forth, back, _ = result["agreement"].sel(text=HELD_OUT).mean("window").values
-    return f"{forth.argmin() + 1}-gram", f"{back.argmin() + 1}-gram"
 
 
 def by_kind(result: Result) -> list[tuple[str, int, float, float]]:
@@ -74,16 +67,19 @@ def random_cost(result: Result, count: int) -> tuple[float, int]:
 
 
 def circuits_of(study: Study, result: Result) -> str:
-    """The tasks that the model does with the sizes of their circuits, if `circuits` was run on it; else an empty text."""
+    """The tasks that the model does with their circuits' edges, but for dead ends; an empty text without `circuits`."""
     found = study.result(result.subject.label, "circuits")
     if found is None or not {"clear", "size"} <= found.sweeps.keys():
         return ""
     sizes = found["size"]
     done = [str(name) for name in sizes.labels("task") if circuits.is_done(found.sweeps, str(name))]
-    return ", ".join(
+    told = [
         f"{name} ({int(sizes.sel(task=name, count='connected').values):,} edges, {percent(kept(found.sweeps, name), 0)})"
+        if suffices(found.sweeps, name, "signed") < 1
+        else f"{name} (none was found)"
         for name in done
-    )
+    ]
+    return ", ".join(told)
 
 
 PAGE = Page(

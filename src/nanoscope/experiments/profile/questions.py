@@ -4,9 +4,10 @@ from nanoscope.evidence.answer import Question
 
 QUESTIONS = (
     Question(
-        "Does it read further back than sixteen tokens?",
+        "Does what stands more than sixteen tokens back help it?",
         "profile.context",
-        "with the last sixteen alone its loss is {value|size} nats {value|side('higher', 'lower')}",
+        "with the last sixteen alone its loss is {value|size} nats {value|side('higher', 'lower')} on held-out text, "
+        "{training|size} {training|side('higher', 'lower')} on the text that it was trained on",
         key=True,
     ),
     Question(

@@ -12,6 +12,7 @@ import numpy as np
 
 from nanoscope.analysis.features.active import active_over
 from nanoscope.analysis.features.partners import Halves, alike
+from nanoscope.dictionaries.coder import Shape
 from nanoscope.dictionaries.source import Source
 from nanoscope.evidence.sweep import Sweep
 from nanoscope.experiments import dictionary_fits
@@ -25,6 +26,12 @@ from nanoscope.text.windows import Windows, windows
 OWN, AGAIN, UNTRAINED = "dictionary", "a second dictionary of this model", "an untrained model"
 LEAST = 10
 """Characters of each half on which a feature must be active to be counted."""
+
+
+def require_features(subject: Subject, params: Params) -> None:
+    """NanoscopeError for a dictionary that cannot be, or a text too short to choose partners and judge them."""
+    Shape("topk", *_source(subject).widths(subject.checkpoint.model), params.latents, params.k)
+    _halves(subject, params)
 
 
 def dictionaries(subject: Subject, params: Params, folder: Path, told: Told) -> Sweeps:
@@ -53,7 +60,7 @@ def features(subject: Subject, params: Params, before: Sweeps) -> Sweeps:
         return Halves(*(active_over(models[name], _source(subject), coder, half) for half in halves))
 
     mine, others = seen(OWN), [name for name in models if name != OWN]
-    counted = np.min([half.density * half.chars for half in mine], axis=0) >= LEAST
+    counted = np.min([np.bincount(half.latent, minlength=half.latents) for half in mine], axis=0) >= LEAST
     found = np.stack([alike(mine, seen(name))[counted] for name in others])
     return {
         "features": Sweep(found.astype(np.float16), ("against", "feature"), "correlation", {"against": tuple(others)})

@@ -12,7 +12,7 @@ from nanoscope.analysis.neurons.universality import excess_correlation, half_sha
 from nanoscope.evidence.sweep import Sweep, stacked
 from nanoscope.experiments.experiment import Subject
 from nanoscope.experiments.measuring import LongStage, Stage, Stages, Sweeps
-from nanoscope.experiments.universality.features import dictionaries, features
+from nanoscope.experiments.universality.features import dictionaries, features, require_features
 from nanoscope.experiments.universality.setting import Params, require_twins, twin_names
 from nanoscope.model.gpt import untrained
 from nanoscope.text.windows import Windows, windows
@@ -25,6 +25,8 @@ def stages(subject: Subject, params: Params) -> Stages:
     """The stages of the experiment. NanoscopeError without another training, or if one has another shape or vocabulary."""
     require_neurons(subject.checkpoint.model)
     require_twins(subject)
+    if params.latents:
+        require_features(subject, params)
     of_features = {
         "dictionaries": LongStage(70, lambda before, *where: dictionaries(subject, params, *where)),
         "features": Stage(10, lambda before: features(subject, params, before)),

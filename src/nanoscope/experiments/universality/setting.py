@@ -36,7 +36,7 @@ def twin_names(subject: Subject) -> tuple[str, ...]:
 
 
 def require_twins(subject: Subject) -> None:
-    """NanoscopeError unless every twin is another training of the same recipe."""
+    """NanoscopeError unless every twin has the same shape and vocabulary and another seed."""
     if not subject.twins:
         raise NanoscopeError("universality compares a model with other trainings; name their checkpoints with --twins")
     for twin in subject.twins:
