@@ -68,10 +68,10 @@ def test_an_edge_goes_from_its_source_to_the_way_by_which_it_is_read() -> None:
     assert entries[1] == at["L1H0"][0]
 
 
-def test_only_nodes_with_edges_have_names_and_the_strongest_edges_their_effect() -> None:
+def test_only_nodes_with_edges_have_names_and_the_strongest_edges_what_they_carry() -> None:
     (ax,) = circuit_diagram(SMALL, PLANTED, -8.0, "planted").axes
     shown = words(ax.texts)
-    assert {"embed", "L0H0", "L1H0", "logits", "-8.00", "-4.00", "+2.00", "-0.10"} < set(shown)
+    assert {"embed", "L0H0", "L1H0", "logits", "+8.00", "+4.00", "-2.00", "+0.10"} < set(shown)
     assert not {"L0H1", "MLP0", "MLP1"} & set(shown)
     assert sorted(text for text in shown if text in "qkv") == ["k", "v", "v"]
 

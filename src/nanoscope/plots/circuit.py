@@ -57,7 +57,8 @@ def circuit_diagram(
     for route in reversed(found):
         _draw_edge(ax, route, *stroke(effects[route.edge], whole, limit))
     _draw_nodes(ax, at, ordered)
-    _draw_labels(ax, found, effects, limit, np.array([at[name] for name in live(ordered)]).reshape(-1, 2))
+    carried = {edge: effect * np.sign(whole) for edge, effect in effects.items()}
+    _draw_labels(ax, found, carried, limit, np.array([at[name] for name in live(ordered)]).reshape(-1, 2))
     _draw_legend(figure, effects, whole, limit, unit)
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
@@ -99,12 +100,12 @@ def _draw_nodes(ax: Axes, at: Mapping[str, Point], edges: Sequence[Edge]) -> Non
 def _draw_labels(
     ax: Axes, found: Sequence[Route], effects: Mapping[Edge, float], limit: float, nodes: np.ndarray
 ) -> None:
-    """The effects of the strongest edges, each where it hides nothing and crosses the fewest edges."""
+    """What the strongest edges carry, each where it hides nothing and crosses the fewest edges."""
     every, placed = np.concatenate([np.empty((0, 2)), *(route.points for route in found)]), np.empty((0, 4))
     for route in found[:LABELLED]:
         text, half = f"{effects[route.edge]:+.2f}", stroke(effects[route.edge], 1.0, limit)[1] / 144
         size = np.array([LETTER * len(text) / COLUMN, LINE / ROW])
-        corners = _beside(route.points, size, (half + 0.04) / COLUMN)
+        corners = _beside(route.points, size, (half + 0.04) / np.array([COLUMN, ROW]))
         best = _clearest(corners, size, nodes, placed, every)
         if best is not None:
             placed = np.concatenate([placed, [[*best, *(best + size)]]])
@@ -112,12 +113,14 @@ def _draw_labels(
             label.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
 
 
-def _beside(points: np.ndarray, size: np.ndarray, gap: float) -> np.ndarray:
-    """Lower left corners of a label to the right and to the left of each point of an edge, from its middle to its ends."""
+def _beside(points: np.ndarray, size: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """Lower left corners of a label to the right of each point of an edge, to its left, above and below it, from the edge's
+    middle to its ends."""
     from_middle = np.abs(np.arange(len(points)) - len(points) / 2)
     x, y = points[np.argsort(from_middle, kind="stable")].T
-    right, left = (np.stack([column, y - size[1] / 2], axis=1) for column in (x + gap, x - gap - size[0]))
-    return np.stack([right, left], axis=1).reshape(-1, 2)
+    sides = [np.stack([column, y - size[1] / 2], axis=1) for column in (x + gap[0], x - gap[0] - size[0])]
+    sides += [np.stack([x - size[0] / 2, row], axis=1) for row in (y + gap[1], y - gap[1] - size[1])]
+    return np.stack(sides, axis=1).reshape(-1, 2)
 
 
 def _clearest(

@@ -56,7 +56,7 @@ def groups_table(result: Result) -> str:
         for one in costs(result.sweeps)
         if one.name in classes or one.name in ("heads of L0", "heads above L0", EVERY)
     ]
-    head = ["heads", "members (score)", "single ablations, summed", "joint ablation", "as many random heads"]
+    head = ["heads", "members (score)", "single ablations, summed", "joint ablation", "as many of the same layers"]
     return table(head, rows)
 
 

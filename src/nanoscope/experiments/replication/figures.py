@@ -28,7 +28,7 @@ def verdicts(result: Result) -> Figure:
     ax.set_xticks(range(len(trainings)), trainings, fontsize=7)
     ax.tick_params(length=0)
     ax.xaxis.tick_top()
-    title = f"{result.subject.label}: claims supported (yes),\nnot supported (no), not decided (?)"
+    title = f"{result.subject.label}: claims supported (yes),\nnot supported (no), not decided\nor not applicable (?)"
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=9)
     return figure
 
