@@ -289,6 +289,7 @@ def test_findings_follow_from_the_stored_arrays(studied: Path) -> None:
 def test_a_result_records_what_made_its_products() -> None:
     """In no key: the same numbers from another processor are the same result."""
     assert re.fullmatch(r"\w+ [\w ]+", provenance("induction", "")["products"])
+    assert provenance("induction", "")["native_precision"] in ("bfloat16", "float32")
 
 
 def test_a_result_judged_again_keeps_its_numbers_and_takes_the_next_version(studied: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from nanoscope.experiments.experiment import Experiment, Group, Measured, Settin
 from nanoscope.experiments.measuring import SECONDS, Kept, Sweeps, measured
 from nanoscope.experiments.self_checks import require_sound
 from nanoscope.progress import Progress, silent
+from nanoscope.training.recipe import native_precision
 
 
 def run_experiment(
@@ -160,6 +161,7 @@ def _origin(experiment: str) -> dict[str, Any]:
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
         "products": products(),
+        "native_precision": native_precision("cpu"),
     }
 
 
