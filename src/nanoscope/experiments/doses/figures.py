@@ -92,7 +92,9 @@ def _times(ax: Axes, sweeps: Sweeps, law: Law | None) -> None:
     if law:
         gains = sweeps["gain"].values
         _law(ax, law, np.geomspace(float(gains[1]), float(gains[-1]), 60))
-    ax.axhline(last, color=SOFT, linestyle="--", linewidth=0.8, label="end of training (x: a training that formed none)")
+    ax.axhline(
+        last, color=SOFT, linestyle="--", linewidth=0.8, label="end of training (x: a training that formed none)"
+    )
     ax.set(
         xscale="log", yscale="log", xlabel="what copying could gain, nats per token", ylabel="iteration of formation"
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from torch import Tensor
 
@@ -39,10 +37,8 @@ def transcoders(s: Setting, before: Sweeps) -> Sweeps:
     )
     rows = [
         [
-            *_measured(s, s.model, layer, {CODERS[0]: restored(before, transcoder(layer), s.params.k)}, seen, held_out),
-            *_measured(
-                s, s.twin, layer, {CODERS[2]: restored(before, transcoder_of_twin(layer), s.params.k)}, seen, held_out
-            )[:1],
+            *_measured(s, s.model, layer, transcoder(layer), before, seen, held_out),
+            *_measured(s, s.twin, layer, transcoder_of_twin(layer), before, seen, held_out, neurons=False),
         ]
         for layer in transcoded(s)
     ]
@@ -51,17 +47,17 @@ def transcoders(s: Setting, before: Sweeps) -> Sweeps:
 
 
 def _measured(
-    s: Setting, model: GPT, layer: int, own: Mapping[str, Reconstructs], seen: Tensor, held_out: Tensor
+    s: Setting, model: GPT, layer: int, name: str, before: Sweeps, seen: Tensor, held_out: Tensor, neurons: bool = True
 ) -> list[list[float]]:
-    """One model's transcoder of a layer, and the neurons of its MLP with as many active."""
+    """One model's transcoder of a layer, and if asked the neurons of its MLP with as many active."""
     source, mlp = Source.named(f"mlp.{layer}"), model.blocks[layer].mlp
     assert mlp is not None
     x, y = together([source.read(model, some[:, :-1]) for some in seen.split(8)])
-    coders = {name: (source, coder) for name, coder in own.items()}
-    coders["neurons"] = (source, controls.Neurons.of(mlp, x, s.params.k))
-    costs = losses(model, held_out.split(8), coders, y.mean(0))
+    found: list[Reconstructs] = [restored(before, name, s.params.k)]
+    found += [controls.Neurons.of(mlp, x, s.params.k)] if neurons else []
+    costs = losses(model, held_out.split(8), {str(at): (source, coder) for at, coder in enumerate(found)}, y.mean(0))
     rows = []
-    for name, (_, coder) in coders.items():
-        of, cost = fidelity(coder, (source.read(model, some[:, :-1]) for some in held_out.split(8))), costs[name]
+    for at, coder in enumerate(found):
+        of, cost = fidelity(coder, (source.read(model, some[:, :-1]) for some in held_out.split(8))), costs[str(at)]
         rows.append([of.fvu, of.alive, cost.model, cost.replaced, cost.mean])
     return rows
