@@ -112,7 +112,7 @@ def limits(study: Study) -> str:
     """What the results are no evidence for."""
     step = study.subject(study.main).training.get("step")
     corpora = ", ".join(sorted({study.subject(label).corpus for label in study.labels}))
-    return _block("limits", corpora=corpora, step=step, replicated=bool(study.compared("replication")))
+    return _block("limits", corpora=corpora, step=step)
 
 
 def future(study: Study) -> str:
