@@ -50,7 +50,7 @@ class StudyCommand:
     seeds: int = 6
     """Train each kind of model with seeds 1 to this number; a larger number extends an earlier study."""
     leave_out: GivenNames = ()
-    """Models to leave out, by name or prefix, such as `text- echo- wiki code`; default: none."""
+    """Models to leave out, by name or prefix, such as `text- echo- code`; default: none."""
     trained: GivenPaths = ()
     """Folders of trainings that `nanoscope train` made, to take over instead of training these models; default: none."""
     cluster: str = "local"

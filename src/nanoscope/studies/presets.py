@@ -125,7 +125,7 @@ def _compared(label: str, members: Sequence[Member], *experiments: str) -> tuple
 
 def _published() -> StudyDesign:
     """The full study: the canonical model, whose values are told; trainings of the shorter recipe, which tell how results vary;
-    as many of the control; the hand-built model, other texts, all sizes, all doses of copying."""
+    as many of the control; the hand-built model, one on another text, all sizes, all doses of copying."""
     canonical = _model("shakespeare", 1, {**FULL, "features": open_experiment("features").setting()})
     canonical = replace(canonical, released=True)
     first, *further = (_model("shakespeare-cpu", seed, SPREAD) for seed in SEEDS)
@@ -134,14 +134,13 @@ def _published() -> StudyDesign:
     first = replace(first, released=True, twins=twins, experiments={**SPREAD, **twinned})
     models = (first, *further)
     controls = _controls()
-    others = tuple(_other_text(corpus, ELSEWHERE) for corpus in ("code", "wiki"))
     comparisons = (
         *_compared("the shakespeare-cpu models", models, "evolution", "replication"),
         *_compared("the echo controls", controls, "evolution", "replication", "consensus"),
         *_compared("models of nine sizes", _sizes(), "scale"),
         *_compared(DOSES, _DOSES, "doses"),
     )
-    members = (canonical, *models, *controls, _planted(), *others, *_sizes(), *_DOSES)
+    members = (canonical, *models, *controls, _planted(), _other_text("code", ELSEWHERE), *_sizes(), *_DOSES)
     return StudyDesign("published", members, comparisons)
 
 
