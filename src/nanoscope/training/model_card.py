@@ -15,6 +15,7 @@ from jinja2 import StrictUndefined, Template
 from nanoscope import files
 from nanoscope.checkpoints.checkpoint import Checkpoint
 from nanoscope.checkpoints.formats.nanoscope import WEIGHTS
+from nanoscope.model.config import GPTConfig
 from nanoscope.model.names import variations
 from nanoscope.text.corpora.corpus import TRAIN_SHARE
 from nanoscope.text.corpora.licences import terms
@@ -54,7 +55,7 @@ def _summary(checkpoint: Checkpoint) -> dict[str, str]:
         "Parameters": f"{model.parameter_count:,}",
         "Vocabulary": f"{config.vocab_size} characters",
         "Data": f"{checkpoint.corpus}, its first {TRAIN_SHARE:.0%}: {terms(checkpoint.corpus or '')}{_echoed(training)}",
-        "Recipe": _recipe(training, config.block_size),
+        "Recipe": _recipe(training, config),
         "Validation loss": f"{training['val_loss']:.4f} nats per character (the whole validation split; before rounding "
         f"{training['val_loss_float32']:.4f})",
         "Precision": "16-bit floats; the largest difference to the logits before rounding, on at most "
@@ -75,11 +76,12 @@ def _echoed(training: Mapping[str, Any]) -> str:
     return f". A span of random characters and its copy were written over {where}{told}"
 
 
-def _recipe(training: Mapping[str, Any], context: int) -> str:
+def _recipe(training: Mapping[str, Any], config: GPTConfig) -> str:
     batch = training["batch_size"] * training["accumulation"]
     return (
-        f"{training['iterations']:,} iterations of {batch} x {context} characters, seed {training['seed']}, learning rate "
-        f"{training['learning_rate']:g} to {training['min_learning_rate']:g}, {training['precision']}"
+        f"{training['iterations']:,} iterations of {batch} x {config.block_size} characters, seed {training['seed']}, learning "
+        f"rate {training['learning_rate']:g} to {training['min_learning_rate']:g}, dropout {config.dropout:g}, "
+        f"{training['precision']}"
     )
 
 
