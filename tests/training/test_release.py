@@ -297,7 +297,7 @@ def test_the_card_says_all_of_it(tmp_path: Path) -> None:
         f"{told['largest_difference']:.4f}",
         f"{released.model.parameter_count:,}",
         "3 layers, 2 heads, width 16, context 24, no biases, tied head",
-        "5 iterations of 4 x 24 characters, seed 1, learning rate 0.001 to 0.0001, float32",
+        "5 iterations of 4 x 24 characters, seed 1, learning rate 0.001 to 0.0001, dropout 0, float32",
         "| `betas` | 0.9, 0.99 |",
         "| `weight_decay` | 0.125 |",
         "nanoscope run induction trained_models/letters-1\n",
