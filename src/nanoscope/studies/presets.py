@@ -37,13 +37,13 @@ def settings(*amounts: str) -> dict[str, object]:
 
 FULL = settings()
 """For everything that is published: each training's own uncertainty is part of what is said about trainings."""
-SPREAD = {name: params for name, params in settings("end", "large").items() if name != "circuits"}
-"""For trainings that tell how results vary: all of it, of the finished model. Its checkpoints are read by `emergence` alone, in
-fewer windows each: what is told of these trainings is their mean."""
+SPREAD = {name: params for name, params in settings("end", "large").items() if name not in ("circuits", "neurons")}
+"""For trainings that tell how results vary: of the finished model, but circuits and neurons (which `universality` compares). Its
+checkpoints are read by `emergence` alone, in fewer windows each: what is told of these trainings is their mean."""
 CONTROL = {**FULL, "snapshot": open_experiment("snapshot").setting("dense")}
 """For models of known answer. Their many checkpoints are read on less ordinary text, which they were not trained on."""
-ELSEWHERE = {name: SPREAD[name] for name in ("profile", "induction", "heads")}
-"""For one training on another text: what it does, whether it copies, and which heads do."""
+ELSEWHERE = {name: SPREAD[name] for name in ("induction", "heads")}
+"""For one training on another text: whether it copies, and which heads do."""
 FEW = settings("quick")
 FEW_CONTROL = settings("control", "quick")
 
