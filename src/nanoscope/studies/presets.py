@@ -38,8 +38,8 @@ def settings(*amounts: str) -> dict[str, object]:
 FULL = settings()
 """For everything that is published: each training's own uncertainty is part of what is said about trainings."""
 SPREAD = {name: params for name, params in settings("end", "large").items() if name not in ("circuits", "neurons")}
-"""For trainings that tell how results vary: of the finished model, but circuits and neurons (`universality` compares these). Its
-checkpoints are read by `emergence` alone, in fewer windows each: what is told of these trainings is their mean."""
+"""For trainings that tell how results vary: of the finished model, but circuits and neurons, which `universality` compares.
+Their checkpoints are read by `emergence` alone, in fewer windows each: what is told of these trainings is their mean."""
 CONTROL = {**FULL, "snapshot": open_experiment("snapshot").setting("dense")}
 """For models of known answer. Their many checkpoints are read on less ordinary text, which they were not trained on."""
 ELSEWHERE = {name: SPREAD[name] for name in ("induction", "heads")}
