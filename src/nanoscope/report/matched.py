@@ -39,13 +39,15 @@ class Matched:
 
     @property
     def table(self) -> str:
-        """One row a quantity, in nats: the trainings by their mean and its interval."""
-        head = ["held-out text, nats", f"at iteration {self.step:,}", f"at {self.last:,}", "trainings at their ends"]
+        """One row a quantity, in nats: the trainings by their mean and its interval. The last checkpoint has one column."""
+        told = {f"at iteration {self.step:,}": self.matched} | {f"at iteration {self.last:,}": self.end}
         rows = []
-        for name, *two, mine in zip(self.quantities, self.matched, self.end, self.trainings.T, strict=True):
+        for at, (name, mine) in enumerate(zip(self.quantities, self.trainings.T, strict=True)):
             low, high = map(number, seed_interval(mine))
-            rows.append([name, *map(number, two), f"{number(mine.mean())} [{low}, {high}]"])
-        return table(head, rows)
+            rows.append(
+                [name, *(number(values[at]) for values in told.values()), f"{number(mine.mean())} [{low}, {high}]"]
+            )
+        return table(["held-out text, nats", *told, "trainings at their ends"], rows)
 
 
 def matched(study: Study) -> Matched | None:
