@@ -35,6 +35,8 @@ SHORT = {
     "first token": "first",
     "same character": "same char.",
 }
+LETTERS = 8
+"""Letters of a class that fit into a cell."""
 MOST_CELLS = 144
 """Models with more heads are drawn without the classes in the cells."""
 
@@ -92,6 +94,12 @@ def _by_context(ax: Axes, loss: Sweep, context: tuple[Sweep, Sweep] | None) -> N
     legend_above(ax)
 
 
+def _in_a_cell(name: str) -> str:
+    """A head's classes, a line each; a long one takes two."""
+    lines = [SHORT.get(one, one) for one in name.split(" and ")]
+    return "\n".join(line if len(line) <= LETTERS else line.replace(" ", "\n") for line in lines)
+
+
 def _heads(ax: Axes, ablation: Sweep, classes: Sequence[Sequence[str]]):
     """What every head alone costs, and its class."""
     shape = (len(classes), len(classes[0]))
@@ -101,10 +109,8 @@ def _heads(ax: Axes, ablation: Sweep, classes: Sequence[Sequence[str]]):
     limit = float(np.abs(values).max())
     image = heatmap(ax, values, limit)
     for layer, head in product(*map(range, shape)) if values.size <= MOST_CELLS else ():
-        name = classes[layer][head]
-        cell_text(
-            ax, layer, head, SHORT.get(name, name).replace(" ", "\n"), 6.5, bool(abs(values[layer, head]) > 0.6 * limit)
-        )
+        dark = bool(abs(values[layer, head]) > 0.6 * limit)
+        cell_text(ax, layer, head, _in_a_cell(classes[layer][head]), 6.5, dark)
     ax.set_xticks(range(shape[1]), [f"H{head}" for head in range(shape[1])])
     ax.set_yticks(range(shape[0]), [f"L{layer}" for layer in range(shape[0])])
     ax.set_title("Every head: what it attends to, what it costs alone")
