@@ -30,8 +30,24 @@ def values(study: Study, result: Result) -> Mapping[str, object]:
             if needs in one.sweeps
         ],
         "corpus": result.subject.corpus,
+        "elsewhere": elsewhere(study),
         **accuracy_by_match(result),
     }
+
+
+def elsewhere(study: Study) -> list[Mapping[str, object]]:
+    """On models of other texts: whether each copies, the head that attends most to what followed an earlier occurrence, and the
+    best candidate for an induction head."""
+    results = (study.result(label, "induction") for label in study.with_role("other data"))
+    return [
+        {
+            "label": one.subject.label,
+            "corpus": one.subject.corpus,
+            **{name: one.finding(f"induction.{name}").evidence for name in ("long_match", "absent", "heads")},
+        }
+        for one in results
+        if one is not None
+    ]
 
 
 def _controls(study: Study, result: Result) -> list[Result]:
