@@ -306,7 +306,7 @@ def test_a_snapshot_of_a_real_checkpoint_and_its_refusal(shakespeare: Corpus, tm
 
 
 def test_a_part_of_a_study_compares_what_is_left() -> None:
-    part = only(STUDIES["published"], 2, ("text-", "echo-", "dose-", "wiki"))
+    part = only(STUDIES["published"], 2, ("text-", "echo-", "dose-"))
     names = {member.name for member in part.members}
     models = {"shakespeare-1", "shakespeare-cpu-1", "shakespeare-cpu-2"}
     assert names == models | {"control-1", "control-2", "planted", "code-1"}

@@ -204,12 +204,12 @@ def test_an_older_result_has_distances_and_tells_nothing() -> None:
 # ---- the page --------------------------------------------------------------------------------------------------------
 
 
-def _blocks(sweeps: dict[str, Sweep]) -> tuple[str, str, str]:
+def _blocks(sweeps: dict[str, Sweep]) -> tuple[str, str]:
     result = Result("lenses", {}, StoredSubject("a model", config={"tied_head": True}), sweeps)
     values = {**page.values(Study(None, (result,)), result), "reply": lambda claim: "yes"}
     template = Path(page.__file__).with_name("page.md.j2")
-    meaning, method, more = (fill_block(template, block, values) for block in ("meaning", "method", "more"))
-    return meaning, method, more
+    meaning, method = (fill_block(template, block, values) for block in ("meaning", "method"))
+    return meaning, method
 
 
 def _rows(text: str) -> dict[tuple[str, ...], list[str]]:
@@ -218,7 +218,7 @@ def _rows(text: str) -> dict[tuple[str, ...], list[str]]:
 
 
 def test_the_page_gives_both_lenses_and_a_table_where_it_is_told() -> None:
-    meaning, method, more = _blocks(_newer())
+    meaning, method = _blocks(_newer())
     rows = _rows(meaning)
     assert rows["KL to the output, nats", "tuned"] == ["4.00", "1.00", "0.500", "0"]
     assert rows["loss, nats", "logit"] == ["9.00", "4.00", "3.00", "1.50"]
@@ -227,15 +227,15 @@ def test_the_page_gives_both_lenses_and_a_table_where_it_is_told() -> None:
     assert "at 80 % of the depth by the logit lens, 50 % of the depth by the tuned lens" in meaning
     assert "in 40 steps; its KL on held-out training text went from 5.00 to 2.50 nats" in method
     assert "had stopped falling" in method
-    assert "tells k up to 3, KL(lens, table) up to 4, and the loss up to 1" in more
+    assert "tells k up to 3, KL(lens, table) up to 4, and the loss up to 1" in method
 
 
 def test_the_page_of_an_older_result_leaves_out_its_tuned_lens() -> None:
-    meaning, method, more = _blocks(_older())
+    meaning, method = _blocks(_older())
     assert "tuned" not in meaning
     assert "nearest" not in meaning
     assert "fitted too briefly; what rests on it is left out" in method
-    assert more == "Whether the nearest n-gram table can be told from the next was not measured by that version."
+    assert "Whether the nearest n-gram table can be told from the next was not measured by that version." in method
 
 
 def test_a_fit_that_was_still_falling_says_so() -> None:

@@ -26,7 +26,8 @@ def study() -> Study:
 
 
 def _rows(page: str) -> list[list[str]]:
-    lines = [line for line in page.split("\n") if line.startswith("| ")]
+    """Of the first table; another may follow its picture."""
+    lines = [line for line in page.split("![", maxsplit=1)[0].split("\n") if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
 
 

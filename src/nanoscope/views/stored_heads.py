@@ -131,8 +131,9 @@ def _without(heads: Result) -> tuple[Measure, ...]:
 
 
 def _restored(induction: Result) -> tuple[Measure, ...]:
-    """The share of the difference between clean and corrupt copies that patching in one head restores, where there is one."""
-    if not induction["patch_informative"].values:
+    """The share of the difference between clean and corrupt copies that patching in one head restores, where there is one and
+    its numbers are kept."""
+    if "patch_heads" not in induction.sweeps or not induction["patch_informative"].values:
         return ()
     clean, corrupt = induction["patch_plain"].values.mean(-1)
     patched = induction["patch_heads"].sel(direction="denoise").values.mean(-1)
